@@ -1,0 +1,45 @@
+"""
+How a duration, a count and a foreign text are spelled, so that log, mail and page never differ.
+
+Knows no record, no notice and no request.
+"""
+
+from __future__ import annotations
+
+from pastepool.types import Seconds
+
+LINE_LIMIT = 200
+"""Characters of a foreign text that fit on one line of a log; nothing derives it."""
+
+
+def spoken(duration: Seconds) -> str:
+    """
+    Spell a duration: tenths while they tell something, whole seconds from ten on.
+
+    Units: seconds in, text with its unit out (``4.2 s``, ``1800 s``).
+    """
+    return f"{duration:.1f} s" if duration < 10 else f"{duration:.0f} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """Spell a count with its noun (``1 worker``, ``3 workers``)."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def printable(text: str, limit: int = LINE_LIMIT) -> str:
+    """
+    Make a text from outside safe to show on one line: what does not print is escaped, what is too long is cut.
+
+    A line break would forge a second log line or a mail header, and a direction mark would turn a line around;
+    both count as not printing. At most ``limit`` characters come back, a cut ends in ``...``.
+
+    Args:
+        text: anything, a lone surrogate included.
+        limit: at least 3.
+    """
+    shown = "".join(char if char.isprintable() else _escaped(char) for char in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,47 @@
+"""The few shapes that are passed between floors: time, threads and injections, as protocols."""
+
+from __future__ import annotations
+
+import enum
+from typing import Callable, Protocol
+
+Seconds = float
+"""A duration, or an instant on the monotonic clock. Never wall-clock time."""
+
+WorkerId = int
+"""Numbers workers from 1 in the order they were spawned; never used twice in a process."""
+
+
+class Signal(Protocol):
+    """What a sleeper can be woken by: ``threading.Event`` has this shape."""
+
+    def set(self) -> None: ...
+    def clear(self) -> None: ...
+    def is_set(self) -> bool: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+class Clock(Protocol):
+    """Where time comes from, so that tests can bring their own."""
+
+    def now(self) -> Seconds:
+        """Monotonic seconds; the origin is arbitrary."""
+        ...
+
+    def wait(self, signal: Signal, until: Seconds) -> bool:
+        """Block until ``signal`` is set (True) or the instant ``until`` has come (False)."""
+        ...
+
+
+class Spawner(Protocol):
+    """Starts what will run ``body``: a thread, or in tests something that is stepped."""
+
+    def __call__(self, body: Callable[[], None], name: str) -> None: ...
+
+
+class Injected(enum.Enum):
+    """What became of an attempt to raise in another thread."""
+
+    LANDING = "landing"
+    WINDOW_SHUT = "window shut"
+    GONE = "gone"

@@ -1,0 +1,157 @@
+"""
+A pool without threads: records, a backlog and the hand that applies plans, for the tests of ``supervision``.
+
+Applies the way the runtime does, refusals included: a kill is refused once the call has returned, a retirement where
+the worker is the leader, a spawn where the machine has no thread left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Event, Phase, Record, Status, TaskSummary, advance, classify
+from pastepool.core.supervision import (
+    Action,
+    ExitProcess,
+    Forget,
+    History,
+    Kill,
+    KillAsked,
+    Plan,
+    Retire,
+    Spawn,
+    plan,
+)
+
+SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
+
+
+@dataclass
+class SimulatedPool:
+    """``leader``: never retires. ``threads_left``: spawns beyond it fail. ``done``: actions applied, and when."""
+
+    policy: PoolPolicy
+    now: float = 1000.0
+    backlog: int = 0
+    leader: int = 0
+    threads_left: float = math.inf
+    can_kill: bool = True
+    records: dict[int, Record] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    asked: set[KillAsked] = field(default_factory=set)
+    worn: set[int] = field(default_factory=set)
+    start_failed_at: float = -math.inf
+    spawned: int = 0
+    serials: int = 0
+    done: list[tuple[float, Action]] = field(default_factory=list)
+
+    def plan(self, at: float | None = None, records: Iterable[Record] | None = None) -> Plan:
+        """Plan without applying, now or as if it were another time."""
+        return plan(
+            list(self.records.values() if records is None else records),
+            self.backlog,
+            self.now if at is None else at,
+            self.policy,
+            history=self.history,
+            asked=self.asked,
+            worn=self.worn,
+            start_failed_at=self.start_failed_at,
+            can_kill=self.can_kill,
+        )
+
+    def look(self) -> Plan:
+        """Plan and apply, as the supervisor does."""
+        made = self.plan()
+        self.history = made.history
+        self.asked = set()
+        for action in made.actions:
+            self.apply(action)
+        return made
+
+    def apply(self, action: Action) -> None:
+        """Do what one action says, or refuse it."""
+        self.done.append((self.now, action))
+        if isinstance(action, Forget):
+            assert self.records.pop(action.worker).phase is Phase.GONE
+        elif isinstance(action, Kill):
+            record = self.records[action.worker]
+            if record.phase is Phase.BUSY and record.serial == action.serial:
+                self.happen(action.worker, Event.KILL)
+        elif isinstance(action, Spawn):
+            for _ in range(action.count):
+                self.spawn()
+        elif isinstance(action, Retire) and action.worker != self.leader:
+            self.happen(action.worker, Event.RETIRE)
+
+    def spawn(self) -> None:
+        """Start one worker, or find that the machine has no thread left."""
+        if self.live() >= self.threads_left:
+            self.start_failed_at = self.now
+            return
+        self.spawned += 1
+        self.records[self.spawned] = Record(self.spawned, Phase.STARTING, self.now)
+
+    def happen(self, worker: int, event: Event, task: TaskSummary | None = None) -> None:
+        """Let one event come."""
+        self.records[worker] = advance(self.records[worker], event, self.now, task)
+
+    def ready(self) -> None:
+        """Let every starting worker arrive."""
+        for worker in self.in_phase(Phase.STARTING):
+            self.happen(worker, Event.READY)
+
+    def take(self, worker: int, kill_after: float | None = None, title: str = "GET /x") -> int:
+        """Let an idle worker take a request; gives its serial."""
+        self.serials += 1
+        task = TaskSummary(title, self.serials, self.now, kill_after)
+        self.happen(worker, Event.TOOK, task)
+        return self.serials
+
+    def in_phase(self, *phases: Phase) -> list[int]:
+        """Workers in one of these phases, by number."""
+        return sorted(worker for worker, record in self.records.items() if record.phase in phases)
+
+    def statuses(self, at: float | None = None) -> dict[int, Status]:
+        """What a person would be told of each worker."""
+        moment = self.now if at is None else at
+        return {worker: classify(record, moment, self.policy) for worker, record in self.records.items()}
+
+    def number(self, *statuses: Status) -> int:
+        """How many are called one of these now."""
+        return sum(status in statuses for status in self.statuses().values())
+
+    def live(self) -> int:
+        """Threads that have not ended."""
+        return len(self.records) - self.number(Status.GONE)
+
+    def serving(self) -> int:
+        """Workers that can serve."""
+        return self.number(*SERVING)
+
+    def acted(self, kind: type[Action]) -> list[Action]:
+        """Actions of one kind applied so far."""
+        return [action for _, action in self.done if isinstance(action, kind)]
+
+    def ended(self) -> bool:
+        """Whether the process was told to end."""
+        return bool(self.acted(ExitProcess))
+
+
+def pool_of(policy: PoolPolicy, *, hung: int = 0, busy: int = 0, idle: int = 0, dying: int = 0) -> SimulatedPool:
+    """A pool with so many workers of each kind; the hung have just reached the limit, the dying just begun to die."""
+    pool = SimulatedPool(policy)
+    pool.now -= policy.hung_after
+    for _ in range(hung + busy + idle + dying):
+        pool.spawn()
+    pool.ready()
+    for worker in range(1, hung + 1):
+        pool.take(worker)
+    pool.now += policy.hung_after
+    for worker in range(hung + 1, hung + busy + dying + 1):
+        pool.take(worker)
+    for worker in range(hung + busy + 1, hung + busy + dying + 1):
+        pool.happen(worker, Event.KILL)
+    return pool

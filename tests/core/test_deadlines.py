@@ -1,0 +1,54 @@
+"""Limits become instants."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pastepool.core.deadlines import deadline, left, passed, transfer_deadline
+from pastepool.core.policy import MINIMUM_RATE
+
+
+def test_a_deadline_is_the_beginning_plus_the_timeout() -> None:
+    """Absolute: nothing but its beginning and its length counts."""
+    assert deadline(100.0, 15.0) == 115.0
+
+
+def test_zero_switches_a_limit_off() -> None:
+    """A limit of 0 never comes, however much has moved."""
+    assert deadline(100.0, 0) == math.inf
+    assert transfer_deadline(100.0, 0, 10**9) == math.inf
+
+
+def test_bytes_buy_time_at_the_minimum_rate() -> None:
+    """A second more for every MINIMUM_RATE bytes."""
+    assert transfer_deadline(100.0, 60.0, 0) == 160.0
+    assert transfer_deadline(100.0, 60.0, 3 * MINIMUM_RATE) == 163.0
+    assert transfer_deadline(100.0, 60.0, 500, rate=100) == 165.0
+
+
+def test_one_byte_a_second_does_not_hold_a_connection() -> None:
+    """A client that dribbles is cut off about when one that sends nothing would be."""
+    assert transfer_deadline(0.0, 60.0, 60) < 60.1
+
+
+@given(st.floats(0, 1e6), st.floats(0.1, 1e4), st.integers(0, 10**9), st.integers(1, 10**6))
+def test_more_bytes_never_mean_less_time(began_at: float, timeout: float, moved: int, more: int) -> None:
+    """A transfer's deadline only ever moves back."""
+    assert transfer_deadline(began_at, timeout, moved) <= transfer_deadline(began_at, timeout, moved + more)
+
+
+def test_at_its_instant_a_deadline_has_passed() -> None:
+    """Whoever sleeps until the deadline finds it passed and does not sleep again."""
+    assert not passed(115.0, math.nextafter(115.0, 0))
+    assert passed(115.0, 115.0)
+    assert not passed(math.inf, 1e300)
+
+
+def test_what_is_left_is_never_negative() -> None:
+    """A passed deadline leaves nothing, one that never comes leaves infinity."""
+    assert left(115.0, 100.0) == 15.0
+    assert left(115.0, 200.0) == 0.0
+    assert left(math.inf, 100.0) == math.inf

@@ -1,0 +1,73 @@
+"""When a request or a connection is refused rather than queued."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pastepool.core import overload
+from pastepool.core.policy import OverloadPolicy
+
+POLICY = OverloadPolicy(queue_limit=3, queue_timeout=10.0, connection_limit=5, retry_after=7)
+
+
+@pytest.mark.parametrize(("waiting", "admitted"), [(0, True), (2, True), (3, False), (4, False)])
+def test_the_backlog_holds_exactly_its_limit(waiting: int, admitted: bool) -> None:
+    """With three waiting and a limit of three the next one is refused."""
+    assert overload.admit(waiting, POLICY) is admitted
+
+
+def test_with_a_limit_of_zero_nobody_waits() -> None:
+    """A queue limit of 0 means that no request waits, not that any number may."""
+    assert not overload.admit(0, OverloadPolicy(queue_limit=0))
+
+
+@pytest.mark.parametrize(("connections", "accepted"), [(0, True), (4, True), (5, False), (6, False)])
+def test_connections_are_accepted_up_to_their_limit(connections: int, accepted: bool) -> None:
+    """The connection that would be one too many is not accepted."""
+    assert overload.accept(connections, POLICY) is accepted
+
+
+def test_a_connection_limit_of_zero_is_none() -> None:
+    """0 switches the limit off."""
+    assert overload.accept(10**6, OverloadPolicy(connection_limit=0))
+
+
+def test_a_waiting_request_expires_at_its_deadline_and_not_before() -> None:
+    """The head of the backlog is counted as expired from since + queue_timeout on."""
+    waiting = [100.0, 101.0, 105.0]
+    assert overload.expires_at(100.0, POLICY) == 110.0
+    assert overload.expired(waiting, math.nextafter(110.0, 0), POLICY) == 0
+    assert overload.expired(waiting, 110.0, POLICY) == 1
+    assert overload.expired(waiting, 111.0, POLICY) == 2
+    assert overload.expired(waiting, 200.0, POLICY) == 3
+    assert overload.expired([], 200.0, POLICY) == 0
+
+
+def test_a_queue_timeout_of_zero_is_none() -> None:
+    """0 switches the timeout off: nobody ever expires."""
+    policy = OverloadPolicy(queue_timeout=0)
+    assert overload.expires_at(5.0, policy) == math.inf
+    assert overload.expired([0.0], 1e12, policy) == 0
+
+
+def test_reading_stops_at_the_first_that_may_still_wait() -> None:
+    """A long backlog costs no more to look at than what has expired of it."""
+    read = []
+
+    def backlog() -> object:
+        for since in (100.0, 105.0, 106.0):
+            read.append(since)
+            yield since
+
+    assert overload.expired(backlog(), 110.0, POLICY) == 1  # type: ignore[arg-type]
+    assert read == [100.0, 105.0]
+
+
+def test_a_refusal_says_when_to_come_back_and_closes() -> None:
+    """503 with Retry-After and Connection: close, and a sentence for the reader."""
+    refusal = overload.refusal(POLICY, "too many requests are waiting")
+    assert refusal.status == 503
+    assert dict(refusal.headers) == {"Retry-After": "7", "Connection": "close"}
+    assert refusal.text == "The server is overloaded: too many requests are waiting. Try again in 7 s.\n"
