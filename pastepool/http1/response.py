@@ -1,0 +1,191 @@
+"""
+Response parts to bytes: status line, fields, framing, chunks (RFC 9112 4, 5, 6, 7.1).
+
+Refuses what an application must not send (PEP 3333, RFC 9110 5.5 and 7.6.1) with ``AppError``. Knows no socket and no time:
+Date and Server come in ready made.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from pastepool.errors import AppError
+
+_CACHE_LIMIT = 1024
+"""Applications choose status lines and field names; most use a few dozen. Beyond the limit nothing is remembered."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_STATUS = re.compile(r"([1-9][0-9][0-9])(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
+
+PLAIN, CONTENT_LENGTH, DATE, SERVER, HOP_BY_HOP = range(5)
+
+_SPECIAL = {
+    "content-length": CONTENT_LENGTH,
+    "date": DATE,
+    "server": SERVER,
+    "connection": HOP_BY_HOP,
+    "keep-alive": HOP_BY_HOP,
+    "proxy-connection": HOP_BY_HOP,
+    "te": HOP_BY_HOP,
+    "trailer": HOP_BY_HOP,
+    "transfer-encoding": HOP_BY_HOP,
+    "upgrade": HOP_BY_HOP,
+}
+
+_KINDS: dict[str, int] = {}
+_STATUS_LINES: dict[str, tuple[int, bytes]] = {}
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+NO_CONTENT = frozenset({204, 304})
+"""Statuses whose responses have no content whatever the application returns (RFC 9110 6.4.1); 1xx are refused."""
+
+
+class Head(NamedTuple):
+    """What ``start_response`` was given, checked and rendered. ``content_length`` is None if the application named none."""
+
+    code: int
+    status_line: bytes
+    fields: bytes
+    content_length: int | None
+    has_date: bool
+    has_server: bool
+
+
+_new_tuple = tuple.__new__
+
+
+def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
+    """
+    Check and render what an application answers with.
+
+    Raises: AppError for anything PEP 3333 or RFC 9110 forbids; the message names the field and the value.
+    """
+    known = _STATUS_LINES.get(status) if type(status) is str else None
+    code, status_line = known or _render_status(status)
+    content_length = None
+    has_date = has_server = False
+    lines = []
+    try:
+        for name, value in headers:
+            kind = _KINDS.get(name)
+            if kind is None:
+                kind = _learn(name)
+            lines.append(name + ": " + value + "\r\n")
+            if kind:
+                if kind == CONTENT_LENGTH:
+                    content_length = _length(value, content_length)
+                    lines.pop()
+                elif kind == DATE:
+                    has_date = True
+                elif kind == SERVER:
+                    has_server = True
+                else:
+                    raise AppError(f"Response field {name!r} is hop-by-hop: framing belongs to the server (PEP 3333).")
+    except (TypeError, ValueError) as error:
+        raise AppError(f"Response headers must be a list of (str, str) tuples, not {headers!r:.200}: {error}.") from error
+    block = "".join(lines)
+    # One look at the whole block instead of one at each value: a control character in a value changes these counts.
+    if block.count("\n") != len(lines) or block.count("\r") != len(lines) or "\x00" in block:
+        raise _control_character(headers)
+    try:
+        fields = block.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise AppError(f"Response headers must be latin-1 text (PEP 3333): {error}.") from error
+    # Past the generated __new__, which costs as much as all the rest for a short head.
+    return _new_tuple(Head, (code, status_line, fields, content_length, has_date, has_server))
+
+
+def _learn(name: Any) -> int:
+    if type(name) is not str or not _TOKEN.fullmatch(name):
+        raise AppError(f"Response field name {name!r:.200} is not a token of type str (RFC 9110 5.1).")
+    kind = _SPECIAL.get(name.lower(), PLAIN)
+    if len(_KINDS) < _CACHE_LIMIT:
+        _KINDS[name] = kind
+    return kind
+
+
+def _length(value: str, before: int | None) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise AppError(f"Response field Content-Length is {value!r:.80}: it must be a number of bytes.")
+    length = int(value)
+    if before is not None and before != length:
+        raise AppError(f"Response field Content-Length is given twice, as {before} and as {length}.")
+    return length
+
+
+def _render_status(status: Any) -> tuple[int, bytes]:
+    match = _STATUS.fullmatch(status) if type(status) is str else None
+    if match is None:
+        raise AppError(f"Response status {status!r:.200} is not of the form '200 OK' (PEP 3333).")
+    code = int(match[1])
+    if code < 200:
+        raise AppError(f"Response status {status!r} is interim: an application answers with a final one (200 to 999).")
+    try:
+        line = b"HTTP/1.1 %d %s\r\n" % (code, (match[2] or "").encode("latin-1"))
+    except UnicodeEncodeError as error:
+        raise AppError(f"Response status {status!r} is not latin-1 text (PEP 3333).") from error
+    if len(_STATUS_LINES) < _CACHE_LIMIT:
+        _STATUS_LINES[status] = code, line
+    return code, line
+
+
+def _control_character(headers: list[tuple[str, str]]) -> AppError:
+    for name, value in headers:
+        if any(character in value for character in "\r\n\x00"):
+            return AppError(f"Response field {name!r} has a line break or NUL in its value {value!r:.200}.")
+    return AppError("Response headers changed while they were read.")
+
+
+def chunk(data: bytes) -> bytes:
+    """Frame one piece of content (RFC 9112 7.1); never called with none, which would end the message."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+_REASONS = {
+    400: b"Bad Request",
+    404: b"Not Found",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    417: b"Expectation Failed",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+    505: b"HTTP Version Not Supported",
+}
+
+
+def short_answer(status: int, text: str, stamp: bytes, *, retry_after: int = 0, head_only: bool = False) -> bytes:
+    """
+    A whole response of the server's own: a short text, and the connection closes after it.
+
+    ``stamp``: the rendered Date and Server fields. ``retry_after``: seconds, 0 for none.
+    """
+    body = text.encode("utf-8", "replace") + b"\n"
+    retry = b"Retry-After: %d\r\n" % retry_after if retry_after else b""
+    head = b"HTTP/1.1 %d %b\r\n%b%bContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (
+        status,
+        _REASONS[status],
+        stamp,
+        retry,
+        len(body),
+    )
+    return head if head_only else head + body
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def healthy_answer(stamp: bytes, keep_alive: bool, text: bytes = b"ok\n") -> bytes:
+    """The answer of ``health_path`` while the server takes requests."""
+    connection = b"" if keep_alive else b"Connection: close\r\n"
+    return b"HTTP/1.1 200 OK\r\n%bContent-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: %d\r\n%b\r\n%b" % (
+        stamp,
+        len(text),
+        connection,
+        text,
+    )

@@ -1,0 +1,271 @@
+"""
+One call of one application, to the letter of PEP 3333: from environ to response bytes.
+
+Knows the application, the framing of its answer and the window in which a kill may land. Does not know sockets: where bytes
+go is for a subclass to say. Everything here runs on the worker that has the request.
+
+The window (see ``runtime.injection``) is open exactly while the application's code runs: the call, each step of its iterable, its
+``close``. It is shut while bytes are handed over, so no kill ever lands in ours. Whoever shuts it has the claim to write.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Callable, Protocol
+
+from pastepool.errors import AppError
+from pastepool.http1.engine import Request
+from pastepool.http1.response import LAST_CHUNK, NO_CONTENT, Head, chunk, render_head
+from pastepool.wsgi.file_wrapper import FileWrapper
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
+
+
+Stamp = Callable[[], tuple[bytes, bytes, bytes]]
+"""Answers the rendered Date field, Server field, and both."""
+
+
+class Window(Protocol):
+    """The part of a worker's time in which a kill may land."""
+
+    def open(self, serial: int) -> None:
+        """Raises: WorkerKilled if the kill came while the window was shut."""
+
+    def open_for_close(self, serial: int) -> None:
+        """Like ``open``, for the application's ``close``, which runs after a kill too."""
+
+    def shut(self) -> None:
+        """After it returns no kill can land."""
+
+
+_COPY_LIMIT = 16384
+"""Up to this size copying a body behind its head is cheaper than a gathering write (measured, see docs/performance)."""
+
+
+class Call(ABC):
+    """
+    One request's answer in the making. A subclass hands the bytes over; each way to do so raises ClientGone when nobody takes
+    them any more.
+
+    ``code``: 0 until ``start_response`` was called. ``content_sent``: bytes of content handed over. ``began``: whether any byte
+    was. ``old_protocol``: answer in HTTP/1.0. ``keep_alive``: whether the connection outlives this response; final once ``began``.
+    """
+
+    began = False
+    content_sent = 0
+    old_protocol = False
+    _head: Head | None = None
+    _chunked = False
+    _left: int | None = None
+    _window: Window
+
+    def __init__(self, request: Request, environ: dict[str, Any], serial: int, stamp: Stamp) -> None:
+        self.request = request
+        self.environ = environ
+        self.serial = serial
+        self.keep_alive = request.keep_alive
+        self._stamp = stamp
+
+    @abstractmethod
+    def transmit(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    def transmit_two(self, head: bytes, body: bytes) -> None:
+        """Like ``transmit`` of both joined, without joining them."""
+
+    @abstractmethod
+    def file_length(self, filelike: Any, wanted: int | None) -> int | None:
+        """How many of ``wanted`` bytes (None: all) a regular file has left from its position; None if it is no such file."""
+
+    @abstractmethod
+    def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
+        """Send ``head`` and ``length`` bytes of a file that ``file_length`` measured."""
+
+    @abstractmethod
+    def closing(self) -> bool:
+        """Whether the connection must close after this response whatever the client wishes (drain)."""
+
+    @property
+    def code(self) -> int:
+        return self._head.code if self._head is not None else 0
+
+    def respond(self, application: Application, window: Window) -> None:
+        """
+        Call the application and hand its whole response over.
+
+        Raises: AppError if it broke PEP 3333 or its own framing; ClientGone; WorkerKilled; whatever it raises itself. The
+        window may then still be open; the catcher shuts it.
+        """
+        self._window = window
+        window.open(self.serial)
+        result = application(self.environ, self.start_response)
+        kind = type(result)
+        if (kind is list or kind is tuple) and not self.began:
+            body = result[0] if len(result) == 1 else b"".join(result)
+            window.shut()
+            self._whole(body)
+        else:
+            self._stream(result, window)
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        """PEP 3333's callable; may be called again only with ``exc_info``, and then only before the first byte."""
+        if exc_info is not None:
+            try:
+                if self.began:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self._head is not None:
+            raise AppError("start_response was called a second time without exc_info (PEP 3333).")
+        self._head = render_head(status, headers)
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """PEP 3333's imperative way to answer; returns when the bytes are on their way."""
+        self._window.shut()
+        self._emit(data)
+        self._window.open(self.serial)
+
+    def _whole(self, body: Any) -> None:
+        """A response whose content is known to its last byte: one system call where the socket takes it."""
+        if not isinstance(body, bytes):
+            raise AppError(f"The application's iterable yielded {type(body).__name__}, not bytes (PEP 3333).")
+        head = self._head
+        if head is None:
+            raise AppError("The application returned without calling start_response (PEP 3333).")
+        size = len(body)
+        if self.request.method == "HEAD" or head.code in NO_CONTENT:
+            self.transmit(self._begin(head, size or None))
+            return
+        if head.content_length is not None and head.content_length != size:
+            raise AppError(f"The application announced Content-Length {head.content_length} and returned {size} bytes.")
+        rendered = self._begin(head, size)
+        self.content_sent = size
+        if size <= _COPY_LIMIT:
+            self.transmit(rendered + body)
+        else:
+            self.transmit_two(rendered, body)
+
+    def _begin(self, head: Head, size: int | None) -> bytes:
+        """
+        Settle framing and persistence, and render the head.
+
+        ``size``: bytes of content if known without asking the application's own Content-Length.
+        """
+        self.began = True
+        code, status_line, fields, length, has_date, has_server = head
+        date, server, both = self._stamp()
+        if has_date or has_server:
+            both = (b"" if has_date else date) + (b"" if has_server else server)
+        if length is None:
+            length = size
+        if length is not None and code != 204:
+            self._left = length
+            framing = b"Content-Length: %d\r\n" % length
+        else:
+            framing = self._framing(code)
+        if self.old_protocol:
+            status_line = b"HTTP/1.0" + status_line[8:]
+        if not self.keep_alive or self.closing():
+            self.keep_alive = False
+            return b"%b%b%b%bConnection: close\r\n\r\n" % (status_line, fields, both, framing)
+        persistence = b"" if self.request.version == "1.1" else b"Connection: keep-alive\r\n"
+        return b"%b%b%b%b%b\r\n" % (status_line, fields, both, framing, persistence)
+
+    def _framing(self, code: int) -> bytes:
+        """Frame content of unknown length (RFC 9112 6.3)."""
+        if self.request.method == "HEAD" or code in NO_CONTENT:
+            return b""
+        if self.old_protocol or self.request.version != "1.1":
+            self.keep_alive = False
+            return b""
+        self._chunked = True
+        return b"Transfer-Encoding: chunked\r\n"
+
+    def _stream(self, result: Any, window: Window) -> None:
+        """A response that comes piece by piece. The window is open on entry."""
+        serial = self.serial
+        try:
+            if type(result) is FileWrapper and self._head is not None and not self.began:
+                if self._send_file(result.filelike, window):
+                    return
+                window.open(serial)
+            for piece in result:
+                window.shut()
+                self._emit(piece)
+                window.open(serial)
+            window.shut()
+            self._end()
+        finally:
+            self._close(result, window)
+
+    def _close(self, result: Any, window: Window) -> None:
+        close = getattr(result, "close", None)
+        if close is not None:
+            window.shut()
+            window.open_for_close(self.serial)
+            close()
+        window.shut()
+
+    def _emit(self, piece: Any) -> None:
+        """Hand one piece over. The window is shut."""
+        if not isinstance(piece, bytes):
+            raise AppError(f"The application yielded {type(piece).__name__}, not bytes (PEP 3333).")
+        if not piece:
+            return
+        rendered = b"" if self.began else self._begin(self._started(), None)
+        if self.request.method == "HEAD" or self._started().code in NO_CONTENT:
+            if rendered:
+                self.transmit(rendered)
+            return
+        size = len(piece)
+        if self._chunked:
+            self.transmit(rendered + chunk(piece))
+        elif self._left is None:
+            self.transmit(rendered + piece)
+        else:
+            excess = size - self._left
+            if excess > 0:
+                piece = piece[: self._left]
+                size = self._left
+            self._left -= size
+            self.transmit(rendered + piece)
+            if excess > 0:
+                self.content_sent += size
+                raise AppError(f"The application yielded at least {excess} bytes more than its Content-Length.")
+        self.content_sent += size
+
+    def _end(self) -> None:
+        """The application's iterable is exhausted. The window is shut."""
+        head = self._started()
+        no_content = self.request.method == "HEAD" or head.code in NO_CONTENT
+        if not self.began:
+            if head.content_length and not no_content:
+                raise AppError(f"The application announced Content-Length {head.content_length} and yielded nothing.")
+            self.transmit(self._begin(head, None if no_content else 0))
+        elif self._chunked:
+            self.transmit(LAST_CHUNK)
+        elif self._left and not no_content:
+            raise AppError(f"The application yielded {self._left} bytes less than its Content-Length.")
+
+    def _started(self) -> Head:
+        if self._head is None:
+            raise AppError("The application yielded content before calling start_response (PEP 3333).")
+        return self._head
+
+    def _send_file(self, filelike: Any, window: Window) -> bool:
+        """Answer whether the whole response was handed over as a file."""
+        head = self._started()
+        window.shut()
+        if self.request.method == "HEAD" or head.code in NO_CONTENT:
+            return False
+        length = self.file_length(filelike, head.content_length)
+        if length is None:
+            return False
+        if head.content_length is not None and length < head.content_length:
+            raise AppError(f"The application announced Content-Length {head.content_length}; its file has {length} bytes left.")
+        rendered = self._begin(head, length)
+        self.transmit_file(rendered, filelike, length)
+        self._left = 0
+        self.content_sent = length
+        return True

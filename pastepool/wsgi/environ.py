@@ -1,0 +1,89 @@
+"""
+Requests as PEP 3333 environs.
+
+What is the same for every request of a listener or a connection is put once into a prototype that the engine copies
+(one C call), so that a request costs only what it brings itself.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any, BinaryIO
+from urllib.parse import unquote_to_bytes
+
+from pastepool.http1.engine import Request
+from pastepool.wsgi.file_wrapper import FileWrapper
+
+
+def listener_prototype(
+    *, server_name: str, server_port: int, software: str, errors: Any, extra: dict[str, Any]
+) -> dict[str, Any]:
+    """
+    What every environ of one listener shares.
+
+    ``errors``: the stream for ``wsgi.errors``. ``extra``: keys that third parties look for (``paste.httpserver.thread_pool``).
+    """
+    return {
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": errors,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input": None,
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "SERVER_SOFTWARE": software,
+        "SERVER_NAME": server_name,
+        "SERVER_PORT": str(server_port),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SCRIPT_NAME": "",
+        "REQUEST_METHOD": "GET",
+        "REQUEST_URI": "/",
+        "PATH_INFO": "/",
+        "QUERY_STRING": "",
+        **extra,
+    }
+
+
+def connection_prototype(listener: dict[str, Any], host: str, port: int) -> dict[str, Any]:
+    """What every environ of one connection shares: the listener's keys and who is at the other end."""
+    prototype = listener.copy()
+    prototype["REMOTE_ADDR"] = host
+    prototype["REMOTE_PORT"] = str(port)
+    return prototype
+
+
+def complete_environ(request: Request, content: BinaryIO | None, content_length: int) -> dict[str, Any]:
+    """
+    Make the request's fields the environ its application is called with.
+
+    ``content``: a file at its beginning that ends where the content ends, or None for none. Text is latin-1 (PEP 3333,
+    "Unicode Issues"). ``CONTENT_LENGTH`` and ``CONTENT_TYPE`` are always there, as with Paste; for chunked content the length
+    is the decoded one, so that an application need not know.
+    """
+    environ = request.fields
+    target = request.target.decode("latin-1")
+    environ["REQUEST_URI"] = target
+    path = request.path
+    if b"%" in path:
+        environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")
+    elif path is request.target:
+        environ["PATH_INFO"] = target
+    else:
+        environ["PATH_INFO"] = path.decode("latin-1")
+    if request.query:
+        environ["QUERY_STRING"] = request.query.decode("latin-1")
+    environ["REQUEST_METHOD"] = request.method
+    if request.version != "1.1":
+        environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+    if content is None:
+        environ["wsgi.input"] = io.BytesIO()
+        environ["CONTENT_LENGTH"] = "0"
+    else:
+        environ["wsgi.input"] = content
+        environ["CONTENT_LENGTH"] = str(content_length)
+    if "CONTENT_TYPE" not in environ:
+        environ["CONTENT_TYPE"] = ""
+    return environ

@@ -1,0 +1,22 @@
+"""``wsgi.file_wrapper`` (PEP 3333, "Optional Platform-Specific File Handling")."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+
+class FileWrapper:
+    """
+    A file as an iterable of blocks. The server sends a regular file without reading it; anything else is iterated.
+
+    ``filelike``: needs ``read``; ``close`` is called at the end of the response if there is one.
+    """
+
+    def __init__(self, filelike: Any, block_size: int = 65536) -> None:
+        self.filelike = filelike
+        self.block_size = block_size
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.filelike.read(self.block_size), b"")
