@@ -1,0 +1,329 @@
+"""
+The text of one INI value -> a Python value, and back.
+
+Knows shapes (a count, a duration, an address), no option by name and no place: ``reading`` adds both to a complaint.
+Each parser is a frozen value with three things: ``expects`` (the phrase that ends "... is not"), a call from text to
+value that raises ``Unfit``, and ``show``, whose result the same parser reads back to the same value.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+LONGEST = 1e9
+"""
+The longest duration, about 31 years. Configurations write 999999999 for "never", so that has to pass; beyond about
+9.2e9 the lock primitives of CPython overflow.
+"""
+
+_TRUTHS = dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True)
+_TRUTHS.update(dict.fromkeys(("false", "no", "off", "n", "f", "0"), False))
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*(ms|s|m|h|)", re.IGNORECASE)
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+_SIZE = re.compile(r"([0-9]{1,15})\s*([kmg]?)", re.IGNORECASE)
+_SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}")
+_PRINTABLE = re.compile(r"[ -~]+")
+_PATH = re.compile(r"""/[!"$->@-~]*""")
+
+
+class Unfit(ValueError):
+    """
+    A value its parser refuses.
+
+    ``problem`` continues the words ``<key> = <value>``. Catcher: ``reading``, which adds the place and the remedy.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class Parser(Protocol):
+    """What a row of the table needs of its parser."""
+
+    @property
+    def expects(self) -> str:
+        """A noun phrase, for errors and for the reference page."""
+        ...
+
+    def __call__(self, text: str) -> Any:
+        """Read stripped, non-empty text. Raises ``Unfit``."""
+        ...
+
+    def show(self, value: Any) -> str:
+        """Write a value the way an operator would; the inverse of the call."""
+        ...
+
+
+@dataclass(frozen=True)
+class Number:
+    """A whole number between two bounds, both included."""
+
+    minimum: int
+    maximum: int
+
+    @property
+    def expects(self) -> str:
+        return f"a whole number from {self.minimum} to {self.maximum}"
+
+    def __call__(self, text: str) -> int:
+        if not _NUMBER.fullmatch(text) or not self.minimum <= int(text) <= self.maximum:
+            raise Unfit(f"is not {self.expects}")
+        return int(text)
+
+    def show(self, value: int) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Duration:
+    """
+    Seconds as a float, written ``30``, ``30s``, ``5m``, ``1h`` or ``500ms``; decimals are allowed.
+
+    Units: rounded to the microsecond, so that what is shown reads back as the same number.
+    """
+
+    minimum: float = 0.0
+    maximum: float = LONGEST
+
+    @property
+    def expects(self) -> str:
+        least = f" of at least {self.show(self.minimum)}" if self.minimum else ""
+        return f"a duration{least} such as 30, 30s, 5m, 1h or 500ms"
+
+    def __call__(self, text: str) -> float:
+        found = _DURATION.fullmatch(text)
+        if found is None:
+            raise Unfit(f"is not {self.expects}")
+        seconds = round(float(found[1]) * _DURATION_UNITS[found[2].lower()], 6)
+        if seconds < self.minimum:
+            raise Unfit(f"is not {self.expects}")
+        if seconds > self.maximum:
+            raise Unfit(f"is longer than the longest duration, {self.show(self.maximum)}")
+        return seconds
+
+    def show(self, value: float) -> str:
+        return f"{value:.6f}".rstrip("0").rstrip(".") + "s"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes, written ``65536``, ``512k``, ``1m`` or ``1g``; k, m and g are powers of 1024."""
+
+    minimum: int
+    maximum: int
+
+    @property
+    def expects(self) -> str:
+        return f"a size from {self.show(self.minimum)} to {self.show(self.maximum)} such as 65536, 512k, 1m or 1g"
+
+    def __call__(self, text: str) -> int:
+        found = _SIZE.fullmatch(text)
+        size = int(found[1]) * _SIZE_UNITS[found[2].lower()] if found else -1
+        if not self.minimum <= size <= self.maximum:
+            raise Unfit(f"is not {self.expects}")
+        return size
+
+    def show(self, value: int) -> str:
+        for unit in ("g", "m", "k"):
+            if value and value % _SIZE_UNITS[unit] == 0:
+                return f"{value // _SIZE_UNITS[unit]}{unit}"
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """True or false in the words PasteDeploy's ``asbool`` knows."""
+
+    @property
+    def expects(self) -> str:
+        return "true or false (yes, no, on, off, 1, 0)"
+
+    def __call__(self, text: str) -> bool:
+        try:
+            return _TRUTHS[text.lower()]
+        except KeyError:
+            raise Unfit(f"is not {self.expects}") from None
+
+    def show(self, value: bool) -> str:
+        return "true" if value else "false"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words, in any case; ``also`` holds spellings that mean one of them."""
+
+    words: tuple[str, ...]
+    also: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def expects(self) -> str:
+        return " or ".join(self.words)
+
+    def __call__(self, text: str) -> str:
+        known = {word.lower(): word for word in self.words} | dict(self.also)
+        try:
+            return known[text.lower()]
+        except KeyError:
+            raise Unfit(f"is not {self.expects}") from None
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
+class Text:
+    """
+    One line of printable ASCII.
+
+    Line ends are refused because these texts end up in header fields of responses and mails, and an INI value may
+    run over several lines.
+    """
+
+    @property
+    def expects(self) -> str:
+        return "one line of printable ASCII"
+
+    def __call__(self, text: str) -> str:
+        if not _PRINTABLE.fullmatch(text):
+            raise Unfit(f"is not {self.expects}")
+        return text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
+class UrlPath:
+    """A path as it stands in a request line, without query."""
+
+    @property
+    def expects(self) -> str:
+        return "a path that begins with / and holds no blank, ? or #"
+
+    def __call__(self, text: str) -> str:
+        if not _PATH.fullmatch(text):
+            raise Unfit(f"is not {self.expects}")
+        return text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
+class Words:
+    """Several words parted by commas or white space (Paste splits on one here and on the other there)."""
+
+    @property
+    def expects(self) -> str:
+        return "addresses parted by commas or blanks"
+
+    def __call__(self, text: str) -> tuple[str, ...]:
+        words = tuple(word for word in re.split(r"[,\s]+", text) if word)
+        if not words or not all(_PRINTABLE.fullmatch(word) for word in words):
+            raise Unfit(f"is not {self.expects}")
+        return words
+
+    def show(self, value: tuple[str, ...]) -> str:
+        return ", ".join(value)
+
+
+@dataclass(frozen=True)
+class HostPort:
+    """
+    A host with or without a port: ``(host, port or None)``.
+
+    Reads names, IPv4, ``::1``, ``[::1]``, ``[::1]:8080``, ``name:8080`` and ``*``. Text with more than one colon and
+    no brackets is an IPv6 address as a whole, as in Paste. The host is returned without brackets.
+    """
+
+    @property
+    def expects(self) -> str:
+        return "a host such as localhost, 127.0.0.1, ::1, [::1]:8080, name:8080 or * for all addresses"
+
+    def __call__(self, text: str) -> tuple[str, int | None]:
+        if text.startswith(("/", "unix:")):
+            raise Unfit("is a unix socket, which this release cannot listen on")
+        host, port = self._split(text)
+        if host != "*" and not _HOST_NAME.fullmatch(host) and not _is_ipv6(host):
+            raise Unfit(f"is not {self.expects}")
+        return host, port
+
+    def _split(self, text: str) -> tuple[str, int | None]:
+        if text.startswith("["):
+            host, bracket, port = text[1:].partition("]")
+            if not bracket or not _is_ipv6(host) or (port and not port.startswith(":")):
+                raise Unfit(f"is not {self.expects}")
+            return host, self._port(port[1:]) if port else None
+        if text.count(":") == 1:
+            host, _, port = text.partition(":")
+            return host, self._port(port)
+        return text, None
+
+    def _port(self, text: str) -> int:
+        try:
+            return PORT(text)
+        except Unfit as unfit:
+            raise Unfit(f"has a port that {unfit.problem}") from None
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
+class Refused:
+    """
+    An option that is known and cannot be served: any value is answered with the reason.
+
+    ``true_passes``: the value true asks for what happens anyway, so it is let through.
+    """
+
+    reason: str
+    true_passes: bool = False
+
+    @property
+    def expects(self) -> str:
+        return "true" if self.true_passes else "not accepted yet"
+
+    def __call__(self, text: str) -> None:
+        if not (self.true_passes and _TRUTHS.get(text.lower())):
+            raise Unfit(f"cannot be served: {self.reason}")
+
+    def show(self, value: None) -> str:
+        return ""
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+PORT = Number(0, 65535)
+"""A TCP port; 0 lets the kernel choose."""
+
+
+def plain_text(value: object) -> str:
+    """
+    Turn a value as it arrives into stripped text; ``""`` means "not set".
+
+    INI files give text; a program may give bool, int, float or None. Raises ``Unfit`` for any other type.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.9f}".rstrip("0")
+    if isinstance(value, (int, float)):
+        return str(int(value))
+    raise Unfit(f"is of type {type(value).__name__}, and a setting is text, a number or true or false")

@@ -1,0 +1,88 @@
+"""Where a setting stands, and the sentences that say so. One shape for every complaint about a configuration."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pastepool.errors import SettingsError
+from pastepool.settings.option import Option
+from pastepool.settings.options import BY_NAME, ELSEWHERE, nearest
+from pastepool.settings.secrets import mask
+
+_COMMENT = re.compile(r"\s[;#]")
+
+LONGEST_SHOWN = 80
+"""Characters of a value that a sentence repeats; nothing derives it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A section of a configuration file; ``config_file`` is empty where a program gave the values."""
+
+    section: str
+    config_file: str
+
+    def __str__(self) -> str:
+        return f"[{self.section}] of {self.config_file}" if self.config_file else f"[{self.section}]"
+
+    def default(self) -> Place:
+        """The [DEFAULT] section of the same file."""
+        return Place("DEFAULT", self.config_file)
+
+    def unknown(self, key: str, value: str) -> SettingsError:
+        """The key is no option of ours."""
+        close = nearest(key)
+        problem = f"{self}: {key!r} (value {_quoted(key, value)}) is not an option of pastepool"
+        if key.strip().lower() in ELSEWHERE:
+            remedy = f"what it is elsewhere is called {close!r} here, so use that name or delete the line"
+        elif close:
+            remedy = f"the nearest one is {close!r}, so correct the name or delete the line"
+        else:
+            remedy = "delete the line, or move it to the section of the application if it belongs there"
+        return self._error(f"{problem}; {remedy}.", key, value, close)
+
+    def unfit(self, key: str, option: Option, value: str, problem: str) -> SettingsError:
+        """The value is refused by the option's parser."""
+        sentence = f"{self}: {key} = {_quoted(key, value)} {problem}"
+        if _COMMENT.search(value):
+            remedy = "; a value runs to the end of its line, so put the comment on a line of its own"
+        elif option.sample():
+            remedy = f"; write it like {key} = {option.sample()}"
+        else:
+            remedy = ""
+        return self._error(f"{sentence}{remedy}.", key, value, "")
+
+    def twice(self, key: str, value: str, other: str, other_value: str) -> SettingsError:
+        """Two spellings of one option differ."""
+        return self._error(
+            f"{self}: {key} = {_quoted(key, value)} and {other} = {_quoted(other, other_value)} are two names of one"
+            " option and differ; delete one of the lines.",
+            key,
+            value,
+            other,
+        )
+
+    def contradiction(self, key: str, value: str, other: str, other_value: str, because: str) -> SettingsError:
+        """Two options exclude each other; ``because`` says why, and what would mend it."""
+        sentence = f"{self}: {key} = {value} contradicts {other} = {other_value}; {because}."
+        return self._error(sentence, key, value, other)
+
+    def hidden(self, key: str, value: str, effective: str) -> str:
+        """Note that a server option stands where PasteDeploy does not pass it on."""
+        instead = f"{effective} is used" if effective else "it has no effect"
+        return (
+            f"{self}: {key} = {_quoted(key, value)} stands in [DEFAULT], on the command line or in a 'set' line, which"
+            f" hides {key} from the server, so {instead}; write 'get {key} = {key}' into [{self.section}] to pull it"
+            " in."
+        )
+
+    def _error(self, sentence: str, key: str, value: str, close: str) -> SettingsError:
+        return SettingsError(
+            sentence, section=self.section, key=key, value=mask(key, value), nearest=close if close in BY_NAME else ""
+        )
+
+
+def _quoted(key: str, value: str) -> str:
+    shown = mask(key, value)
+    return repr(shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + "...")

@@ -1,0 +1,178 @@
+"""
+From what PasteDeploy hands over to ``Settings``: the only way to build one.
+
+Knows the order of the steps and what PasteDeploy does to a section (values found in [DEFAULT] never arrive in it); the
+options themselves are in the table, their shapes in ``parsing``, the sentences in ``place``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
+from pastepool.http1.limits import Limits
+from pastepool.settings.option import Option
+from pastepool.settings.options import BY_NAME, OPTIONS
+from pastepool.settings.parsing import Refused, Unfit, plain_text
+from pastepool.settings.place import Place
+from pastepool.settings.relations import settle
+from pastepool.settings.values import MailSettings, Settings
+
+RECIPIENTS = "error_email"
+
+WITHOUT_EFFECT: Mapping[tuple[str, object], str] = {
+    ("use_threadpool", False): "use_threadpool = false has no effect: requests always run in the pool.",
+    ("daemon_threads", True): "daemon_threads has no effect: shutdown_timeout bounds the exit of the process.",
+    ("daemon_threads", False): "daemon_threads has no effect: shutdown_timeout bounds the exit of the process.",
+    ("socket_timeout", 0.0): "socket_timeout = 0 switches off every client timeout that is not set itself, so that a"
+    " silent client may hold its connection for ever.",
+}
+"""Values that are accepted and deserve a word at start."""
+
+_NESTED = {
+    "pool": PoolPolicy,
+    "overload": OverloadPolicy,
+    "timeouts": Timeouts,
+    "limits": Limits,
+    "mail": MailSettings,
+}
+
+
+def read(
+    local: Mapping[str, object],
+    global_conf: Mapping[str, object] | None = None,
+    section: str = "server:main",
+) -> Settings:
+    """
+    Read and check a server section.
+
+    Args:
+        local: the section's own options, as text or as Python values; blank or None means "not set".
+        global_conf: [DEFAULT], command-line variables and ``__file__``; only mail options are taken from it.
+        section: named in every sentence.
+
+    Returns:
+        the effective settings, free of contradictions; what was moved or has no effect is told in ``notes``.
+    Raises:
+        SettingsError: an unknown key, a value of the wrong shape, or a contradiction. The operator must edit the file.
+    Runs on:
+        any thread; pure.
+    Source:
+        reference names of Paste 3.10 (contract P1, P5 to P12, P18); the table.
+    """
+    inherited = dict(global_conf or {})
+    place = Place(section, str(inherited.get("__file__") or ""))
+    values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
+    own = _read_section(local, place)
+    mail = _read_mail(inherited, own, place.default())
+    values.update(own | mail)
+    _split_addresses(values, own, mail, place)
+    notes = settle(values, frozenset(own), place)
+    notes += [f"{place}: {note}" for key, note in WITHOUT_EFFECT.items() if key[0] in own and own[key[0]] == key[1]]
+    notes += _hidden(local, inherited, values, place)
+    return _build(values, place, tuple(notes))
+
+
+def _read_section(local: Mapping[str, object], place: Place) -> dict[str, Any]:
+    """Parse every key that is set; two spellings of one option must agree."""
+    own: dict[str, Any] = {}
+    spelt: dict[str, str] = {}
+    for key, raw in local.items():
+        option = BY_NAME.get(key)
+        if option is None:
+            raise place.unknown(key, _shown_raw(raw))
+        text = _text(key, option, raw, place)
+        if not text:
+            continue
+        value = _parse(key, option, text, place)
+        if option.name in own and own[option.name] != value:
+            other = spelt[option.name]
+            raise place.twice(other, _shown_raw(local[other]), key, text)
+        own[option.name] = value
+        spelt[option.name] = key
+    return own
+
+
+def _read_mail(inherited: Mapping[str, object], own: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """
+    Take from [DEFAULT] the mail options the section leaves out; of several names the first of the row wins.
+
+    Without recipients nothing is taken: the other keys are then meant for somebody else, and none of our business.
+    """
+    taken: dict[str, Any] = {}
+    for option in sorted(OPTIONS, key=lambda option: option.name != RECIPIENTS):
+        if not option.inherited or option.name in own:
+            continue
+        if option.name != RECIPIENTS and not (RECIPIENTS in own or RECIPIENTS in taken):
+            continue
+        for key in option.names:
+            text = _text(key, option, inherited.get(key), place)
+            if text:
+                taken[option.name] = _parse(key, option, text, place)
+                break
+    return taken
+
+
+def _text(key: str, option: Option, raw: object, place: Place) -> str:
+    try:
+        return plain_text(raw)
+    except Unfit as unfit:
+        if isinstance(option.parser, Refused):
+            return _shown_raw(raw)
+        raise place.unfit(key, option, _shown_raw(raw), unfit.problem) from None
+
+
+def _parse(key: str, option: Option, text: str, place: Place) -> Any:
+    try:
+        return option.parser(text)
+    except Unfit as unfit:
+        raise place.unfit(key, option, text, unfit.problem) from None
+
+
+def _shown_raw(raw: object) -> str:
+    return str(raw).strip()
+
+
+def _split_addresses(values: dict[str, Any], own: Mapping[str, Any], mail: Mapping[str, Any], place: Place) -> None:
+    """
+    Part ``host:port`` values. A port given beside one in the same section must agree with it; otherwise the server
+    section's wins over [DEFAULT]'s.
+    """
+    for host_name, port_name in (("host", "port"), ("smtp_server", "smtp_port")):
+        if not isinstance(values[host_name], tuple):
+            continue
+        host, port = values[host_name]
+        values[host_name] = host
+        beside, at = (own, place) if host_name in own else (mail, place.default())
+        if port is None or (port_name in own and beside is not own):
+            continue
+        if beside.get(port_name, port) != port:
+            remedy = "both name a port, so leave it out of the first or delete the second"
+            raise at.contradiction(host_name, f"{host}:{port}", port_name, str(beside[port_name]), remedy)
+        values[port_name] = port
+
+
+def _hidden(
+    local: Mapping[str, object], inherited: Mapping[str, object], values: Mapping[str, Any], place: Place
+) -> list[str]:
+    """Tell of server options PasteDeploy swallowed: it drops from the section whatever [DEFAULT] names too."""
+    return [
+        place.hidden(key, text, option.show(values[option.name]) if option.field else "")
+        for key, option in BY_NAME.items()
+        if not option.inherited and not any(name in local for name in option.names)
+        for text in [_shown_raw(inherited.get(key) or "")]
+        if text
+    ]
+
+
+def _build(values: Mapping[str, Any], place: Place, notes: tuple[str, ...]) -> Settings:
+    """Put every value where its row's ``field`` says."""
+    flat: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {name: {} for name in _NESTED}
+    for option in OPTIONS:
+        outer, _, inner = option.field.rpartition(".")
+        if option.field:
+            (nested[outer] if outer else flat)[inner] = values[option.name]
+    flat.update({name: make(**nested[name]) for name, make in _NESTED.items()})
+    return Settings(**flat, config_file=place.config_file, section=place.section, notes=notes)

@@ -1,0 +1,108 @@
+"""
+Which options bound each other, and what gives way.
+
+An option that was given stands; a default gives way to it and a note says so. Two given options that exclude each
+other are an error, because either reading of them would surprise somebody.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pastepool.settings.options import BY_NAME, MOST_WORKERS
+from pastepool.settings.place import Place
+
+WORKERS = "threadpool_workers"
+MAX_WORKERS = "threadpool_max_workers"
+GENERATIONS = 4
+"""``threadpool_max_workers`` in multiples of ``threadpool_workers``: the pool and three hung ones beside it."""
+
+SOCKET_TIMEOUT = "socket_timeout"
+CLIENT_TIMEOUTS = ("header_timeout", "body_timeout", "keep_alive_timeout", "send_timeout")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """``low`` must not exceed ``high``; ``because`` says why and what mends it. ``zero_is_never``: 0 is no bound."""
+
+    low: str
+    high: str
+    because: str
+    zero_is_never: bool = False
+
+
+RELATIONS = (
+    Relation(
+        "threadpool_spawn_if_under",
+        MAX_WORKERS,
+        "so many can never be busy at once, so lower the first or raise the second",
+    ),
+    Relation(
+        "threadpool_spawn_if_under",
+        WORKERS,
+        "the first says how many of the second should be busy at least, so lower the first or raise the second",
+    ),
+    Relation(
+        WORKERS,
+        MAX_WORKERS,
+        "the cap is below the pool it caps, so lower the first or raise the second",
+    ),
+    Relation(
+        "threadpool_hung_thread_limit",
+        "threadpool_kill_thread_limit",
+        "a worker would be killed before it counts as hung, so lower the first, raise the second, or set it to 0 to"
+        " never kill",
+        zero_is_never=True,
+    ),
+    Relation(
+        "max_request_target",
+        "max_header_bytes",
+        "the target is part of the header bytes, so lower the first or raise the second",
+    ),
+)
+"""In this order a default that has given way once never has to again: the narrower bound comes first."""
+
+
+def settle(values: dict[str, Any], given: frozenset[str], place: Place) -> list[str]:
+    """
+    Make ``values`` free of contradictions, in place.
+
+    Args:
+        values: every option's value by our name, defaults included.
+        given: the names the operator set.
+
+    Returns:
+        a sentence for every default that gave way.
+    Raises:
+        SettingsError: two given options exclude each other. The operator must drop or change one.
+    """
+    _spread_socket_timeout(values, given)
+    if MAX_WORKERS not in given:
+        values[MAX_WORKERS] = math.inf
+    notes = [note for relation in RELATIONS for note in _apply(relation, values, given, place)]
+    if MAX_WORKERS not in given:
+        values[MAX_WORKERS] = min(GENERATIONS * values[WORKERS], MOST_WORKERS)
+    return notes
+
+
+def _spread_socket_timeout(values: dict[str, Any], given: frozenset[str]) -> None:
+    if SOCKET_TIMEOUT in given:
+        for name in CLIENT_TIMEOUTS:
+            if name not in given:
+                values[name] = values[SOCKET_TIMEOUT]
+
+
+def _apply(relation: Relation, values: dict[str, Any], given: frozenset[str], place: Place) -> list[str]:
+    low, high = relation.low, relation.high
+    unbounded = relation.zero_is_never and values[high] == 0
+    if unbounded or values[low] <= values[high]:
+        return []
+    if low in given and high in given:
+        shown_low, shown_high = (BY_NAME[name].show(values[name]) for name in (low, high))
+        raise place.contradiction(low, shown_low, high, shown_high, relation.because)
+    moves, stands = (high, low) if low in given else (low, high)
+    before, after = (BY_NAME[moves].show(values[name]) for name in (moves, stands))
+    values[moves] = values[stands]
+    return [f"{place}: {moves} is moved from its default {before} to {after}, to fit {stands} = {after}."]

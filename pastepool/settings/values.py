@@ -1,0 +1,75 @@
+"""
+What the rest of pastepool sees of a configuration: one immutable value.
+
+Knows fields, no option names but through the table when it is shown, and no defaults: those are in the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
+from pastepool.http1.limits import Limits
+from pastepool.settings.option import Option
+from pastepool.settings.options import OPTIONS
+from pastepool.settings.secrets import mask
+
+
+@dataclass(frozen=True)
+class MailSettings:
+    """
+    Where notices go (contract P12).
+
+    ``recipients``: nobody switches mail off. ``username``: empty means no login. ``use_tls``: STARTTLS before it.
+    ``subject_prefix``: to be joined to the subject by a blank. ``password`` is kept out of ``repr``.
+    """
+
+    recipients: tuple[str, ...]
+    sender: str
+    subject_prefix: str
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    use_tls: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    Everything an operator decided, checked and free of contradictions; built by ``read`` alone.
+
+    ``host``: without brackets; ``*`` means every address. ``port``: 0 lets the kernel choose. ``listen_backlog``: the
+    kernel's. ``body_memory`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
+    ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer in that and close. ``logger``: the name the pool logs
+    under. ``config_file``: empty where there is none. ``section``: of that file. ``notes``: sentences to be logged as
+    warnings at start, about values that were moved or have no effect.
+    """
+
+    host: str
+    port: int
+    listen_backlog: int
+    pool: PoolPolicy
+    overload: OverloadPolicy
+    timeouts: Timeouts
+    limits: Limits
+    body_memory: int
+    output_high_watermark: int
+    access_log: bool
+    health_path: str
+    server_header: str
+    protocol_version: str
+    logger: str
+    mail: MailSettings
+    config_file: str
+    section: str
+    notes: tuple[str, ...]
+
+    def shown(self) -> list[tuple[str, str]]:
+        """List the effective values by INI name in the order of the table, secrets masked."""
+        return [(option.name, _shown(option, attrgetter(option.field)(self))) for option in OPTIONS if option.field]
+
+
+def _shown(option: Option, value: object) -> str:
+    return mask(option.name, option.show(value)) if value else option.show(value)

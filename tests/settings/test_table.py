@@ -1,0 +1,95 @@
+"""The table itself: complete, consistent, and every row of it does what it says."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+
+import pytest
+
+from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
+from pastepool.http1.limits import Limits
+from pastepool.settings import read, reference_rows
+from pastepool.settings.option import Option
+from pastepool.settings.options import BY_NAME, ELSEWHERE, OPTIONS, nearest
+from pastepool.settings.parsing import Refused
+
+SPELLINGS = [(name, option) for option in OPTIONS for name in option.names]
+SERVED = [(name, option) for name, option in SPELLINGS if not isinstance(option.parser, Refused)]
+
+
+def test_no_spelling_stands_in_two_rows() -> None:
+    """Each accepted key means one option."""
+    assert len(BY_NAME) == len(SPELLINGS)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_row_is_told_in_sentences(option: Option) -> None:
+    """What it does, why its default, since when and under which heading: all are there, sentences as one line."""
+    for sentence in (option.doc, option.why):
+        assert sentence.endswith(".") and "\n" not in sentence and "  " not in sentence, sentence
+    assert option.since and option.group and option.parser.expects
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_default_is_shown_in_words(option: Option) -> None:
+    """The reference page has no empty cell."""
+    assert option.show(option.default)
+
+
+@pytest.mark.parametrize(("name", "option"), SERVED, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_spelling_reads_its_sample(name: str, option: Option) -> None:
+    """The value a remedy recommends is accepted under every name of the row and arrives in the row's field."""
+    settings = read({name: option.sample()})
+    if option.field:
+        shown = dict(settings.shown())[option.name]
+        assert shown == ("********" if option.secret else option.sample())
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.field], ids=lambda option: option.name)
+def test_every_default_is_the_value_without_the_option(option: Option) -> None:
+    """An empty section gives the table's defaults; the one that depends on another is four times the workers."""
+    value = attrgetter(option.field)(read({}))
+    assert value == (40 if option.name == "threadpool_max_workers" else option.default)
+
+
+def test_policies_keep_their_own_defaults() -> None:
+    """The numbers are stored once, where the decisions are; the table only repeats them."""
+    settings = read({})
+    assert settings.pool == PoolPolicy()
+    assert settings.overload == OverloadPolicy()
+    assert settings.timeouts == Timeouts()
+    assert settings.limits == Limits()
+
+
+def test_the_reference_has_a_row_for_every_option() -> None:
+    """Documentation is made from the table, in its order."""
+    rows = reference_rows()
+    assert [row.name for row in rows] == [option.name for option in OPTIONS]
+    dying = next(row for row in rows if row.name == "threadpool_dying_limit")
+    assert dying.aliases == ("threadpool_dying_thread_limit",)
+    assert (dying.default, dying.unit, dying.group, dying.inherited) == ("300s", "seconds", "Pool", False)
+
+
+def test_names_of_other_servers_lead_to_rows_of_ours() -> None:
+    """The hint never names a key that does not exist, and never hides one that does."""
+    assert set(ELSEWHERE.values()) <= set(BY_NAME)
+    assert not set(ELSEWHERE) & set(BY_NAME)
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("Port", "port"),
+        ("prot", "port"),
+        ("threadpool-workers", "threadpool_workers"),
+        ("threadpool_worker", "threadpool_workers"),
+        ("hung_thread_limit", "threadpool_hung_thread_limit"),
+        ("max_zombie_threads_before_die", "threadpool_max_zombie_threads_before_die"),
+        ("threads", "threadpool_workers"),
+        ("channel_timeout", "keep_alive_timeout"),
+        ("bogus", ""),
+    ],
+)
+def test_the_nearest_key(key: str, near: str) -> None:
+    """Case, dashes, slips, a missing prefix and other servers' names are seen through; the rest is not guessed."""
+    assert nearest(key) == near
