@@ -1,0 +1,290 @@
+"""
+One request on its way through the server: the pool's task, with a connection behind it.
+
+Made by the baton's holder when a request is complete; run, and ended, by one worker, unless the holder refuses it or the
+supervisor kills it first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING, Any, Callable
+
+from pastepool.errors import ClientGone, WorkerKilled
+from pastepool.http1.engine import Request
+from pastepool.http1.response import short_answer
+from pastepool.runtime.connection import Connection, Waiting
+from pastepool.runtime.output import FilePart, Output
+from pastepool.runtime.readiness import READ
+from pastepool.types import Seconds
+from pastepool.wsgi.call import Application, Call, Window
+
+if TYPE_CHECKING:
+    from pastepool.runtime.site import Site
+
+_log = logging.getLogger("pastepool.app")
+
+
+class Exchange(Call):
+    """
+    A request and its answer.
+
+    ``arrived_at``: when it began to wait for a worker; 0.0 if it never had to. ``started_at``: when a worker took it. ``fate``: how it ended, for the access log:
+    empty, "killed", "expired" or "dropped".
+    """
+
+    fate = ""
+    worker_name = ""
+    recorded = False
+    code_sent = 0
+    kill_limit: Seconds | None = None
+    cancellations: list[Callable[[], Any]] | None = None
+
+    arrived_at: Seconds = 0.0
+    started_at: Seconds = 0.0
+
+    def __init__(
+        self, request: Request, environ: dict[str, Any], serial: int, connection: Connection, site: Site
+    ) -> None:
+        # Call.__init__ is repeated here rather than called: this runs for every request.
+        self.request = request
+        self.environ = environ
+        self.serial = serial
+        self.keep_alive = request.keep_alive
+        self._stamp = site.stamp.current
+        self.connection = connection
+        self.site = site
+        environ["pastepool.client_gone"] = self.client_gone
+        environ["pastepool.kill_after"] = self.kill_after
+        environ["pastepool.on_cancel"] = self.on_cancel
+
+    # For the application, through its environ.
+
+    def client_gone(self) -> bool:
+        """
+        Say whether the client has hung up.
+
+        True also for a client that only closed its sending side and still reads; TCP shows no difference until something is
+        sent. Known some milliseconds after the fact.
+        """
+        return self.connection.gone or self.connection.closed
+
+    def kill_after(self, seconds: float) -> None:
+        """Give this request a kill limit of its own, counted from its start; 0 means never."""
+        seconds = float(seconds)
+        if not seconds >= 0.0:
+            raise ValueError(f"environ['pastepool.kill_after']({seconds}): seconds must be 0 (never) or more")
+        self.kill_limit = seconds
+        self.site.nudge()
+
+    def on_cancel(self, callback: Callable[[], Any]) -> None:
+        """Have ``callback()`` run, on another thread, if this request is killed: to cancel a query, to end a child process."""
+        if not callable(callback):
+            raise TypeError(f"environ['pastepool.on_cancel']({callback!r}): it takes a callable without arguments")
+        if self.cancellations is None:
+            self.cancellations = []
+        self.cancellations.append(callback)
+
+    # For the pool.
+
+    def run(self, window: Window) -> None:
+        """Call the application and answer. Raises whatever ended it early; the window may still be open then."""
+        self.respond(self.site.application, window)
+
+    def title(self) -> str:
+        """The request in a few words, without its query, which may hold secrets."""
+        environ = self.environ
+        return f"{environ['REQUEST_METHOD']} {environ['SCRIPT_NAME']}{environ['PATH_INFO']}" if environ else ""
+
+    def failed(self, error: BaseException) -> None:
+        """The call ended early. The window is shut and the claim is ours unless ``fate`` says otherwise."""
+        self.keep_alive = False
+        if isinstance(error, ClientGone):
+            self.fate = self.fate or "client gone"
+            self._cut()
+            return
+        if not isinstance(error, WorkerKilled):
+            _log.error(
+                "%s: the application failed%s",
+                self.title(),
+                " after its response had begun; the connection is cut" if self.began else "; the client is told 500",
+                exc_info=error,
+            )
+        if self.began or self.fate:
+            self._cut()
+        else:
+            self.answer(500, "The application failed; its log has the details.")
+
+    def answer(self, status: int, text: str, retry_after: int = 0) -> None:
+        """Answer in the application's place. Only for whoever has the claim; the connection closes after it."""
+        self.began = True
+        self.code_sent = status
+        self.keep_alive = False
+        data = short_answer(
+            status, text, self.site.stamp.joined(), retry_after=retry_after, head_only=self.request.method == "HEAD"
+        )
+        try:
+            self.transmit(data)
+        except ClientGone:
+            self._cut()
+
+    def conclude(self, now: Seconds) -> None:
+        """Give the connection back, or close it, and write the access line. The worker's last act on a request."""
+        connection = self.connection
+        access = self.site.access
+        if access is not None and not self.recorded:
+            access(self, now)
+        self.environ = None  # type: ignore[assignment]  # ends the cycle through the callables in it
+        self.cancellations = None
+        if connection.closed:
+            return
+        output = connection.output
+        if output is not None:
+            connection.keep_alive = self.keep_alive
+            if output.finish():
+                return
+            connection.output = None
+        if not self.keep_alive:
+            self.site.poller.close_soon(connection)
+            return
+        connection.owner = None
+        connection.deadline = now + self.site.keep_alive_for
+        if connection.engine.rest or connection.watched != READ:
+            self.site.poller.give_back(connection)
+            return
+        connection.waiting = Waiting.NEXT  # from here on the poller may read; see Poller._owned_event
+        if connection.watched != READ:
+            self.site.poller.rearm(connection)
+
+    def kill_answer(self, now: Seconds) -> None:
+        """
+        The claim was won for a kill: answer 504 if nothing was sent, cut the connection, write the access line.
+
+        Runs on: supervisor.
+        """
+        self.fate = "killed"
+        self.recorded = True
+        if not self.began:
+            self.answer(504, "The request took too long and was ended by the server.")
+        access = self.site.access
+        if access is not None:
+            access(self, now)
+        self.connection.shutdown()
+        self._cut()
+
+    def cut_if_waiting(self) -> bool:
+        """
+        A kill found the window shut. If that is because the worker waits for a slow reader, cut the connection, which ends
+        the wait; otherwise the call has just returned, and its answer is on its way.
+
+        Runs on: supervisor.
+        """
+        output = self.connection.output
+        if output is None or output.flushed:
+            return False
+        self.fate = "killed"
+        output.break_off()
+        self.connection.shutdown()
+        return True
+
+    def refuse(self, status: int, text: str, retry_after: int, fate: str, now: Seconds) -> None:
+        """End a request that no worker has taken. Runs on: baton."""
+        self.fate = fate
+        self.answer(status, text, retry_after)
+        self.conclude(now)
+
+    def drop(self, now: Seconds) -> None:
+        """End a waiting request whose client has hung up. Runs on: baton."""
+        self.fate = "client gone"
+        self.keep_alive = False
+        self._cut()
+        self.conclude(now)
+
+    def _cut(self) -> None:
+        """Close so that the client can tell the response is not whole."""
+        self.site.poller.close_now(self.connection)
+
+    # For Call: where the bytes go.
+
+    def transmit(self, data: bytes) -> None:
+        connection = self.connection
+        output = connection.output
+        if output is not None and output.flushed:
+            output = connection.output = None
+        if output is None:
+            try:
+                sent = connection.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                raise ClientGone("The client has gone.") from error
+            if sent != len(data):
+                self._queue(memoryview(data)[sent:])
+        else:
+            self._queue(memoryview(data))
+
+    def transmit_two(self, head: bytes, body: bytes) -> None:
+        connection = self.connection
+        if connection.output is not None:
+            self.transmit(head + body)
+            return
+        try:
+            sent = connection.sock.sendmsg((head, body))
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            raise ClientGone("The client has gone.") from error
+        size = len(head)
+        if sent < size:
+            self._queue(memoryview(head)[sent:])
+            sent = size
+        if sent < size + len(body):
+            self._queue(memoryview(body)[sent - size :])
+
+    def _queue(self, part: memoryview | FilePart) -> None:
+        """Leave a part to the poller, waiting first if too much waits already."""
+        connection = self.connection
+        output = connection.output
+        if output is not None and output.size > self.site.watermark:
+            output.wait_below(self.site.watermark)
+        if output is None or not output.add(part):
+            output = Output(self.site.clock.now())
+            output.add(part)
+            connection.output = output
+            self.site.poller.flush_soon(connection)
+
+    def file_length(self, filelike: Any, wanted: int | None) -> int | None:
+        try:
+            fd = filelike.fileno()
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            left = max(0, status.st_size - int(filelike.tell()))
+        except (AttributeError, OSError, ValueError, TypeError):
+            return None  # a file-like object without a file: it is read instead
+        return left if wanted is None else min(wanted, left)
+
+    def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
+        self.transmit(head)
+        if length == 0:
+            return
+        part = FilePart(os.dup(filelike.fileno()), filelike.tell(), length)
+        connection = self.connection
+        try:
+            while part.left and connection.output is None:
+                part.send(connection.sock)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            part.close()
+            raise ClientGone("The client has gone.") from error
+        if part.left:
+            self._queue(part)
+        else:
+            part.close()
+
+    def closing(self) -> bool:
+        return self.site.draining or self.old_protocol

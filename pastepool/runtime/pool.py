@@ -1,0 +1,150 @@
+"""
+The workers: who there is, what each does, and the actions of a plan applied to them. Decides nothing, knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import threading
+from typing import Any, Callable, NamedTuple
+
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Phase, Record, TaskSummary
+from pastepool.runtime.baton import Baton
+from pastepool.runtime.worker import Worker
+from pastepool.types import Clock, Spawner, WorkerId
+
+
+class Leading(NamedTuple):
+    """
+    What a leader has to know of the poller, as functions, so that the pool knows none.
+
+    ``next_task``: poll until one is complete. ``ready_tasks``: those, up to so many, that need no further look at the kernel.
+    ``refuse``: answer one for which there is no room. ``wake_for_returned``: see to it that what this worker gave back is seen.
+    """
+
+    next_task: Callable[[], Any]
+    ready_tasks: Callable[[int], list[Any]]
+    refuse: Callable[[Any], None]
+    wake_for_returned: Callable[[], None]
+
+
+class Pool:
+    """
+    The table of workers.
+
+    ``workers``: by id; written under ``_lock``, read by anyone as a copy. ``expected_wait``: what the dispatch rule goes by
+    (core.dispatch); written by every worker, as an estimate. ``leading``: what leaders need.
+    ``changed``: called when a worker came or went, or ended a call longer than ``long_call``, on that worker; must return at
+    once.
+    """
+
+    def __init__(
+        self,
+        baton: Baton,
+        policy: PoolPolicy,
+        clock: Clock,
+        spawn: Spawner,
+        leading: Leading,
+        logger: str,
+    ) -> None:
+        self.workers: dict[WorkerId, Worker] = {}
+        self.expected_wait = 0.0
+        self.leading = leading
+        self.changed: Callable[[], None] = lambda: None
+        self.long_call = policy.hung_after
+        self.spawned = 0
+        self.start_failed_at = -math.inf
+        self._baton = baton
+        self._clock = clock
+        self._spawn = spawn
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._empty = threading.Event()
+        self._closing = False
+        self._log = logging.getLogger(logger)
+
+    def share_ready(self) -> None:
+        """
+        Read what other clients have sent already, and leave it to followers and the backlog.
+
+        Where calls are long, workers come back all the time; one that finds a task in the backlog neither has to become the
+        leader nor to sleep for a moment. Measured with calls of 0.5 ms. Runs on: the leader, before a call of its own.
+        """
+        baton = self._baton
+        for task in self.leading.ready_tasks(baton.follower_count + len(self.workers)):
+            task.arrived_at = self._clock.now()
+            if not baton.offer(task):
+                self.leading.refuse(task)
+
+    def spawn(self) -> Worker | None:
+        """Start one worker. Answers None, with a log line, if the system has no thread left."""
+        worker_id = next(self._ids)
+        worker = Worker(worker_id, f"pastepool worker {worker_id}", self, self._baton, self._clock)
+        with self._lock:
+            self.workers[worker_id] = worker
+            self._empty.clear()
+        try:
+            self._spawn(worker.main, worker.name)
+        except RuntimeError as error:
+            self.start_failed_at = self._clock.now()
+            self._log.error(
+                "%s cannot be started: %s. Lower threadpool_max_workers or raise the limit (ulimit -u).", worker.name, error
+            )
+            self.forget(worker_id)
+            return None
+        self.spawned += 1
+        return worker
+
+    def report_ready(self, worker: Worker) -> None:
+        """Runs on: the worker, before its first turn."""
+        self._log.debug("%s is ready (native id %d)", worker.name, worker.native_id)
+
+    def report_exit(self, worker: Worker) -> None:
+        """Runs on: the worker, as its last act."""
+        worker.fact = (Phase.GONE, self._clock.now(), None)
+        if self._closing:
+            self.forget(worker.worker_id)
+        else:
+            self._log.info("%s is gone after %d requests", worker.name, worker.served)
+        self.changed()
+
+    def forget(self, worker_id: WorkerId) -> None:
+        """Drop a worker whose thread has ended. Runs on: supervisor; at the end the worker itself."""
+        with self._lock:
+            self.workers.pop(worker_id, None)
+            if not self.workers:
+                self._empty.set()
+
+    def records(self) -> list[Record]:
+        """What the plan is made from; a copy."""
+        with self._lock:
+            workers = list(self.workers.values())
+        return [_record(worker) for worker in workers]
+
+    def close(self) -> None:
+        """Tell every worker to leave at its next turn; followers leave now. Does not wait."""
+        self._closing = True
+        with self._lock:
+            workers = list(self.workers.values())
+        for worker in workers:
+            worker.leaving = True
+        for worker in workers:
+            self._baton.dismiss(worker)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the workers to have left. Answers whether they have."""
+        with self._lock:
+            if not self.workers:
+                return True
+        return self._empty.wait(timeout)
+
+
+def _record(worker: Worker) -> Record:
+    phase, since, task = worker.fact
+    if task is None:
+        return Record(worker.worker_id, phase, since)
+    summary = TaskSummary(task.title(), task.serial, task.started_at, task.kill_limit)
+    return Record(worker.worker_id, phase, since, summary)

@@ -1,0 +1,99 @@
+"""
+The thread that ends the process when nothing else does.
+
+It sleeps until the server is told to stop, then gives the drain and the interpreter's own exit until the deadline. What can keep a
+process alive then (a hung worker, an application's non-daemon thread, an exit function that blocks, a mail server) cannot
+keep this thread: at the deadline it logs the stacks, runs the exit functions itself under a time limit and leaves by ``os._exit``.
+
+Source: contract D5, I3, P11; ``os._exit`` because SystemExit is swallowed by paster and waits for threads.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import math
+import os
+import sys
+import threading
+from typing import Callable
+
+from pastepool.types import Clock, Seconds
+
+_log = logging.getLogger("pastepool")
+
+_EXIT_FUNCTIONS_FOR: Seconds = 3.0
+"""How long exit functions may take when the process is ended by force. Nothing derives it."""
+
+
+class Reaper:
+    """
+    Bounds the end of a process that is ours to end.
+
+    ``on_deadline``: told that time is up; answers whether the process is ours to end, for a server may be run by a program that
+    has other things to do. ``arm`` may be called in a signal handler. Everything else here runs on the reaper's own thread.
+    """
+
+    def __init__(self, clock: Clock, on_deadline: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._on_deadline = on_deadline
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._dismissed = threading.Event()
+        self._deadline: Seconds = math.inf
+        self._status = 0
+        self._at_once = False
+
+    def arm(self, deadline: Seconds, status: int, at_once: bool = False) -> None:
+        """End the process at ``deadline`` if it still lives then, with ``status``. A later call may only be stricter."""
+        self._deadline = min(self._deadline, deadline)
+        self._status = status or self._status
+        self._at_once = self._at_once or at_once
+        try:
+            self._bell.release()
+        except RuntimeError:
+            pass  # armed already, and not yet seen
+
+    def dismiss(self) -> None:
+        """The server has ended and somebody else owns the process: let it live."""
+        self._dismissed.set()
+        self.arm(math.inf, 0)
+
+    def run(self) -> None:
+        """The thread's body: wait to be armed, then until the deadline, then end the process."""
+        self._bell.acquire()
+        while not self._at_once and not self._dismissed.is_set() and self._clock.now() < self._deadline:
+            remaining = self._deadline - self._clock.now()
+            self._bell.acquire(timeout=min(max(remaining, 0.0), threading.TIMEOUT_MAX))
+        if self._dismissed.is_set():
+            return
+        if not self._at_once and not self._on_deadline():
+            return
+        end_process(self._status or 1, 0.5 if self._at_once else _EXIT_FUNCTIONS_FOR)
+
+
+def end_process(status: int, patience: Seconds) -> None:
+    """
+    Run the exit functions for at most ``patience`` seconds, flush, and leave without joining any thread.
+
+    The functions run on a thread of their own, so that one that blocks costs its time limit and no more. Threads are not
+    joined: those that would be are why we are here (contract P11).
+    """
+    done = threading.Event()
+    threading.Thread(target=_run_exit_functions, args=(done,), name="pastepool exit functions", daemon=True).start()
+    done.wait(patience)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # a stream that is closed or full must not keep us
+            pass
+    os._exit(status)
+
+
+def _run_exit_functions(done: threading.Event) -> None:
+    try:
+        atexit._run_exitfuncs()
+    except BaseException as error:  # whatever an exit function raises, the process ends
+        _log.error("An exit function failed: %r", error)
+    finally:
+        done.set()

@@ -1,0 +1,34 @@
+"""What all exchanges of one server share. Filled in by the server before the first connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from pastepool.runtime.stamp import Stamp
+from pastepool.types import Clock, Seconds
+from pastepool.wsgi.call import Application
+
+if TYPE_CHECKING:
+    from pastepool.runtime.exchange import Exchange
+    from pastepool.runtime.poller import Poller
+
+
+@dataclass
+class Site:
+    """
+    ``access``: writes an exchange's line, or None. ``nudge``: has the supervisor look. ``old_protocol``:
+    answer in HTTP/1.0 and close. ``draining``: written once, by the
+    server; from then on every response closes its connection.
+    """
+
+    application: Application
+    stamp: Stamp
+    clock: Clock
+    keep_alive_for: Seconds
+    watermark: int
+    access: Optional[Callable[["Exchange", Seconds], None]]
+    nudge: Callable[[], Any]
+    poller: "Poller"
+    old_protocol: bool = False
+    draining: bool = False
