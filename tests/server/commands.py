@@ -1,0 +1,167 @@
+"""The real serve commands as subprocesses: start one, read what it says until it says it, ask it, end it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+WATCHDOG = 30.0
+"""Seconds a command may take to do its next step; importing ``paster`` alone takes one on a busy machine."""
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
+SERVE = {
+    "paster": ("paster", "serve", "{ini}"),
+    "pserve": ("pserve", "{ini}"),
+    "gearbox": ("gearbox", "serve", "-c", "{ini}"),
+}
+
+
+def configuration(name: str, folder: Path) -> Path:
+    """A copy of one of the repository's INI files."""
+    return Path(shutil.copy(ROOT / name, folder))
+
+
+def arguments(command: str, ini: Path, *more: str) -> list[str]:
+    """What to type to serve ``ini`` with a command; options come before the file, the rest after it."""
+    program, *rest = SERVE[command]
+    words = [word.format(ini=ini.name) for word in rest]
+    options = [word for word in more if word.startswith("-")]
+    at = 1 if words[0] == "serve" else 0
+    return [str(SCRIPTS / program), *words[:at], *options, *words[at:], *(word for word in more if word not in options)]
+
+
+def few_descriptors() -> None:
+    """In the child: ``paster --daemon`` closes every possible descriptor one by one, which may be a milliard."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without what would change how Python or paster starts."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PASTE", "COV"))}
+    return {**kept, "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1", **variables}
+
+
+def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end. What it leaves in the background must not keep the pipe, so output goes to a file."""
+    with (folder / "said").open("w+") as said:
+        done = subprocess.run(
+            words,
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            timeout=2 * WATCHDOG,
+            preexec_fn=few_descriptors,
+            check=False,
+        )
+        said.seek(0)
+        return subprocess.CompletedProcess(words, done.returncode, said.read())
+
+
+def get(port: int, path: str = "/") -> tuple[int, bytes]:
+    """Ask the server for a page."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WATCHDOG)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Look often until something is so, and say what was not when patience ends."""
+    deadline = time.monotonic() + WATCHDOG
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {WATCHDOG:g} s"
+        select.select([], [], [], 0.02)
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process that still runs."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Command:
+    """A serve command that runs; a context manager that leaves no process of its session behind."""
+
+    def __init__(self, words: list[str], folder: Path, **variables: str) -> None:
+        self.said = ""
+        self._unread = ""
+        self.process = subprocess.Popen(
+            words,
+            cwd=folder,
+            env=environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=few_descriptors,
+        )
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(self, *ignored: object) -> None:
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(WATCHDOG)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def read_until(self, pattern: re.Pattern[str], again: Callable[[], object] | None = None) -> re.Match[str]:
+        """Read output up to the first line, after what was read before, that matches; do ``again`` now and then."""
+        deadline = time.monotonic() + WATCHDOG
+        while True:
+            line, newline, rest = self._unread.partition("\n")
+            if newline:
+                self._unread = rest
+                if found := pattern.search(line):
+                    return found
+            elif not self._read_more(min(deadline, time.monotonic() + 0.1) if again else deadline):
+                if again is None or time.monotonic() >= deadline:
+                    raise AssertionError(f"no line with {pattern.pattern!r} in:\n{self.said}")
+                again()
+
+    def _read_more(self, deadline: float) -> bool:
+        assert self.process.stdout is not None
+        descriptor = self.process.stdout.fileno()
+        readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        data = os.read(descriptor, 65536).decode("utf-8", "replace") if readable else ""
+        self.said += data
+        self._unread += data
+        return bool(data)
+
+    def port(self) -> int:
+        """Wait for the next line with an address; the port in it."""
+        return int(self.read_until(ADDRESS)[1])
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal to the command and wait for its exit status; what it still says is read."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the exit status; what it still says is read."""
+        deadline = time.monotonic() + WATCHDOG
+        while self._read_more(deadline):
+            pass
+        return self.process.wait(WATCHDOG)
