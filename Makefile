@@ -1,0 +1,91 @@
+# The one door. Every target makes what it needs first, in .venv, and leaves a stamp so that the next run is quick.
+#   make serve   set up, serve development.ini and print its address        make test    everything that has to hold
+#   make lint    style, types, import floors     make docs    the manual    make bench   beside other servers
+#   make tox     every CPython of tox's list     make slow    the long tests    make clean   back to a fresh clone
+
+PYTHON ?= python3
+CONFIG ?= development.ini
+VARS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
+PACKAGING := setup.cfg setup.py pyproject.toml pastepool/__init__.py
+CODE := $(shell find pastepool tests benchmarks -name '*.py' 2>/dev/null)
+CORPUS := $(shell find tests benchmarks -type f ! -name '*.py' ! -name '*.pyc' 2>/dev/null)
+PAGES := $(shell find docs changelog.d -type f -not -path 'docs/_build/*' 2>/dev/null) README.md CHANGELOG.md CONTRIBUTING.md
+
+# The floors whose every branch is tested: 0 to 2, and the public test helpers that stand on them.
+COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepool/core/*,pastepool/http1/*,pastepool/settings/*,pastepool/wsgi/*
+
+.PHONY: serve test lint docs bench tox slow clean retest
+.DELETE_ON_ERROR:
+
+serve: $(STAMPS)/serve
+	@PYTHONWARNINGS='ignore:pkg_resources is deprecated:UserWarning' $(BIN)/paster serve $(CONFIG) $(VARS)
+
+test: $(STAMPS)/lint $(STAMPS)/pytest $(STAMPS)/docs $(STAMPS)/pythons
+	@echo "make test: style, types, floors, tests, coverage, manual and the other CPythons hold for this tree."
+
+lint: $(STAMPS)/lint
+
+docs: $(STAMPS)/docs
+	@echo "the manual: docs/_build/html/index.html"
+
+bench: $(STAMPS)/bench
+	@$(BIN)/python -m benchmarks
+
+tox: $(STAMPS)/dev
+	@$(BIN)/tox run-parallel
+
+slow: $(STAMPS)/dev
+	@$(BIN)/python -m pytest -m slow -o timeout=900
+
+retest:
+	@rm -f $(addprefix $(STAMPS)/,lint pytest docs pythons)
+	@$(MAKE) --no-print-directory test
+
+clean:
+	rm -rf $(VENV) $(STAMPS) .tox .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis \
+	  build docs/_build pastepool.egg-info
+
+# ------------------------------------------------------------------------------------------------------------- set-up
+
+$(BIN)/python:
+	@echo "setting up $(VENV) with $$($(PYTHON) --version 2>&1)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "pastepool needs Python 3.10 or later")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(STAMPS)/serve: $(BIN)/python $(PACKAGING)
+	@$(PIP) -e '.[paster]'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: $(BIN)/python $(PACKAGING)
+	@$(PIP) -e '.[dev]'
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/serve
+
+$(STAMPS)/bench: $(STAMPS)/serve
+	@$(PIP) -e '.[paster,bench]'
+	@touch $@
+
+# ------------------------------------------------------------------------------------------------------------- checks
+
+$(STAMPS)/lint: $(STAMPS)/dev $(CODE)
+	@$(BIN)/ruff check --quiet && $(BIN)/ruff format --quiet --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@touch $@
+
+$(STAMPS)/pytest: $(STAMPS)/dev $(CODE) $(CORPUS) $(PAGES) development.ini production.ini Makefile
+	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(COVERED)'
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/dev $(PAGES) $(CODE)
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@touch $@
+
+$(STAMPS)/pythons: $(STAMPS)/dev $(CODE) $(CORPUS)
+	@$(BIN)/python .ci/pythons.py
+	@touch $@

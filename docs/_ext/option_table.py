@@ -1,0 +1,49 @@
+"""
+Writes the reference of options from the table the server itself reads, so that neither can be wrong about the other.
+
+A page says where: the line ``<!-- the option table -->`` is replaced by the table when Sphinx reads the page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from pastepool.settings import ReferenceRow, reference_rows
+
+MARK = "<!-- the option table -->"
+
+
+def option_markdown() -> str:
+    """Every option under the heading of its group, in the order of the table."""
+    groups = groupby(reference_rows(), key=attrgetter("group"))
+    return "\n".join(f"## {group}\n\n" + "\n".join(_entry(row) for row in rows) for group, rows in groups)
+
+
+def _entry(row: ReferenceRow) -> str:
+    default = f"{row.default} {row.unit}".strip() if row.default.isdigit() else row.default
+    lines = [f"```{{confval}} {row.name}", f":type: {json.dumps(row.expects)}", f":default: {json.dumps(default)}", ""]
+    lines += [row.doc, "", f"*Why this default:* {_without_clause(row.why)}"]
+    if row.aliases:
+        lines += ["", "Also accepted as " + ", ".join(f"`{alias}`" for alias in row.aliases) + "."]
+    if row.inherited:
+        lines += ["", "May stand in `[DEFAULT]` as well."]
+    return "\n".join([*lines, "", f"Since {row.since}.", "```", ""])
+
+
+def _without_clause(text: str) -> str:
+    """Leave out where in the project's own papers a sentence comes from; a reader of the manual has no such papers."""
+    return re.sub(r" \(contract [^)]*\)", "", text)
+
+
+def _put_in(app: Any, docname: str, source: list[str]) -> None:
+    source[0] = source[0].replace(MARK, option_markdown())
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Tell Sphinx what to call."""
+    app.connect("source-read", _put_in)
+    return {"parallel_read_safe": True}

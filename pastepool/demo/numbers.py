@@ -1,0 +1,35 @@
+"""Numbers as people type them into an address or an INI file, with bounds."""
+
+from __future__ import annotations
+
+from webob import Request
+
+
+class BadNumber(ValueError):
+    """What was typed is no number within the bounds. Catcher: answer 400 with this sentence, or refuse to start."""
+
+
+def number(text: str, least: float, most: float) -> float:
+    """Read ``text`` as a number from ``least`` to ``most``, both included; raise `BadNumber` otherwise."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise BadNumber(f"has to be a number from {least:g} to {most:g}, not {text[:40]!r}")
+    return value
+
+
+def parameter(request: Request, name: str, default: float, least: float, most: float) -> float:
+    """
+    Read one number from the query string; ``default`` where it is absent.
+
+    More than ``most`` counts as ``most``, so that a link asks for what it would like and gets what is allowed.
+    """
+    text = request.GET.get(name, "")
+    if not text:
+        return min(default, most)
+    try:
+        return min(number(text, least, float("inf")), most)
+    except BadNumber as error:
+        raise BadNumber(f"{name} {error}") from None

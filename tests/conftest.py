@@ -1,0 +1,59 @@
+"""What holds for every test: nothing is left running, nothing is left open, nothing waits for ever."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+WATCHDOG = 5.0
+"""Seconds any test may wait for an event that is meant to come at once."""
+
+
+@pytest.fixture
+def wait_for() -> Callable[[threading.Event], None]:
+    """Wait for an event, and fail by name rather than hang when it does not come."""
+
+    def wait(event: threading.Event, what: str = "the event") -> None:
+        assert event.wait(WATCHDOG), f"{what} did not come within {WATCHDOG:g} s"
+
+    return wait
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running() -> Iterator[None]:
+    """Fail the test that leaves a thread or an open socket behind."""
+    threads_before = set(threading.enumerate())
+    sockets_before = open_sockets()
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in threads_before]
+    deadline = time.monotonic() + WATCHDOG
+    for thread in left:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    alive = [thread.name for thread in left if thread.is_alive()]
+    assert not alive, f"threads left running: {alive}"
+    if open_sockets() - sockets_before:
+        gc.collect()
+        leaked = open_sockets() - sockets_before
+        assert not leaked, f"sockets left open: {sorted(leaked)}"
+
+
+def open_sockets() -> set[tuple[str, str]]:
+    """Descriptor and inode of every socket of this process; nothing where there is no /proc."""
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError:
+        return set()
+    found = set()
+    for name in names:
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found.add((name, target))
+    return found

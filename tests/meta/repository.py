@@ -1,0 +1,65 @@
+"""What the meta tests look at: the tree, and its Python files parsed."""
+
+from __future__ import annotations
+
+import ast
+from configparser import ConfigParser
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "pastepool"
+SKIPPED = {".git", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".stamps", ".tox", ".venv", "build"}
+SKIPPED |= {".import_linter_cache", "_build", "__pycache__", "pastepool.egg-info"}
+
+
+def sources() -> list[Path]:
+    """Every module of the package."""
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def texts() -> list[Path]:
+    """Every file of the repository that people read or machines run; not what is made from them."""
+    found = (
+        path for path in ROOT.rglob("*") if path.is_file() and not SKIPPED.intersection(path.relative_to(ROOT).parts)
+    )
+    kinds = {".py", ".md", ".ini", ".cfg", ".toml", ".in", ".lua", ""}
+    return sorted(path for path in found if path.suffix in kinds and not path.name.startswith(".coverage"))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The module's syntax tree."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def module_name(path: Path) -> str:
+    """``pastepool/core/states.py`` as ``pastepool.core.states``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of all modules the file imports anywhere, also inside functions and for type checking."""
+    names = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(str(node.module))
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+@cache
+def setup_cfg() -> ConfigParser:
+    """The project's configuration."""
+    config = ConfigParser(interpolation=None)
+    config.read(ROOT / "setup.cfg")
+    return config
+
+
+def lines_of(section: str, key: str) -> list[str]:
+    """The lines of a multi-line value in setup.cfg."""
+    return [line for line in setup_cfg()[section][key].splitlines() if line]

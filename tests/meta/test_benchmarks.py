@@ -1,0 +1,374 @@
+"""The pure parts of the benchmarks: what is read, how rounds become ratios, how targets are judged, what is written."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import idle, load, measure, profile, report, targets
+from benchmarks.app import LARGE, ROUTES, app
+from benchmarks.errors import BenchError, ServerFailed
+from benchmarks.load import BROWSER_HEADERS, Load
+from benchmarks.report import Results, Sample
+from benchmarks.scenarios import SCENARIOS, Plan
+from benchmarks.servers import ROOT, SERVERS, Server
+from benchmarks.targets import TARGETS, Target, Verdict
+
+STAT = (
+    "4711 (a (strange) name) S 12 4711 4700 0 -1 4194560 100 200 0 0 "
+    "150 50 30 20 20 0 10 0 12345 99999999 2560 18446744073709551615 1 1"
+)
+
+
+def results(*samples: Sample) -> Results:
+    """Wrap samples as a run."""
+    return Results({"machine": "a test"}, samples)
+
+
+def cell(server: str, number: int, **figures: float) -> Sample:
+    """Make a sample of the scenario hello."""
+    return Sample(server, "hello", number, figures)
+
+
+TWO_ROUNDS = results(
+    cell("pastepool", 0, cpu_us=10.0, rate=100.0, errors=0),
+    cell("granian", 0, cpu_us=20.0, rate=80.0, errors=0),
+    cell("waitress", 0, cpu_us=300.0, rate=9.0, errors=0),
+    cell("granian", 1, cpu_us=80.0, rate=20.0, errors=3),
+    cell("pastepool", 1, cpu_us=60.0, rate=25.0, errors=0),
+    Sample("waitress", "hello", 1, failure="waitress ended with status 1: it said nothing"),
+)
+
+
+# --- /proc
+
+
+def test_stat_of_a_name_with_parentheses_is_read() -> None:
+    """Fields of /proc/PID/stat are counted from the last parenthesis of the command's name."""
+    stat = measure.parse_stat(STAT)
+    assert (stat.pid, stat.session) == (4711, 4700)
+    assert (stat.user, stat.kernel) == (150 * measure.TICK, 50 * measure.TICK)
+    assert stat.reaped_cpu == pytest.approx(50 * measure.TICK)
+    assert stat.rss_kib == 2560 * measure.PAGE_KIB
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_cpu_and_memory_of_this_process_are_what_the_kernel_says() -> None:
+    """The CPU clock made of a pid is that process's own, and its session's sums are not below it."""
+    mine = measure.parse_stat(Path("/proc/self/stat").read_text(encoding="utf-8"))
+    before = time.process_time()
+    seen = measure.exact_cpu(mine)
+    assert before <= seen <= time.process_time()
+    session = os.getsid(0)
+    assert os.getpid() in [stat.pid for stat in measure.tree(session)]
+    assert measure.cpu_seconds(session) >= before
+    assert measure.rss_kib(session) > 1024
+
+
+# --- wrk
+
+
+def test_result_line_of_wrk_is_read_among_its_other_words() -> None:
+    """The last line that carries the mark is the result; microseconds become seconds and milliseconds."""
+    answered = load.parse(
+        "Running 1s test\n  64 connections\n"
+        'RESULT {"requests": 500, "microseconds": 2000000, "p50": 1500, "p99": 9000, "errors": 2}\n'
+    )
+    assert answered == load.Answered(requests=500, seconds=2.0, p50_ms=1.5, p99_ms=9.0, errors=2)
+    assert answered.rate == 250.0
+
+
+def test_output_without_a_result_is_the_servers_failure() -> None:
+    """When wrk cannot connect its own words are in the failure."""
+    with pytest.raises(ServerFailed, match="unable to connect"):
+        load.parse("unable to connect to 127.0.0.1:1 Connection refused\n")
+
+
+def test_script_carries_headers_method_and_body() -> None:
+    """The Lua script quotes header values and posts a body of the length asked for."""
+    text = load.script(Load("/upload", headers=(("X-Quote", 'say "hi"'),), body=65536))
+    assert 'wrk.headers["X-Quote"] = "say \\"hi\\""' in text
+    assert 'wrk.method = "POST"' in text
+    assert 'string.rep("x", 65536)' in text
+    assert load.MARK in text
+
+
+def test_browser_sends_twelve_headers() -> None:
+    """With the Host that wrk adds itself the browser scenario has twelve different headers."""
+    assert len({"Host", *BROWSER_HEADERS}) == 12
+
+
+def test_missing_wrk_is_one_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without wrk on PATH the message names it and says how to install it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BenchError, match=r"wrk.*apt-get install wrk"):
+        load.find_wrk()
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk")
+def test_wrk_takes_the_script_and_a_refused_port_is_a_failure() -> None:
+    """The script is valid Lua for the real wrk, which then cannot connect: nobody listens on the port."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        with pytest.raises(ServerFailed, match="unable to connect"):
+            load.run(Load("/hello", connections=1, headers=(("A", "b"),), body=1), nobody.getsockname()[1], 1)
+
+
+# --- ratios
+
+
+def test_ratio_is_the_median_of_the_rounds_ratios() -> None:
+    """A slow second round changes both figures but hardly their ratio: 0.5 and 0.75, not 35 / 50."""
+    assert TWO_ROUNDS.ratio("pastepool", ["granian"], "hello", "cpu_us") == pytest.approx(0.625)
+
+
+def test_ratio_is_to_the_best_of_several() -> None:
+    """Best is the lowest by default and the highest when told so; a rival without a figure is left out."""
+    rivals = ["granian", "waitress"]
+    assert TWO_ROUNDS.ratio("pastepool", rivals, "hello", "cpu_us") == pytest.approx(0.625)
+    assert TWO_ROUNDS.ratio("pastepool", rivals, "hello", "cpu_us", max) == pytest.approx((10 / 300 + 60 / 80) / 2)
+
+
+def test_ratio_without_a_common_round_is_none() -> None:
+    """Where the rival was never measured there is no ratio rather than a wrong one."""
+    assert TWO_ROUNDS.ratio("pastepool", ["bjoern"], "hello", "cpu_us") is None
+    assert TWO_ROUNDS.ratio("pastepool", ["granian"], "idle", "cpu_us") is None
+
+
+def test_figure_is_the_median_and_errors_are_the_worst_round() -> None:
+    """An error in one of many rounds does not vanish in a median."""
+    assert TWO_ROUNDS.figure("granian", "hello", "cpu_us") == 50.0
+    assert TWO_ROUNDS.figure("granian", "hello", "errors") == 3
+    assert TWO_ROUNDS.figure("bjoern", "hello", "errors") is None
+
+
+# --- targets
+
+
+def judged(bound: float, *, at_most: bool, rivals: tuple[str, ...] = (), ideal: float = 1.0) -> Verdict:
+    """Judge the two rounds by one target on requests per second."""
+    target = Target("t", "hello", "rate", bound, at_most=at_most, rivals=rivals, ideal=ideal)
+    return targets.judge(TWO_ROUNDS, [target])[0]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [
+        (judged(1.25, at_most=False, rivals=("granian",)), "reached"),
+        (judged(1.26, at_most=False, rivals=("granian",)), "missed"),
+        (judged(1.25, at_most=True, rivals=("granian",)), "reached"),
+        (judged(1.24, at_most=True, rivals=("granian",)), "missed"),
+        (judged(0.625, at_most=False, ideal=100.0), "reached"),
+        (judged(1.0, at_most=False, rivals=("bjoern",)), "not measured"),
+    ],
+)
+def test_target_is_reached_at_its_bound_and_missed_beyond(verdict: Verdict, word: str) -> None:
+    """Bounds include themselves, in both directions; what was not measured is neither reached nor missed."""
+    assert verdict.word == word
+
+
+def test_every_target_names_a_scenario_and_servers_that_exist() -> None:
+    """A target that no run could judge is a mistake in the table."""
+    scenarios = {scenario.name for scenario in SCENARIOS}
+    servers = {server.name for server in SERVERS}
+    for target in TARGETS:
+        assert target.scenario in scenarios, target.sentence
+        assert set(target.rivals) <= servers, target.sentence
+
+
+# --- tables
+
+
+def test_scenario_table_shows_figures_ratios_and_failures() -> None:
+    """A row per server with its ratios to pastepool, and a sentence for what failed."""
+    text = report.scenario_table(TWO_ROUNDS, "hello")
+    assert "| granian | 50.0 | 1.67 | 50 | 0.80 | - | - | - | 3 |" in text
+    assert "| pastepool | 35.0 | 1.00 | 62 | 1.00 |" in text
+    assert "- waitress failed: waitress ended with status 1: it said nothing" in text
+
+
+def test_scenario_in_which_all_failed_has_sentences_and_no_table() -> None:
+    """No figures, no empty table."""
+    failed = results(Sample("bjoern", "hello", 0, failure="bjoern did not answer within 15 s"))
+    assert report.scenario_table(failed, "hello") == "- bjoern failed: bjoern did not answer within 15 s"
+
+
+def test_page_holds_machine_summary_verdicts_and_titles() -> None:
+    """The generated file is whole: every part of it is there under its heading."""
+    text = report.page(TWO_ROUNDS, {"hello": "hello, keep-alive"}, "THE VERDICTS")
+    assert "- machine: a test" in text
+    assert "| CPU/request, us | pastepool | granian | waitress |" in text
+    assert "THE VERDICTS" in text
+    assert "### hello, keep-alive" in text
+    assert text.endswith("\n")
+
+
+def test_samples_survive_the_json_file() -> None:
+    """A table made from the file is the table of the run."""
+    assert report.from_json(report.to_json(TWO_ROUNDS)) == TWO_ROUNDS
+
+
+def test_verdicts_are_a_table() -> None:
+    """Bound, ratio and verdict stand in one row."""
+    assert "| t | at least 1.25 | 1.250 | reached |" in targets.table(
+        [judged(1.25, at_most=False, rivals=("granian",))]
+    )
+
+
+# --- profile
+
+
+def test_self_time_is_counted_by_innermost_frame() -> None:
+    """Stacks that end in the same place are one row, by package, by file or by line; an empty line is none."""
+    raw = (
+        "run (a/b.py:1);send (pkg/net/out.py:7) 3\nsend (pkg/net/out.py:7) 2\nrun (a/b.py:1);poll (pkg/poll.py:2) 5\n\n"
+    )
+    assert profile.self_time(raw, 1) == {"pkg": 10}
+    assert profile.self_time(raw, 9) == {"pkg/net/out.py": 5, "pkg/poll.py": 5}
+    assert profile.self_time(raw, profile.ALL_FRAMES) == {"send (pkg/net/out.py:7)": 5, "poll (pkg/poll.py:2)": 5}
+    page = profile.page(raw, kernel=0.25)
+    assert "25% of the CPU time is spent in the kernel." in page
+    assert "By file:\n\n| where | share |\n| --- | --: |\n| `pkg/net/out.py` | 50.0% |" in page
+
+
+# --- the command
+
+
+def test_unknown_name_is_one_sentence_with_the_known_ones() -> None:
+    """A server or scenario that does not exist is refused, with the list of those that do."""
+    with pytest.raises(BenchError, match="'apache' is not one of pastepool, granian"):
+        command.chosen(SERVERS, "apache")
+    assert [row.name for row in command.chosen(SERVERS, "bjoern,pastepool")] == ["pastepool", "bjoern"]
+    assert command.chosen(SCENARIOS, None) == list(SCENARIOS)
+
+
+def test_only_a_run_of_everything_writes_the_manuals_table_unasked() -> None:
+    """A partial or quick run never overwrites the figures of a whole one."""
+    assert command.arguments([]).table == str(command.TABLE)
+    for partial in (["--quick"], ["--servers", "granian"], ["--scenarios", "hello"], ["--read", "x"]):
+        assert command.arguments(partial).table is None, partial
+    assert command.arguments(["--quick", "--table", "t"]).table == "t"
+
+
+def test_quick_is_pastepool_alone_for_a_second() -> None:
+    """The smoke mode stays small."""
+    quick = command.arguments(["--quick"])
+    assert (quick.servers, quick.seconds, quick.rounds, quick.idle) == ("pastepool", 1, 1, 1000)
+
+
+def test_server_that_is_not_installed_is_skipped_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing rival is a line that says how to get it; with none at all there is nothing to measure."""
+    absent = Server("absent", "no_such_module.at_all", "no-such-distribution", "pip install it", lambda port: [])
+    here = Server("here", "json", "no-such-distribution", "", lambda port: [])
+    assert command.present([absent, here]) == [here]
+    assert "absent is left out: no module no_such_module.at_all here; pip install it." in capsys.readouterr().out
+    with pytest.raises(BenchError, match="None of the servers"):
+        command.present([absent])
+
+
+def test_read_makes_the_table_again_and_fails_on_errors_of_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An earlier run's samples give the same page; exit status 1 only when pastepool itself had errors."""
+    samples = tmp_path / "samples.json"
+    samples.write_text(report.to_json(TWO_ROUNDS), encoding="utf-8")
+    table = tmp_path / "deep" / "table.md"
+    assert command.main(["--read", str(samples), "--table", str(table)]) == 0
+    assert table.read_text(encoding="utf-8") in capsys.readouterr().out
+    samples.write_text(report.to_json(results(cell("pastepool", 0, rate=1.0, errors=1))), encoding="utf-8")
+    assert command.main(["--read", str(samples)]) == 1
+
+
+def test_failing_server_gives_a_sample_that_says_why() -> None:
+    """A server that dies at the start is a sentence with its last words, and not the end of the run."""
+    dying = Server(
+        "dying", "json", "none", "", lambda port: [sys.executable, "-c", "print('no luck'); raise SystemExit(7)"]
+    )
+    sample = command.measured(dying, SCENARIOS[0], Plan(seconds=1, idle_connections=1), 0)
+    assert sample.failure == "dying ended with status 7: no luck"
+    assert sample.figures == {}
+
+
+def test_importing_the_command_measures_nothing() -> None:
+    """``--help`` answers without wrk, servers or /proc."""
+    asked = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "--quick" in asked.stdout
+
+
+# --- the application
+
+
+def called(path: str, **extra: Any) -> tuple[str, bytes]:
+    """Call the application under PEP 3333's validator; gives status and body."""
+    environ: dict[str, Any] = {"SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": ""}
+    setup_testing_defaults(environ)
+    environ.update(extra)
+    told: list[str] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        told.append(status)
+        return lambda data: None
+
+    body: Any = validator(app)(environ, start_response)
+    try:
+        sent = b"".join(body)  # first: a generator tells its status only once it is asked for something
+        return "".join(told), sent
+    finally:
+        body.close()
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_route_is_a_valid_application(path: str) -> None:
+    """wsgiref's validator finds nothing, so a server that fails on a route fails by itself."""
+    assert called(path)[1]
+
+
+@pytest.mark.parametrize(("path", "length"), [("/large", len(LARGE)), ("/stream", 100 * 1024)])
+def test_large_answers_are_as_large_as_the_titles_say(path: str, length: int) -> None:
+    """100 KB at once, and 100 KB in a hundred pieces."""
+    assert len(called(path)[1]) == length
+
+
+def test_upload_is_read_whole_and_unknown_paths_are_404() -> None:
+    """The upload's answer is its length; a 404 is what wrk counts as an error."""
+    assert called("/upload", CONTENT_LENGTH="5", **{"wsgi.input": io.BytesIO(b"12345")}) == ("200 OK", b"5\n")
+    assert called("/elsewhere") == ("404 Not Found", b"")
+
+
+def test_every_scenario_asks_for_a_route_that_exists() -> None:
+    """A misspelt path would measure how fast a 404 is."""
+    asked: Iterable[Load] = [row.load for row in SCENARIOS] + [row.beside for row in SCENARIOS if row.beside]
+    assert {one.path for one in asked} <= set(ROUTES)
+
+
+# --- idle connections
+
+
+def test_idle_connections_are_spread_over_source_addresses() -> None:
+    """10,000 connections need two of loopback's addresses, whose ports are enough for each."""
+    assert {idle.source_address(number) for number in range(10_000)} == {"127.0.1.1", "127.0.1.2"}
+
+
+def test_connection_is_still_open_until_the_server_ends_it() -> None:
+    """Silence is an open connection, an end of input is a closed one."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        assert idle.still_open(ours)
+        theirs.close()
+        assert not idle.still_open(ours)

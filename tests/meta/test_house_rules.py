@@ -1,0 +1,72 @@
+"""The habits of the house that a machine can see."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.meta.repository import ROOT, module_name, sources, texts, tree
+
+LONGEST_FUNCTION = 50
+PLACES = [f"/{place}/" for place in ("work", "root", "opt/pp")] + ["/opt/" + "wheels", "/opt/" + "pypi"]
+FRAGMENTS = {"security", "removal", "compat", "feature", "bugfix", "doc", "misc"}
+
+
+@pytest.mark.parametrize("path", sources(), ids=module_name)
+def test_module_says_what_it_is(path: Path) -> None:
+    """Every module has a docstring, and annotations that are not evaluated unless it is nothing but a docstring."""
+    module = tree(path)
+    assert ast.get_docstring(module)
+    if any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in module.body):
+        assert "from __future__ import annotations" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sources(), ids=module_name)
+def test_functions_can_be_seen_whole(path: Path) -> None:
+    """No function is longer than fifty lines, its docstring not counted."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            has_docstring = ast.get_docstring(node) is not None
+            first = node.body[1].lineno if has_docstring and len(node.body) > 1 else node.body[0].lineno
+            assert (node.end_lineno or first) - first < LONGEST_FUNCTION, f"{path.name}: {node.name}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=module_name)
+def test_nothing_is_printed(path: Path) -> None:
+    """The package has loggers; print is for programs."""
+    calls = (node.func for node in ast.walk(tree(path)) if isinstance(node, ast.Call))
+    assert not [name for name in calls if isinstance(name, ast.Name) and name.id == "print"]
+
+
+@pytest.mark.parametrize("path", sources(), ids=module_name)
+def test_package_is_finished(path: Path) -> None:
+    """No word in the package asks somebody to come back later."""
+    assert not re.search(r"\b(TODO|FIXME|XXX)\b", path.read_text(encoding="utf-8"))
+
+
+def test_no_machine_is_named() -> None:
+    """No file of the repository names a place on the machine it was written on."""
+    files = texts()
+    assert len(files) > 50
+    for path in files:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        assert not [place for place in PLACES if re.search(rf"(?<![\w.%}}]){place}", text)], path.relative_to(ROOT)
+
+
+def test_every_test_says_what_it_proves() -> None:
+    """Each test has a docstring."""
+    tests = sorted((ROOT / "tests").rglob("test_*.py"))
+    assert tests
+    for path in tests:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+def test_fragments_have_a_known_type() -> None:
+    """Each changelog fragment has a type towncrier knows; another would never be published."""
+    names = [path.name for path in (ROOT / "changelog.d").iterdir() if path.name != ".gitignore"]
+    assert [name for name in names if name.split(".")[1] not in FRAGMENTS] == []

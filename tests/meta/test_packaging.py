@@ -1,0 +1,69 @@
+"""What is installed is what setup.cfg promises."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import entry_points, metadata, requires
+from pathlib import Path
+
+import pastepool
+from pastepool import demo, entrypoints
+from tests.meta.repository import ROOT, setup_cfg, sources
+
+
+def test_entry_points_load() -> None:
+    """Paste Deploy finds the server under both names, and the demonstration."""
+    servers = {
+        point.name: point.load() for point in entry_points(group="paste.server_factory", module="pastepool.entrypoints")
+    }
+    assert servers == {"http": entrypoints.http, "main": entrypoints.http}
+    (point,) = (
+        point for point in entry_points(group="paste.app_factory", name="demo") if point.module == "pastepool.demo"
+    )
+    assert point.load() is demo.make_app
+
+
+def test_installed_version_is_the_source_version() -> None:
+    """The installed metadata is of this source."""
+    assert metadata("pastepool")["Version"] == pastepool.__version__
+
+
+def test_hard_dependencies_are_three() -> None:
+    """Serving takes PasteDeploy, httptools and WebOb, and nothing else."""
+    hard = {line.split(">")[0].strip().lower() for line in requires("pastepool") or [] if "extra ==" not in line}
+    assert hard == {"pastedeploy", "httptools", "webob"}
+
+
+def test_paster_extra_brings_a_setuptools_it_runs_with() -> None:
+    """PasteScript needs pkg_resources: a setuptools new enough for Python 3.12, old enough to have it."""
+    assert "setuptools>=66.1.1,<82" in setup_cfg()["options.extras_require"]["paster"]
+
+
+def test_wheel_has_every_module_and_the_marker_of_types(tmp_path: Path) -> None:
+    """A wheel built from a clean copy has all modules, py.typed, the licence, and no tests."""
+    copy = tmp_path / "source"
+    copy.mkdir()
+    shutil.copytree(ROOT / "pastepool", copy / "pastepool", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
+        shutil.copy(ROOT / name, copy)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(copy),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    (wheel,) = tmp_path.glob("pastepool-*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    expected = {str(path.relative_to(ROOT)) for path in sources()} | {"pastepool/py.typed"}
+    assert expected <= names
+    assert any(name.endswith("LICENSE") for name in names)
+    assert not any(name.startswith(("tests/", "benchmarks/", "docs/")) for name in names)
