@@ -1,0 +1,142 @@
+"""
+Load by wrk: what to ask, how to run it, how to read its answer.
+
+wrk prints figures rounded for people; a ``done`` function in the script we give it prints the exact ones as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.errors import BenchError, ServerFailed
+
+MARK = "RESULT "
+PATIENCE = 30.0
+"""Seconds wrk may take beyond the time it was told, before it is ended."""
+
+DONE = """
+done = function(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format(
+    '\\nRESULT {"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "errors": %d}\\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    e.connect + e.read + e.write + e.status + e.timeout))
+end
+"""
+
+BROWSER_HEADERS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Language": "en-GB,en;q=0.7,de;q=0.3",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+    "Referer": "http://localhost/account/orders?page=2",
+    "Cookie": "session=0d9bb3ac2f6e4d1f9a7cbb6a3c1e5f77; theme=dark; consent=1",
+    "Upgrade-Insecure-Requests": "1",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "same-origin",
+    "Cache-Control": "max-age=0",
+}
+"""With wrk's own Host these are twelve, as many as a desktop browser sends."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """One kind of request and how many connections ask for it. ``body`` is a number of bytes to POST."""
+
+    path: str
+    connections: int = 64
+    headers: tuple[tuple[str, str], ...] = ()
+    body: int = 0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What wrk saw. ``errors``: failed connects, reads, writes, timeouts and statuses of 400 and above."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds
+
+
+def script(load: Load) -> str:
+    """Write the Lua script that makes wrk send this load and print its result."""
+    lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in load.headers]
+    if load.body:
+        lines += ['wrk.method = "POST"', f'wrk.body = string.rep("x", {load.body})']
+    return "\n".join(lines) + "\n" + DONE
+
+
+def parse(output: str) -> Answered:
+    """
+    Read what the ``done`` function printed.
+
+    Raises:
+        ServerFailed: there is no result line, so wrk could not reach the server at all; its last words are given.
+    """
+    for line in reversed(output.splitlines()):
+        if line.startswith(MARK):
+            found = json.loads(line[len(MARK) :])
+            return Answered(
+                requests=found["requests"],
+                seconds=found["microseconds"] / 1e6,
+                p50_ms=found["p50"] / 1e3,
+                p99_ms=found["p99"] / 1e3,
+                errors=found["errors"],
+            )
+    raise ServerFailed(f"wrk gave no result: {' '.join(output.split())[-200:] or 'no output'}")
+
+
+def find_wrk() -> str:
+    """Find the load generator, or say how to get it."""
+    found = shutil.which("wrk")
+    if found is None:
+        raise BenchError("wrk, which makes the load, is not on PATH; install it (Debian: apt-get install wrk).")
+    return found
+
+
+@contextmanager
+def started(load: Load, port: int, seconds: int) -> Iterator[subprocess.Popen[str]]:
+    """Run wrk beside the block; at the block's end it is ended, if it has not ended by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        lua = Path(folder, "load.lua")
+        lua.write_text(script(load), encoding="utf-8")
+        command = [
+            *(find_wrk(), "--latency", "--timeout", "10s", "--threads", "1", "--connections", str(load.connections)),
+            *("--duration", f"{seconds}s", "--script", str(lua), f"http://127.0.0.1:{port}{load.path}"),
+        ]
+        wrk = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            yield wrk
+        finally:
+            wrk.kill()
+            wrk.communicate()
+
+
+def finish(wrk: subprocess.Popen[str], seconds: int) -> Answered:
+    """Wait until wrk has run its time and read its result."""
+    try:
+        output, _ = wrk.communicate(timeout=seconds + PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise ServerFailed(f"wrk did not end within {PATIENCE:g} s after its time") from None
+    return parse(output)
+
+
+def run(load: Load, port: int, seconds: int) -> Answered:
+    """Send a load for ``seconds`` and say what came back."""
+    with started(load, port, seconds) as wrk:
+        return finish(wrk, seconds)

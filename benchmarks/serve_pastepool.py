@@ -1,0 +1,21 @@
+"""Run pastepool with the benchmark's application: ``python -m benchmarks.serve_pastepool PORT``."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.app import app
+from benchmarks.servers import CONNECTIONS, HOST, KEEP_ALIVE, THREADS
+from pastepool.entrypoints import http
+
+if __name__ == "__main__":
+    serve = http(
+        {},
+        host=HOST,
+        port=sys.argv[1],
+        threadpool_workers=str(THREADS),
+        queue_limit=str(CONNECTIONS),
+        connection_limit=str(CONNECTIONS),
+        keep_alive_timeout=str(KEEP_ALIVE),
+    )
+    serve(app)

@@ -1,0 +1,89 @@
+"""What pastepool has set itself, as a table: each row a ratio in one run, and the bound it must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.report import BASE, Results, markdown
+from benchmarks.servers import THREADS
+
+GRANIAN = ("granian",)
+THREADED = ("waitress", "cheroot", "gthread")
+"""The threaded servers that pastepool is to replace."""
+IDEAL = THREADS / 0.010
+"""Requests a second of ten threads whose every call waits 10 ms, if nothing else took time."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    One promise: pastepool's ``metric`` in ``scenario``, divided by a reference, is at most (or at least) ``bound``.
+
+    The reference is the best of ``rivals`` in the same round, or ``ideal`` where no rival is named.
+    """
+
+    sentence: str
+    scenario: str
+    metric: str
+    bound: float
+    at_most: bool = True
+    rivals: tuple[str, ...] = ()
+    ideal: float = 1.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target with the ratio that was reached; None when the run did not measure it."""
+
+    target: Target
+    ratio: float | None
+
+    @property
+    def word(self) -> str:
+        """Say how it went: reached, missed or not measured."""
+        if self.ratio is None:
+            return "not measured"
+        kept = self.ratio <= self.target.bound if self.target.at_most else self.ratio >= self.target.bound
+        return "reached" if kept else "missed"
+
+
+TARGETS: tuple[Target, ...] = (
+    Target("hello: CPU per request, to granian's", "hello", "cpu_us", 0.9, rivals=GRANIAN),
+    Target("hello: CPU per request, to the best threaded server's", "hello", "cpu_us", 0.1, rivals=THREADED),
+    Target("browser headers: CPU per request, to granian's", "browser", "cpu_us", 0.9, rivals=GRANIAN),
+    Target("browser headers: CPU per request, to the best threaded's", "browser", "cpu_us", 0.1, rivals=THREADED),
+    Target("0.5 ms blocking: requests/s, to granian's", "block-0.5ms", "rate", 0.9, at_most=False, rivals=GRANIAN),
+    Target("10 ms blocking: requests/s, to threads / latency", "block-10ms", "rate", 0.97, at_most=False, ideal=IDEAL),
+    Target("fast beside slow: requests/s, to granian's", "beside", "rate", 0.7, at_most=False, rivals=GRANIAN),
+    Target("fast beside slow: requests/s, to waitress's", "beside", "rate", 10, at_most=False, rivals=("waitress",)),
+    Target("10,000 idle connections: KiB of process memory each", "idle", "idle_kib", 4),
+    Target("10,000 idle connections: CPU per request with, to without", "idle", "idle_cpu", 1.1),
+)
+
+
+def judge(results: Results, targets: Sequence[Target] = TARGETS) -> list[Verdict]:
+    """Hold a run against the targets."""
+    return [Verdict(target, _reached(results, target)) for target in targets]
+
+
+def _reached(results: Results, target: Target) -> float | None:
+    if target.rivals:
+        best = min if target.at_most else max
+        return results.ratio(BASE, target.rivals, target.scenario, target.metric, best)
+    value = results.figure(BASE, target.scenario, target.metric)
+    return None if value is None else value / target.ideal
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    """Write the verdicts, one row each."""
+    rows = [
+        [
+            verdict.target.sentence,
+            f"{'at most' if verdict.target.at_most else 'at least'} {verdict.target.bound:g}",
+            "-" if verdict.ratio is None else f"{verdict.ratio:.3f}",
+            verdict.word,
+        ]
+        for verdict in verdicts
+    ]
+    return markdown(["target", "bound", "measured", "verdict"], rows)
