@@ -1,17 +1,19 @@
 """
 One connection's requests: bytes in, requests out. No socket, no clock, no thread.
 
-llhttp (through httptools) is the only parser. What it lets pass and we refuse is the policy of ``_check_head``. The engine knows
-nothing of WSGI: it fills a copy of the dict it was given, one key per field (see ``fields``).
+llhttp (through httptools) is the only parser. What it lets pass and we refuse is the policy of ``_check_head``. The
+engine knows nothing of WSGI: it fills a copy of the dict it was given, one key per field (see ``fields``).
 
-Theory. llhttp runs through as many messages as one buffer holds. A connection must not: requests parsed ahead cost memory
-for a client that sends thousands in one packet. So the engine feeds the parser no further than the end of one message.
+Theory. llhttp runs through as many messages as one buffer holds. A connection must not: requests parsed ahead cost
+memory for a client that sends thousands in one packet. So the engine feeds the parser no further than the end of one
+message.
 Where that is can be told without parsing: after a blank line (a head without content, or the end of chunked content),
 or after as many bytes as Content-Length has left. A blank line inside chunked content only means one feed more.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
@@ -35,9 +37,21 @@ endless chunk extensions must not. Nothing derives the allowance.
 _VERSION_REFUSALS = ("Invalid HTTP version", "Pause on PRI/Upgrade")
 """llhttp's words for a version it does not know and for the HTTP/2 preface."""
 
-_TLS_HANDSHAKE = b"\x16\x03"
+_TLS_HANDSHAKE = b"\x16"
+"""Its first byte, which begins no method."""
+
+_VERSION_1_1 = b" HTTP/1.1\r\n"
 
 _METHODS: dict[bytes, str] = {}
+"""Names of the methods seen so far."""
+
+_FOREIGN_METHODS = frozenset(
+    name.encode()
+    for name in (
+        "CONNECT SOURCE ANNOUNCE DESCRIBE FLUSH GET_PARAMETER PAUSE PLAY RECORD REDIRECT SETUP SET_PARAMETER TEARDOWN"
+    ).split()
+)
+"""What the parser knows and a WSGI application is never called with: proxies', RTSP's and Icecast's methods."""
 
 
 class Request:
@@ -67,8 +81,9 @@ class Engine:
     Turns one connection's bytes into requests, one at a time.
 
     Feed bytes; when ``complete`` is true, take the request with ``next_request``. ``request`` is set from the end of
-    the head on. ``body`` collects content and may be emptied by the owner at any time. ``rest`` holds bytes that belong
-    to later messages. After a ``PeerError`` the engine is of no further use: where the next message begins is unknown.
+    the head on. ``body`` collects content; the owner may empty it at any time with ``take_body``. ``rest`` holds bytes
+    that belong to later messages. After a ``PeerError`` the engine is of no further use: where the next message begins
+    is unknown.
 
     Runs on: whoever owns the connection.
     """
@@ -76,7 +91,8 @@ class Engine:
     __slots__ = (
         "request", "complete", "body", "rest", "on_body",
         "_parser", "_limits", "_prototype", "_base_size", "_fields", "_repeated", "_target",
-        "_remaining", "_head_bytes", "_chunked_bytes", "_decoded", "_tail", "_host",
+        "_fed", "_remaining", "_head_bytes", "_tail", "_host", "_fault",
+        "_chunked_bytes", "_decoded", "_counted", "_barren",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, prototype: dict[str, Any]) -> None:
@@ -91,12 +107,16 @@ class Engine:
         self._fields: dict[str, Any] | None = None
         self._repeated = 0
         self._target = b""
+        self._fed = b""
         self._remaining = 0
         self._head_bytes = 0
         self._chunked_bytes = 0
         self._decoded = 0
+        self._counted = 0
+        self._barren = 0
         self._tail = b""
         self._host = ""
+        self._fault: Exception | None = None
         self._parser: Any = HttpRequestParser(self)
 
     def close(self) -> None:
@@ -116,6 +136,7 @@ class Engine:
         self.request = None
         self.complete = False
         self._head_bytes = 0
+        self._fed = b""
         return request
 
     def feed(self, data: bytes) -> None:
@@ -136,24 +157,23 @@ class Engine:
         if self.rest:
             data = self.rest + data
             self.rest = b""
-        while data and not self.complete:
-            size = len(data)
-            cut = self._message_end(data, size)
-            if cut >= size:
-                self._feed_parser(data, size)
-                return
-            self._feed_parser(data[:cut], cut)
-            data = data[cut:]
-        self.rest = data
+        size = len(data)
+        begin = 0
+        while begin < size and not self.complete:
+            end = self._feed_until(data, begin, size)
+            self._feed_parser(data[begin:end], end - begin)
+            begin = end
+        self.rest = data[begin:]
 
-    def _message_end(self, data: bytes, size: int) -> int:
+    def _feed_until(self, data: bytes, begin: int, size: int) -> int:
+        """Say how far into ``data`` the parser may go without going beyond the message."""
         if self._remaining:
-            return self._remaining
+            return min(begin + self._remaining, size)
         tail = self._tail
-        if tail:
-            found = (tail + data).find(_BLANK_LINE)
-            return size if found < 0 else found + 4 - len(tail)
-        found = data.find(_BLANK_LINE)
+        found = (tail + data[begin : begin + 3]).find(_BLANK_LINE)
+        if found >= 0:
+            return begin + found + 4 - len(tail)
+        found = data.find(_BLANK_LINE, begin)
         return size if found < 0 else found + 4
 
     def _feed_parser(self, data: bytes, size: int) -> None:
@@ -161,20 +181,32 @@ class Engine:
         if request is None:
             self._head_bytes += size
             if self._head_bytes == size and data.startswith(_TLS_HANDSHAKE):
-                raise PeerError(400, "This port speaks plain HTTP and was sent a TLS handshake: use http://, not https://.")
+                raise PeerError(400, "This port speaks plain HTTP and was sent TLS: use http://, not https://.")
             if self._head_bytes > self._limits.header_bytes:
-                raise PeerError(431, f"The request's head is larger than {self._limits.header_bytes} bytes.")
+                self._refuse_large_head(data, size)
+            self._fed = data if self._head_bytes == size else self._fed + data
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             self._decline_upgrade(data[upgrade.args[0] :])
         except HttpParserError as error:
-            raise _peer_error(error, self.request is not None) from None
+            raise self._fault or _peer_error(error, self.request is not None) from None
         if self.complete:
             self._tail = b""
             self._remaining = 0
+            if request is not None and request.chunked:
+                self._check_chunked(size)
         else:
             self._account(request, data, size)
+
+    def _refuse_large_head(self, data: bytes, size: int) -> None:
+        """Refuse a head for its size, unless what lies within the limit has a fault of its own (a long target)."""
+        limit = self._limits.header_bytes
+        try:
+            self._parser.feed_data(data[: size - (self._head_bytes - limit)])
+        except HttpParserError as error:
+            raise self._fault or _peer_error(error, False) from None
+        raise PeerError(431, f"The request's head is larger than {limit} bytes.")
 
     def _decline_upgrade(self, unparsed: bytes) -> None:
         """
@@ -208,30 +240,42 @@ class Engine:
         if self._remaining:
             self._remaining -= size
             return
-        self._tail = (self._tail + data)[-3:]
+        self._tail = (self._tail + data[-3:])[-3:]
         now = self.request
         if now is None:
             return
         if request is None:
             self._tail = b""
             self._remaining = now.content_length or 0
-        elif now.chunked:
+        else:
             self._check_chunked(size)
 
     def _check_chunked(self, size: int) -> None:
+        """
+        Hold chunked content to its limits.
+
+        Each piece is counted once: a client decides how many there are and how often this is called. ``_barren`` bounds
+        a trailer, which the parser keeps in memory, whatever content went before it.
+        """
+        body = self.body
+        fresh = sum(map(len, body[self._counted :]))
+        self._counted = len(body)
+        self._decoded += fresh
         self._chunked_bytes += size
-        decoded = self._decoded + sum(map(len, self.body))
+        self._barren = 0 if fresh else self._barren + size
+        decoded = self._decoded
         limit = self._limits.body_bytes
         if limit and decoded > limit:
             raise PeerError(413, f"The request's content is larger than {limit} bytes.")
-        if self._chunked_bytes - decoded > _FRAMING_ALLOWANCE + _FRAMING_RATIO * decoded:
+        framing = self._chunked_bytes - decoded
+        if framing > _FRAMING_ALLOWANCE + _FRAMING_RATIO * decoded or self._barren > _FRAMING_ALLOWANCE:
             raise PeerError(400, "The request's chunks carry far more framing than content.")
 
     def take_body(self) -> list[bytes]:
         """Hand over the content collected so far."""
         pieces = self.body[:]
         self.body.clear()
-        self._decoded += sum(map(len, pieces))
+        self._counted = 0
         return pieces
 
     # What follows is called by the parser, in the order of the wire.
@@ -239,14 +283,14 @@ class Engine:
     def on_url(self, piece: bytes) -> None:
         if self._fields is None:
             if self.complete:
-                raise PeerError(400, "A request began before the one ahead of it had ended.")
+                raise self._refusal(400, "A request began before the one ahead of it had ended.")
             self._fields = self._prototype.copy()
             self._repeated = 0
             self._target = piece
         else:
             self._target += piece
         if len(self._target) > self._limits.request_target:
-            raise PeerError(414, f"The request target is longer than {self._limits.request_target} bytes.")
+            raise self._refusal(414, f"The request target is longer than {self._limits.request_target} bytes.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         fields = self._fields
@@ -256,12 +300,12 @@ class Engine:
         if key in fields:
             self._repeated += 1
             if key == "HTTP_HOST":
-                raise PeerError(400, "The request has more than one Host field.")
-            fields[key] = joined(key, fields[key], value.decode("latin-1"))
-        elif key is DROPPED or not key:
+                raise self._refusal(400, "The request has more than one Host field.")
+            fields[key] = joined(key, fields[key], value.strip().decode("latin-1"))
+        elif key == DROPPED:
             self._repeated += 1
         else:
-            fields[key] = value.decode("latin-1")
+            fields[key] = value.strip().decode("latin-1")  # RFC 9112 5.1; the parser leaves what trails
 
     def on_headers_complete(self) -> None:
         fields = self._fields
@@ -272,22 +316,48 @@ class Engine:
         wire_method = parser.get_method()
         method = _METHODS.get(wire_method)
         if method is None:
-            method = _METHODS[wire_method] = wire_method.decode("latin-1")
-        version = parser.get_http_version()
+            method = self._learn_method(wire_method)
+        # Asking the parser for the version costs more than all else here: it makes a new string each time.
+        if self._fed.startswith(_VERSION_1_1, len(wire_method) + 1 + len(self._target)):
+            version = "1.1"
+        else:
+            version = self._other_version()
         request = Request(method, self._target, version, fields, parser.should_keep_alive())
-        self._check_head(request, fields)
+        try:
+            self._check_head(request, fields)
+        except Exception as error:
+            self._fault = error
+            raise
         self.request = request
 
     def on_message_complete(self) -> None:
         self.complete = True
+
+    def _learn_method(self, wire_method: bytes) -> str:
+        if wire_method in _FOREIGN_METHODS:
+            raise self._refusal(501, f"{wire_method.decode()} is not implemented here.")
+        method = _METHODS[wire_method] = wire_method.decode()
+        return method
+
+    def _other_version(self) -> str:
+        line, _, _ = self._fed.lstrip(b"\r\n").partition(b"\r\n")
+        if b" HTTP/" not in line:
+            raise self._refusal(505, "The request names no version of HTTP.")  # the parser speaks RTSP as well
+        version: str = self._parser.get_http_version()
+        return version
+
+    def _refusal(self, status: int, reason: str) -> PeerError:
+        """Keep what is about to be raised through the parser, which has no safe place for it."""
+        self._fault = error = PeerError(status, reason)
+        return error
 
     def _check_head(self, request: Request, fields: dict[str, Any]) -> None:
         limits = self._limits
         if len(fields) - self._base_size + self._repeated > limits.header_count:
             raise PeerError(431, f"The request has more than {limits.header_count} header fields.")
         version = request.version
-        if version != "1.1" and version != "1.0":
-            raise PeerError(505, f"HTTP/{version} is not spoken here; HTTP/1.1 and HTTP/1.0 are.")
+        if version != "1.1":
+            _check_old_version(request, fields)
         host = fields.get("HTTP_HOST")
         if host is None:
             if version == "1.1":
@@ -297,14 +367,13 @@ class Engine:
                 raise PeerError(400, "The Host field is not a host name with an optional port.")
             self._host = host
         target = request.target
-        if target[0] != _SLASH or b"#" in target:
+        # Not `b"#" in target`: that asks first whether it could be a number, at the price of an exception.
+        if target[0] != _SLASH or target.find(b"#") >= 0:
             self._check_target(request, fields)
         if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields or "HTTP_EXPECT" in fields:
             self._check_content(request, fields)
 
     def _check_target(self, request: Request, fields: dict[str, Any]) -> None:
-        if request.method == "CONNECT":
-            raise PeerError(501, "CONNECT is not implemented: this is not a proxy.")
         request.path, request.query, authority = split_target(request.method, request.target)
         if authority is not None:
             fields["HTTP_HOST"] = authority  # RFC 9112 3.2.2: the target's host replaces the field's
@@ -329,11 +398,10 @@ class Engine:
     def _check_coding(self, request: Request, coding: str) -> None:
         if request.version != "1.1":
             raise PeerError(400, "Transfer-Encoding does not exist in HTTP/1.0.")
-        if coding.strip().lower() != "chunked":
+        if coding.lower() != "chunked":
             raise PeerError(501, "The only transfer coding understood is chunked.")
         request.chunked = True
-        self._chunked_bytes = 0
-        self._decoded = 0
+        self._chunked_bytes = self._decoded = self._counted = self._barren = 0
 
 
 class _ContentOnly:
@@ -346,11 +414,16 @@ class _ContentOnly:
         self.on_message_complete = engine._content_ended
 
 
+def _check_old_version(request: Request, fields: dict[str, Any]) -> None:
+    version = request.version
+    if version != "1.0":
+        raise PeerError(505, f"HTTP/{version} is not spoken here; HTTP/1.1 and HTTP/1.0 are.")
+    if request.keep_alive and "close" in re.split(r"[,\s]+", fields.get("HTTP_CONNECTION", "").lower()):
+        request.keep_alive = False  # RFC 9112 9.3: close wins; the parser lets keep-alive win
+
+
 def _peer_error(error: HttpParserError, in_content: bool) -> PeerError:
     """Say in our words, with a status, what the parser refused."""
-    cause = error.__context__
-    if isinstance(cause, PeerError):
-        return cause
     if isinstance(error, HttpParserInvalidMethodError):
         return PeerError(501, "The request method is not known.")
     text = str(error)

@@ -14,6 +14,9 @@ _CACHE_LIMIT = 2048
 Clients choose the names, so the cache is bounded. Nothing derives the number: real traffic uses a few dozen spellings.
 """
 
+_LONGEST_CACHED = 64
+"""A name may be as long as a whole head; such names must not stay in memory."""
+
 _UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 KEYS: dict[bytes, str] = {}
@@ -36,7 +39,7 @@ def environ_key(name: bytes) -> str:
         key = text.replace("-", "_")
         if key not in _UNPREFIXED:
             key = "HTTP_" + key
-    if len(KEYS) < _CACHE_LIMIT:
+    if len(KEYS) < _CACHE_LIMIT and len(name) <= _LONGEST_CACHED:
         KEYS[name] = key
     return key
 

@@ -1,16 +1,19 @@
 """
 Response parts to bytes: status line, fields, framing, chunks (RFC 9112 4, 5, 6, 7.1).
 
-Refuses what an application must not send (PEP 3333, RFC 9110 5.5 and 7.6.1) with ``AppError``. Knows no socket and no time:
-Date and Server come in ready made.
+Refuses what an application must not send (PEP 3333, RFC 9110 5.5 and 7.6.1) with ``AppError``. Knows no socket and no
+time: Date and Server come in ready made.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pastepool.errors import AppError
+
+if TYPE_CHECKING:
+    from pastepool.http1.engine import Request
 
 _CACHE_LIMIT = 1024
 """Applications choose status lines and field names; most use a few dozen. Beyond the limit nothing is remembered."""
@@ -43,7 +46,7 @@ NO_CONTENT = frozenset({204, 304})
 
 
 class Head(NamedTuple):
-    """What ``start_response`` was given, checked and rendered. ``content_length`` is None if the application named none."""
+    """What ``start_response`` was given, checked and rendered. ``content_length``: None if it named none."""
 
     code: int
     status_line: bytes
@@ -54,6 +57,9 @@ class Head(NamedTuple):
 
 
 _new_tuple = tuple.__new__
+
+_colon_joined = ": ".join
+"""Renders a (name, value) pair, and refuses with TypeError what is not text."""
 
 
 def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
@@ -66,28 +72,34 @@ def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
     code, status_line = known or _render_status(status)
     content_length = None
     has_date = has_server = False
-    lines = []
+    lines: list[str] = []
+    known_kind = _KINDS.get
     try:
-        for name, value in headers:
-            kind = _KINDS.get(name)
+        for pair in headers:
+            name, value = pair
+            kind = known_kind(name)
             if kind is None:
                 kind = _learn(name)
-            lines.append(name + ": " + value + "\r\n")
             if kind:
                 if kind == CONTENT_LENGTH:
                     content_length = _length(value, content_length)
-                    lines.pop()
-                elif kind == DATE:
+                    continue
+                if kind == DATE:
                     has_date = True
                 elif kind == SERVER:
                     has_server = True
                 else:
                     raise AppError(f"Response field {name!r} is hop-by-hop: framing belongs to the server (PEP 3333).")
+            lines.append(_colon_joined(pair))
     except (TypeError, ValueError) as error:
-        raise AppError(f"Response headers must be a list of (str, str) tuples, not {headers!r:.200}: {error}.") from error
-    block = "".join(lines)
+        raise AppError(
+            f"Response headers must be a list of (str, str) tuples, not {headers!r:.200}: {error}."
+        ) from error
+    lines.append("")
+    block = "\r\n".join(lines)
     # One look at the whole block instead of one at each value: a control character in a value changes these counts.
-    if block.count("\n") != len(lines) or block.count("\r") != len(lines) or "\x00" in block:
+    breaks = len(lines) - 1
+    if block.count("\n") != breaks or block.count("\r") != breaks or "\x00" in block:
         raise _control_character(headers)
     try:
         fields = block.encode("latin-1")
@@ -167,25 +179,19 @@ def short_answer(status: int, text: str, stamp: bytes, *, retry_after: int = 0, 
     """
     body = text.encode("utf-8", "replace") + b"\n"
     retry = b"Retry-After: %d\r\n" % retry_after if retry_after else b""
-    head = b"HTTP/1.1 %d %b\r\n%b%bContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (
-        status,
-        _REASONS[status],
-        stamp,
-        retry,
-        len(body),
-    )
+    fields = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n" % len(body)
+    head = b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (status, _REASONS[status], stamp, retry, fields)
     return head if head_only else head + body
 
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-def healthy_answer(stamp: bytes, keep_alive: bool, text: bytes = b"ok\n") -> bytes:
+def healthy_answer(stamp: bytes, keep_alive: bool, request: Request, text: bytes = b"ok\n") -> bytes:
     """The answer of ``health_path`` while the server takes requests."""
     connection = b"" if keep_alive else b"Connection: close\r\n"
-    return b"HTTP/1.1 200 OK\r\n%bContent-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: %d\r\n%b\r\n%b" % (
-        stamp,
-        len(text),
-        connection,
-        text,
-    )
+    if keep_alive and request.version != "1.1":
+        connection = b"Connection: keep-alive\r\n"
+    fields = b"Content-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: %d\r\n" % len(text)
+    content = b"" if request.method == "HEAD" else text
+    return b"HTTP/1.1 200 OK\r\n%b%b%b\r\n%b" % (stamp, fields, connection, content)

@@ -43,7 +43,7 @@ def split_target(method: str, target: bytes) -> Target:
         raise PeerError(400, "The request target is neither a path nor an absolute http URL.")
     authority, path, query = match.groups()
     host = authority.decode("latin-1")
-    if not host or not is_host(host):
+    if not host or host.startswith(":") or not is_host(host):
         raise PeerError(400, "The request target names no valid host.")
     return Target(path or b"/", query or b"", host)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pastepool.testing.clock import FakeClock
+from pastepool.testing.converse import Conversation, converse
+from pastepool.testing.dribble import DribbleSocket
 from pastepool.testing.spawner import StepSpawner
 
-__all__ = ["FakeClock", "StepSpawner"]
+__all__ = ["Conversation", "DribbleSocket", "FakeClock", "StepSpawner", "converse"]

@@ -1,17 +1,19 @@
 """
 One call of one application, to the letter of PEP 3333: from environ to response bytes.
 
-Knows the application, the framing of its answer and the window in which a kill may land. Does not know sockets: where bytes
-go is for a subclass to say. Everything here runs on the worker that has the request.
+Knows the application, the framing of its answer and the window in which a kill may land. Does not know sockets: where
+bytes go is for a subclass to say. Everything here runs on the worker that has the request.
 
-The window (see ``runtime.injection``) is open exactly while the application's code runs: the call, each step of its iterable, its
-``close``. It is shut while bytes are handed over, so no kill ever lands in ours. Whoever shuts it has the claim to write.
+The window (see ``runtime.injection``) is open exactly while the application's code runs: the call, each step of its
+iterable, its ``close``. It is shut while bytes are handed over, so no kill ever lands in ours. Whoever shuts it has the
+claim to write.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Callable, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from pastepool.errors import AppError
 from pastepool.http1.engine import Request
@@ -44,11 +46,12 @@ _COPY_LIMIT = 16384
 
 class Call(ABC):
     """
-    One request's answer in the making. A subclass hands the bytes over; each way to do so raises ClientGone when nobody takes
-    them any more.
+    One request's answer in the making. A subclass hands the bytes over; each way to do so raises ClientGone when nobody
+    takes them any more.
 
-    ``code``: 0 until ``start_response`` was called. ``content_sent``: bytes of content handed over. ``began``: whether any byte
-    was. ``old_protocol``: answer in HTTP/1.0. ``keep_alive``: whether the connection outlives this response; final once ``began``.
+    ``code``: 0 until ``start_response`` was called. ``content_sent``: bytes of content handed over. ``began``: whether
+    any byte was. ``old_protocol``: answer in HTTP/1.0. ``keep_alive``: whether the connection outlives this response;
+    final once ``began``.
     """
 
     began = False
@@ -75,7 +78,7 @@ class Call(ABC):
 
     @abstractmethod
     def file_length(self, filelike: Any, wanted: int | None) -> int | None:
-        """How many of ``wanted`` bytes (None: all) a regular file has left from its position; None if it is no such file."""
+        """How many of ``wanted`` bytes (None: all) a regular file has left; None if it is no such file."""
 
     @abstractmethod
     def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
@@ -93,21 +96,23 @@ class Call(ABC):
         """
         Call the application and hand its whole response over.
 
-        Raises: AppError if it broke PEP 3333 or its own framing; ClientGone; WorkerKilled; whatever it raises itself. The
-        window may then still be open; the catcher shuts it.
+        Raises: AppError if it broke PEP 3333 or its own framing; ClientGone; WorkerKilled; whatever it raises itself.
+        The window may then still be open; the catcher shuts it.
         """
         self._window = window
         window.open(self.serial)
         result = application(self.environ, self.start_response)
         kind = type(result)
         if (kind is list or kind is tuple) and not self.began:
-            body = result[0] if len(result) == 1 else b"".join(result)
+            body = result[0] if len(result) == 1 else _joined(result)
             window.shut()
             self._whole(body)
         else:
             self._stream(result, window)
 
-    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], None]:
         """PEP 3333's callable; may be called again only with ``exc_info``, and then only before the first byte."""
         if exc_info is not None:
             try:
@@ -123,8 +128,10 @@ class Call(ABC):
     def write(self, data: bytes) -> None:
         """PEP 3333's imperative way to answer; returns when the bytes are on their way."""
         self._window.shut()
-        self._emit(data)
-        self._window.open(self.serial)
+        try:
+            self._emit(data)
+        finally:
+            self._window.open(self.serial)  # also after a failure: it is the application that goes on with it
 
     def _whole(self, body: Any) -> None:
         """A response whose content is known to its last byte: one system call where the socket takes it."""
@@ -135,7 +142,7 @@ class Call(ABC):
             raise AppError("The application returned without calling start_response (PEP 3333).")
         size = len(body)
         if self.request.method == "HEAD" or head.code in NO_CONTENT:
-            self.transmit(self._begin(head, size or None))
+            self.transmit(self._begin(head, None if head.code in NO_CONTENT else size or None))
             return
         if head.content_length is not None and head.content_length != size:
             raise AppError(f"The application announced Content-Length {head.content_length} and returned {size} bytes.")
@@ -263,9 +270,18 @@ class Call(ABC):
         if length is None:
             return False
         if head.content_length is not None and length < head.content_length:
-            raise AppError(f"The application announced Content-Length {head.content_length}; its file has {length} bytes left.")
+            raise AppError(
+                f"The application announced Content-Length {head.content_length}; its file has {length} left."
+            )
         rendered = self._begin(head, length)
         self.transmit_file(rendered, filelike, length)
         self._left = 0
         self.content_sent = length
         return True
+
+
+def _joined(pieces: list[Any] | tuple[Any, ...]) -> bytes:
+    try:
+        return b"".join(pieces)
+    except TypeError as error:
+        raise AppError(f"The application's iterable yielded something that is not bytes (PEP 3333): {error}.") from None

@@ -21,7 +21,8 @@ def listener_prototype(
     """
     What every environ of one listener shares.
 
-    ``errors``: the stream for ``wsgi.errors``. ``extra``: keys that third parties look for (``paste.httpserver.thread_pool``).
+    ``errors``: the stream for ``wsgi.errors``. ``extra``: keys that third parties look for
+    (``paste.httpserver.thread_pool``).
     """
     return {
         "wsgi.version": (1, 0),
@@ -55,19 +56,24 @@ def connection_prototype(listener: dict[str, Any], host: str, port: int) -> dict
     return prototype
 
 
+_HANDED_OVER: dict[str, Any] = {}
+
+
 def complete_environ(request: Request, content: BinaryIO | None, content_length: int) -> dict[str, Any]:
     """
     Make the request's fields the environ its application is called with.
 
     ``content``: a file at its beginning that ends where the content ends, or None for none. Text is latin-1 (PEP 3333,
-    "Unicode Issues"). ``CONTENT_LENGTH`` and ``CONTENT_TYPE`` are always there, as with Paste; for chunked content the length
-    is the decoded one, so that an application need not know.
+    "Unicode Issues"). ``CONTENT_LENGTH`` and ``CONTENT_TYPE`` are always there, as with Paste; for chunked content the
+    length is the decoded one, so that an application need not know.
     """
     environ = request.fields
+    # The environ will hold methods of what holds the request: a second way back to it would keep that cycle alive.
+    request.fields = _HANDED_OVER
     target = request.target.decode("latin-1")
     environ["REQUEST_URI"] = target
     path = request.path
-    if b"%" in path:
+    if path.find(b"%") >= 0:
         environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")
     elif path is request.target:
         environ["PATH_INFO"] = target

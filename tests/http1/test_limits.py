@@ -1,0 +1,214 @@
+"""How large a request may be, and what it is told when it is larger."""
+
+from __future__ import annotations
+
+import pytest
+from httptools import HttpRequestParser
+
+from pastepool.http1.engine import Engine
+from pastepool.http1.limits import Limits
+from pastepool.http1.response import short_answer
+from tests.http1.cases import load, names
+from tests.http1.feeding import cut_at, dribbled, outcome, refusal, whole
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def chunks(*pieces: bytes) -> bytes:
+    """Content in chunks, with its end."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def ways(data: bytes) -> list[list[bytes]]:
+    """Whole, byte by byte, in odd pieces."""
+    return [whole(data), dribbled(data), dribbled(data, 7), cut_at(data, [len(data) - 1])]
+
+
+@pytest.mark.parametrize("length", [20, 21])
+def test_target_may_be_as_long_as_its_limit(length: int) -> None:
+    """A target of exactly the limit passes, one byte more is 414, however it arrives."""
+    target = b"/" + b"x" * (length - 1)
+    for pieces in ways(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n"):
+        seen = outcome(pieces, Limits(request_target=20))
+        if length == 20:
+            assert seen.requests[0].target == target
+        else:
+            assert seen.refused == (414, "The request target is longer than 20 bytes.")
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_head_may_be_as_large_as_its_limit(excess: int) -> None:
+    """A head of exactly the limit passes, one byte more is 431, however it arrives; content does not count."""
+    data = HEAD + b"Content-Length: 3\r\n\r\n"
+    for pieces in ways(data + b"abc"):
+        seen = outcome(pieces, Limits(header_bytes=len(data) - excess))
+        if excess:
+            assert seen.refused == (431, f"The request's head is larger than {len(data) - 1} bytes.")
+        else:
+            assert seen.requests[0].content == b"abc"
+
+
+def test_head_that_never_ends_is_refused_at_its_limit() -> None:
+    """A head is refused before its end is seen, so that it is never kept."""
+    for pieces in ways(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1000):
+        assert refusal(pieces, Limits(header_bytes=500))[0] == 431
+
+
+def test_blank_lines_ahead_of_a_request_count() -> None:
+    """A client cannot send line breaks for ever in place of a request."""
+    for pieces in ways(b"\r\n" * 300):
+        assert refusal(pieces, Limits(header_bytes=500))[0] == 431
+
+
+def test_each_request_has_the_whole_limit() -> None:
+    """Bytes of one request do not count for the next on the same connection."""
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    for pieces in ways(request * 5):
+        assert len(outcome(pieces, Limits(header_bytes=len(request))).requests) == 5
+
+
+def test_long_target_is_414_also_where_the_head_is_too_large() -> None:
+    """What is wrong within the limit is said, not that the head is too large as well, however much comes at once."""
+    data = b"GET /" + b"x" * 2000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+    for pieces in ways(data):
+        assert refusal(pieces, Limits(request_target=100, header_bytes=500))[0] == 414
+    for pieces in ways(b"BREW /" + b"x" * 2000):
+        assert refusal(pieces, Limits(header_bytes=500))[0] == 501
+
+
+@pytest.mark.parametrize(
+    "line", [b"X-%d: 1\r\n", b"X: %d\r\n", b"Cookie: %d\r\n", b"X_Y: %d\r\n", b"Proxy: %d\r\n", b"X-%d:\r\n"]
+)
+def test_every_field_line_counts(line: bytes) -> None:
+    """Field lines beyond the limit are 431, be they new, repeated, dropped or empty; the limit itself passes."""
+    for count, passes in ((9, True), (10, False)):
+        fields = b"".join(line % number for number in range(count))
+        for pieces in ways(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n"):
+            seen = outcome(pieces, Limits(header_count=10))
+            assert seen.refused == (None if passes else (431, "The request has more than 10 header fields."))
+
+
+def test_trailers_do_not_count_as_fields() -> None:
+    """The number of fields is that of the head."""
+    trailers = b"".join(b"X-%d: 1\r\n" % number for number in range(20))
+    for pieces in ways(CHUNKED + b"0\r\n" + trailers + b"\r\n"):
+        assert len(outcome(pieces, Limits(header_count=2)).requests) == 1
+
+
+@pytest.mark.parametrize("length", [10, 11])
+def test_announced_content_over_the_limit_is_refused_at_once(length: int) -> None:
+    """Content-Length beyond the limit is 413 before any content is read; the limit itself passes."""
+    head = HEAD + b"Content-Length: %d\r\n\r\n" % length
+    for pieces in ways(head):
+        seen = outcome(pieces, Limits(body_bytes=10))
+        assert seen.refused == (None if length == 10 else (413, "The request's content is larger than 10 bytes."))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [chunks(b"x" * 11), chunks(*[b"x"] * 11), chunks(b"x" * 10, b"x"), b"b\r\n" + b"x" * 11, b"c\r\n" + b"x" * 11],
+)
+def test_chunked_content_over_the_limit_is_refused(content: bytes) -> None:
+    """Decoded content beyond the limit is 413, also when it comes with its end in one delivery."""
+    for pieces in ways(CHUNKED + content):
+        assert refusal(pieces, Limits(body_bytes=10)) == (413, "The request's content is larger than 10 bytes.")
+
+
+def test_chunked_content_of_the_limit_passes() -> None:
+    """Framing does not count as content."""
+    for pieces in ways(CHUNKED + chunks(b"xxxx", b"x", b"xxxxx")):
+        assert outcome(pieces, Limits(body_bytes=10)).requests[0].content == b"x" * 10
+
+
+def test_taking_the_content_early_does_not_reset_its_limit() -> None:
+    """Chunked content counts from its beginning, however often the owner empties the buffer."""
+    engine = Engine(Limits(body_bytes=10), {})
+    engine.feed(CHUNKED)
+    for _ in range(10):
+        engine.feed(b"1\r\nx\r\n")
+        assert engine.take_body() == [b"x"]
+    assert refusal_of(engine, b"1\r\nx\r\n")[0] == 413
+
+
+def test_zero_means_no_limit_for_content() -> None:
+    """body_bytes = 0 lets any content pass."""
+    for pieces in (whole(CHUNKED + chunks(b"x" * 100)), whole(HEAD + b"Content-Length: 100\r\n\r\n" + b"x" * 100)):
+        assert len(outcome(pieces, Limits(body_bytes=0)).requests[0].content) == 100
+
+
+def test_chunks_of_one_byte_pass() -> None:
+    """The framing of one-byte chunks, five times the content, is legal however much there is."""
+    data = CHUNKED + chunks(*[b"x"] * 30000)
+    for pieces in (whole(data), dribbled(data, 1000)):
+        assert outcome(pieces).requests[0].content == b"x" * 30000
+
+
+@pytest.mark.parametrize("framing", [b"1;%b\r\nx\r\n" % (b"e" * 70000), b"1;%b\r\nx\r\n" % (b"e" * 100) * 1000])
+def test_endless_chunk_extensions_are_refused(framing: bytes) -> None:
+    """Chunk framing far beyond the content it carries is 400, in large pieces and in small."""
+    for pieces in (whole(CHUNKED + framing), dribbled(CHUNKED + framing, 1000)):
+        assert refusal(pieces) == (400, "The request's chunks carry far more framing than content.")
+
+
+def test_endless_trailer_is_refused_whatever_content_went_before() -> None:
+    """A trailer is bounded on its own: much content does not buy a large one, which the parser would keep in memory."""
+    engine = Engine(Limits(), {})
+    engine.feed(CHUNKED + b"100000\r\n" + b"x" * 0x100000 + b"\r\n0\r\nX: ")
+    engine.take_body()
+    for _ in range(64):
+        engine.feed(b"y" * 1024)
+    assert refusal_of(engine, b"y" * 1024)[0] == 400
+
+
+def refusal_of(engine: Engine, data: bytes) -> tuple[int, str]:
+    """Feed an engine that has begun already."""
+    refused = outcome(whole(data), engine=engine).refused
+    assert refused is not None
+    return refused
+
+
+class Weighed(bytes):
+    """Bytes that count how many of them are copied."""
+
+    copied = 0
+
+    def __getitem__(self, key: object) -> bytes:  # type: ignore[override]
+        piece = super().__getitem__(key)  # type: ignore[index]
+        Weighed.copied += len(piece)
+        return piece
+
+
+class Tallied(list[bytes]):
+    """A list that counts how many of its elements are looked at."""
+
+    looked_at = 0
+
+    def __getitem__(self, key: object) -> list[bytes]:  # type: ignore[override]
+        found = super().__getitem__(key)  # type: ignore[index]
+        self.looked_at += len(found)
+        return found  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("content", [b"10000\r\n" + b"\r\n\r\n" * 16384, b"2\r\n\r\n\r\n" * 9362])
+def test_blank_lines_in_chunks_cost_no_more_than_they_weigh(content: bytes) -> None:
+    """Each byte is copied and each piece counted a bounded number of times, though a blank line may end the message."""
+    engine = Engine(Limits(), {})
+    engine.body = pieces = Tallied()
+    engine.on_body = pieces.append
+    engine._parser = HttpRequestParser(engine)
+    engine.feed(CHUNKED)
+    Weighed.copied = 0
+    engine.feed(Weighed(content))
+    assert not engine.complete
+    assert len(pieces) > 9000
+    assert Weighed.copied <= 3 * len(content)
+    assert pieces.looked_at == len(pieces)
+
+
+def test_every_refusal_can_be_answered() -> None:
+    """Whatever status the engine refuses with has a reason phrase and an answer."""
+    statuses = {413, 414, 431} | {int(load("invalid", name).refused[0]) for name in names("invalid")}  # type: ignore[index]
+    assert statuses == {400, 413, 414, 417, 431, 501, 505}
+    for status in statuses:
+        assert short_answer(status, "x", b"").startswith(b"HTTP/1.1 %d " % status)
