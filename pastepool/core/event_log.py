@@ -26,8 +26,8 @@ class Event:
     One thing that happened.
 
     ``number``: rises by one an event. ``at``: monotonic. ``text``: as the log has it. ``detail``: what the worker did.
-    ``worker``/``serial``/``title``: about whom; 0 and empty for nobody. ``stack``: of that moment, innermost call first.
-    ``count``: how often, where several are one event; written by whoever notes the next.
+    ``worker``/``serial``/``title``: about whom; 0 and empty for nobody. ``stack``: of that moment, innermost call
+    first. ``count``: how often, where several are one event; written by whoever notes the next.
     """
 
     number: int
@@ -46,7 +46,8 @@ class EventLog:
     """
     A ring of events.
 
-    Every step on it is one of a deque, so several threads may note and read at once; at worst two events get one number.
+    Every step on it is one of a deque, so several threads may note and read at once; at worst two events get one
+    number.
     """
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:

@@ -1,8 +1,8 @@
 """
 Stacks seen by a sampler, added up to a tree, and the tree drawn as SVG.
 
-Knows calls and counts. A flame graph: each box is a call, above what called it; its width is the share of the samples in
-which it was on a stack. Drawn with attributes alone, because the page's policy allows no inline style and no script.
+Knows calls and counts. A flame graph: each box is a call, above what called it; its width is the share of the samples
+in which it was on a stack. Drawn with attributes alone, because the page's policy allows no inline style and no script.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ NARROWEST = 0.6
 
 _LETTER = 6.6
 """Width of a letter of the 11-unit monospace type; only decides where a label is cut."""
+
+_OPENING = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {:g} {:g}" role="img"'
+    ' font-family="ui-monospace, monospace" font-size="11">'
+)
 
 _HUES = {Owner.OWN: (8, 40), Owner.LIBRARY: (200, 30), Owner.STDLIB: (265, 25), Owner.SERVER: (145, 25)}
 """Hue and how far it varies: the application's own code is warm, so that it catches the eye."""
@@ -80,13 +85,14 @@ def svg(tree: FlameTree, title: str, app_root: str = "") -> str:
     depth = max((level for _, _, level, _ in boxes), default=0)
     height = HEADING + (depth + 1) * ROW + MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {height:g}" role="img"'
-        ' font-family="ui-monospace, monospace" font-size="11">',
+        _OPENING.format(WIDTH, height),
         f"<title>{_text(title)}</title>",
         f'<rect width="{WIDTH:g}" height="{height:g}" fill="#fbfaf7"/>',
         f'<text x="{MARGIN:g}" y="21" font-size="13" fill="#222">{_text(title)}</text>',
     ]
-    parts += [_box(node, left, HEADING + level * ROW, width, tree.root.count, app_root) for node, left, level, width in boxes]
+    parts += [
+        _box(node, left, HEADING + level * ROW, width, tree.root.count, app_root) for node, left, level, width in boxes
+    ]
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -1,8 +1,8 @@
 """
 How durations are counted so that percentiles can be told, and what they come to.
 
-Knows lists of counts; whoever measures keeps a list of its own and does ``counts[bisect(BOUNDS, seconds)] += 1``, which is
-all a request pays. Nothing is ever set back: the counts of an earlier moment are subtracted instead.
+Knows lists of counts; whoever measures keeps a list of its own and does ``counts[bisect(BOUNDS, seconds)] += 1``, which
+is all a request pays. Nothing is ever set back: the counts of an earlier moment are subtracted instead.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def summarize(counts: Sequence[int], longest: Seconds, none_at_all: int = 0) -> 
     shown = tuple([(0.0, none_at_all)] if none_at_all else []) + tuple(buckets)
     if not total:
         return Summary(0, None, None, None, None, None, ())
-    ceiling = longest or _upper(len(counts) - 1 - next(at for at, count in enumerate(reversed(counts)) if count)) if sum(counts) else 0.0
+    ceiling = longest or max((_upper(at) for at, count in enumerate(counts) if count), default=0.0)
     p50, p95, p99 = (min(ceiling, _percentile(counts, share * total - none_at_all)) for share in (0.5, 0.95, 0.99))
     mean = sum(count * _middle(at) for at, count in enumerate(counts)) / total
     return Summary(total, min(mean, ceiling), p50, p95, p99, ceiling, shown)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pastepool.core.report import Place
 from pastepool.core.wording import counted, printable, spoken
 from pastepool.types import Seconds, WorkerId
 
@@ -37,7 +38,7 @@ class TaskReport:
     One task as an operator should see it.
 
     ``diagnosis``: a sentence of ``report``. ``stack``: lines, outermost call first as in a traceback. ``request``: what
-    ``masking.request_facts`` let through.
+    ``masking.request_facts`` let through. ``frames``: the stack before it was put into lines, innermost call first.
     """
 
     worker: WorkerId
@@ -46,6 +47,7 @@ class TaskReport:
     diagnosis: str = ""
     stack: tuple[str, ...] = ()
     request: tuple[tuple[str, str], ...] = ()
+    frames: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ fills in the values defined here, and leaves out what its system does not tell.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ def _hint(frames: tuple[Place, ...]) -> str:
     """Guess from well-known calls of the standard library; the outermost says most (``queue.get``, not its lock)."""
     found = ""
     for place in frames[:_HINT_DEPTH]:
-        if not _NOT_THE_APPLICATION.search(place.file):
+        if not _is_foreign(place.file):
             break
         found = _HINTS.get((_base_name(place.file), place.function.rpartition(".")[2]), found)
     return found
@@ -198,9 +199,15 @@ def telling_place(frames: tuple[Place, ...], app_root: str = "") -> Place | None
 
     Returns: the innermost call of all where none is the application's; ``None`` for an empty stack.
     """
-    own = [place for place in frames if not _NOT_THE_APPLICATION.search(_below(place.file, app_root))]
+    own = [place for place in frames if not _is_foreign(_below(place.file, app_root))]
     at_home = [place for place in own if app_root and _below(place.file, app_root) != place.file]
     return next(iter(at_home or own or frames), None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_foreign(file: str) -> bool:
+    """Remembered, because a page looks at the same few hundred files each second."""
+    return bool(_NOT_THE_APPLICATION.search(file))
 
 
 def place_text(place: Place, app_root: str = "") -> str:

@@ -1,8 +1,8 @@
 """
 Which finished requests took longest lately, kept so that a request that is not among them pays one comparison.
 
-Knows durations and instants, nothing of a request but what it is handed for people. Two generations: the present one and
-the one before, so that what is shown is always between one and two spans old.
+Knows durations and instants, nothing of a request but what it is handed for people. Two generations: the present one
+and the one before, so that what is shown is always between one and two spans old.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Slowest:
     """
     The slowest requests of the last one to two spans.
 
-    ``above``: a request is worth noting only if it took longer. Several threads may read; to write takes a lock of the caller's.
+    ``above``: a request is worth noting only if it took longer. Several threads may read; to write takes a lock of the
+    caller's.
     """
 
     def __init__(self, now: Seconds) -> None:

@@ -7,6 +7,7 @@ Knows paths of source files as Python installs them. Pure: the source lines them
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Sequence
 
@@ -32,7 +33,10 @@ _INSTALLED = re.compile(
 _WAITS_FOR_CLIENT = re.compile(r"[/\\]pastepool[/\\]runtime[/\\]output\b")
 _WRITES = re.compile(r"[/\\]pastepool[/\\](?:runtime[/\\](?:exchange|connection|poller|worker)|wsgi[/\\]call)\b")
 
+_CALLS_THE_APPLICATION = frozenset({"_run", "respond", "run"})
 
+
+@functools.lru_cache(maxsize=4096)
 def owner_of(file: str) -> Owner:
     """Say whose code a file is, by where it lies."""
     if _SERVER.search(file):
@@ -43,7 +47,7 @@ def owner_of(file: str) -> Owner:
 
 
 def short_name(file: str, app_root: str = "") -> str:
-    """Name a file from the application's directory, or from the one that packages lie in; whole where neither is above."""
+    """Name a file from the application's directory, or from the one packages lie in; whole where neither is above."""
     root = app_root.rstrip("/\\")
     if root and file.startswith(root) and file[len(root) : len(root) + 1] in ("/", "\\"):
         return file[len(root) + 1 :]
@@ -67,7 +71,7 @@ def phase_of(frames: Sequence[Place]) -> str:
         if _WAITS_FOR_CLIENT.search(place.file):
             return "waiting for the client"
         if _WRITES.search(place.file):
-            return "writing" if "_run" not in place.function and "respond" not in place.function else "running"
+            return "running" if place.function.rpartition(".")[2] in _CALLS_THE_APPLICATION else "writing"
         if owner_of(place.file) is not Owner.STDLIB:
             return "running"
     return "running"

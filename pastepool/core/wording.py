@@ -37,7 +37,8 @@ def printable(text: str, limit: int = LINE_LIMIT) -> str:
         text: anything, a lone surrogate included.
         limit: at least 3.
     """
-    shown = "".join(char if char.isprintable() else _escaped(char) for char in text[: limit + 1])
+    head = text[: limit + 1]
+    shown = head if head.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in head)
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 

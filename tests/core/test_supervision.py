@@ -258,6 +258,9 @@ def test_requests_that_wait_spawn_nothing_while_somebody_is_about_to_be_free() -
     assert pool.look().actions == (Spawn(2, "9 requests waiting, 1 busy, spawn_if_under = 3"),)
     assert pool.look().actions == ()
     pool.ready()
+    assert pool.number(Status.IDLE) == 2
+    for _ in range(2):
+        pool.spawn()
     assert pool.look().actions == ()
 
 
@@ -337,6 +340,18 @@ def test_a_thread_that_would_not_start_is_not_asked_for_in_a_loop() -> None:
     assert plan([], 0, 1000.5, POLICY, start_failed_at=1000.0).look_again_at == 1001.0
     assert plan([], 0, math.nextafter(1001.0, 0), POLICY, start_failed_at=1000.0).actions == ()
     assert [type(action) for action in plan([], 0, 1001.0, POLICY, start_failed_at=1000.0).actions] == [Spawn]
+
+
+def test_after_a_failed_start_nobody_looks_unless_somebody_is_missing() -> None:
+    """With enough to serve, or no room for more, the end of the pause changes nothing."""
+    pool = pool_of(POLICY, idle=4)
+    pool.start_failed_at = pool.now
+    assert pool.look().look_again_at == 1030.0
+    pool = pool_of(replace(POLICY, max_workers=4), dying=4)
+    for worker in (1, 2, 3, 4):
+        pool.happen(worker, Event.FINISHED)
+    pool.start_failed_at = pool.now
+    assert pool.look().look_again_at == 1050.0
 
 
 # -- retiring
@@ -419,6 +434,20 @@ def test_a_worker_that_refuses_to_retire_is_not_asked_in_a_loop_and_blocks_nobod
     assert pool.look().actions == ()
 
 
+def test_a_refusal_is_remembered_from_look_to_look() -> None:
+    """However often somebody nudges: the one surplus worker leads, and is asked once in idle_for."""
+    pool = pool_of(replace(POLICY, workers=1), idle=2)
+    pool.leader = 1
+    pool.look()
+    pool.now = 1019.0
+    pool.take(2)
+    pool.happen(2, Event.FINISHED)
+    for second in range(19):
+        pool.now = 1020.0 + second
+        pool.look()
+    assert [action.worker for action in pool.acted(Retire) if isinstance(action, Retire)] == [1]
+
+
 def test_a_refusal_is_forgotten_when_the_worker_has_worked_since() -> None:
     """It was needed then; the next time it is asked like any other."""
     pool = pool_of(POLICY, idle=5)
@@ -446,6 +475,11 @@ def test_without_idle_time_a_refused_retirement_still_pauses() -> None:
     assert pool.look().actions == (Forget(2),)
     pool.now = 1001.0
     assert [action.worker for action in pool.look().actions if isinstance(action, Retire)] == [1]
+    pool.take(1)
+    pool.happen(1, Event.FINISHED)
+    assert pool.history.asked_to_retire == {1: 1001.0}
+    for _ in range(3):
+        assert pool.look().actions == ()
 
 
 # -- max_requests
@@ -519,6 +553,7 @@ def test_workers_wear_out_at_different_times() -> None:
     assert min(limits) >= 1000
     assert max(limits) <= 1100
     assert len(set(limits)) > 30
+    assert {wears_out_after(worker, policy) for worker in range(1, 200)} == set(range(1000, 1101))
     assert wears_out_after(1, PoolPolicy(max_requests=1)) == 1
     assert wears_out_after(1, PoolPolicy(max_requests=0)) == 0
 
@@ -548,12 +583,13 @@ def test_more_zombies_than_allowed_end_the_process_once() -> None:
 
 def test_the_reason_of_the_end_names_a_few_zombies_and_counts_the_rest() -> None:
     """A hundred zombies make a line, not a page."""
-    pool = pool_of(replace(POLICY, max_zombies=1, max_workers=20), idle=4, dying=8)
-    pool.now += 50.0
-    made = pool.look()
-    reason = next(action.reason for action in made.actions if isinstance(action, ExitProcess))
-    assert reason.count("GET /x") == 5
-    assert reason.endswith(" and 3 more")
+    for dying, end in ((8, " and 3 more"), (5, "GET /x")):
+        pool = pool_of(replace(POLICY, max_zombies=1, max_workers=20), idle=4, dying=dying)
+        pool.now += 50.0
+        made = pool.look()
+        reason = next(action.reason for action in made.actions if isinstance(action, ExitProcess))
+        assert reason.count("GET /x") == 5
+        assert reason.endswith(end)
 
 
 def test_zombies_are_left_alone_unless_a_limit_is_set() -> None:
