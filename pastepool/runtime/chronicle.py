@@ -1,0 +1,81 @@
+"""
+Who notes what happens to the pool: the supervisor's actions, refused requests, mails, an operator's deeds.
+
+Knows events (``core.event_log``) and where they come from; ``watch`` shows them. Runs on: any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from email.message import EmailMessage
+from typing import Any
+
+from pastepool.core.event_log import Event, EventLog
+from pastepool.core.masking import masked_path
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.report import Place
+from pastepool.core.states import Record, Status, classify
+from pastepool.core.wording import printable, spoken
+from pastepool.types import Clock, Seconds, WorkerId
+
+SHED = {
+    "refused": "refused: all workers were busy and enough requests waited",
+    "expired": "refused: all workers were busy and the request waited too long",
+    "dropped": "dropped: its client hung up while it waited",
+}
+
+
+class Chronicle:
+    """
+    The events of one server.
+
+    ``_zombies``: task serials already called zombies; written by the supervisor alone.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._log = EventLog()
+        self._zombies: frozenset[int] = frozenset()
+
+    def note(self, kind: str, text: str, **about: Any) -> None:
+        """Note that something happened now; ``about`` as for ``EventLog.note``."""
+        self._log.note(kind, self._clock.now(), printable(masked_path(text), 500), **about)
+
+    def note_shed(self, fate: str, now: Seconds) -> None:
+        """Note that a waiting request was given up: one of ``SHED``."""
+        self._log.note_more("shed", now, SHED[fate])
+
+    def note_zombies(self, records: Iterable[Record], now: Seconds, policy: PoolPolicy) -> None:
+        """Note those that have become zombies since the last look. Runs on: supervisor."""
+        zombies = [record for record in records if classify(record, now, policy) is Status.ZOMBIE]
+        for record in zombies:
+            if record.serial not in self._zombies:
+                title = printable(masked_path(record.title))
+                lasted = spoken(now - record.since)
+                text = f"worker {record.worker} is a zombie: {title} has not ended {lasted} after its kill"
+                self.note("zombie", text, worker=record.worker, serial=record.serial, title=title)
+        self._zombies = frozenset(record.serial for record in zombies)
+
+    def noting_mail(
+        self, deliver: Callable[[EmailMessage, Any, Clock], None]
+    ) -> Callable[[EmailMessage, Any, Clock], None]:
+        """Wrap what hands a mail to a server, so that its success or failure is noted."""
+
+        def deliver_and_note(mail: EmailMessage, route: Any, clock: Clock) -> None:
+            try:
+                deliver(mail, route, clock)
+            except Exception as error:
+                self.note("mail failed", f"could not mail {mail['To']}: {str(error) or type(error).__name__}")
+                raise
+            self.note("mail sent", f"mailed {mail['To']}: {mail['Subject']}")
+
+        return deliver_and_note
+
+    def events(self) -> list[Event]:
+        """Give what is kept, the newest first."""
+        return self._log.newest_first()
+
+    def last_stack(self, worker: WorkerId, serial: int) -> tuple[Seconds, Sequence[Place]]:
+        """Give the oldest stack noted of one task, with its instant; an empty one if none was."""
+        seen: Collection[Event] = [event for event in self.events() if (event.worker, event.serial) == (worker, serial)]
+        return next(((event.at, event.stack) for event in reversed(list(seen)) if event.stack), (0.0, ()))

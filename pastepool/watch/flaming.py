@@ -1,0 +1,146 @@
+"""
+The flame graph of the running pool: a thread that looks at the busy workers for some seconds and adds up what it sees.
+
+Its cost is bounded: it looks fifty times a second at most, and never so often that it takes more than two hundredths of
+one processor; what it really took is shown. One at a time. Its thread ends by itself, or when the server stops.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pastepool.core.flame import FlameTree, svg
+from pastepool.core.report import Place
+from pastepool.core.stack_view import Owner, owner_of
+from pastepool.core.wording import counted
+from pastepool.runtime.stacks import current_frames, stack_of
+from pastepool.runtime.vantage import Vantage
+from pastepool.types import Seconds
+from pastepool.watch.wall import rounded
+
+_log = logging.getLogger("pastepool.watch")
+
+CHOICES = (5, 15, 60)
+INTERVAL: Seconds = 0.02
+COST_SHARE = 0.02
+"""Of one processor, at most, for looking."""
+
+
+@dataclass
+class _Run:
+    """One graph in the making. Written by its thread alone."""
+
+    seconds: int
+    worker: int
+    began_at: Seconds
+    tree: FlameTree
+    looks: int = 0
+    cost: Seconds = 0.0
+
+    def title(self) -> str:
+        """What it shows."""
+        who = f"worker {self.worker}" if self.worker else "all workers"
+        return f"{who} for {self.seconds} s: {counted(self.looks, 'look')}, {counted(self.tree.root.count, 'stack')}"
+
+
+@dataclass(frozen=True)
+class _Finished:
+    picture: bytes
+    title: str
+    at: Seconds
+    cost_share: float
+
+
+class Flames:
+    """
+    Makes flame graphs, one at a time, and keeps the last.
+
+    Fields written under ``_lock``: ``_run``. ``_finished`` is written by the sampling thread.
+    """
+
+    def __init__(self, vantage: Vantage, app_root: str) -> None:
+        self._vantage = vantage
+        self._app_root = app_root
+        self._lock = threading.Lock()
+        self._run: _Run | None = None
+        self._finished: _Finished | None = None
+
+    def start(self, seconds: int, worker: int) -> bool:
+        """Begin one, of all workers if ``worker`` is 0. Answers False if another one runs."""
+        with self._lock:
+            if self._run is not None:
+                return False
+            self._run = run = _Run(seconds, worker, self._vantage.clock.now(), FlameTree())
+            try:
+                self._vantage.spawn(lambda: self._sample(run), "pastepool flame graph")
+            except RuntimeError:
+                self._run = None
+                raise
+            return True
+
+    def picture(self) -> bytes | None:
+        """The last finished one, as SVG."""
+        finished = self._finished
+        return None if finished is None else finished.picture
+
+    def status(self) -> dict[str, Any]:
+        """How it stands, as the JSON has it."""
+        run, finished, now = self._run, self._finished, self._vantage.clock.now()
+        ends_at = run.began_at + run.seconds if run else now
+        return {
+            "running": run is not None,
+            "seconds": run.seconds if run else 0,
+            "left": rounded(max(0.0, ends_at - now)),
+            "samples": run.tree.root.count if run else 0,
+            "ready": finished is not None,
+            "finished_ago": rounded(max(0.0, now - finished.at)) if finished else None,
+            "title": finished.title if finished else "",
+            "cost_share": finished.cost_share if finished else None,
+            "choices": list(CHOICES),
+        }
+
+    def _sample(self, run: _Run) -> None:
+        try:
+            self._look_on(run)
+            now = self._vantage.clock.now()
+            picture = svg(run.tree, run.title(), self._app_root).encode("utf-8", "replace")
+            share = run.cost / max(0.001, now - run.began_at)
+            self._finished = _Finished(picture, run.title(), now, round(share, 4))
+        except Exception:
+            _log.exception("Internal error in the flame graph; please report this")
+        finally:
+            with self._lock:
+                self._run = None
+
+    def _look_on(self, run: _Run) -> None:
+        clock, never = self._vantage.clock, threading.Event()
+        ends_at = run.began_at + run.seconds
+        while clock.now() < ends_at and not self._vantage.site.draining:
+            began = time.thread_time()
+            self._look(run)
+            took = time.thread_time() - began
+            run.cost += took
+            clock.wait(never, min(ends_at, clock.now() + max(INTERVAL, took / COST_SHARE)))
+
+    def _look(self, run: _Run) -> None:
+        frames = current_frames()
+        run.looks += 1
+        for worker in self._vantage.workers():
+            if worker.fact[2] is not None and run.worker in (0, worker.worker_id):
+                places = applications_part(stack_of(frames.get(worker.ident)))
+                if places:
+                    run.tree.add(places)
+
+
+def applications_part(places: Sequence[Place]) -> Sequence[Place]:
+    """Leave out the calls every stack of a worker begins with; of one in the server's own code one call is left."""
+    inner = tuple(itertools.takewhile(lambda place: owner_of(place.file) is not Owner.SERVER, places))
+    if len(inner) == len(places) or any(owner_of(place.file) is not Owner.STDLIB for place in inner):
+        return inner
+    return places[len(inner) : len(inner) + 1]

@@ -1,0 +1,49 @@
+"""Whether anybody can be served, and the counters as flat numbers: what other programs ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pastepool.core.states import Status, count_by_status
+from pastepool.core.supervision import SERVING
+from pastepool.runtime.vantage import Vantage
+from pastepool.watch.observer import State
+
+
+def health_of(vantage: Vantage | None) -> tuple[int, str]:
+    """
+    Say how the pool is, as a status and a word.
+
+    Returns: 200 ``ok``; 503 ``hung`` when no worker can take a request any more, ``stopping`` during a drain,
+    ``unknown`` where there is no pool of ours.
+    """
+    if vantage is None:
+        return 503, "unknown"
+    if vantage.site.draining:
+        return 503, "stopping"
+    counts = count_by_status(vantage.pool.records(), vantage.clock.now(), vantage.settings.pool)
+    return (200, "ok") if any(counts[status] for status in SERVING) else (503, "hung")
+
+
+def counters_of(state: State) -> dict[str, Any]:
+    """Flatten what can be counted: names that stay, numbers only, units in the name."""
+    pool, totals, process, backlog = state["pool"], state["totals"], state["process"], state["backlog"]
+    flat: dict[str, Any] = {f"pastepool_workers_{word}": pool["counts"][word] for word in _words()}
+    flat["pastepool_workers_wanted"] = pool["workers"]
+    flat["pastepool_workers_limit"] = pool["max_workers"]
+    flat["pastepool_backlog_requests"] = backlog["length"]
+    flat["pastepool_backlog_oldest_seconds"] = backlog["oldest_for"] or 0.0
+    flat["pastepool_connections_open"] = state["connections"]["open"]
+    flat.update({f"pastepool_{word}_total": number for word, number in totals.items() if isinstance(number, int)})
+    for part, figures in state["latency"].items():
+        for word in ("p50", "p95", "p99", "max"):
+            flat[f"pastepool_{part}_seconds_{word}"] = figures[word]
+    flat["process_resident_memory_bytes"] = process["memory"]
+    flat["process_open_fds"] = process["descriptors"]
+    flat["process_cpu_seconds_total"] = process["cpu_seconds"]
+    flat["process_uptime_seconds"] = process["uptime"]
+    return flat
+
+
+def _words() -> list[str]:
+    return [status.value for status in Status if status is not Status.GONE]

@@ -1,0 +1,342 @@
+"""
+The page as HTML, complete without JavaScript: one function a fragment, put into the slots of ``static/page.html``.
+
+Every text goes through ``esc``; nothing here trusts a value because of where it comes from. The markup is promised in
+``docs/reference/watch-api.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from pastepool.core.wording import counted
+from pastepool.watch.observer import State
+from pastepool.watch.table import lasting
+
+_SLOT = re.compile(r"<!--slot:([a-z]+)-->")
+
+
+def esc(value: object) -> str:
+    """Make any value safe inside an element or a quoted attribute."""
+    return escape(str(value), quote=True)
+
+
+def filled(template: str, fragments: Mapping[str, str]) -> str:
+    """Put fragments into the slots of a template; a slot nobody fills stays empty."""
+    return _SLOT.sub(lambda found: fragments.get(found[1], ""), template)
+
+
+def plain_page(title: str, body: str, *, back: bool = True) -> str:
+    """Make a small page of its own: a question, an answer, a refusal. ``body`` is HTML, ``title`` is text."""
+    link = '<p><a href="./">Back to the threads</a></p>' if back else ""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f'<title>{esc(title)}</title><link rel="stylesheet" href="static/style.css"></head>'
+        f'<body class="plain"><main class="card"><h1>{esc(title)}</h1>{body}{link}</main></body></html>\n'
+    )
+
+
+def fragments_of(state: State, csrf: str) -> dict[str, str]:
+    """Make every fragment of the page."""
+    return {
+        "head": head(state, csrf),
+        "note": f"<p>{esc(state['note'])}</p>" if state["note"] else "",
+        "strip": strip(state),
+        "workers": workers(state),
+        "stacks": stacks(state),
+        "backlog": backlog(state),
+        "latency": latency(state),
+        "series": series(state),
+        "events": events(state),
+        "slowest": slowest(state),
+        "process": process(state),
+        "settings": pairs(state["settings"], "settings"),
+        "flame": flame(state, csrf),
+        "actions": actions(state, csrf),
+        "taken": f"<time>{esc(state['taken_at'])}</time>",
+    }
+
+
+def head(state: State, csrf: str) -> str:
+    """What the script has to know before it asks for the state."""
+    transport = state["transport"]
+    facts = (
+        ("pastepool-csrf", csrf),
+        ("pastepool-stream", "true" if transport["stream"] else "false"),
+        ("pastepool-poll-every", transport["poll_every"]),
+    )
+    return "\n".join(f'<meta name="{name}" content="{esc(value)}">' for name, value in facts)
+
+
+def status(word: str) -> str:
+    """A worker's status with its colour's class."""
+    return f'<span class="status status-{esc(word)}">{esc(word)}</span>'
+
+
+def strip(state: State) -> str:
+    """How many workers are what, the target and the cap."""
+    pool = state["pool"]
+    counts = "".join(
+        f'<li class="status-{esc(word)}"><b>{number}</b> {esc(word)}</li>' for word, number in pool["counts"].items()
+    )
+    figures = ((pool["size"], "threads"), (pool["workers"], "wanted"), (pool["max_workers"], "at most"))
+    rest = "".join(f'<li class="figure"><b>{number}</b> {word}</li>' for number, word in figures)
+    draining = '<li class="draining"><b>stopping</b></li>' if pool["draining"] else ""
+    return f'<ul class="strip">{counts}{rest}{draining}</ul>'
+
+
+_WORKER_COLUMNS = ("worker", "status", "for", "request", "client", "doing", "cpu", "served", "kill")
+
+
+def workers(state: State) -> str:
+    """The table of workers, each running one with its stack behind it."""
+    alone = {stack["id"]: stack for stack in state["stacks"] if len(stack["workers"]) == 1}
+    rows = "".join(_worker(row, alone.get(row["stack"])) for row in state["workers"])
+    return table("workers", _WORKER_COLUMNS, rows)
+
+
+def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None) -> str:
+    share = "" if row["cpu_share"] is None else f"{row['cpu_share']:.0%}"
+    link = (
+        f'<a class="kill" href="kill?worker={row["worker"]}&amp;serial={row["serial"]}">kill</a>'
+        if row["can_kill"]
+        else ""
+    )
+    request = f"{esc(row['title'])}{' <em>(this page)</em>' if row['own'] else ''}"
+    if row["request"]:
+        request = f"<details><summary>{request}</summary>{pairs(row['request'], 'request')}</details>"
+    cells = {
+        "worker": f'<span title="{esc(row["name"])}, native id {row["native_id"]}">{row["worker"]}</span>',
+        "status": status(row["status"]),
+        "for": lasting(row["for"]),
+        "request": request,
+        "client": esc(row["client"]),
+        "doing": _doing(row) + _stack(row, stack),
+        "cpu": share,
+        "served": row["served"],
+        "kill": link,
+    }
+    attributes = f'id="worker-{row["worker"]}" class="status-{esc(row["status"])}" data-worker="{row["worker"]}"'
+    serial = "" if row["serial"] is None else f' data-serial="{row["serial"]}"'
+    return f"<tr {attributes}{serial}>{_cells(cells)}</tr>"
+
+
+def _doing(row: Mapping[str, Any]) -> str:
+    parts = [row["phase"]] if row["phase"] not in ("", "running") else []
+    parts += [row["doing"] or row["phase"], f"at {row['place']}" if row["place"] else ""]
+    if row["unmoved_for"] is not None and row["unmoved_for"] >= 2:
+        parts.append(f"has not moved for {lasting(row['unmoved_for'])}")
+    return esc(", ".join(dict.fromkeys(part for part in parts if part)))
+
+
+def _stack(row: Mapping[str, Any], alone: Mapping[str, Any] | None) -> str:
+    """The stack behind a row; where others have the same it stands below the table, once."""
+    if alone is not None:
+        return f'<details class="stack"><summary>stack</summary>{frames(alone["frames"])}</details>'
+    return "" if row["stack"] is None else f' <a class="stack" href="#stack-{row["stack"]}">stack, with others</a>'
+
+
+def frames(several: Sequence[Mapping[str, Any]]) -> str:
+    """A stack as a list, innermost call first."""
+    return f'<ol class="frames">{"".join(map(_frame, several))}</ol>'
+
+
+def _frame(frame: Mapping[str, Any]) -> str:
+    place = f"{esc(frame['shown'])}:{frame['line']}"
+    source = f"<code>{esc(frame['source'])}</code>" if frame["source"] else ""
+    head = f'<span class="place" title="{esc(frame["file"])}">{place}</span>'
+    function = f'<span class="function">{esc(frame["function"])}</span>'
+    return f'<li class="frame {esc(frame["kind"])}">{head} {function}{source}</li>'
+
+
+def stacks(state: State) -> str:
+    """Where several workers stand at once."""
+    crowds = [stack for stack in state["stacks"] if len(stack["workers"]) > 1]
+    note = f"<p>{esc(state['stacks_note'])}</p>" if state["stacks_note"] else ""
+    if not crowds:
+        return note or "<p>No two workers stand in the same place.</p>"
+    return note + "".join(_crowd(stack) for stack in crowds)
+
+
+def _crowd(stack: Mapping[str, Any]) -> str:
+    telling = stack["frames"][stack["telling"]]
+    place = f"{telling['shown']}:{telling['line']} {telling['function']}"
+    numbers = ", ".join(f'<a href="#worker-{number}">{number}</a>' for number in stack["workers"])
+    summary = f"<b>{counted(len(stack['workers']), 'worker')}</b> here: {esc(place)}"
+    start = f'<details class="stack" id="stack-{stack["id"]}"><summary>{summary}</summary>'
+    return f"{start}<p>Workers {numbers}</p>{frames(stack['frames'])}</details>"
+
+
+def backlog(state: State) -> str:
+    """Who waits for a worker."""
+    found = state["backlog"]
+    oldest = f", the oldest for {lasting(found['oldest_for'])}" if found["oldest_for"] is not None else ""
+    line = f"<p>{counted(found['length'], 'request')} waiting of at most {found['limit']}{oldest}.</p>"
+    cells = [
+        {"waited": lasting(one["waited_for"]), "request": esc(one["title"]), "client": esc(one["client"])}
+        for one in found["waiting"]
+    ]
+    rows = "".join(f"<tr>{_cells(one)}</tr>" for one in cells)
+    connections = state["connections"]
+    line += f"<p>{counted(connections['open'], 'connection')} open of at most {connections['limit']}.</p>"
+    return line + (table("backlog", ("waited", "request", "client"), rows) if rows else "")
+
+
+def latency(state: State) -> str:
+    """How long the parts of requests took."""
+    words = ("count", "p50", "p95", "p99", "max")
+    parts = state["latency"]
+    rows = "".join(
+        f"<tr>{_cells({'part': part, **{word: _figure(word, one[word]) for word in words}})}</tr>"
+        for part, one in parts.items()
+    )
+    return table("latency", ("part", *words), rows) + "".join(_histogram(part, one) for part, one in parts.items())
+
+
+def _figure(word: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if word == "count" else f"{value * 1000:.2f} ms" if value < 1 else lasting(value)
+
+
+def _histogram(part: str, one: Mapping[str, Any]) -> str:
+    if not one["buckets"]:
+        return ""
+    most = max(count for _, count in one["buckets"])
+    rows = "".join(
+        f'<tr><th scope="row">{"more" if upper is None else _figure("", upper)}</th>'
+        f'<td><meter min="0" max="{most}" value="{count}">{count}</meter></td><td>{count}</td></tr>'
+        for upper, count in one["buckets"]
+    )
+    return f'<details class="histogram"><summary>{part}</summary><table><tbody>{rows}</tbody></table></details>'
+
+
+def series(state: State) -> str:
+    """The last value of each curve, in words; the script draws the curves."""
+    found = state["series"]
+    names = {"requests": "requests a second", "busy": "busy", "hung": "hung", "backlog": "waiting"}
+    parts = [
+        f"<li><b>{found[name][-1]}</b> {words}</li>"
+        for name, words in names.items()
+        if found[name] and found[name][-1] is not None
+    ]
+    return f'<ul class="series">{"".join(parts)}</ul>' if parts else "<p>The sampler has just begun.</p>"
+
+
+def events(state: State) -> str:
+    """What has happened."""
+    rows = "".join(_event(event) for event in state["events"])
+    return table("events", ("at", "event", "what"), rows) if rows else "<p>Nothing has happened yet.</p>"
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    what = esc(event["text"])
+    if event["stack"] or event["detail"]:
+        body = f"<p>{esc(event['detail'])}</p>{frames(event['stack'])}"
+        what = f'<details class="stack"><summary>{what}</summary>{body}</details>'
+    kind = f'<span class="event">{esc(event["kind"])}</span>'
+    return f'<tr id="event-{event["id"]}">{_cells({"at": esc(event["at"]), "event": kind, "what": what})}</tr>'
+
+
+def slowest(state: State) -> str:
+    """The slowest finished requests."""
+    rows = "".join(
+        f"<tr>{_cells(cells)}</tr>"
+        for one in state["slowest"]
+        for cells in [
+            {
+                "took": lasting(one["duration"]),
+                "request": esc(one["title"]),
+                "client": esc(one["client"]),
+                "status": f"{one['status'] or '-'} {esc(one['fate'])}",
+                "ago": lasting(one["ago"]),
+            }
+        ]
+    )
+    return (
+        table("slowest", ("took", "request", "client", "status", "ago"), rows)
+        if rows
+        else "<p>No request took longer than 1 ms.</p>"
+    )
+
+
+def process(state: State) -> str:
+    """Facts about the process, and the counters."""
+    found = state["process"]
+    megabytes = {
+        word: "-" if found[word] is None else f"{found[word] / 1048576:.1f} MiB" for word in ("memory", "memory_peak")
+    }
+    generations = ", ".join(f"{one['tracked']}/{one['threshold']} ({one['collections']} runs)" for one in found["gc"])
+    facts: list[Sequence[object]] = [
+        ("version", f"pastepool {found['version']}, {found['python']} on {found['platform']}"),
+        ("process", f"{found['pid']} on {found['host']}"),
+        ("running since", found["started_at"] or "-"),
+        ("up", lasting(found["uptime"])),
+        ("memory", f"{megabytes['memory']}, at most {megabytes['memory_peak']}"),
+        ("descriptors", f"{found['descriptors']} of {found['descriptor_limit']}"),
+        ("threads", found["threads"]),
+        (
+            "CPU",
+            f"{found['cpu_seconds']:.1f} s" + ("" if found["cpu_share"] is None else f", now {found['cpu_share']:.0%}"),
+        ),
+        ("garbage collector", generations),
+        ("GIL", "yes" if found["gil"] else "no"),
+    ]
+    return pairs(facts, "process") + pairs(list(state["totals"].items()), "totals")
+
+
+def flame(state: State, csrf: str) -> str:
+    """The last flame graph, and what begins one."""
+    found = state["flame"]
+    if found["running"]:
+        return f"<p>Looking for {lasting(found['left'])} more; load the page again then.</p>"
+    picture = (
+        f"<p>{esc(found['title'])}; cost {found['cost_share']:.1%} of one processor.</p>"
+        '<p><a href="flame.svg"><img class="flame" src="flame.svg" alt="Flame graph: which calls were running"></a></p>'
+        if found["ready"]
+        else ""
+    )
+    if not state["actions"]["flame"]:
+        return picture
+    buttons = "".join(f'<button name="seconds" value="{seconds}">{seconds} s</button> ' for seconds in found["choices"])
+    form = f"{hidden(csrf=csrf)}<p>Look at all workers for {buttons}</p>"
+    return f'{picture}<form method="post" action="flame">{form}</form>'
+
+
+def actions(state: State, csrf: str) -> str:
+    """What else one may do."""
+    words = {"dump": "Write all stacks to the log", "reset": "Reset counters"}
+    forms = [
+        f'<form method="post" action="{name}">{hidden(csrf=csrf)}<button>{label}</button></form>'
+        for name, label in words.items()
+        if state["actions"][name]
+    ]
+    if state["you"]["logged_in"]:
+        forms.append(f'<form method="post" action="logout">{hidden(csrf=csrf)}<button>Log out</button></form>')
+    return "".join(forms)
+
+
+def hidden(**fields: object) -> str:
+    """Hidden fields of a form."""
+    return "".join(f'<input type="hidden" name="{name}" value="{esc(value)}">' for name, value in fields.items())
+
+
+def pairs(several: Sequence[Sequence[object]], name: str) -> str:
+    """A list of words and values."""
+    lines = "".join(f"<div><dt>{esc(word)}</dt><dd>{esc(value)}</dd></div>" for word, value in several)
+    return f'<dl class="{name}">{lines}</dl>'
+
+
+def table(name: str, columns: Sequence[str], rows: str) -> str:
+    """A table whose cells say which column they are of, so that a narrow screen can stack them."""
+    heads = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    return f'<table class="{name}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _cells(cells: Mapping[str, object]) -> str:
+    return "".join(f'<td class="{column}" data-label="{column}">{value}</td>' for column, value in cells.items())

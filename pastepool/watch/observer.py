@@ -1,0 +1,169 @@
+"""
+One look at the whole server: everything on the page, as the value the JSON documents (``docs/reference/watch-api.md``).
+
+Looks cost, so they are shared: one at a time, and whoever asks again within a quarter of a second, or within ten times
+as long as the last one took, gets the last one. So no number of open pages takes more than a tenth of one processor.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pastepool.core.masking import request_facts
+from pastepool.core.report import counts_line
+from pastepool.core.states import Status
+from pastepool.core.wording import printable
+from pastepool.runtime.vantage import Vantage
+from pastepool.types import Seconds
+from pastepool.watch.frames import Stacks
+from pastepool.watch.history import events_of, latency_of, series_of, slowest_of, totals_of
+from pastepool.watch.process import Process
+from pastepool.watch.rows import Look, Movements, Seen, app_root_of, personal, see, status_of
+from pastepool.watch.visitor import Visitor
+from pastepool.watch.wall import Wall, rounded
+
+State = dict[str, Any]
+
+FORMAT = "pastepool-watch"
+VERSION = 1
+
+FRESH_FOR: Seconds = 0.25
+COST_LIMIT = 10.0
+"""A look is reused for so many times as long as it took."""
+
+WAITING_SHOWN = 20
+POLL_EVERY: Seconds = 1.0
+
+NO_FRAMES = "This interpreter runs without its GIL, where looking at the stacks of running threads is not safe."
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What one look found, the same for everybody who asks."""
+
+    good_until: Seconds
+    common: State
+
+
+class Observer:
+    """
+    Looks at one server for all its pages. Runs on: any thread.
+
+    Fields written under ``_lock``: ``_last`` and what ``_movements`` and ``_process`` remember.
+    """
+
+    def __init__(self, vantage: Vantage) -> None:
+        self._vantage = vantage
+        self._lock = threading.Lock()
+        self._movements = Movements()
+        self._process = Process(vantage.began_at)
+        self._last: Shared | None = None
+
+    def state(self, visitor: Visitor, may_kill: bool, *, fresh: bool = False) -> State:
+        """
+        Give everything on the page.
+
+        Args:
+            visitor: who asks; his own worker is marked and never offered for a kill.
+            fresh: look anew, because something was just done.
+        """
+        self._vantage.sampler.watched()
+        common = self._look(visitor, fresh).common
+        return {**common, "workers": [personal(row, visitor, may_kill) for row in common["workers"]]}
+
+    def reset(self) -> None:
+        """Count from nothing again."""
+        self._vantage.reset()
+        with self._lock:
+            self._last = None
+
+    def _look(self, visitor: Visitor, fresh: bool) -> Shared:
+        now = self._vantage.clock.now
+        with self._lock:
+            last = self._last
+            if last is None or fresh or now() >= last.good_until:
+                began = now()
+                common = self._gather(visitor)
+                last = self._last = Shared(began + max(FRESH_FOR, COST_LIMIT * (now() - began)), common)
+            return last
+
+    def _gather(self, visitor: Visitor) -> State:
+        vantage = self._vantage
+        wall = Wall(vantage.clock)
+        seen = see(vantage, visitor)
+        unmoved = self._movements.follow(seen, vantage, wall.now)
+        stacks = Stacks(app_root_of(vantage))
+        for one in seen:
+            stacks.add(one.worker.worker_id, one.diagnosis.frames)
+        shown, stack_of, note = stacks.shown()
+        totals = vantage.totals()
+        process = self._process.facts(wall)
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "kind": "pastepool",
+            "note": "",
+            "taken_at": wall.text(wall.now),
+            "pool": self._pool(seen, wall.now),
+            "workers": Look(vantage, wall.now, stack_of, unmoved).rows(seen),
+            "stacks": shown,
+            "stacks_note": note or ("" if process["gil"] else NO_FRAMES),
+            "backlog": self._backlog(wall.now),
+            "connections": {
+                "open": len(vantage.poller.connections),
+                "limit": vantage.settings.overload.connection_limit,
+            },
+            "latency": latency_of(vantage, totals),
+            "series": series_of(vantage.sampler.samples()),
+            "events": events_of(vantage, wall, app_root_of(vantage)),
+            "slowest": slowest_of(vantage, wall),
+            "totals": totals_of(vantage, totals, wall),
+            "process": process,
+            "settings": [list(pair) for pair in vantage.settings.shown()],
+        }
+
+    def _pool(self, everything: Sequence[Seen], now: Seconds) -> dict[str, Any]:
+        policy = self._vantage.settings.pool
+        counts = Counter(status_of(seen, self._vantage, now) for seen in everything)
+        counts.pop(Status.GONE, None)
+        return {
+            "size": counts.total(),
+            "workers": policy.workers,
+            "max_workers": policy.max_workers,
+            "spawn_if_under": policy.spawn_if_under,
+            "hung_after": policy.hung_after,
+            "kill_after": policy.kill_after,
+            "dying_for": policy.dying_for,
+            "max_zombies": policy.max_zombies,
+            "counts": {status.value: counts[status] for status in Status if status is not Status.GONE},
+            "summary": counts_line(counts, len(self._vantage.baton.backlog)),
+            "draining": self._vantage.site.draining,
+        }
+
+    def _backlog(self, now: Seconds) -> dict[str, Any]:
+        overload = self._vantage.settings.overload
+        waiting = tuple(self._vantage.baton.backlog)
+        return {
+            "length": len(waiting),
+            "limit": overload.queue_limit,
+            "timeout": overload.queue_timeout,
+            "oldest_for": rounded(max(0.0, now - waiting[0].arrived_at)) if waiting else None,
+            "waiting": [_waiting(task, now) for task in itertools.islice(waiting, WAITING_SHOWN)],
+        }
+
+
+def _waiting(task: Any, now: Seconds) -> dict[str, Any]:
+    environ = task.environ
+    facts = dict(request_facts(environ)) if environ else {}
+    return {
+        "title": f"{facts['method']} {facts.get('path', '')}" if "method" in facts else printable(task.title()),
+        "method": facts.get("method", ""),
+        "path": facts.get("path", ""),
+        "client": facts.get("client", ""),
+        "waited_for": rounded(max(0.0, now - task.arrived_at)),
+    }

@@ -1,0 +1,108 @@
+"""
+The options of ``[app:...] use = egg:pastepool#watch_threads``: a table, and what it makes of a section.
+
+Errors are sentences of the same shape as the server's (``settings.place``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pastepool.errors import SettingsError
+from pastepool.settings.option import Option
+from pastepool.settings.parsing import LOOPBACK, Networks, Secret, Truth, Unfit, plain_text
+from pastepool.settings.place import Place
+from pastepool.settings.secrets import mask
+from pastepool.settings.values import Network
+
+OPTIONS = (
+    Option(
+        names=("allow_kill",),
+        parser=Truth(),
+        default=False,
+        unit="",
+        field="allow_kill",
+        since="0.1",
+        doc="Whether requests can be killed from the page.",
+        why="Paste's own (contract P16); looking does no harm and killing may.",
+        group="Watching",
+    ),
+    Option(
+        names=("token",),
+        parser=Secret(),
+        default="",
+        unit="",
+        field="token",
+        since="0.1",
+        doc="A secret that whoever wants to see the page must know; without it only this machine is let in.",
+        why="What everybody could read in a manual would be no secret.",
+        group="Watching",
+        default_text="none",
+        example="a-long-random-text",
+        secret=True,
+    ),
+    Option(
+        names=("allow_from",),
+        parser=Networks(),
+        default=LOOPBACK,
+        unit="",
+        field="allow_from",
+        since="0.1",
+        doc="Addresses and networks that are let in; any but this machine's own need a token as well.",
+        why="The page shows private data (contract P17).",
+        group="Watching",
+    ),
+)
+
+BY_NAME: Mapping[str, Option] = {name: option for option in OPTIONS for name in option.names}
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """What an operator decided about one mounted page. ``token`` is kept out of ``repr``."""
+
+    allow_kill: bool = False
+    token: str = field(default="", repr=False)
+    allow_from: tuple[Network, ...] = LOOPBACK
+
+
+def read_options(local: Mapping[str, object], place: Place) -> WatchOptions:
+    """
+    Read and check a section.
+
+    Raises: SettingsError: an unknown key, a value of the wrong shape, or other machines let in without a token.
+    """
+    values: dict[str, Any] = {option.field: option.default for option in OPTIONS}
+    for key, raw in local.items():
+        option = BY_NAME.get(key)
+        if option is None:
+            raise _unknown(key, str(raw), place)
+        try:
+            text = plain_text(raw)
+            values[option.field] = option.parser(text) if text else option.default
+        except Unfit as unfit:
+            raise place.unfit(key, option, str(raw).strip(), unfit.problem) from None
+    options = WatchOptions(**values)
+    if not options.token and not all(network.is_loopback for network in options.allow_from):
+        shown = BY_NAME["allow_from"].show(options.allow_from)
+        remedy = "other machines are let in with a secret only, so set token or delete the first"
+        raise place.contradiction("allow_from", shown, "token", "none", remedy)
+    return options
+
+
+def _unknown(key: str, value: str, place: Place) -> SettingsError:
+    plain = key.strip().lower().replace("-", "_")
+    close = next(iter(difflib.get_close_matches(plain, BY_NAME, n=1, cutoff=0.6)), "")
+    known = ", ".join(BY_NAME)
+    remedy = f"the nearest one is {close!r}, so correct the name or delete the line" if close else f"it has {known}"
+    shown = mask(key, value[:80])
+    return SettingsError(
+        f"{place}: {key!r} (value {shown!r}) is not an option of watch_threads; {remedy}.",
+        section=place.section,
+        key=key,
+        value=shown,
+        nearest=close,
+    )

@@ -1,0 +1,100 @@
+"""Facts about the process that serves. What the system does not tell is None, and nothing fails."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import platform
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+from pastepool import __version__
+from pastepool.types import Seconds
+from pastepool.watch.wall import Wall, rounded
+
+with contextlib.suppress(ImportError):  # a system that is no Unix has none
+    import resource
+
+
+class Process:
+    """Tells the facts, and remembers the CPU time of its last answer but the most recent half second."""
+
+    def __init__(self, began_at: Seconds) -> None:
+        self._began_at = began_at
+        self._cpu_at = time.process_time()
+        self._at: Seconds = began_at
+        self._share: float | None = None
+
+    def facts(self, wall: Wall) -> dict[str, Any]:
+        """Describe the process."""
+        cpu = time.process_time()
+        if wall.now >= self._at + 0.5:
+            self._share = round(max(0.0, cpu - self._cpu_at) / (wall.now - self._at), 3)
+            self._cpu_at, self._at = cpu, wall.now
+        return {
+            "version": __version__,
+            "python": f"{platform.python_implementation()} {platform.python_version()}",
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "platform": sys.platform,
+            "started_at": wall.text(self._began_at),
+            "uptime": wall.ago(self._began_at),
+            "memory": _resident(),
+            "memory_peak": _peak(),
+            "descriptors": _descriptors(),
+            "descriptor_limit": _descriptor_limit(),
+            "threads": threading.active_count(),
+            "cpu_seconds": rounded(cpu),
+            "cpu_share": self._share,
+            "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+            "gc": _generations(),
+        }
+
+
+def _generations() -> list[dict[str, int]]:
+    tracked, thresholds = gc.get_count(), gc.get_threshold()
+    return [
+        {
+            "generation": number,
+            "tracked": tracked[number],
+            "threshold": thresholds[number],
+            "collections": stats["collections"],
+            "collected": stats["collected"],
+        }
+        for number, stats in enumerate(gc.get_stats())
+    ]
+
+
+def _resident() -> int | None:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _peak() -> int | None:
+    if "resource" not in globals():
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) if sys.platform == "darwin" else int(peak) * 1024
+
+
+def _descriptors() -> int | None:
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return len(os.listdir(folder)) - 1  # the one that lists them is open meanwhile
+        except OSError:
+            continue
+    return None
+
+
+def _descriptor_limit() -> int | None:
+    if "resource" not in globals():
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if soft == resource.RLIM_INFINITY else int(soft)

@@ -1,0 +1,191 @@
+"""One row a worker: what it is, what it runs, for how long, and what that waits for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pastepool.core.masking import masked_path, request_facts
+from pastepool.core.report import Diagnosis, Place, activity, place_text, sentence, telling_place
+from pastepool.core.stack_view import phase_of
+from pastepool.core.states import Phase, Record, Status, classify
+from pastepool.core.wording import printable
+from pastepool.runtime.vantage import Vantage
+from pastepool.runtime.worker import Worker
+from pastepool.types import Seconds
+from pastepool.watch.visitor import Visitor
+from pastepool.watch.wall import rounded
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One worker at one moment. ``facts``: of its request, masked. ``diagnosis``: empty if it runs nothing."""
+
+    worker: Worker
+    phase: Phase
+    since: Seconds
+    task: Any
+    facts: Mapping[str, str]
+    diagnosis: Diagnosis
+
+    @property
+    def serial(self) -> int:
+        """The task's, 0 without one."""
+        return 0 if self.task is None else int(self.task.serial)
+
+    def title(self) -> str:
+        """The task in a few words."""
+        if self.facts:
+            return f"{self.facts.get('method', '')} {self.facts.get('path', '')}"
+        return "" if self.task is None else printable(masked_path(self.task.title()))
+
+
+def see(vantage: Vantage, visitor: Visitor) -> list[Seen]:
+    """Look at every worker, and into those that run something other than the request that asks."""
+    facts = [(worker, *worker.fact) for worker in vantage.workers()]
+    running = [one for one in facts if one[3] is not None and one[0].worker_id != visitor.worker]
+    now = vantage.clock.now()
+    looked = vantage.inspector.look_at_all([(one[0].ident, one[0].native_id) for one in running], now)
+    return [_seen(*one, looked.get(one[0].ident, Diagnosis())) for one in facts]
+
+
+def _seen(worker: Worker, phase: Phase, since: Seconds, task: Any, diagnosis: Diagnosis) -> Seen:
+    environ = None if task is None else task.environ
+    if worker.fact[2] is not task:
+        diagnosis = Diagnosis()  # it has gone on since: what was seen may be the next request's
+    return Seen(worker, phase, since, task, dict(request_facts(environ)) if environ else {}, diagnosis)
+
+
+def status_of(seen: Seen, vantage: Vantage, now: Seconds) -> Status:
+    """Say what a person is told about a worker."""
+    return classify(Record(seen.worker.worker_id, seen.phase, seen.since), now, vantage.settings.pool)
+
+
+def app_root_of(vantage: Vantage) -> str:
+    """The directory of the configuration file: where most applications are started from their own."""
+    file = vantage.settings.config_file
+    return os.path.dirname(os.path.abspath(file)) if file else ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What all rows of one state share."""
+
+    vantage: Vantage
+    now: Seconds
+    stack_of: Mapping[int, int]
+    unmoved: Mapping[int, Seconds]
+
+    def rows(self, everything: Sequence[Seen]) -> list[dict[str, Any]]:
+        """Make the rows, those that run longest first."""
+        return [self._row(seen) for seen in sorted(everything, key=self._order)]
+
+    def _order(self, seen: Seen) -> tuple[float, int]:
+        if seen.task is None:
+            return float("inf"), seen.worker.worker_id
+        return float(seen.task.started_at), seen.worker.worker_id
+
+    def _row(self, seen: Seen) -> dict[str, Any]:
+        worker, now = seen.worker, self.now
+        status = status_of(seen, self.vantage, now)
+        lasted = max(0.0, now - seen.since)
+        row: dict[str, Any] = {
+            "worker": worker.worker_id,
+            "name": worker.name,
+            "native_id": worker.native_id,
+            "status": status.value,
+            "for": rounded(lasted),
+            "served": worker.served,
+            "own": False,
+            "can_kill": seen.task is not None and seen.phase is Phase.BUSY,
+        }
+        row.update(NOTHING if seen.task is None else self._task(seen, status, lasted))
+        return row
+
+    def _task(self, seen: Seen, status: Status, lasted: Seconds) -> dict[str, Any]:
+        facts, diagnosis, number = seen.facts, seen.diagnosis, seen.worker.worker_id
+        root = app_root_of(self.vantage)
+        place = telling_place(diagnosis.frames, root)
+        return {
+            "ran_for": rounded(max(0.0, self.now - seen.task.started_at)),
+            "serial": seen.serial,
+            "title": seen.title(),
+            "method": facts.get("method", ""),
+            "path": facts.get("path", ""),
+            "query": facts.get("query", ""),
+            "client": facts.get("client", ""),
+            "request": [list(pair) for pair in facts.items()],
+            "phase": phase_of(diagnosis.frames),
+            "doing": activity(diagnosis),
+            "sentence": sentence(status, lasted, diagnosis, root),
+            "place": place_text(place, root) if place else "",
+            "cpu_share": None if diagnosis.cpu_share is None else round(diagnosis.cpu_share, 3),
+            "stack": self.stack_of.get(number),
+            "unmoved_for": rounded(self.now - self.unmoved[number]) if number in self.unmoved else None,
+            "kill_in": self._kill_in(seen),
+        }
+
+    def _kill_in(self, seen: Seen) -> Seconds | None:
+        own = seen.task.kill_limit
+        limit = self.vantage.settings.pool.kill_after if own is None else own
+        if seen.phase is not Phase.BUSY or not limit > 0 or not self.vantage.supervisor.can_kill:
+            return None
+        return rounded(max(0.0, seen.since + limit - self.now))
+
+
+NOTHING: dict[str, Any] = {
+    "ran_for": None,
+    "serial": None,
+    "title": "",
+    "method": "",
+    "path": "",
+    "query": "",
+    "client": "",
+    "request": [],
+    "phase": "",
+    "doing": "",
+    "sentence": "",
+    "place": "",
+    "cpu_share": None,
+    "stack": None,
+    "unmoved_for": None,
+    "kill_in": None,
+}
+
+
+def personal(row: dict[str, Any], visitor: Visitor, may_kill: bool) -> dict[str, Any]:
+    """Make of a row that is the same for everybody the one of this visitor."""
+    own = row["worker"] == visitor.worker and row["serial"] == visitor.serial
+    return {**row, "own": own, "can_kill": row["can_kill"] and may_kill and row["worker"] != visitor.worker}
+
+
+class Movements:
+    """
+    Remembers of each busy worker since when its stack has been the same.
+
+    Written by one thread at a time: see ``Observer``. A stack the supervisor noted when the request became hung counts
+    as the first look, so that the page need not have been open.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[int, Sequence[Place], Seconds]] = {}
+
+    def follow(self, everything: Sequence[Seen], vantage: Vantage, now: Seconds) -> dict[int, Seconds]:
+        """Compare with the last look. Answers since when each worker's stack has been as it is now."""
+        known: dict[int, tuple[int, Sequence[Place], Seconds]] = {}
+        for seen in everything:
+            frames = seen.diagnosis.frames
+            if frames and seen.task is not None:
+                known[seen.worker.worker_id] = (seen.serial, frames, self._since(seen, vantage, now))
+        self._known = known
+        return {number: since for number, (_, _, since) in known.items()}
+
+    def _since(self, seen: Seen, vantage: Vantage, now: Seconds) -> Seconds:
+        number, frames = seen.worker.worker_id, seen.diagnosis.frames
+        serial, before, since = self._known.get(number, (0, (), now))
+        if serial == seen.serial:
+            return since if before == frames else now
+        noted_at, noted = vantage.chronicle.last_stack(number, seen.serial)
+        return noted_at if tuple(noted) == frames else now

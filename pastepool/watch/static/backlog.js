@@ -1,0 +1,48 @@
+/**
+ * Complete requests that wait for a worker.
+ */
+import { heading, make, reveal, say, tabulate, takeOver } from "./dom.js";
+import { Keyed } from "./keyed.js";
+import { counted, duration, number } from "./words.js";
+
+/** @typedef {import("./types.js").Waiting} Waiting */
+
+/** @returns {import("./types.js").View} */
+export function backlog() {
+  const body = takeOver("backlog");
+  const length = make("b", "big");
+  const limit = make("span", "soft");
+  const oldest = make("p", "oldest");
+  const table = tabulate("The requests that wait, the oldest first", [["waits", "figure"], ["request", "wide"], ["client", ""]], "waiting");
+  const rows = make("tbody");
+  table.append(rows);
+  const list = new Keyed(rows, ({ at }) => at, waitingRow);
+  const more = make("p", "soft");
+  body.append(make("p", "", length, " ", limit), oldest, make("div", "scroll", table), more);
+  return {
+    show({ backlog: now, connections }) {
+      say(length, number(now.length));
+      say(limit, `waiting, of at most ${number(now.limit)}; ${number(connections.open)} of ${number(connections.limit)} connections open`);
+      say(oldest, now.oldest_for === null ? "Nobody waits." : `The oldest has waited for ${duration(now.oldest_for)}; each may for ${duration(now.timeout)}.`);
+      list.show(now.waiting.map((waiting, at) => ({ at, waiting })));
+      reveal(table, now.waiting.length > 0);
+      const rest = now.length - now.waiting.length;
+      say(more, rest > 0 ? `and ${counted(rest, "more request", "more requests")}` : "");
+    },
+  };
+}
+
+function waitingRow() {
+  const waits = heading("", "row", "figure");
+  const title = make("td", "wide request");
+  const client = make("td", "client");
+  return {
+    node: make("tr", "", waits, title, client),
+    /** @param {{at: number, waiting: Waiting}} thing */
+    show({ waiting }) {
+      say(waits, duration(waiting.waited_for));
+      say(title, waiting.title);
+      say(client, waiting.client);
+    },
+  };
+}

@@ -1,0 +1,79 @@
+/**
+ * The question before a kill. It is about the request that was seen: whatever the thread runs by then is not touched.
+ */
+import { post } from "./answers.js";
+import { make, reveal, say } from "./dom.js";
+import { duration } from "./words.js";
+
+/** @typedef {import("./types.js").Worker} Worker */
+
+/**
+ * @param {(answer: import("./answers.js").Answer) => void} tell
+ * @returns {{node: HTMLDialogElement, ask: (worker: Worker) => void, show: (state: import("./types.js").State) => void}}
+ */
+export function killDialog(tell) {
+  const title = make("h2", "", "Kill a request?");
+  const request = make("p", "request");
+  const about = make("p", "");
+  const gone = make("p", "bad", "This request has ended in the meantime: there is nothing left to kill.");
+  const cancel = make("button", "", "Let it run");
+  const confirm = make("button", "danger", "Kill this request");
+  const form = make("form", "", title, request, about, explanation(), gone, make("div", "buttons", cancel, confirm));
+  const node = make("dialog", "ask", form);
+  form.method = "dialog";
+  title.id = "kill-title";
+  node.setAttribute("aria-labelledby", title.id);
+  cancel.type = "button";
+  cancel.autofocus = true;
+  /** @type {Worker|null} */
+  let seen = null;
+
+  cancel.addEventListener("click", () => node.close());
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (seen !== null) {
+      const fields = { worker: String(seen.worker), serial: String(seen.serial) };
+      node.close();
+      tell(await post("kill", fields));
+    }
+  });
+  return {
+    node,
+    ask(worker) {
+      seen = worker;
+      say(title, `Kill the request of worker ${worker.worker}?`);
+      say(request, `${worker.title}${worker.query ? `?${worker.query}` : ""}`);
+      describe(worker);
+      alive(true);
+      node.showModal();
+    },
+    show(state) {
+      if (node.open && seen !== null) {
+        const now = state.workers.find((worker) => worker.worker === seen?.worker && worker.serial === seen.serial);
+        alive(now !== undefined);
+        describe(now ?? seen);
+      }
+    },
+  };
+
+  /** @param {Worker} worker */
+  function describe(worker) {
+    const from = worker.client ? `From ${worker.client}, running` : "Running";
+    const where = worker.place ? `, now in ${worker.place}` : "";
+    say(about, `${from} for ${duration(worker.ran_for)}${where}${worker.doing ? `: ${worker.doing}` : ""}.`);
+  }
+
+  /** @param {boolean} there */
+  function alive(there) {
+    reveal(gone, !there);
+    confirm.disabled = !there;
+  }
+}
+
+function explanation() {
+  return make(
+    "p",
+    "soft",
+    "An exception is raised inside the request: its finally blocks run, its client is answered 504 if nothing was sent, and another worker takes the place of this one. What the request had begun stays half done.",
+  );
+}

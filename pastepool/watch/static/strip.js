@@ -1,0 +1,206 @@
+/**
+ * How the pool stands, in one sentence, in numbers, and as a bar with one cell for each thread there may be.
+ */
+import { draw, make, put, reveal, say, takeOver } from "./dom.js";
+import { ALWAYS, MEANING, STATUSES, STUCK, WORST_FIRST } from "./status.js";
+import { counted, duration, number } from "./words.js";
+
+/** @typedef {import("./types.js").State} State */
+/** @typedef {import("./types.js").Status} Status */
+
+const WIDTH = 1000;
+const CELLS = 120; // beyond this many, cells would be thinner than the gaps between them
+
+/**
+ * @param {(status: Status) => void} onChoose a tile was pressed: show these workers alone, or all again
+ * @returns {import("./types.js").View & {mark: (chosen: Status|null) => void}}
+ */
+export function strip(onChoose) {
+  const body = takeOver("strip");
+  const headline = make("p", "headline");
+  const reason = make("p", "reason");
+  const tiles = new Map(STATUSES.map((status) => [status, tile(status, onChoose)]));
+  const list = make("ul", "strip", ...[...tiles.values()].map(({ node }) => node));
+  const figures = make("p", "figures");
+  const chart = occupancy();
+  body.append(make("div", "verdict", headline, reason), list, make("div", "slots", chart.node, figures));
+  return {
+    show(state) {
+      const { pool } = state;
+      const said = verdict(state);
+      say(headline, said.headline);
+      say(reason, said.reason);
+      put(headline, "class", `headline ${said.mood}`);
+      for (const [status, each] of tiles) {
+        each.show(pool.counts[status] ?? 0);
+      }
+      chart.show(state);
+      const target = `target ${number(pool.workers)}, cap ${number(pool.max_workers)}`;
+      say(figures, `${counted(pool.size, "thread")}: ${target}${pool.draining ? "; draining" : ""}`);
+    },
+    mark(chosen) {
+      for (const [status, each] of tiles) {
+        put(each.button, "aria-pressed", String(status === chosen));
+      }
+    },
+  };
+}
+
+/**
+ * @param {Status} status
+ * @param {(status: Status) => void} onChoose
+ */
+function tile(status, onChoose) {
+  const figure = make("b", "", "0");
+  const button = make("button", "tile", figure, " ", make("span", `status status-${status}`, status));
+  button.type = "button";
+  button.title = `${MEANING[status]}; press to see these alone`;
+  put(button, "aria-pressed", "false");
+  button.addEventListener("click", () => onChoose(status));
+  const node = make("li", `status-${status}`, button);
+  return {
+    node,
+    button,
+    /** @param {number} count */
+    show(count) {
+      say(figure, number(count));
+      node.classList.toggle("none", count === 0);
+      reveal(node, count > 0 || ALWAYS.has(status));
+    },
+  };
+}
+
+/** The bar: a cell for each thread, hollow ones up to the cap. A picture; the numbers beside it say the same. */
+function occupancy() {
+  const cells = draw("g");
+  const target = draw("path", { class: "target" });
+  const node = draw("svg", { viewBox: `0 0 ${WIDTH} 30`, preserveAspectRatio: "none", class: "occupancy", "aria-hidden": "true" }, cells, target);
+  let drawn = "";
+  return {
+    node,
+    /** @param {State} state */
+    show({ pool }) {
+      const now = JSON.stringify([pool.counts, pool.max_workers, pool.workers]);
+      if (now === drawn) {
+        return;
+      }
+      drawn = now;
+      const total = Math.max(pool.max_workers, pool.size, 1);
+      const each = WIDTH / total;
+      const gap = total <= CELLS ? Math.min(3, each / 4) : 0;
+      cells.replaceChildren(...blocks(pool, total, total <= CELLS).map((block) => cell(block, each, gap)));
+      put(target, "d", `M${(pool.workers * each - gap / 2).toFixed(2)} 0V30`);
+    },
+  };
+}
+
+/**
+ * @param {import("./types.js").Pool} pool
+ * @param {number} total
+ * @param {boolean} single one cell a thread, or one for all of a status
+ * @returns {{kind: string, from: number, count: number}[]}
+ */
+function blocks(pool, total, single) {
+  const found = [];
+  let from = 0;
+  const free = Math.max(0, total - pool.size);
+  /** @type {[string, number][]} */
+  const runs = [...WORST_FIRST.map((status) => /** @type {[string, number]} */ ([`fill-${status}`, pool.counts[status] ?? 0])), ["free", free]];
+  for (const [kind, count] of runs) {
+    const step = single ? 1 : Math.max(1, count);
+    for (let done = 0; done < count; done += step) {
+      found.push({ kind, from, count: step });
+      from += step;
+    }
+  }
+  return found;
+}
+
+/**
+ * @param {{kind: string, from: number, count: number}} block
+ * @param {number} each
+ * @param {number} gap
+ */
+function cell({ kind, from, count }, each, gap) {
+  const x = (from * each).toFixed(2);
+  return draw("rect", { class: kind, x, y: 5, width: Math.max(0.5, count * each - gap).toFixed(2), height: 20 });
+}
+
+/**
+ * The one sentence somebody in a hurry reads, and where to look.
+ *
+ * @param {State} state
+ * @returns {{headline: string, reason: string, mood: "bad"|"tight"|"good"}}
+ */
+export function verdict({ pool, workers, stacks, backlog, kind }) {
+  const stuck = workers.filter((worker) => STUCK.has(worker.status));
+  if (kind === "none") {
+    return { headline: "There is no pool here.", reason: "", mood: "tight" };
+  }
+  if (stuck.length > 0) {
+    const said = STATUSES.filter((status) => STUCK.has(status) && pool.counts[status] > 0);
+    const parts = said.map((status) => `${number(pool.counts[status])} ${status}`).join(", ");
+    return { headline: `${parts} of ${counted(pool.size, "thread")}`, reason: commonPlace(stuck, stacks), mood: "bad" };
+  }
+  const ready = (pool.counts.idle ?? 0) + (pool.counts.starting ?? 0);
+  if (ready === 0 && backlog.length > 0) {
+    const wait = backlog.oldest_for === null ? "" : `, the oldest for ${duration(backlog.oldest_for)}`;
+    return { headline: "Nobody is free", reason: `${counted(backlog.length, "request")} waiting${wait}.`, mood: "tight" };
+  }
+  return { headline: "Nothing hangs", reason: `${number(pool.counts.busy)} busy, ${number(ready)} ready for more.`, mood: "good" };
+}
+
+/**
+ * @param {import("./types.js").Worker[]} stuck
+ * @param {import("./types.js").Stack[]} stacks
+ * @returns {string} where most of them are
+ */
+function commonPlace(stuck, stacks) {
+  /** @type {import("./types.js").Worker[]} */
+  let most = [];
+  for (const stack of stacks) {
+    const here = stuck.filter((worker) => stack.workers.includes(worker.worker));
+    most = here.length > most.length ? here : most;
+  }
+  const place = most[0]?.place ?? "";
+  if (place === "") {
+    return "";
+  }
+  const doing = shared(most.map((worker) => worker.doing));
+  const some = `${most.length} of them ${most.length === 1 ? "is" : "are"}`;
+  const who = stuck.length === 1 ? "It is" : most.length === stuck.length ? `All ${most.length} are` : some;
+  return `${who} in ${place}${doing ? `, ${doing}` : ""}.`;
+}
+
+/**
+ * What several do, in words that are true of all of them, or else of most.
+ *
+ * @param {string[]} texts
+ * @returns {string}
+ */
+function shared(texts) {
+  const same = commonWords(texts);
+  if (same !== "") {
+    return same;
+  }
+  const most = texts.reduce((one, other) => (count(texts, other) > count(texts, one) ? other : one));
+  const here = count(texts, most);
+  return most !== "" && here > 1 ? `${here} of them ${most}` : "";
+}
+
+/**
+ * @param {string[]} texts
+ * @param {string} wanted
+ * @returns {number}
+ */
+const count = (texts, wanted) => texts.filter((text) => text === wanted).length;
+
+/**
+ * @param {string[]} texts
+ * @returns {string} the words they all begin with; `blocked in recv`, where they wait for different machines
+ */
+function commonWords(texts) {
+  const [first, ...others] = texts.map((text) => text.split(" "));
+  const same = first.findIndex((word, at) => others.some((other) => other[at] !== word));
+  return (same < 0 ? first : first.slice(0, same)).join(" ").replace(/( (from|on|to|for|in))+$/, "");
+}

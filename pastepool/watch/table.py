@@ -1,0 +1,151 @@
+"""The state as text for a terminal: a table of at most 100 columns, what is in trouble first."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from pastepool.core.wording import counted, spoken
+from pastepool.watch.observer import State
+
+COLUMNS = 100
+_EVENTS_SHOWN = 10
+_SLOWEST_SHOWN = 5
+
+
+def text_table(state: State) -> str:
+    """Write the whole state, at most ``COLUMNS`` wide, line by line."""
+    lines = [
+        *_heading(state),
+        "",
+        *_workers(state),
+        *_waiting(state),
+        *_stacks(state),
+        *_latency(state),
+        *_events(state),
+    ]
+    return "\n".join(cut(line, COLUMNS).rstrip() for line in [*lines, *_slowest(state)]) + "\n"
+
+
+def cut(text: str, columns: int) -> str:
+    """Cut a text to so many columns of a terminal, where some letters take two and some none."""
+    width = 0
+    for at, letter in enumerate(text):
+        width += _width(letter)
+        if width > columns:
+            return _fitting(text[:at], columns - 1) + "~"
+    return text
+
+
+def padded(text: str, columns: int) -> str:
+    """Cut or fill a text to exactly so many columns."""
+    shown = cut(text, columns)
+    return shown + " " * (columns - sum(map(_width, shown)))
+
+
+def lasting(seconds: float | None) -> str:
+    """Write how long something has lasted, short: ``42 s``, ``12 min``, ``3.5 h``."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 600:
+        return spoken(seconds)
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _width(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _fitting(text: str, columns: int) -> str:
+    while sum(map(_width, text)) > columns:
+        text = text[:-1]
+    return text
+
+
+def _heading(state: State) -> Iterator[str]:
+    process, pool = state["process"], state["pool"]
+    up = f", up {lasting(process['uptime'])}" if process["uptime"] is not None else ""
+    yield f"pastepool {process['version']}, pid {process['pid']} on {process['host']}{up}, {state['taken_at']}"
+    if state["note"]:
+        yield from wrapped(state["note"])
+    yield pool["summary"] + (" - draining" if pool["draining"] else "")
+
+
+def wrapped(text: str) -> Iterator[str]:
+    """Break a sentence into lines at blanks."""
+    line = ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > COLUMNS:
+            yield line
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    yield line
+
+
+def _workers(state: State) -> Iterator[str]:
+    yield f"{'WORKER':>6}  {'STATUS':8}  {'FOR':>7}  {'CPU':>4}  {'REQUEST':26}  DOING"
+    for row in state["workers"]:
+        if row["status"] == "idle":
+            continue
+        share = "" if row["cpu_share"] is None else f"{row['cpu_share']:.0%}"
+        request = f"{row['title']} (this page)" if row["own"] else row["title"]
+        doing = row["doing"] if row["phase"] in ("", "running") else row["phase"]
+        start = f"{row['worker']:>6}  {row['status']:8}  {lasting(row['for']):>7}  {share:>4}"
+        yield f"{start}  {padded(request, 26)}  {doing}"
+        if row["place"]:
+            yield f"{'':35}at {row['place']}"
+    idle = [row["worker"] for row in state["workers"] if row["status"] == "idle"]
+    if idle:
+        yield f"{counted(len(idle), 'worker')} idle"
+
+
+def _waiting(state: State) -> Iterator[str]:
+    backlog = state["backlog"]
+    if not backlog["length"]:
+        return
+    yield ""
+    waiting, oldest = counted(backlog["length"], "request"), lasting(backlog["oldest_for"])
+    yield f"waiting: {waiting} of at most {backlog['limit']}, the oldest for {oldest}"
+    for one in backlog["waiting"]:
+        yield f"{lasting(one['waited_for']):>8}  {padded(one['client'], 20)}  {one['title']}"
+
+
+def _stacks(state: State) -> Iterator[str]:
+    crowds = [stack for stack in state["stacks"] if len(stack["workers"]) > 1]
+    if crowds:
+        yield ""
+    for stack in crowds:
+        frame: dict[str, Any] = stack["frames"][stack["telling"]]
+        yield f"{counted(len(stack['workers']), 'worker')} at {frame['shown']}:{frame['line']} {frame['function']}"
+
+
+def _latency(state: State) -> Iterator[str]:
+    yield ""
+    yield f"{'SECONDS':12}  {'COUNT':>10}  {'P50':>10}  {'P95':>10}  {'P99':>10}  {'MAX':>10}"
+    for part, figures in state["latency"].items():
+        values = "  ".join(f"{_figure(figures[word]):>10}" for word in ("p50", "p95", "p99", "max"))
+        yield f"{part:12}  {figures['count']:>10}  {values}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6f}" if value < 0.01 else f"{value:.3f}"
+
+
+def _events(state: State) -> Iterator[str]:
+    if state["events"]:
+        yield ""
+    for event in state["events"][:_EVENTS_SHOWN]:
+        yield f"{event['at'][11:19]}  {event['kind']:12}  {event['text']}"
+
+
+def _slowest(state: State) -> Iterator[str]:
+    if state["slowest"]:
+        yield ""
+    for one in state["slowest"][:_SLOWEST_SHOWN]:
+        yield f"slow: {lasting(one['duration']):>8}  {one['status'] or '-':>3}  {one['title']}"

@@ -1,0 +1,145 @@
+"""The state: what the JSON says is what the pool does, in the shape that is documented."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.server.serving import plain
+from tests.watch.watching import Held, until, watched
+
+SAMPLE = json.loads((Path(__file__).parent / "sample-v1.json").read_text(encoding="utf-8"))
+OPEN = {"request", "settings", "counts", "buckets"}
+"""Lists and objects whose shape is of their own, or checked apart."""
+
+
+def shape_errors(real: Any, sample: Any, path: str = "") -> list[str]:
+    """Where a value differs from the sample in its fields or types; null and empty lists fit everything."""
+    if real is None or sample is None:
+        return []
+    if isinstance(sample, bool) or isinstance(real, bool):
+        return [] if type(sample) is type(real) else [f"{path}: {real!r} beside {sample!r}"]
+    if isinstance(sample, (int, float)):
+        return [] if isinstance(real, (int, float)) else [f"{path}: {real!r} beside {sample!r}"]
+    if isinstance(sample, list):
+        if not isinstance(real, list):
+            return [f"{path}: {real!r} is no list"]
+        first = next((one for one in sample if one is not None), None)
+        return [error for one in real for error in shape_errors(one, first, f"{path}[]")] if path not in OPEN else []
+    if isinstance(sample, dict):
+        if set(real) != set(sample):
+            return [f"{path}: {sorted(set(real) ^ set(sample))} on one side only"]
+        return [error for key in sample for error in shape_errors(real[key], sample[key], f"{path}.{key}")]
+    return [] if isinstance(real, str) else [f"{path}: {real!r} is no text"]
+
+
+def test_state_has_the_shape_of_the_sample() -> None:
+    """Every field of the documented sample is there, with its type, and no other."""
+    with Held() as held, watched(held, allow_kill=True, threadpool_workers=2) as run, run.client() as client:
+        client.ask("/slow?a=1")
+        held.await_calls()
+        for admin in (True, False):
+            state = run.state(admin=admin)
+            assert shape_errors(state, SAMPLE) == []
+            assert state["stacks"] and state["events"]
+        held.release()
+        client.response()
+        run.ask("/", admin=False)
+        assert shape_errors(run.state(), SAMPLE) == []
+
+
+def test_row_tells_what_a_worker_does() -> None:
+    """A busy worker's row names its request, its client, how long it has run and where it stands."""
+    with Held() as held, watched(held, threadpool_workers=2) as run, run.client() as client:
+        client.ask("/slow/page?a=1&token=abc")
+        held.await_calls()
+        (row,) = run.busy()
+        assert (row["status"], row["title"], row["client"]) == ("busy", "GET /slow/page", "127.0.0.1")
+        assert row["query"] == "a=1&token=***"
+        assert row["phase"] == "running" and row["doing"] == "waiting for another thread's signal"
+        assert 0 < row["ran_for"] < 10 and row["kill_in"] > 1700
+        stack = run.state()["stacks"][0]
+        telling = stack["frames"][stack["telling"]]
+        assert telling["function"].endswith("__call__") and telling["kind"] == "own" and "_released.wait" in telling["source"]
+        assert stack["frames"][-1]["kind"] == "server" or stack["frames"][-1]["kind"] == "stdlib"
+        held.release()
+
+
+def test_requests_at_one_place_are_one_stack() -> None:
+    """Two workers in the same line share a stack, which names both."""
+    with Held() as held, watched(held, threadpool_workers=3) as run, run.client() as one, run.client() as other:
+        one.ask("/a")
+        other.ask("/b")
+        held.await_calls(2)
+        rows, stacks = run.busy(), run.state()["stacks"]
+        assert {row["stack"] for row in rows} == {0}
+        assert sorted(stacks[0]["workers"]) == sorted(row["worker"] for row in rows)
+        held.release()
+
+
+def test_stack_that_does_not_move_is_told() -> None:
+    """From the second look on a row says for how long its stack has been the same."""
+    with Held() as held, watched(held, threadpool_workers=2) as run, run.client() as client:
+        client.ask("/")
+        held.await_calls()
+        first = run.busy()[0]["unmoved_for"]
+        until(lambda: run.busy()[0]["unmoved_for"] > first, "the stack has been the same for longer")
+        held.release()
+
+
+def test_hung_request_is_red_and_in_the_events() -> None:
+    """Past the limit the row says hung, the strip counts it, and an event has the stack of that moment."""
+    with Held() as held, watched(held, threadpool_workers=2, threadpool_hung_thread_limit="50ms") as run:
+        with run.client() as client:
+            client.ask("/")
+            held.await_calls()
+            until(lambda: run.state()["pool"]["counts"]["hung"] == 1, "one worker is hung")
+            until(lambda: any(event["kind"] == "hung" for event in run.state()["events"]), "the event is there")
+            event = next(event for event in run.state()["events"] if event["kind"] == "hung")
+            assert event["stack"] and "GET /" in event["text"] and event["worker"] == run.busy()[0]["worker"]
+            held.release()
+
+
+def test_own_request_is_marked_and_never_offered() -> None:
+    """The row of the worker that answers says so and cannot be killed; on the admin listener there is none."""
+    with watched(plain(), allow_kill=True) as run:
+        state = run.state(admin=False)
+        (own,) = [row for row in state["workers"] if row["own"]]
+        assert (own["worker"], own["serial"]) == (state["you"]["worker"], state["you"]["serial"])
+        assert not own["can_kill"] and own["stack"] is None
+        assert run.state()["you"] == {"address": "127.0.0.1", "worker": None, "serial": None, "logged_in": False}
+
+
+def test_backlog_and_counters_are_told() -> None:
+    """Waiting requests are listed with the oldest first; refused ones are counted and are one event."""
+    settings = {"threadpool_workers": 1, "threadpool_max_workers": 1, "threadpool_spawn_if_under": 0, "queue_limit": 1}
+    with Held() as held, watched(held, **settings) as run, run.client() as one, run.client() as two:
+        one.ask("/first")
+        held.await_calls()
+        two.ask("/second")
+        until(lambda: run.state()["backlog"]["length"] == 1, "a request waits")
+        backlog = run.state()["backlog"]
+        assert backlog["waiting"][0]["title"] == "GET /second" and backlog["oldest_for"] >= 0
+        for _ in range(3):
+            with run.client() as third:
+                assert third.get("/third").status == 503
+        totals = run.state()["totals"]
+        assert (totals["refused"], totals["requests"]) == (3, 0)
+        (shed,) = [event for event in run.state()["events"] if event["kind"] == "shed"]
+        assert shed["count"] == 3
+        held.release()
+        one.response()
+        two.response()
+        until(lambda: run.state()["totals"]["requests"] == 2, "both are counted")
+        state = run.state()
+        assert state["totals"]["waited"] == 1 and state["latency"]["queue"]["max"] > 0
+        assert state["slowest"][0]["path"] in ("/first", "/second") and state["slowest"][0]["status"] == 200
+
+
+def test_settings_are_shown_masked() -> None:
+    """The effective settings are all there and the passwords are not."""
+    with watched(plain(), smtp_password="hunter2-hunter2", admin_token="hunter3-hunter3-x") as run:
+        state = run.state()
+        assert dict(state["settings"])["threadpool_workers"] == "10"
+        assert "hunter" not in json.dumps(state)
