@@ -17,7 +17,7 @@ CORPUS := $(shell find tests benchmarks -type f ! -name '*.py' ! -name '*.pyc' 2
 PAGES := $(shell find docs changelog.d -type f -not -path 'docs/_build/*' 2>/dev/null) README.md CHANGELOG.md CONTRIBUTING.md
 
 # The floors whose every branch is tested: 0 to 2, and the public test helpers that stand on them.
-COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepool/core/*,pastepool/http1/*,pastepool/settings/*,pastepool/wsgi/*
+COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepool/core/*,pastepool/http1/*,pastepool/settings/*,pastepool/testing/*,pastepool/wsgi/*
 
 .PHONY: serve test lint docs bench tox slow clean retest
 .DELETE_ON_ERROR:
@@ -84,6 +84,7 @@ $(STAMPS)/pytest: $(STAMPS)/dev $(CODE) $(CORPUS) $(PAGES) development.ini produ
 
 $(STAMPS)/docs: $(STAMPS)/dev $(PAGES) $(CODE)
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@$(BIN)/towncrier build --draft >/dev/null
 	@touch $@
 
 $(STAMPS)/pythons: $(STAMPS)/dev $(CODE) $(CORPUS)

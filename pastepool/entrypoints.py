@@ -26,7 +26,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pastepool.errors import SettingsError, StartError
-from pastepool.settings import read, section_of
+from pastepool.settings import Settings, read, section_of
+from pastepool.settings.place import Place
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -41,6 +42,9 @@ TRACEBACK_VARIABLE = "PASTEPOOL_TRACEBACK"
 
 RELOADER_VARIABLE = "PYTHON_RELOADER_SHOULD_RUN"
 """Set by ``paster serve --reload`` in its child, whose exit status 3 it takes for "start me again, at once"."""
+
+APPLICATION_SECTION = "app:... use = egg:pastepool#watch_threads"
+"""What a section is called whose name nobody tells an application factory."""
 
 SETTINGS_STATUS = 1
 START_STATUS = 3
@@ -86,9 +90,41 @@ def http(global_conf: Mapping[str, object] | None = None, /, **local_conf: objec
         from pastepool.server import Server  # what a check of the settings does not need is not loaded for it
 
         with _told_to_operator():
-            Server(settings, app).serve()
+            Server(settings, app, _admin_application(settings)).serve()
 
     return serve
+
+
+def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_conf: object) -> WSGIApplication:
+    """
+    Make the page that shows the pool: ``use = egg:pastepool#watch_threads`` (``paste.app_factory``).
+
+    Args:
+        global_conf: [DEFAULT], of which only ``__file__`` is read, for the errors.
+        local_conf: the options in the table of ``watch.options``.
+
+    Raises:
+        SettingsError: the section cannot be served as it stands; the operator must edit it.
+        CommandExit: the same, when a serve command is running.
+    """
+    from pastepool.watch.app import WatchApp  # WebOb is not loaded for those who do not watch
+    from pastepool.watch.options import read_options
+
+    given = global_conf or {}
+    with _told_to_operator():
+        options = read_options(local_conf, Place(APPLICATION_SECTION, str(given.get("__file__") or "")))
+    return WatchApp(options)
+
+
+def _admin_application(settings: Settings) -> WSGIApplication | None:
+    """The same page for ``admin_listen``, if that is set."""
+    admin = settings.admin
+    if not admin.host:
+        return None
+    from pastepool.watch.app import WatchApp
+    from pastepool.watch.options import WatchOptions
+
+    return WatchApp(WatchOptions(admin.allow_kill, admin.token, admin.allow_from))
 
 
 @contextlib.contextmanager

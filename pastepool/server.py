@@ -7,6 +7,7 @@ earlier (``bind``), and those stay usable after a fork (contract F2).
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
@@ -14,10 +15,14 @@ import threading
 from typing import Any
 
 from pastepool import __version__
+from pastepool.core.wording import counted
+from pastepool.errors import StartError
 from pastepool.runtime.acceptor import Acceptor
 from pastepool.runtime.access_log import write_access_line
+from pastepool.runtime.admin import AdminListener
 from pastepool.runtime.baton import Baton
 from pastepool.runtime.caretaker import Caretaker
+from pastepool.runtime.chronicle import Chronicle
 from pastepool.runtime.clock import MonotonicClock
 from pastepool.runtime.inspection import Inspector
 from pastepool.runtime.listener import Listener, open_listeners, url
@@ -26,12 +31,15 @@ from pastepool.runtime.paste_pool import PastePool
 from pastepool.runtime.poller import Poller
 from pastepool.runtime.pool import Leading, Pool
 from pastepool.runtime.reaper import Reaper
+from pastepool.runtime.sampler import Sampler
 from pastepool.runtime.signals import Signals
 from pastepool.runtime.site import Site
+from pastepool.runtime.smtp import deliver
 from pastepool.runtime.stacks import current_frames, stack_lines, stack_of
 from pastepool.runtime.stamp import Stamp
 from pastepool.runtime.supervisor import Supervisor
 from pastepool.runtime.threads import spawn_thread
+from pastepool.runtime.vantage import Vantage
 from pastepool.settings.values import Settings
 from pastepool.types import Seconds
 from pastepool.wsgi.call import Application
@@ -42,6 +50,18 @@ _log = logging.getLogger("pastepool")
 _DIED_OF_ZOMBIES = 3
 """Exit status when the process ends itself, so that a supervisor restarts it (contract P10)."""
 
+_ADMIN_BACKLOG = 16
+"""Operators that knock at the same instant."""
+
+_CLIENTS_END_EARLY: Seconds = 0.5
+"""
+How long before the end of a drain those clients are cut that only send or read slowly: a drain that only they would prolong
+is over in time and clean. A quarter of a shorter shutdown_timeout. Nothing derives it.
+"""
+
+_LEAVE_FOR: Seconds = 0.5
+"""What idle workers get to leave in when others hang; they need a millisecond."""
+
 _EXIT_MARGIN: Seconds = 2.0
 """What the interpreter gets for its own exit after a drain that used up its time. Nothing derives it."""
 
@@ -51,15 +71,20 @@ class Server:
     A server for one application.
 
     ``serve`` blocks until the server was stopped and has drained. ``stop`` may be called from any thread, and in a signal
-    handler, as often as one likes. ``ready`` is set when requests are taken.
+    handler, as often as one likes. ``ready`` is set when requests are taken. ``admin``: the application of
+    ``admin_listen``.
     """
 
-    def __init__(self, settings: Settings, application: Application) -> None:
+    def __init__(self, settings: Settings, application: Application, admin: Application | None = None) -> None:
         self.settings = settings
         self.clock = MonotonicClock()
         self.listeners: tuple[Listener, ...] = ()
+        self.admin_listeners: tuple[Listener, ...] = ()
         self.ready = threading.Event()
-        self.mailer = Mailer(settings.mail, self.clock, config_file=settings.config_file)
+        self.chronicle = Chronicle(self.clock)
+        self.mailer = Mailer(
+            settings.mail, self.clock, config_file=settings.config_file, deliver=self.chronicle.noting_mail(deliver)
+        )
         self.poller = Poller(settings, self.clock)
         self.baton = Baton(settings.overload, self.poller.wake)
         self.caretaker = Caretaker(self.baton, self.poller, settings.overload, self.clock, self._nudge)
@@ -70,9 +95,16 @@ class Server:
             self.pool, self.baton, settings.pool, self.clock, self.poller.serials, self.supervisor.ask_kill
         )
         self.site = self._make_site(application)
-        self._reaper = Reaper(self.clock, self._give_up)
+        self.sampler = Sampler(self.pool, self.baton, settings.pool, self.clock, spawn_thread)
+        self.caretaker.on_shed = self._shed
+        self.paste_pool.vantage = self._make_vantage()
+        self._admin = AdminListener(admin, self.site.stamp, self.clock, spawn_thread) if admin is not None else None
+        self._reaper = Reaper(self.clock, self._give_up, self.stop)
         self._signals = Signals(self._first_signal, self._second_signal)
         self._gave_up = False
+        self._ended = False
+        self._stop_asked = False
+        self._started = False
         self._status = 0
 
     def _leading(self) -> Leading:
@@ -88,8 +120,9 @@ class Server:
             Inspector(),
             logger=self.settings.logger,
             mail=self.mailer.submit,
-            mail_hung=False,
+            mail_hung=self.settings.mail.when_hung,
             end_process=self._end_for_zombies,
+            chronicle=self.chronicle,
         )
 
     def _make_site(self, application: Application) -> Site:
@@ -103,11 +136,32 @@ class Server:
             access=write_access_line if settings.access_log else None,
             nudge=self.supervisor.nudge,
             poller=self.poller,
+            tally=self.pool.tally,
             old_protocol=settings.protocol_version == "HTTP/1.0",
+        )
+
+    def _make_vantage(self) -> Vantage:
+        return Vantage(
+            pool=self.pool,
+            baton=self.baton,
+            poller=self.poller,
+            supervisor=self.supervisor,
+            site=self.site,
+            settings=self.settings,
+            clock=self.clock,
+            tally=self.pool.tally,
+            chronicle=self.chronicle,
+            sampler=self.sampler,
+            spawn=spawn_thread,
+            began_at=self.clock.now(),
         )
 
     def _nudge(self) -> None:
         self.supervisor.nudge()
+
+    def _shed(self, fate: str, now: Seconds) -> None:
+        self.pool.tally.count(fate)
+        self.chronicle.note_shed(fate, now)
 
     # Life.
 
@@ -116,22 +170,51 @@ class Server:
         if not self.listeners:
             settings = self.settings
             self.listeners = open_listeners(settings.host, settings.port, settings.listen_backlog)
+            try:
+                if self._admin is not None:
+                    self.admin_listeners = open_listeners(settings.admin.host, settings.admin.port, _ADMIN_BACKLOG)
+            except StartError:
+                for listener in self.listeners:
+                    listener.close()
+                self.listeners = ()
+                raise
         return self.listeners
 
+    def _close_listeners(self) -> None:
+        for listener in (*self.listeners, *self.admin_listeners):
+            listener.close()
+
     def serve(self) -> None:
-        """Serve until stopped. Runs on: the calling thread, which becomes the caretaker."""
+        """
+        Serve until stopped; return at once if that has happened already. A server serves once.
+
+        Runs on: the calling thread, which becomes the caretaker.
+        """
+        if self._stopped():
+            self._close_listeners()
+            return
         self.bind()
         for note in self.settings.notes:
             _log.warning("%s", note)
         listeners = [(listener.socket, self._prototype(listener)) for listener in self.listeners]
         self.poller.start(self.site, Acceptor(listeners, self.clock), self.caretaker.hung_up)
         self._signals.install()
+        self._reaper.has_host = threading.current_thread() is not threading.main_thread()
         spawn_thread(self._reaper.run, "pastepool reaper")
         self.mailer.start()
         for _ in range(self.settings.pool.workers):
             self.pool.spawn()
+        self.chronicle.note("spawned", f"spawn {counted(self.settings.pool.workers, 'worker')}: the server starts")
         spawn_thread(self.supervisor.run, "pastepool supervisor")
+        if self._admin is not None:
+            self._admin.start([(listener, self._prototype(listener)) for listener in self.admin_listeners])
+            self.sampler.watched(for_ever=True)
         self._announce()
+        # Against losing a stop that comes just now: (1) we set ``_started``, then look at ``_stop_asked``; (2) ``_begin_stop``
+        # sets ``_stop_asked``, then looks at ``_started``. Whichever comes second sees the other's write.
+        self._started = True
+        if self._stopped():
+            self._begin_stop(0)
         self.ready.set()
         self.caretaker.take_care()
         self._shut_down()
@@ -144,7 +227,13 @@ class Server:
         """
         self._begin_stop(0)
 
+    def _stopped(self) -> bool:
+        return self._stop_asked
+
     def _begin_stop(self, status: int) -> None:
+        self._stop_asked = True
+        if not self._started:
+            return
         self._reaper.arm(self.clock.now() + self.settings.timeouts.shutdown, status)
         self.poller.ask(self._drain)
         self.baton.ring()
@@ -152,18 +241,23 @@ class Server:
     def _shut_down(self) -> None:
         """The order of the end: no more looks, no more workers, no more sockets, the mail out."""
         self.supervisor.close()
+        if self._admin is not None:
+            self._admin.close(_EXIT_MARGIN)
+        self.sampler.close(_EXIT_MARGIN)
         self.pool.close()
-        self.pool.join(0.0 if self._gave_up else _EXIT_MARGIN)
+        self.pool.join(_LEAVE_FOR if self._gave_up else _EXIT_MARGIN)
         self.poller.close()
         self.mailer.close(_EXIT_MARGIN)
         if self._status:
             self._reaper.arm(self.clock.now(), self._status, at_once=True)
             threading.Event().wait()  # the reaper ends the process; SystemExit would be swallowed by paster (contract P11)
         if self._signals.fired:
-            self._reaper.arm(self.clock.now() + _EXIT_MARGIN + self.settings.timeouts.shutdown, int(self._gave_up))
+            self._reaper.extend(self.clock.now() + _EXIT_MARGIN)
+            atexit.register(self._reaper.exit_begins)
         else:
             self._reaper.dismiss()
         self._signals.restore()
+        self._ended = True
 
     # Called by the parts.
 
@@ -186,6 +280,7 @@ class Server:
             f"pastepool {__version__}: {policy.workers} workers, at most {policy.max_workers}; "
             f"requests are hung after {policy.hung_after:g} s, {killing}"
         )
+        lines += [f"threads are shown on {url(listener)}" for listener in self.admin_listeners]
         lines.append(f"settings from {source}; pid {os.getpid()}, Ctrl+C or SIGTERM stops")
         try:
             sys.stdout.write("\n".join(lines) + "\n")
@@ -201,8 +296,8 @@ class Server:
             return
         self.site.draining = True
         _log.info("stopping: requests that run or wait are finished first")
-        self.poller.stop_accepting()
-        self.poller.close_unused()
+        shutdown = self.settings.timeouts.shutdown
+        self.poller.drain(self.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
         self.poller.when_empty(self.caretaker.finish)
 
     def _first_signal(self, number: int) -> None:
@@ -218,15 +313,20 @@ class Server:
 
     def _give_up(self) -> bool:
         """The deadline of a stop has come. Answers whether the process is ours to end. Runs on: reaper."""
-        frames = current_frames()
         for worker in list(self.pool.workers.values()):
             task = worker.fact[2]
             if task is not None:
-                stack = "\n".join(stack_lines(stack_of(frames.get(worker.ident))))
-                _log.error("%s did not stop: %s\n%s", worker.name, task.title(), stack)
+                _log.error("%s did not stop: %s\n%s", worker.name, task.title(), _stack_of(worker.ident))
         self._gave_up = True
         if not self._signals.fired and not self._status:
             self.caretaker.finish()
             return False
+        for thread in threading.enumerate():
+            if not thread.daemon and (self._ended or thread is not threading.main_thread()):
+                _log.error("%s keeps the process from ending\n%s", thread.name, _stack_of(thread.ident))
         self.mailer.close(_EXIT_MARGIN)
         return True
+
+
+def _stack_of(ident: int | None) -> str:
+    return "\n".join(stack_lines(stack_of(current_frames().get(ident or 0))))

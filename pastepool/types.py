@@ -40,8 +40,13 @@ class Spawner(Protocol):
 
 
 class Injected(enum.Enum):
-    """What became of an attempt to raise in another thread."""
+    """
+    What became of an attempt to raise in another thread.
+
+    ``HELD_BACK``: the task is ended, but its thread stands where an exception would hurt others; try again later.
+    """
 
     LANDING = "landing"
+    HELD_BACK = "held back"
     WINDOW_SHUT = "window shut"
     GONE = "gone"

@@ -15,7 +15,7 @@ WATCHDOG = 5.0
 
 
 @pytest.fixture
-def wait_for() -> Callable[[threading.Event], None]:
+def wait_for() -> Callable[..., None]:
     """Wait for an event, and fail by name rather than hang when it does not come."""
 
     def wait(event: threading.Event, what: str = "the event") -> None:

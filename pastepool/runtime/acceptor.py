@@ -23,6 +23,9 @@ _PAUSE_FOR: Seconds = 1.0
 
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
+_NO_LISTENER = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
+"""Whoever shares the listening socket has shut it down: asking again would answer the same for ever."""
+
 
 class Acceptor:
     """Listening sockets, each with the environ prototype of its clients."""
@@ -59,8 +62,10 @@ class Acceptor:
             except OSError as error:
                 if error.errno in _OUT_OF_RESOURCES:
                     self._pause(error)
+                if error.errno in _OUT_OF_RESOURCES or error.errno in _NO_LISTENER:
                     return
-                continue  # this client broke off between the kernel's accept and ours
+                accepted += 1  # this client broke off between the kernel's accept and ours
+                continue
             sock.setblocking(False)
             accepted += 1
             yield sock, address, prototype
@@ -73,9 +78,10 @@ class Acceptor:
                 "Clients have to wait: %s. Raise the limit on open files (ulimit -n, LimitNOFILE=) or lower connection_limit.",
                 error.strerror,
             )
+        if not self.paused:
+            for fd in self.fds:
+                self._readiness.unregister(fd)
         self._resume_at = self._clock.now() + _PAUSE_FOR
-        for fd in self.fds:
-            self._readiness.unregister(fd)
 
     def resume(self, now: Seconds) -> None:
         """Listen again if a pause is over."""
@@ -86,7 +92,11 @@ class Acceptor:
 
     def close(self) -> None:
         """Accept no more. May be called twice."""
-        for sock, _ in self.fds.values():
+        for fd, (sock, _) in self.fds.items():
+            try:
+                self._readiness.unregister(fd)  # closing is not enough where a parent or a child has the socket too
+            except OSError:
+                pass  # a pause has done so already, or somebody else has closed it
             sock.close()
         self.fds.clear()
         self._resume_at = 0.0

@@ -6,11 +6,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from pastepool.core.masking import masked_query, masked_url
+from pastepool.core.masking import masked_path, masked_query, masked_url
 from pastepool.core.wording import printable
 from pastepool.types import Seconds
 
 if TYPE_CHECKING:
+    from pastepool.http1.engine import Request
     from pastepool.runtime.exchange import Exchange
 
 _log = logging.getLogger("pastepool.access")
@@ -26,22 +27,21 @@ def write_access_line(exchange: Exchange, now: Seconds) -> None:
 
     Runs on: whoever ends the request: its worker, the supervisor for a killed one, the baton's holder for a refused one.
     """
-    environ = exchange.environ
+    request, environ = exchange.request, exchange.environ
     waited = max(0.0, exchange.started_at - exchange.arrived_at) if exchange.arrived_at and exchange.started_at else 0.0
     since = exchange.started_at or exchange.arrived_at or now
-    user = environ.get("REMOTE_USER")
     _log.info(
         '%s - %s [%s] "%s %s %s" %s %s "%s" "%s" %.6f %.6f %s%s',
-        environ.get("REMOTE_ADDR") or "-",
-        _quoted(user) if isinstance(user, str) and user else "-",
+        exchange.connection.peer or "-",
+        _quoted(_text(environ, "REMOTE_USER")).replace(" ", "%20") or "-",
         time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
-        environ["REQUEST_METHOD"],
-        _target(environ),
-        environ["SERVER_PROTOCOL"],
+        request.method,
+        _target(request),
+        f"HTTP/{request.version}",
         exchange.code_sent or exchange.code or "-",
         exchange.content_sent or "-",
-        _quoted(masked_url(environ.get("HTTP_REFERER", ""))) or "-",
-        _quoted(environ.get("HTTP_USER_AGENT", "")) or "-",
+        _quoted(masked_url(_text(environ, "HTTP_REFERER"))) or "-",
+        _quoted(_text(environ, "HTTP_USER_AGENT")) or "-",
         max(0.0, now - since),
         waited,
         exchange.worker_name or "-",
@@ -49,10 +49,17 @@ def write_access_line(exchange: Exchange, now: Seconds) -> None:
     )
 
 
-def _target(environ: dict[str, Any]) -> str:
-    path, question, query = str(environ.get("REQUEST_URI", "")).partition("?")
-    return _quoted(path + (question + masked_query(query) if query else ""))
+def _text(environ: dict[str, Any], key: str) -> str:
+    """A value of the environ, in which the application may have put anything by now."""
+    value = environ.get(key, "")
+    return value if isinstance(value, str) else ""
+
+
+def _target(request: Request) -> str:
+    path, question, query = request.target.decode("latin-1").partition("?")
+    return _quoted(masked_path(path) + (question + masked_query(query) if query else ""))
 
 
 def _quoted(text: str) -> str:
-    return printable(text, _FIELD_LIMIT).replace('"', '\\"')
+    """Backslash first: one that the client sent must not unmake our escape of the quotation mark behind it."""
+    return printable(text.replace("\\", "\\\\").replace('"', '\\"'), _FIELD_LIMIT)

@@ -49,6 +49,8 @@ class Follower(Protocol):
 
     def wake(self, turn: Any) -> None: ...
     def sleep(self) -> Any: ...
+    def retire(self) -> None:
+        """Note that it is told to leave, before it is woken for that."""
 
 
 class Task(Protocol):
@@ -182,6 +184,7 @@ class Baton:
             if follows:
                 self._followers.remove(worker)
                 worker.leaving = True
+                worker.retire()  # before it is woken: it may be gone before we run on, and must not be called retiring then
                 worker.wake(Turn.LEAVE)
             elif worker.polling:
                 worker.leaving = True
@@ -240,7 +243,8 @@ class Baton:
                         return
             elif self.calls == calls:
                 idle_looks += 1
-                if idle_looks >= _LOOKS_BEFORE_PARKING:
+                # The ring for a stop may be the one that ended this very look, so it is asked for again.
+                if idle_looks >= _LOOKS_BEFORE_PARKING and not should_stop():
                     self._park()
                     idle_looks = quiet_looks = 0
 

@@ -19,7 +19,8 @@ class Caretaker:
     """
     ``take_care`` blocks until ``finish``. Everything but ``finish`` runs on the caretaker's thread; ``refuse`` also on a leader's.
 
-    ``on_first_waiting``: called when a request begins to wait because no worker is free.
+    ``on_first_waiting``: called when a request begins to wait because no worker is free. ``on_shed``: told of each waiting
+    request that was given up: ``refused``, ``expired`` or ``dropped``, and when.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Caretaker:
         self._overload = overload
         self._clock = clock
         self._on_first_waiting = on_first_waiting
+        self.on_shed: Callable[[str, float], None] = lambda fate, now: None
         self._finished = False
 
     def finish(self) -> None:
@@ -57,6 +59,8 @@ class Caretaker:
     def _hold(self) -> None:
         """Keep the baton while no worker is free: accept, read, queue, refuse what cannot wait."""
         baton = self._baton
+        if baton.backlog:
+            self._on_first_waiting()  # a leader left it there before its own call turned out to be long
         while not self._finished:
             if baton.hand_over():
                 return
@@ -75,13 +79,18 @@ class Caretaker:
         for late in self._baton.expired(now):
             text = "All workers are busy; the request waited too long."
             late.refuse(503, text, self._overload.retry_after, "expired", now)
+            self.on_shed("expired", now)
 
     def refuse(self, task: Any) -> None:
         """Answer a task for which the backlog has no room. Runs on: baton."""
         text = "All workers are busy and enough requests wait."
-        task.refuse(503, text, self._overload.retry_after, "refused", self._clock.now())
+        now = self._clock.now()
+        task.refuse(503, text, self._overload.retry_after, "refused", now)
+        self.on_shed("refused", now)
 
     def hung_up(self, task: Any) -> None:
         """A client has gone: if its request still waits, it is dropped. Runs on: baton."""
         if self._baton.discard(task):
-            task.drop(self._clock.now())
+            now = self._clock.now()
+            task.drop(now)
+            self.on_shed("dropped", now)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import math
 import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 from pastepool.http1.engine import Engine
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 NEVER = math.inf
 
+_RESET = struct.pack("ii", 1, 0)
+
 
 class Waiting(enum.Enum):
     """What the poller waits for on a connection, which decides what happens at its deadline."""
@@ -34,6 +37,10 @@ class Waiting(enum.Enum):
     WORKER = "worker"
     READER = "reader"
     LINGER = "linger"
+
+
+HEAD, BODY, NEXT, WORKER, READER, LINGER = Waiting
+"""The members by themselves: looking one up on its class costs more than a tenth of a microsecond on CPython 3.11."""
 
 
 class Connection:
@@ -58,7 +65,7 @@ class Connection:
         self.recv = sock.recv
         self.send = sock.send
         self.owner: object | None = None
-        self.waiting = Waiting.HEAD
+        self.waiting = HEAD
         self.deadline = NEVER
         self.began_at = 0.0
         self.gone = False
@@ -75,6 +82,13 @@ class Connection:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # reset, or closed already: what was wanted
+
+    def reset_at_close(self) -> None:
+        """Have ``close`` send a reset instead of a farewell, so that the client takes nothing it got for whole."""
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        except OSError:
+            pass  # closed already
 
     def close(self) -> None:
         """Close the socket. May be called twice; the caller has taken the connection out of the poller's table first."""

@@ -13,19 +13,25 @@ import socket
 import stat
 from typing import TYPE_CHECKING, Any, Callable
 
+from pastepool.core.masking import masked_path
+from pastepool.core.wording import printable
 from pastepool.errors import ClientGone, WorkerKilled
 from pastepool.http1.engine import Request
-from pastepool.http1.response import short_answer
-from pastepool.runtime.connection import Connection, Waiting
+from pastepool.http1.response import NO_CONTENT, short_answer
+from pastepool.runtime.connection import NEXT, Connection
 from pastepool.runtime.output import FilePart, Output
 from pastepool.runtime.readiness import READ
 from pastepool.types import Seconds
 from pastepool.wsgi.call import Application, Call, Window
 
 if TYPE_CHECKING:
+    from pastepool.runtime.content import Content
     from pastepool.runtime.site import Site
 
 _log = logging.getLogger("pastepool.app")
+
+_TITLE_LIMIT = 300
+"""Characters of a request's title; nothing derives it."""
 
 
 class Exchange(Call):
@@ -42,6 +48,7 @@ class Exchange(Call):
     code_sent = 0
     kill_limit: Seconds | None = None
     cancellations: list[Callable[[], Any]] | None = None
+    upload: Content | None = None
 
     arrived_at: Seconds = 0.0
     started_at: Seconds = 0.0
@@ -54,7 +61,7 @@ class Exchange(Call):
         self.environ = environ
         self.serial = serial
         self.keep_alive = request.keep_alive
-        self._stamp = site.stamp.current
+        self._stamp = site.current_stamp
         self.connection = connection
         self.site = site
         environ["pastepool.client_gone"] = self.client_gone
@@ -95,9 +102,12 @@ class Exchange(Call):
         self.respond(self.site.application, window)
 
     def title(self) -> str:
-        """The request in a few words, without its query, which may hold secrets."""
-        environ = self.environ
-        return f"{environ['REQUEST_METHOD']} {environ['SCRIPT_NAME']}{environ['PATH_INFO']}" if environ else ""
+        """
+        The request in a few words, without its query, which may hold secrets.
+
+        As it came, percent-encoded: decoded it could break a line of the log, and the application may change its environ.
+        """
+        return printable(f"{self.request.method} {masked_path(self.request.path.decode('latin-1'))}", _TITLE_LIMIT)
 
     def failed(self, error: BaseException) -> None:
         """The call ended early. The window is shut and the claim is ours unless ``fate`` says otherwise."""
@@ -134,11 +144,13 @@ class Exchange(Call):
     def conclude(self, now: Seconds) -> None:
         """Give the connection back, or close it, and write the access line. The worker's last act on a request."""
         connection = self.connection
-        access = self.site.access
-        if access is not None and not self.recorded:
-            access(self, now)
+        site = self.site
+        if site.access is not None and not self.recorded:
+            site.access(self, now)
         self.environ = None  # type: ignore[assignment]  # ends the cycle through the callables in it
         self.cancellations = None
+        if self.upload is not None:
+            self.upload.close()
         if connection.closed:
             return
         output = connection.output
@@ -148,16 +160,16 @@ class Exchange(Call):
                 return
             connection.output = None
         if not self.keep_alive:
-            self.site.poller.close_soon(connection)
+            site.poller.close_soon(connection)
             return
         connection.owner = None
-        connection.deadline = now + self.site.keep_alive_for
+        connection.deadline = now + site.keep_alive_for
         if connection.engine.rest or connection.watched != READ:
-            self.site.poller.give_back(connection)
+            site.poller.give_back(connection)
             return
-        connection.waiting = Waiting.NEXT  # from here on the poller may read; see Poller._owned_event
+        connection.waiting = NEXT  # from here on the poller may read; see Poller._owned_event
         if connection.watched != READ:
-            self.site.poller.rearm(connection)
+            site.poller.rearm(connection)
 
     def kill_answer(self, now: Seconds) -> None:
         """
@@ -172,7 +184,8 @@ class Exchange(Call):
         access = self.site.access
         if access is not None:
             access(self, now)
-        self.connection.shutdown()
+        if not self._ends_with_connection():
+            self.connection.shutdown()
         self._cut()
 
     def cut_if_waiting(self) -> bool:
@@ -205,7 +218,16 @@ class Exchange(Call):
 
     def _cut(self) -> None:
         """Close so that the client can tell the response is not whole."""
+        if self._ends_with_connection():
+            self.connection.reset_at_close()
         self.site.poller.close_now(self.connection)
+
+    def _ends_with_connection(self) -> bool:
+        """Whether the response has begun and only its end tells the client how long it is: a plain close would look whole."""
+        head = self._head
+        if head is None or not self.began or self.code_sent or self._chunked or self._left is not None:
+            return False
+        return self.request.method != "HEAD" and head.code not in NO_CONTENT
 
     # For Call: where the bytes go.
 
@@ -254,6 +276,8 @@ class Exchange(Call):
             output = Output(self.site.clock.now())
             output.add(part)
             connection.output = output
+            if connection.closed:
+                output.break_off()  # closed by the supervisor just now; nobody else would wake who waits for this output
             self.site.poller.flush_soon(connection)
 
     def file_length(self, filelike: Any, wanted: int | None) -> int | None:

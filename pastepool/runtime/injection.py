@@ -12,6 +12,8 @@ function entry, any backward jump). Raised between two requests it would break t
 3. A kill may be repeated while the window is disputed and not yet shut: same fence, same rule.
 4. An exception that lands inside ``shut`` itself leaves everything as it can be found again: every step may be
    repeated, and the fence knows its owner. The worker's loop therefore calls ``shut`` again on its way out.
+5. The exception is held back while the worker is in one of the few lines where it would hurt others (``landing``). Those are
+   left in no time; a worker that does not leave them is blocked there, and the kill is repeated later like any other.
 
 The token is also the claim to the response: whoever holds it may write. The worker has it once the window is shut undisputed;
 the killer has it from the moment it took it.
@@ -23,11 +25,17 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections import deque
 from typing import Callable
 
 from pastepool.errors import InjectionUnavailable, WorkerKilled
-from pastepool.types import Injected
+from pastepool.runtime.landing import may_land
+from pastepool.types import Injected, Seconds
+
+_HOLD_BACK: Seconds = 0.0005
+_HOLD_BACK_TIMES = 20
+"""How long to let the worker run on from a place where a kill would hurt others, and how often. Nothing derives them."""
 
 
 def _set_async_exc(ident: int, exception: type[BaseException] | None) -> int:
@@ -111,6 +119,12 @@ class Window:
                 self.killed = True
                 self._disputed = serial
                 first()
-            if _set_async_exc(self._ident, WorkerKilled) == 0:
-                return Injected.GONE
-            return Injected.LANDING
+            return self._inject()
+
+    def _inject(self) -> Injected:
+        """Raise in the worker as soon as that hurts nobody else. Runs on: the killer, under ``_fence``."""
+        for _ in range(_HOLD_BACK_TIMES):
+            if may_land(self._ident):
+                return Injected.LANDING if _set_async_exc(self._ident, WorkerKilled) else Injected.GONE
+            time.sleep(_HOLD_BACK)
+        return Injected.HELD_BACK

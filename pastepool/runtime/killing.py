@@ -38,16 +38,20 @@ class Executioner:
         task = worker.fact[2]
         if task is None or task.serial != serial:
             return False
-        first = not worker.window.killed
-        callbacks: list[Callable[[], Any]] = list(task.cancellations or ())
 
-        outcome = worker.window.kill(serial, lambda: task.kill_answer(now))
-        if outcome is Injected.WINDOW_SHUT:
-            return bool(task.cut_if_waiting())
-        if first:
+        def claim() -> None:
+            # Before the exception is on its way: a worker that has gone already must not be called dying after that.
             worker.fact = (Phase.DYING, now, task)
+            try:
+                task.kill_answer(now)
+            except Exception:
+                _log.exception("%s: the client of a killed request could not be told; please report this", worker.name)
+            callbacks = list(task.cancellations or ())
             if callbacks:
                 _run_apart(callbacks, worker.name)
+
+        if worker.window.kill(serial, claim) is Injected.WINDOW_SHUT:
+            return bool(task.cut_if_waiting())
         if self._unblock_sockets:
             _unblock(worker)
         return True

@@ -14,8 +14,8 @@ from collections import deque
 from pastepool.errors import ClientGone
 from pastepool.types import Seconds
 
-_FILE_STEP = 1048576
-"""Bytes of a file per flush: the other connections' turn comes between. Nothing derives it."""
+_STRETCH = 1048576
+"""Bytes per flush, about: the other connections' turn comes between. Nothing derives it."""
 
 
 class FilePart:
@@ -30,7 +30,7 @@ class FilePart:
 
     def send(self, sock: socket.socket) -> int:
         """Send some of it. Raises: BlockingIOError; ClientGone if the file has become shorter than it was."""
-        sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.left, _FILE_STEP))
+        sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.left, _STRETCH))
         if sent == 0:
             raise ClientGone("The file became shorter while it was sent; the connection is cut so that the client can tell.")
         self.offset += sent
@@ -100,12 +100,17 @@ class Output:
 
     def flush(self, sock: socket.socket) -> bool:
         """
-        Send what the socket takes. Answers whether nothing is left.
+        Send what the socket takes, a stretch at most: a fast reader of a large file must not keep the baton. Answers
+        whether nothing is left.
 
         Runs on: baton. Raises: OSError, ClientGone.
         """
         with self._changed:
+            enough = self.moved + _STRETCH
             while self._parts:
+                if self.moved >= enough:
+                    self._changed.notify_all()
+                    return False
                 part = self._parts[0]
                 try:
                     sent = part.send(sock) if isinstance(part, FilePart) else sock.send(part)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Status, classify
@@ -20,12 +20,15 @@ from pastepool.runtime.pool import Pool
 from pastepool.runtime.worker import Worker
 from pastepool.types import Clock
 
+if TYPE_CHECKING:
+    from pastepool.runtime.vantage import Vantage
+
 
 class PastePool:
     """
     What ``paste.httpserver.ThreadPool`` lets one see and do.
 
-    Thread ids are ``threading.get_ident`` numbers. Times are wall-clock seconds, as Paste's were.
+    ``vantage``: what ``watch_threads`` looks from; filled in by the server. Thread ids are ``threading.get_ident`` numbers. Times are wall-clock seconds, as Paste's were.
     Runs on: any thread.
     """
 
@@ -39,6 +42,7 @@ class PastePool:
         ask_kill: Callable[[int, int], None],
     ) -> None:
         self.pool = pool
+        self.vantage: Vantage | None = None
         self.nworkers = policy.workers
         self._baton = baton
         self._policy = policy
@@ -111,6 +115,8 @@ class PastePool:
         work.arrived_at = self._clock.now()
         if not self._baton.submit(work):
             raise PoolClosed("The task was not taken: all workers are busy and queue_limit tasks wait already.")
+        if self._baton.backlog:
+            self.pool.changed()  # all workers are busy: whether to spawn one is the supervisor's to say
 
     def _started(self) -> list[Worker]:
         return [worker for worker in list(self.pool.workers.values()) if worker.ident]

@@ -16,15 +16,19 @@ import logging
 import math
 import os
 import socket
+import threading
+from bisect import bisect
 from collections import deque
 from typing import Any, Callable, Iterator, Protocol
 
 from pastepool.core.deadlines import transfer_deadline
+from pastepool.core.histogram import BOUNDS
 from pastepool.core.policy import Timeouts
-from pastepool.errors import ClientGone, PeerError
+from pastepool.errors import PeerError
+from pastepool.http1.engine import Request
 from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
 from pastepool.runtime.acceptor import Acceptor
-from pastepool.runtime.connection import NEVER, Connection, Waiting
+from pastepool.runtime.connection import BODY, HEAD, LINGER, NEVER, NEXT, READER, WORKER, Connection
 from pastepool.runtime.content import Content
 from pastepool.runtime.exchange import Exchange
 from pastepool.runtime.readiness import HANGUP, HANGUP_ONCE, READ, WRITE, Readiness, open_readiness
@@ -44,6 +48,12 @@ _BATCH = 64
 _READ_SIZE = 16384
 _READ_SIZE_CONTENT = 262144
 """Bytes per read: small where a client could send many requests, large where we know that content comes. Measured."""
+
+_READS = (HEAD, BODY, NEXT)
+"""What a connection waits for while the next thing to do is to read from it."""
+
+_SWEEP_DRAIN_EVERY: Seconds = 0.05
+"""How often a drain looks whether it is over: often, because people wait for it. Nothing derives it."""
 
 _LINGER_FOR: Seconds = 2.0
 _LINGER_BYTES = 1048576
@@ -68,7 +78,8 @@ class Poller:
         self._overload = settings.overload
         self._body_memory = settings.body_memory
         self._health_path = settings.health_path.encode("latin-1")
-        self._check_every = self._check_at = settings.pool.check_every or -1
+        self._check_every = settings.pool.check_every
+        self._check_at: float = self._check_every or math.inf
         self._readiness: Readiness
         self._acceptor: Acceptor
         self._waker: tuple[int, int] = (-1, -1)
@@ -80,6 +91,8 @@ class Poller:
         self._on_hangup: Callable[[Any], None] = lambda exchange: None
         self._interrupted = False
         self._when_empty: Callable[[], None] | None = None
+        self._drain_until = math.inf
+        self._closing = threading.Lock()
 
     def start(self, site: Site, acceptor: Acceptor, on_hangup: Callable[[Any], None]) -> None:
         """Open what polling needs, in the process that will serve. ``on_hangup``: told of exchanges whose client has gone."""
@@ -100,7 +113,8 @@ class Poller:
         for connection in list(self.connections.values()):
             self.close_now(connection)
         self._readiness.close()
-        for end in self._waker:
+        ends, self._waker = self._waker, (-1, -1)  # a wake from now on must not reach who gets these numbers next
+        for end in ends:
             os.close(end)
 
     # For any thread.
@@ -142,9 +156,11 @@ class Poller:
 
     def close_now(self, connection: Connection) -> None:
         """Close a connection. May be called twice."""
-        # Out of the table before the socket is closed: the kernel may give its number to the next client at once.
-        if self.connections.get(connection.fd) is connection:
-            del self.connections[connection.fd]
+        # Out of the table before the socket is closed: the kernel may give its number to the next client at once. Of two
+        # threads that both come here one must not take out that next client, hence the lock.
+        with self._closing:
+            if self.connections.get(connection.fd) is connection:
+                del self.connections[connection.fd]
         connection.close()
         if self._when_empty is not None and not self.connections:
             self._when_empty()
@@ -190,14 +206,13 @@ class Poller:
     def _from_batch(self) -> Exchange | None:
         """Go on with the batch until a request is complete; None at its end."""
         find = self.connections.get
-        next_request, head = Waiting.NEXT, Waiting.HEAD
         for fd, mask in self._batch:
             connection = find(fd)
             if connection is None:
                 self._other_event(fd)
                 continue
             waiting = connection.waiting
-            if mask == READ and (waiting is next_request or waiting is head):
+            if mask == READ and (waiting is NEXT or waiting is HEAD):
                 task = self._read_head(connection)
             else:
                 task = self._guarded(self._event, connection, mask)
@@ -224,6 +239,8 @@ class Poller:
         elif fd in self._acceptor.fds:
             for sock, address, prototype in self._acceptor.accept(fd):
                 self._welcome(sock, address, prototype)
+            if self._acceptor.paused:
+                self._sweep_at = min(self._sweep_at, self._now() + self._sweep_every)  # which ends the pause
 
     def _woken(self) -> None:
         try:
@@ -261,7 +278,7 @@ class Poller:
     def _evict(self) -> bool:
         """Close one connection that only waits for a next request, the oldest first, to make room for a new client."""
         for connection in itertools.islice(self.connections.values(), 256):
-            if connection.waiting is Waiting.NEXT:
+            if connection.waiting is NEXT:
                 self.close_now(connection)
                 return True
         return False
@@ -299,7 +316,9 @@ class Poller:
         if isinstance(error, PeerError):
             self._refuse(connection, error)
             return
-        if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
+        if connection.closed:
+            return  # its worker or the supervisor has closed it meanwhile, and that is what went wrong
+        if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError, BlockingIOError)):
             _log.error("%s: the connection is closed because of %s", connection.peer, error)
         elif not isinstance(error, OSError):
             _log.error("Internal error; the connection of %s is closed; please report this", connection.peer, exc_info=error)
@@ -307,16 +326,16 @@ class Poller:
 
     def _event(self, connection: Connection, mask: int) -> Exchange | None:
         waiting = connection.waiting
-        if waiting is Waiting.WORKER:
+        if waiting is WORKER:
             self._owned_event(connection, mask)
             return None
-        if waiting is Waiting.READER:
+        if waiting is READER:
             return self._writable(connection)
         try:
             data = connection.recv(_READ_SIZE_CONTENT)
         except (BlockingIOError, InterruptedError):
             return None
-        if waiting is Waiting.LINGER:
+        if waiting is LINGER:
             self._discard(connection, len(data))
             return None
         if not data:
@@ -338,15 +357,15 @@ class Poller:
         request = engine.request
         timeouts = self._timeouts
         if request is None:
-            if connection.waiting is Waiting.NEXT:
-                connection.waiting = Waiting.HEAD
+            if connection.waiting is NEXT:
+                connection.waiting = HEAD
                 connection.began_at = self._now()
                 connection.deadline = _after(connection.began_at, timeouts.header)
             return
         content = connection.content
         if content is None:
             content = connection.content = Content(self._body_memory)
-            connection.waiting = Waiting.BODY
+            connection.waiting = BODY
             connection.began_at = self._now()
             if request.expects_continue and not engine.body:
                 connection.send(CONTINUE)
@@ -360,8 +379,10 @@ class Poller:
         pieces = engine.take_body() if engine.body else None
         request = engine.next_request()
         if request.path == self._health_path or request.path == b"*":
-            connection.content = None
-            self._answer_here(connection, request.path == b"*", request.keep_alive)
+            if content is not None:
+                content.close()
+                connection.content = None
+            self._answer_here(connection, request)
             return None
         if content is None and pieces is None:
             environ = complete_environ(request, None, 0)
@@ -371,30 +392,32 @@ class Poller:
             content.add(pieces or [])
             connection.content = None
             environ = complete_environ(request, content.file(), content.received)
-        connection.waiting = Waiting.WORKER
+        connection.waiting = WORKER
         connection.deadline = NEVER
         serial = next(self.serials)
         exchange = Exchange(request, environ, serial, connection, self.site)
         exchange.old_protocol = self.site.old_protocol
+        exchange.upload = content
         connection.owner = exchange
-        if serial == self._check_at:
+        if serial >= self._check_at:  # not ``==``: background tasks take serials too
             self._check_at += self._check_every
             self.site.nudge()
         return exchange
 
-    def _answer_here(self, connection: Connection, about_server: bool, keep_alive: bool) -> None:
+    def _answer_here(self, connection: Connection, request: Request) -> None:
         """Answer ``health_path`` or ``OPTIONS *`` (RFC 9110 9.3.7) without a worker."""
         draining = self.site.draining
+        about_server = request.path == b"*"
         stamp = self.site.stamp.joined()
         if draining and not about_server:
             self._answer_and_close(connection, short_answer(503, "The server is stopping.", stamp))
             return
-        keep = keep_alive and not draining
-        answer = healthy_answer(stamp, keep, b"" if about_server else b"ok\n")
+        keep = request.keep_alive and not draining and not self.site.old_protocol
+        answer = healthy_answer(stamp, keep, request, b"" if about_server else b"ok\n")
         if connection.send(answer) != len(answer) or not keep:
             self._linger(connection)
             return
-        connection.waiting = Waiting.NEXT
+        connection.waiting = NEXT
         connection.deadline = _after(self._now(), self._timeouts.keep_alive)
         if connection.engine.rest:
             self.give_back(connection)
@@ -424,7 +447,7 @@ class Poller:
             self.close_now(connection)
             return
         connection.owner = None
-        connection.waiting = Waiting.LINGER
+        connection.waiting = LINGER
         connection.deadline = self._now() + _LINGER_FOR
         if connection.content is not None:
             connection.content.close()
@@ -456,34 +479,28 @@ class Poller:
                 self._on_hangup(connection.owner)
         else:
             self._watch(connection, HANGUP_ONCE)
-        if connection.waiting is Waiting.NEXT:
+        if connection.waiting is NEXT:
             self._rearm(connection)
 
     def _resume(self, connection: Connection) -> Exchange | None:
         """Take back a connection from its worker: serve what is in its buffer, or listen to it again."""
-        connection.waiting = Waiting.NEXT
-        if connection.engine.rest:
-            return self._feed(connection, b"")
+        connection.waiting = NEXT
+        connection.deadline = _after(self._now(), self._timeouts.keep_alive)
+        task = self._feed(connection, b"") if connection.engine.rest else None
         self._rearm(connection)
-        return None
+        return task
 
     def _rearm(self, connection: Connection) -> None:
         """Listen to a connection again, unless a worker has it: then that worker will ask for it."""
-        if connection.waiting is Waiting.NEXT and connection.watched != READ:
-            if connection.watched == 0:
-                connection.watched = READ
-                self._readiness.register(connection.fd, READ)
-            else:
-                self._watch(connection, READ)
+        if connection.waiting in _READS and not connection.closed:
+            self._watch(connection, READ)
 
     def _begin_flush(self, connection: Connection) -> None:
         output = connection.output
         if output is None or output.flushed:
             return
-        connection.waiting = Waiting.READER
+        connection.waiting = READER
         connection.deadline = transfer_deadline(output.began_at, self._timeouts.send, output.moved)
-        if connection.watched == 0:
-            raise ClientGone("The client hung up before it had read everything.")
         self._watch(connection, WRITE)
 
     def _writable(self, connection: Connection) -> Exchange | None:
@@ -494,21 +511,27 @@ class Poller:
             connection.deadline = transfer_deadline(output.began_at, self._timeouts.send, output.moved)
             return None
         if not output.finished:
-            connection.waiting = Waiting.WORKER
+            connection.waiting = WORKER
             connection.deadline = NEVER
             self._watch(connection, HANGUP_ONCE)
             return None
+        tally = self.site.tally
+        written_in = self._now() - output.began_at
+        tally.writes[bisect(BOUNDS, written_in)] += 1
+        tally.note_longest("writes", written_in)
         connection.output = None
         connection.owner = None
         if not connection.keep_alive:
             self._linger(connection)
             return None
-        connection.deadline = _after(self._now(), self._timeouts.keep_alive)
         return self._resume(connection)
 
     def _watch(self, connection: Connection, mask: int) -> None:
-        if connection.watched != mask:
-            connection.watched = mask
+        before = connection.watched
+        connection.watched = mask
+        if before == 0:
+            self._readiness.register(connection.fd, mask)  # a half-closed client, which may still want its answer
+        elif before != mask:
             self._readiness.modify(connection.fd, mask)
 
     # Deadlines.
@@ -524,18 +547,42 @@ class Poller:
         for connection in late:
             self._guarded(self._too_late, connection)
         self._acceptor.resume(now)
+        if self.site.draining:
+            self._sweep_drain(now)
         busy = bool(self.connections) or self._acceptor.paused
         self._sweep_at = now + self._sweep_every if busy else math.inf
 
     def _too_late(self, connection: Connection) -> None:
         waiting = connection.waiting
-        if waiting is Waiting.HEAD and connection.engine.started:
+        if waiting is HEAD and connection.engine.started:
             raise PeerError(408, f"The request's head took longer than {self._timeouts.header:g} seconds.")
-        if waiting is Waiting.BODY:
+        if waiting is BODY:
             raise PeerError(408, "The request's content came too slowly.")
         self.close_now(connection)
 
     # Drain.
+
+    def drain(self, until: Seconds) -> None:
+        """
+        Take no new clients and close the unused ones, now and as they become unused. ``until``: when those that only send or
+        read slowly have had their time; requests that workers run are left alone.
+        """
+        self._drain_until = until
+        self._sweep_every = min(self._sweep_every, _SWEEP_DRAIN_EVERY)
+        self._sweep_at = 0.0
+        self.stop_accepting()
+        self.close_unused()
+
+    def _sweep_drain(self, now: Seconds) -> None:
+        """Close what a worker gave back just after ``close_unused`` had looked; at the end all that no worker has."""
+        self.close_unused()
+        if now < self._drain_until:
+            return
+        for connection in list(self.connections.values()):
+            if connection.waiting is HEAD or connection.waiting is BODY:
+                self._refuse(connection, PeerError(503, "The server is stopping."))
+            elif connection.waiting is not WORKER:
+                self.close_now(connection)
 
     def stop_accepting(self) -> None:
         """Take what the kernel has accepted already, then close the listeners."""
@@ -553,7 +600,7 @@ class Poller:
     def close_unused(self) -> None:
         """Close connections on which no request has begun."""
         for connection in list(self.connections.values()):
-            if connection.waiting in (Waiting.NEXT, Waiting.HEAD):
+            if connection.waiting in (NEXT, HEAD):
                 if not connection.engine.started and not self._has_input(connection):
                     self.close_now(connection)
 

@@ -13,6 +13,7 @@ from typing import Any, Callable, NamedTuple
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Record, TaskSummary
 from pastepool.runtime.baton import Baton
+from pastepool.runtime.tally import Tally
 from pastepool.runtime.worker import Worker
 from pastepool.types import Clock, Spawner, WorkerId
 
@@ -55,6 +56,7 @@ class Pool:
         self.leading = leading
         self.changed: Callable[[], None] = lambda: None
         self.long_call = policy.hung_after
+        self.tally = Tally(clock)
         self.spawned = 0
         self.start_failed_at = -math.inf
         self._baton = baton
@@ -94,8 +96,10 @@ class Pool:
                 "%s cannot be started: %s. Lower threadpool_max_workers or raise the limit (ulimit -u).", worker.name, error
             )
             self.forget(worker_id)
+            self.changed()
             return None
         self.spawned += 1
+        self.tally.count("spawned")
         return worker
 
     def report_ready(self, worker: Worker) -> None:
@@ -114,7 +118,10 @@ class Pool:
     def forget(self, worker_id: WorkerId) -> None:
         """Drop a worker whose thread has ended. Runs on: supervisor; at the end the worker itself."""
         with self._lock:
-            self.workers.pop(worker_id, None)
+            worker = self.workers.pop(worker_id, None)
+            if worker is not None and worker.ident:
+                self.tally.retire(worker.tally)
+                self.tally.count("gone")
             if not self.workers:
                 self._empty.set()
 

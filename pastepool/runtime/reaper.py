@@ -23,7 +23,12 @@ from pastepool.types import Clock, Seconds
 _log = logging.getLogger("pastepool")
 
 _EXIT_FUNCTIONS_FOR: Seconds = 3.0
-"""How long exit functions may take when the process is ended by force. Nothing derives it."""
+_EXIT_FUNCTIONS_AT_ONCE_FOR: Seconds = 0.5
+"""How long exit functions may take when the process is ended by force, or asked for twice. Nothing derives them."""
+
+
+_LOOK_AT_HOST_EVERY: Seconds = 1.0
+"""How soon the end of the main thread is noticed. Nothing derives it."""
 
 
 class Reaper:
@@ -31,18 +36,22 @@ class Reaper:
     Bounds the end of a process that is ours to end.
 
     ``on_deadline``: told that time is up; answers whether the process is ours to end, for a server may be run by a program that
-    has other things to do. ``arm`` may be called in a signal handler. Everything else here runs on the reaper's own thread.
+    has other things to do. ``on_host_end``: told that the main thread has ended while the server runs in another one, which
+    would keep the process (contract F3); asked for by ``has_host``, set before the thread starts. ``arm`` may be called in a signal handler. Everything else here runs on the reaper's own thread.
     """
 
-    def __init__(self, clock: Clock, on_deadline: Callable[[], bool]) -> None:
+    def __init__(self, clock: Clock, on_deadline: Callable[[], bool], on_host_end: Callable[[], None]) -> None:
         self._clock = clock
         self._on_deadline = on_deadline
+        self._on_host_end = on_host_end
+        self.has_host = False
         self._bell = threading.Lock()
         self._bell.acquire()
         self._dismissed = threading.Event()
         self._deadline: Seconds = math.inf
         self._status = 0
         self._at_once = False
+        self._exiting = False
 
     def arm(self, deadline: Seconds, status: int, at_once: bool = False) -> None:
         """End the process at ``deadline`` if it still lives then, with ``status``. A later call may only be stricter."""
@@ -54,6 +63,14 @@ class Reaper:
         except RuntimeError:
             pass  # armed already, and not yet seen
 
+    def extend(self, deadline: Seconds) -> None:
+        """Put the deadline off until ``deadline`` if that is later, for what comes after the drain."""
+        self._deadline = max(self._deadline, deadline)
+
+    def exit_begins(self) -> None:
+        """The interpreter has begun to run the exit functions: they are not run a second time."""
+        self._exiting = True
+
     def dismiss(self) -> None:
         """The server has ended and somebody else owns the process: let it live."""
         self._dismissed.set()
@@ -61,7 +78,12 @@ class Reaper:
 
     def run(self) -> None:
         """The thread's body: wait to be armed, then until the deadline, then end the process."""
-        self._bell.acquire()
+        host = threading.main_thread()
+        while not self._bell.acquire(timeout=_LOOK_AT_HOST_EVERY if self.has_host else -1):
+            if not host.is_alive():
+                self._on_host_end()
+                self._bell.acquire()
+                break
         while not self._at_once and not self._dismissed.is_set() and self._clock.now() < self._deadline:
             remaining = self._deadline - self._clock.now()
             self._bell.acquire(timeout=min(max(remaining, 0.0), threading.TIMEOUT_MAX))
@@ -69,19 +91,21 @@ class Reaper:
             return
         if not self._at_once and not self._on_deadline():
             return
-        end_process(self._status or 1, 0.5 if self._at_once else _EXIT_FUNCTIONS_FOR)
+        patience = _EXIT_FUNCTIONS_AT_ONCE_FOR if self._at_once else _EXIT_FUNCTIONS_FOR
+        end_process(self._status or 1, 0.0 if self._exiting else patience)
 
 
 def end_process(status: int, patience: Seconds) -> None:
     """
-    Run the exit functions for at most ``patience`` seconds, flush, and leave without joining any thread.
+    Run the exit functions for at most ``patience`` seconds (0: not at all), flush, and leave without joining any thread.
 
     The functions run on a thread of their own, so that one that blocks costs its time limit and no more. Threads are not
     joined: those that would be are why we are here (contract P11).
     """
     done = threading.Event()
-    threading.Thread(target=_run_exit_functions, args=(done,), name="pastepool exit functions", daemon=True).start()
-    done.wait(patience)
+    if patience:
+        threading.Thread(target=_run_exit_functions, args=(done,), name="pastepool exit functions", daemon=True).start()
+        done.wait(patience)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -68,4 +68,13 @@ def is_daemon() -> bool:
         return True
     except PermissionError:
         return False
-    return False
+    return _is_zombie(leader)
+
+
+def _is_zombie(process: int) -> bool:
+    """An ended process that its parent has not asked about yet; where there is no /proc, never."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[:1] == ["Z"]
+    except OSError:
+        return False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from pastepool.runtime.stamp import Stamp
+from pastepool.runtime.tally import Tally
 from pastepool.types import Clock, Seconds
 from pastepool.wsgi.call import Application
 
@@ -30,5 +31,10 @@ class Site:
     access: Optional[Callable[["Exchange", Seconds], None]]
     nudge: Callable[[], Any]
     poller: "Poller"
+    tally: Tally
     old_protocol: bool = False
+    current_stamp: Callable[[], tuple[bytes, bytes, bytes]] = field(init=False)
     draining: bool = False
+
+    def __post_init__(self) -> None:
+        self.current_stamp = self.stamp.current  # bound once: a request would bind it again

@@ -8,20 +8,22 @@ ever waits for a request to come (contract P13, P14).
 from __future__ import annotations
 
 import logging
-import math
 import threading
-from typing import Callable, Protocol
+from collections import deque
+from typing import Callable
 
 from pastepool.core.actions import Action, Capped, ExitProcess, Forget, Kill, KillAsked, NoteHung, Retire, Spawn
 from pastepool.core.history import History
-from pastepool.core.masking import request_facts
+from pastepool.core.masking import masked_path, request_facts
 from pastepool.core.notices import BecameHung, HungKilled, Notice, ProcessDies, TaskReport
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.report import counts_line, sentence
 from pastepool.core.states import Phase, Status, count_by_status
 from pastepool.core.supervision import plan, wears_out_after
+from pastepool.core.wording import printable
 from pastepool.errors import InjectionUnavailable
 from pastepool.runtime.baton import Baton
+from pastepool.runtime.chronicle import Chronicle
 from pastepool.runtime.injection import check_available
 from pastepool.runtime.inspection import Inspector
 from pastepool.runtime.killing import Executioner
@@ -50,6 +52,7 @@ class Supervisor:
         mail: Callable[[Notice], None],
         mail_hung: bool,
         end_process: Callable[[str], None],
+        chronicle: Chronicle | None = None,
     ) -> None:
         self._pool = pool
         self._baton = baton
@@ -59,10 +62,11 @@ class Supervisor:
         self._mail = mail
         self._mail_hung = mail_hung
         self._end_process = end_process
+        self._chronicle = chronicle or Chronicle(clock)
         self._executioner = Executioner(policy.unblock_sockets)
         self._log = logging.getLogger(logger)
         self._signal = threading.Event()
-        self._asked: list[KillAsked] = []
+        self._asked: deque[KillAsked] = deque()
         self._history = History()
         self._can_kill = True
         self._closed = False
@@ -86,6 +90,11 @@ class Supervisor:
         """Ask for one task to be killed, as an operator; a fact for the next plan like any other. Runs on: any thread."""
         self._asked.append(KillAsked(worker, serial))
         self._signal.set()
+
+    @property
+    def can_kill(self) -> bool:
+        """Whether this interpreter can raise in another thread."""
+        return self._can_kill
 
     def close(self) -> None:
         """Look no more. Runs on: any thread."""
@@ -115,7 +124,7 @@ class Supervisor:
     def look(self) -> Seconds:
         """Plan once and apply it. Answers when to look again."""
         now = self._clock.now()
-        asked, self._asked = self._asked, []
+        asked = [self._asked.popleft() for _ in range(len(self._asked))]
         workers = list(self._pool.workers.values())
         decided = plan(
             self._pool.records(),
@@ -131,6 +140,7 @@ class Supervisor:
         self._history = decided.history
         for action in decided.actions:
             self._apply(action)
+        self._chronicle.note_zombies(self._pool.records(), now, self._policy)
         self._send_reports()
         return decided.look_again_at
 
@@ -143,25 +153,30 @@ class Supervisor:
 
     def _forget(self, action: Forget) -> None:
         self._pool.forget(action.worker)
+        self._chronicle.note("gone", f"worker {action.worker} is gone", worker=action.worker)
 
     def _spawn(self, action: Spawn) -> None:
         self._log.info("%s", action.describe())
+        self._chronicle.note("spawned", action.describe())
         for _ in range(action.count):
-            self._pool.spawn()
+            if self._pool.spawn() is None:
+                break  # what the machine lacks now it lacks for the next one too; the plan tries again
 
     def _capped(self, action: Capped) -> None:
         self._log.error("%s", action.describe())
+        self._chronicle.note("capped", action.describe())
 
     def _retire(self, action: Retire) -> None:
         worker = self._pool.workers.get(action.worker)
         if worker is not None and self._baton.dismiss(worker):
-            worker.fact = (Phase.RETIRING, self._clock.now(), None)
             self._log.info("%s", action.describe())
+            self._chronicle.note("retired", action.describe(), worker=action.worker)
 
     def _note_hung(self, action: NoteHung) -> None:
         report = self._report(action.worker, action.serial, action.title, action.ran_for, Status.HUNG)
         if report is not None:
             self._log.warning("%s; %s\n%s", action.describe(), report.diagnosis, "\n".join(report.stack))
+            self._tell("hung", action, report)
             self._reports_hung.append(report)
 
     def _kill(self, action: Kill) -> None:
@@ -175,9 +190,24 @@ class Supervisor:
             return
         if action.again:
             self._log.info("%s; %s", action.describe(), report.diagnosis)
+            if action.attempt == 2:  # later ones would push everything else out of the events
+                self._tell("killed again", action, report)
         else:
             self._log.warning("%s; %s\n%s", action.describe(), report.diagnosis, "\n".join(report.stack))
+            self._tell("killed", action, report)
+            self._pool.tally.count("killed")
             self._reports_killed.append(report)
+
+    def _tell(self, kind: str, action: NoteHung | Kill, report: TaskReport) -> None:
+        self._chronicle.note(
+            kind,
+            action.describe(),
+            detail=report.diagnosis,
+            worker=action.worker,
+            serial=action.serial,
+            title=printable(masked_path(action.title)),
+            stack=report.frames,
+        )
 
     def _report(self, worker_id: int, serial: int, title: str, ran_for: Seconds, status: Status) -> TaskReport | None:
         """Look at what a worker does right now. None if it has gone on to something else."""
@@ -196,10 +226,12 @@ class Supervisor:
             sentence(status, ran_for, diagnosis),
             tuple(stack_lines(diagnosis.frames)),
             request_facts(environ) if environ else (),
+            diagnosis.frames,
         )
 
     def _exit(self, action: ExitProcess) -> None:
         self._log.critical("%s", action.describe())
+        self._chronicle.note("ending", action.describe())
         now = self._clock.now()
         records = self._pool.records()
         counts = count_by_status(records, now, self._policy)

@@ -6,6 +6,6 @@ from pastepool.settings.origin import section_of
 from pastepool.settings.reading import read
 from pastepool.settings.reference import ReferenceRow, reference_rows
 from pastepool.settings.secrets import mask
-from pastepool.settings.values import MailSettings, Settings
+from pastepool.settings.values import AdminSettings, MailSettings, Settings
 
-__all__ = ["MailSettings", "ReferenceRow", "Settings", "mask", "read", "reference_rows", "section_of"]
+__all__ = ["AdminSettings", "MailSettings", "ReferenceRow", "Settings", "mask", "read", "reference_rows", "section_of"]

@@ -14,12 +14,15 @@ from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.http1.limits import Limits
 from pastepool.settings.option import Option
 from pastepool.settings.parsing import (
+    LOOPBACK,
     PORT,
     Choice,
     Duration,
     HostPort,
+    Networks,
     Number,
     Refused,
+    Secret,
     Size,
     Text,
     Truth,
@@ -609,6 +612,18 @@ _MAIL = (
         secret=True,
     ),
     Option(
+        names=("error_email_when_hung",),
+        parser=Truth(),
+        default=False,
+        unit="",
+        field="mail.when_hung",
+        since="0.1",
+        doc="Also mail when requests become hung, long before they are killed.",
+        why="Paste mails kills alone (contract P12); a mail for each slow half minute is read by nobody.",
+        group="Mail",
+        inherited=True,
+    ),
+    Option(
         names=("smtp_use_tls",),
         parser=Truth(),
         default=False,
@@ -622,6 +637,72 @@ _MAIL = (
     ),
 )
 
+_ADMIN = (
+    Option(
+        names=("admin_listen",),
+        parser=HostPort(),
+        default="",
+        unit="",
+        field="admin.host",
+        since="0.1",
+        doc="An address, as host:port, where the page of watch_threads is served by threads of its own, also while"
+        " every worker hangs.",
+        why="Off: a port that shows what the server does must be asked for.",
+        group="Watching",
+        default_text="off",
+        example="127.0.0.1",
+    ),
+    Option(
+        names=("admin_port",),
+        parser=PORT,
+        default=8081,
+        unit="",
+        field="admin.port",
+        since="0.1",
+        doc="The port of admin_listen, where that does not say.",
+        why="One more than the server's own default.",
+        group="Watching",
+    ),
+    Option(
+        names=("admin_token",),
+        parser=Secret(),
+        default="",
+        unit="",
+        field="admin.token",
+        since="0.1",
+        doc="A secret that whoever wants to see the page of admin_listen must know; without it only this machine is"
+        " let in.",
+        why="What everybody could read in a manual would be no secret.",
+        group="Watching",
+        default_text="none",
+        example="a-long-random-text",
+        secret=True,
+    ),
+    Option(
+        names=("admin_allow_from",),
+        parser=Networks(),
+        default=LOOPBACK,
+        unit="",
+        field="admin.allow_from",
+        since="0.1",
+        doc="Addresses and networks that are let in to admin_listen; any but this machine's own need admin_token as"
+        " well.",
+        why="The page shows private data (contract P17).",
+        group="Watching",
+    ),
+    Option(
+        names=("admin_allow_kill",),
+        parser=Truth(),
+        default=False,
+        unit="",
+        field="admin.allow_kill",
+        since="0.1",
+        doc="Whether requests can be killed from the page of admin_listen.",
+        why="Looking does no harm and killing may; as allow_kill in Paste.",
+        group="Watching",
+    ),
+)
+
 OPTIONS: tuple[Option, ...] = (
     *_ADDRESS,
     *_POOL_OPTIONS,
@@ -630,6 +711,7 @@ OPTIONS: tuple[Option, ...] = (
     *_LIMIT_OPTIONS,
     *_HTTP,
     *_MAIL,
+    *_ADMIN,
 )
 
 BY_NAME: Mapping[str, Option] = {name: option for option in OPTIONS for name in option.names}

@@ -199,6 +199,22 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Secret(Text):
+    """A word nobody can guess: long, and without blanks, which a header would not carry."""
+
+    minimum: int = 16
+
+    @property
+    def expects(self) -> str:
+        return f"at least {self.minimum} printable ASCII characters without blanks"
+
+    def __call__(self, text: str) -> str:
+        if len(text) < self.minimum or not _PRINTABLE.fullmatch(text) or " " in text:
+            raise Unfit(f"is not {self.expects}")
+        return text
+
+
+@dataclass(frozen=True)
 class UrlPath:
     """A path as it stands in a request line, without query."""
 
@@ -231,6 +247,27 @@ class Words:
 
     def show(self, value: tuple[str, ...]) -> str:
         return ", ".join(value)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """IP addresses and networks parted by commas or white space; host bits after the prefix are a slip and refused."""
+
+    @property
+    def expects(self) -> str:
+        return "addresses or networks such as 127.0.0.1, 10.0.0.0/8 or fd00::/8, parted by commas or blanks"
+
+    def __call__(self, text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        try:
+            networks = tuple(ipaddress.ip_network(word) for word in re.split(r"[,\s]+", text) if word)
+        except ValueError:
+            networks = ()
+        if not networks:
+            raise Unfit(f"is not {self.expects}")
+        return networks
+
+    def show(self, value: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> str:
+        return ", ".join(str(network).removesuffix("/32" if network.version == 4 else "/128") for network in value)
 
 
 @dataclass(frozen=True)
@@ -308,6 +345,9 @@ def _is_ipv6(host: str) -> bool:
 
 PORT = Number(0, 65535)
 """A TCP port; 0 lets the kernel choose."""
+
+LOOPBACK = Networks()("127.0.0.0/8, ::1")
+"""This machine alone."""
 
 
 def plain_text(value: object) -> str:

@@ -17,7 +17,7 @@ from pastepool.settings.options import BY_NAME, OPTIONS
 from pastepool.settings.parsing import Refused, Unfit, plain_text
 from pastepool.settings.place import Place
 from pastepool.settings.relations import settle
-from pastepool.settings.values import MailSettings, Settings
+from pastepool.settings.values import AdminSettings, MailSettings, Settings
 
 RECIPIENTS = "error_email"
 
@@ -36,6 +36,7 @@ _NESTED = {
     "timeouts": Timeouts,
     "limits": Limits,
     "mail": MailSettings,
+    "admin": AdminSettings,
 }
 
 
@@ -68,8 +69,10 @@ def read(
     mail = _read_mail(inherited, own, place.default())
     values.update(own | mail)
     _split_addresses(values, own, mail, place)
+    _guard_admin(values, place)
     notes = settle(values, frozenset(own), place)
     notes += [f"{place}: {note}" for key, note in WITHOUT_EFFECT.items() if key[0] in own and own[key[0]] == key[1]]
+    notes += _idle_admin(values, own, place)
     notes += _hidden(local, inherited, values, place)
     return _build(values, place, tuple(notes))
 
@@ -139,7 +142,7 @@ def _split_addresses(values: dict[str, Any], own: Mapping[str, Any], mail: Mappi
     Part ``host:port`` values. A port given beside one in the same section must agree with it; otherwise the server
     section's wins over [DEFAULT]'s.
     """
-    for host_name, port_name in (("host", "port"), ("smtp_server", "smtp_port")):
+    for host_name, port_name in (("host", "port"), ("smtp_server", "smtp_port"), ("admin_listen", "admin_port")):
         if not isinstance(values[host_name], tuple):
             continue
         host, port = values[host_name]
@@ -151,6 +154,19 @@ def _split_addresses(values: dict[str, Any], own: Mapping[str, Any], mail: Mappi
             remedy = "both name a port, so leave it out of the first or delete the second"
             raise at.contradiction(host_name, f"{host}:{port}", port_name, str(beside[port_name]), remedy)
         values[port_name] = port
+
+
+def _guard_admin(values: Mapping[str, Any], place: Place) -> None:
+    """Refuse to show private data to other machines without a secret (contract P17)."""
+    if not values["admin_token"] and not all(network.is_loopback for network in values["admin_allow_from"]):
+        shown = BY_NAME["admin_allow_from"].show(values["admin_allow_from"])
+        remedy = "other machines are let in with a secret only, so set admin_token or delete the first"
+        raise place.contradiction("admin_allow_from", shown, "admin_token", "none", remedy)
+
+
+def _idle_admin(values: Mapping[str, Any], own: Mapping[str, Any], place: Place) -> list[str]:
+    given = [] if values["admin_listen"] else [name for name in own if name.startswith("admin_")]
+    return [f"{place}: {name} has no effect: admin_listen is not set." for name in given]
 
 
 def _hidden(

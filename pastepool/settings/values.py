@@ -7,6 +7,7 @@ Knows fields, no option names but through the table when it is shown, and no def
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from operator import attrgetter
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
@@ -15,6 +16,8 @@ from pastepool.settings.option import Option
 from pastepool.settings.options import OPTIONS
 from pastepool.settings.secrets import mask
 
+Network = IPv4Network | IPv6Network
+
 
 @dataclass(frozen=True)
 class MailSettings:
@@ -22,7 +25,8 @@ class MailSettings:
     Where notices go (contract P12).
 
     ``recipients``: nobody switches mail off. ``username``: empty means no login. ``use_tls``: STARTTLS before it.
-    ``subject_prefix``: to be joined to the subject by a blank. ``password`` is kept out of ``repr``.
+    ``subject_prefix``: to be joined to the subject by a blank. ``password`` is kept out of ``repr``. ``when_hung``:
+    mail also about requests that hang and are not killed yet.
     """
 
     recipients: tuple[str, ...]
@@ -33,6 +37,22 @@ class MailSettings:
     username: str
     password: str = field(repr=False)
     use_tls: bool
+    when_hung: bool = False
+
+
+@dataclass(frozen=True)
+class AdminSettings:
+    """
+    The listener of the operator's own (P16).
+
+    ``host``: empty switches it off. ``token``: empty means this machine alone; kept out of ``repr``.
+    """
+
+    host: str
+    port: int
+    token: str = field(repr=False)
+    allow_from: tuple[Network, ...]
+    allow_kill: bool
 
 
 @dataclass(frozen=True)
@@ -62,6 +82,7 @@ class Settings:
     protocol_version: str
     logger: str
     mail: MailSettings
+    admin: AdminSettings
     config_file: str
     section: str
     notes: tuple[str, ...]

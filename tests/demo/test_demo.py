@@ -41,7 +41,7 @@ def test_every_link_of_the_index_answers(app: TestApp) -> None:
     """Each link of the first page is served, or fails because that is what it demonstrates."""
     followed = 0
     for link in links(app.get("/").text):
-        if link.startswith("/crashing") or "1024" in link:
+        if link.startswith("/crashing") or "=64" in link or "1024" in link:
             continue
         assert app.get(link).status_int == 200, link
         followed += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
@@ -20,11 +21,12 @@ def sources() -> list[Path]:
 
 def texts() -> list[Path]:
     """Every file of the repository that people read or machines run; not what is made from them."""
-    found = (
-        path for path in ROOT.rglob("*") if path.is_file() and not SKIPPED.intersection(path.relative_to(ROOT).parts)
-    )
     kinds = {".py", ".md", ".ini", ".cfg", ".toml", ".in", ".lua", ""}
-    return sorted(path for path in found if path.suffix in kinds and not path.name.startswith(".coverage"))
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in SKIPPED]
+        found += [Path(folder, name) for name in names if not name.startswith(".coverage")]
+    return sorted(path for path in found if path.suffix in kinds)
 
 
 @cache
@@ -41,7 +43,7 @@ def module_name(path: Path) -> str:
 
 def imported(path: Path) -> set[str]:
     """Full names of all modules the file imports anywhere, also inside functions and for type checking."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)

@@ -53,7 +53,8 @@ def test_no_machine_is_named() -> None:
     assert len(files) > 50
     for path in files:
         text = path.read_text(encoding="utf-8", errors="replace")
-        assert not [place for place in PLACES if re.search(rf"(?<![\w.%}}]){place}", text)], path.relative_to(ROOT)
+        named = [place for place in PLACES if place in text]
+        assert not [place for place in named if re.search(rf"(?<![\w.%}}]){place}", text)], path.relative_to(ROOT)
 
 
 def test_every_test_says_what_it_proves() -> None:

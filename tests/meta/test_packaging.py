@@ -63,7 +63,9 @@ def test_wheel_has_every_module_and_the_marker_of_types(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     (wheel,) = tmp_path.glob("pastepool-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    expected = {str(path.relative_to(ROOT)) for path in sources()} | {"pastepool/py.typed"}
+    data = [path for path in (ROOT / "pastepool" / "watch" / "static").iterdir() if path.is_file()]
+    assert data
+    expected = {str(path.relative_to(ROOT)) for path in [*sources(), *data]} | {"pastepool/py.typed"}
     assert expected <= names
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "benchmarks/", "docs/")) for name in names)

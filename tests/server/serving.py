@@ -100,7 +100,11 @@ class Client:
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(WATCHDOG)
-        self.sock.connect(("127.0.0.1", port))
+        try:
+            self.sock.connect(("127.0.0.1", port))
+        except OSError:
+            self.sock.close()
+            raise
         self._unread = b""
 
     def __enter__(self) -> Client:
@@ -132,7 +136,9 @@ class Client:
         head = "\r\n".join([f"{method} {target} HTTP/{version}", *host, *length, *lines, "", ""])
         self.send(head.encode("latin-1") + body)
 
-    def get(self, target: str = "/", *lines: str, method: str = "GET", version: str = "1.1", body: bytes = b"") -> Response:
+    def get(
+        self, target: str = "/", *lines: str, method: str = "GET", version: str = "1.1", body: bytes = b""
+    ) -> Response:
         """Ask and read the answer."""
         self.ask(target, *lines, method=method, version=version, body=body)
         return self.response(method)
@@ -142,6 +148,7 @@ class Client:
         head = self.read_until(b"\r\n\r\n")
         status_line, *lines = head[:-4].decode("latin-1").split("\r\n")
         version, status, _ = status_line.split(" ", 2)
+        assert version in ("HTTP/1.1", "HTTP/1.0"), f"no status line: {status_line!r}"
         fields: dict[str, str] = {}
         for line in lines:
             name, colon, value = line.partition(":")
@@ -162,14 +169,14 @@ class Client:
         return Response(version, code, fields, body, chunked)
 
     def _chunks(self) -> bytes:
-        body = b""
+        pieces = []
         while True:
             size = int(self.read_until(b"\r\n")[:-2], 16)
             piece = self.read_exactly(size + 2)
             assert piece.endswith(b"\r\n")
             if size == 0:
-                return body
-            body += piece[:-2]
+                return b"".join(pieces)
+            pieces.append(piece[:-2])
 
     def read_until(self, end: bytes) -> bytes:
         while end not in self._unread:
@@ -220,7 +227,7 @@ class Running:
     """A server in a thread of this process, on a port of the kernel's choice."""
 
     def __init__(self, app: App, options: dict[str, object]) -> None:
-        self.server = Server(read({"port": 0, **options}, {}), app)
+        self.server = Server(read({"port": 0, "shutdown_timeout": 3 * WATCHDOG, **options}, {}), app)
         self.port = self.server.bind()[0].port
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._serve, name="server under test", daemon=True)
@@ -239,7 +246,9 @@ class Running:
     def client(self, receive_buffer: int = 0) -> Client:
         return Client(self.port, receive_buffer)
 
-    def get(self, target: str = "/", *lines: str, method: str = "GET", version: str = "1.1", body: bytes = b"") -> Response:
+    def get(
+        self, target: str = "/", *lines: str, method: str = "GET", version: str = "1.1", body: bytes = b""
+    ) -> Response:
         """One request on a connection of its own."""
         with self.client() as client:
             return client.get(target, *lines, method=method, version=version, body=body)

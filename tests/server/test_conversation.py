@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a client meets it on a real socket: persistence, pipelining, framing, expectations, forms of the target."""
+"""HTTP/1.1 as a client meets it on a real socket: persistence, pipelining, framing, expectations, targets."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def test_content_cut_in_two_by_packets_while_the_request_before_runs(serve: Serv
     with Held(body_echo, lambda environ: environ["PATH_INFO"] == "/first") as app:
         run = serve(app)
         with run.client() as client:
-            client.send(b"GET /first HTTP/1.1\r\nHost: h\r\n\r\nPOST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n01")
+            client.send(
+                b"GET /first HTTP/1.1\r\nHost: h\r\n\r\nPOST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n01"
+            )
             app.await_calls()
             client.send(b"234")
             until(lambda: only_connection(run).watched != READ, "the server knows that more has come")
@@ -326,7 +328,7 @@ def test_client_that_closes_its_half_gets_all_its_answers(serve: Serve) -> None:
 
 
 def test_client_that_closes_its_half_gets_a_large_answer(serve: Serve) -> None:
-    """Also an answer that the socket cannot take at once, whether its worker is done before the server knows or after."""
+    """Also an answer that the socket cannot take at once, and one that begins when the server knows of it already."""
     body = b"x" * 8_000_000
     with Held(plain(body), lambda environ: environ["PATH_INFO"] == "/held") as app:
         run = serve(app)
@@ -341,3 +343,19 @@ def test_client_that_closes_its_half_gets_a_large_answer(serve: Serve) -> None:
                 assert client.response().body == body
                 assert client.ended()
 
+
+def test_request_left_to_the_backlog_by_a_leader_is_run_by_it(serve: Serve) -> None:
+    """Requests that arrive together where calls are slow are shared out; with nobody to share, none is stranded."""
+    run = serve(path_echo, threadpool_workers=1)
+    with run.client() as first, run.client() as second:
+        first.get("/warm")
+        second.get("/warm")
+
+        def both_at_once() -> None:
+            run.server.pool.expected_wait = 0.01
+            first.ask("/first")
+            second.ask("/second")
+
+        run.server.poller.ask(both_at_once)
+        assert first.response().body == b"/first"
+        assert second.response().body == b"/second"

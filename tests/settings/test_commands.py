@@ -34,7 +34,7 @@ import atexit, sys, types
 from pastepool.runtime.listener import open_listeners
 
 class Server:
-    def __init__(self, settings, app):
+    def __init__(self, settings, app, admin=None):
         self.settings = settings
     def serve(self):
         open_listeners(self.settings.host, self.settings.port, self.settings.listen_backlog)

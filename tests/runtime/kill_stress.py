@@ -1,0 +1,282 @@
+"""
+Kills at random moments into workers under load, and the account of what they did.
+
+The load alternates what applications do: calls of 0 to 0.4 ms that compute or sleep, responses that come piece by piece
+(the window shuts and opens around each), ``write()``, lines that are logged, and calls into the pool itself.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pastepool.core.policy import OverloadPolicy
+from pastepool.core.states import Phase
+from pastepool.runtime.injection import Window
+from pastepool.runtime.killing import Executioner
+from pastepool.runtime.worker import Worker
+from tests.runtime.pools import WATCHDOG, Job, LivePool
+
+LONGEST = 0.0004
+OUTSTANDING = 60
+_PIECES = 12
+
+app_log = logging.getLogger("tests.kill_stress")
+app_log.propagate = False
+app_log.setLevel(logging.INFO)
+
+
+class Streaming(Job):
+    """A response piece by piece, with a ``close`` that runs after a kill too: the windows of ``wsgi.call``."""
+
+    def run(self, window: Window) -> None:
+        self.events.append("run")
+        window.open(self.serial)
+        try:
+            for _ in range(_PIECES):
+                self.work()
+                window.shut()
+                window.open(self.serial)
+            window.shut()
+        finally:
+            window.shut()
+            window.open_for_close(self.serial)
+            self.work()
+            window.shut()
+
+
+class Writing(Job):
+    """An application that answers by ``write()``."""
+
+    def run(self, window: Window) -> None:
+        self.events.append("run")
+        window.open(self.serial)
+        for _ in range(_PIECES):
+            self.work()
+            self.write(window)
+        window.shut()
+
+    def write(self, window: Window) -> None:
+        window.shut()
+        window.open(self.serial)
+
+
+@dataclass
+class Account:
+    """What a run came to. Every list names what must not be."""
+
+    kills: int = 0
+    refused: int = 0
+    again: int = 0
+    tasks: int = 0
+    landed: int = 0
+    innocent_hit: list[str] = field(default_factory=list)
+    not_run_once: list[str] = field(default_factory=list)
+    survived: list[str] = field(default_factory=list)
+    lost_workers: list[str] = field(default_factory=list)
+    polled_together: list[str] = field(default_factory=list)
+    errors_logged: list[str] = field(default_factory=list)
+    locks_left: list[str] = field(default_factory=list)
+
+    @property
+    def faults(self) -> dict[str, list[str]]:
+        """Everything that must not be, by name; empty when all is well."""
+        return {name: value[:5] for name, value in vars(self).items() if isinstance(value, list) and value}
+
+
+class _Errors(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+class Stress:
+    """A pool of ``workers``, a thread that feeds it and the killer, which is the calling thread."""
+
+    def __init__(self, workers: int = 4, seed: int = 1) -> None:
+        self.account = Account()
+        self.jobs: list[Job] = []
+        self.victims: dict[int, Worker] = {}
+        self.live = LivePool(workers, overload=OverloadPolicy(queue_limit=10**9, queue_timeout=600.0))
+        self._random = random.Random(seed)
+        self._workers = workers
+        self._stopped = False
+        self._unfinished = threading.Semaphore(OUTSTANDING)
+        self._lock = threading.Lock()
+        self._handler = logging.StreamHandler(io.StringIO())
+
+    def run(self, kills: int) -> Account:
+        """Kill so many, wait for what is left, and account for everything."""
+        with _watched_logs(self._handler) as errors, _frequent_switches(), self.live:
+            self.live.pool.changed = self._replace
+            feeder = threading.Thread(target=self._feed, name="feeder")
+            feeder.start()
+            try:
+                while len(self.victims) < kills:
+                    self._kill_one()
+            finally:
+                self._stopped = True
+                self._unfinished.release(OUTSTANDING)
+                feeder.join()
+            self._settle(errors)
+        return self.account
+
+    def _feed(self) -> None:
+        while not self._stopped:
+            self._unfinished.acquire()
+            job = self._job()
+            self.jobs.append(job)
+            self.live.feed.add(job)
+
+    def _job(self) -> Job:
+        kind = self._random.randrange(7)
+        if kind == 0:
+            job: Job = Job(lambda: None)
+        elif kind == 1:
+            job = Job(self._compute)
+        elif kind == 2:
+            job = Job(self._sleep)
+        elif kind == 3:
+            job = Streaming(self._compute_briefly)
+        elif kind == 4:
+            job = Writing(self._compute_briefly)
+        elif kind == 5:
+            job = Job(self._log_lines)
+        else:
+            job = Job(self._call_the_pool)
+        conclude = job.conclude
+
+        def concluded(now: float) -> None:
+            conclude(now)
+            self._unfinished.release()
+
+        job.conclude = concluded  # type: ignore[method-assign]
+        return job
+
+    def _compute(self) -> None:
+        until = time.perf_counter() + random.uniform(0, LONGEST)
+        while time.perf_counter() < until:
+            pass
+
+    def _compute_briefly(self) -> None:
+        until = time.perf_counter() + random.uniform(0, LONGEST / _PIECES)
+        while time.perf_counter() < until:
+            pass
+
+    def _sleep(self) -> None:
+        time.sleep(random.uniform(0, LONGEST))
+
+    def _log_lines(self) -> None:
+        for number in range(5):
+            app_log.info("line %d", number)
+
+    def _call_the_pool(self) -> None:
+        """What ``add_task`` does, from inside an application."""
+        job = Job()
+        job.arrived_at = self.live.clock.now()
+        self.jobs.append(job)
+        self.live.baton.submit(job)
+
+    def _replace(self) -> None:
+        """In the supervisor's place: forget who has gone, spawn as many."""
+        with self._lock:
+            pool = self.live.pool
+            gone = [worker for worker in list(pool.workers.values()) if worker.fact[0] is Phase.GONE]
+            for worker in gone:
+                pool.forget(worker.worker_id)
+            if not self._stopped or gone:
+                for _ in range(self._workers - len(pool.workers)):
+                    pool.spawn()
+
+    def _kill_one(self) -> None:
+        worker = self._random.choice(list(self.live.pool.workers.values()) or [None])  # type: ignore[list-item]
+        fact = worker.fact if worker is not None else None
+        if fact is None or fact[0] is not Phase.BUSY or fact[2] is None:
+            time.sleep(0.0001)
+            return
+        if self._random.random() < 0.5:
+            time.sleep(self._random.uniform(0, LONGEST))
+        executioner, serial, now = Executioner(False), fact[2].serial, self.live.clock.now()
+        if not executioner.kill(worker, serial, now):
+            self.account.refused += 1
+            return
+        self.victims[serial] = worker
+        for _ in range(self._random.choice((0, 0, 0, 1, 4))):
+            self.account.again += executioner.kill(worker, serial, now)
+
+    def _settle(self, errors: list[str]) -> None:
+        account = self.account
+        account.tasks = len(self.jobs)
+        account.kills = len(self.victims)
+        deadline = time.monotonic() + WATCHDOG
+        for worker in self.victims.values():
+            worker.thread.join(max(0.0, deadline - time.monotonic()))
+            if worker.thread.is_alive():
+                account.survived.append(worker.name)
+        for job in self.jobs:
+            job.done.wait(max(0.0, deadline - time.monotonic()))
+            killed = job.serial in self.victims
+            if (job.events.count("run"), job.events.count("conclude")) != (1, 1):
+                # A call into the pool that was killed on its way may not have got that far.
+                if killed or job.events:
+                    account.not_run_once.append(f"{job.title()}: {job.events}")
+            account.landed += killed and job.error is not None
+            if job.error is not None and not killed:
+                account.innocent_hit.append(f"{job.title()}: {job.error!r}")
+        account.polled_together += self.live.feed.intruders
+        account.errors_logged += errors
+        self._look_for_the_lost()
+        if not self._handler.lock.acquire(timeout=1.0):  # type: ignore[union-attr]
+            account.locks_left.append("the lock of a logging handler")
+        else:
+            self._handler.lock.release()  # type: ignore[union-attr]
+
+    def _look_for_the_lost(self) -> None:
+        """Each worker that is left takes a task of its own, all at once, or it is lost."""
+        meeting = threading.Barrier(self._workers + 1)
+        self.live.run(*[lambda: meeting.wait(WATCHDOG)] * self._workers)
+        try:
+            meeting.wait(WATCHDOG)
+        except threading.BrokenBarrierError:
+            workers = self.live.pool.workers.values()
+            self.account.lost_workers += [f"{worker.name}: {worker.fact}" for worker in workers]
+
+
+@contextmanager
+def _watched_logs(handler: logging.Handler) -> Iterator[list[str]]:
+    errors = _Errors()
+    ours = logging.getLogger("pastepool")
+    ours.addHandler(errors)
+    app_log.addHandler(handler)
+    try:
+        yield errors.lines
+    finally:
+        ours.removeHandler(errors)
+        app_log.removeHandler(handler)
+
+
+@contextmanager
+def _frequent_switches() -> Iterator[None]:
+    """Threads change places ten times as often as usual: more places to be hit at, and less waiting for a turn."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def report(account: Account) -> Callable[[], str]:
+    """The figures on one line, for whoever runs the long test by hand."""
+    figures = {name: value for name, value in vars(account).items() if isinstance(value, int)}
+    return lambda: f"{sys.version.split()[0]}: {figures} {account.faults}"

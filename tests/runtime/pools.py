@@ -1,0 +1,183 @@
+"""A real Baton, Pool and Caretaker over a poller that is a list: what the tests of the hand-over and of the kills run on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from pastepool.core.policy import OverloadPolicy, PoolPolicy
+from pastepool.runtime.baton import Baton
+from pastepool.runtime.caretaker import Caretaker
+from pastepool.runtime.clock import MonotonicClock
+from pastepool.runtime.injection import Window
+from pastepool.runtime.pool import Leading, Pool
+from pastepool.runtime.threads import spawn_thread
+
+WATCHDOG = 5.0
+
+
+class Job:
+    """A task that is a callable: counts how often it ran, how it ended and who refused it."""
+
+    arrived_at = 0.0
+    started_at = 0.0
+    worker_name = ""
+    kill_limit: float | None = None
+    cancellations: list[Callable[[], Any]] | None = None
+    environ: dict[str, Any] | None = None
+    _serials = itertools.count(1)
+
+    def __init__(self, work: Callable[[], Any] = lambda: None) -> None:
+        self.serial = next(self._serials)
+        self.work = work
+        self.events: list[str] = []
+        self.error: BaseException | None = None
+        self.done = threading.Event()
+
+    def run(self, window: Window) -> None:
+        self.events.append("run")
+        window.open(self.serial)
+        self.work()
+        window.shut()
+
+    def title(self) -> str:
+        return f"job {self.serial}"
+
+    def failed(self, error: BaseException) -> None:
+        self.error = error
+        self.events.append("failed")
+
+    def conclude(self, now: float) -> None:
+        self.events.append("conclude")
+        self.done.set()
+
+    def kill_answer(self, now: float) -> None:
+        self.events.append("killed")
+
+    def cut_if_waiting(self) -> bool:
+        return False
+
+    def refuse(self, status: int, text: str, retry_after: int, fate: str, now: float) -> None:
+        self.events.append(fate)
+        self.done.set()
+
+    def drop(self, now: float) -> None:
+        self.events.append("dropped")
+        self.done.set()
+
+
+class Feed:
+    """
+    A poller that is a list of tasks, and notices when two threads poll at once.
+
+    ``intruders``: threads that polled while another did; the baton exists so that there are none. ``polled_by``: who
+    polls now. ``on_poll``: called by the holder before it takes or waits.
+    """
+
+    def __init__(self) -> None:
+        self.intruders: list[str] = []
+        self.polled_by = ""
+        self.on_poll: Callable[[], None] = lambda: None
+        self.wakes = 0
+        self._tasks: deque[Any] = deque()
+        self._changed = threading.Condition()
+        self._woken = False
+        self._inside = threading.Lock()
+
+    def add(self, *tasks: Any) -> None:
+        """Have requests come."""
+        with self._changed:
+            self._tasks.extend(tasks)
+            self._changed.notify()
+
+    def wake(self) -> None:
+        with self._changed:
+            self.wakes += 1
+            self._woken = True
+            self._changed.notify()
+
+    def next_task(self, until: float = math.inf) -> Any:
+        if not self._inside.acquire(blocking=False):
+            self.intruders.append(threading.current_thread().name)
+            return None
+        self.polled_by = threading.current_thread().name
+        try:
+            self.on_poll()
+            with self._changed:
+                timeout = None if until == math.inf else max(0.0, until - MonotonicClock.now())
+                self._changed.wait_for(lambda: self._tasks or self._woken, timeout)
+                if self._tasks:
+                    return self._tasks.popleft()
+                self._woken = False
+                return None
+        finally:
+            self.polled_by = ""
+            self._inside.release()
+
+    def ready_tasks(self, most: int) -> list[Any]:
+        with self._changed:
+            return [self._tasks.popleft() for _ in range(min(most, len(self._tasks)))]
+
+    def wake_for_returned(self) -> None:
+        """Jobs give nothing back."""
+
+
+class LivePool:
+    """A pool that runs; a context manager that ends every thread of it. ``caretaker``: on a thread of its own."""
+
+    def __init__(
+        self,
+        workers: int = 3,
+        *,
+        policy: PoolPolicy | None = None,
+        overload: OverloadPolicy | None = None,
+        caretaker: bool = True,
+    ) -> None:
+        self.clock = MonotonicClock()
+        self.feed = Feed()
+        self.policy = policy or PoolPolicy(workers=workers)
+        overload = overload or OverloadPolicy(queue_limit=10**9)
+        self.baton = Baton(overload, self.feed.wake)
+        self.first_waiting = threading.Event()
+        self.caretaker = Caretaker(self.baton, self.feed, overload, self.clock, self.first_waiting.set)  # type: ignore[arg-type]
+        leading = Leading(self.feed.next_task, self.feed.ready_tasks, self.caretaker.refuse, self.feed.wake_for_returned)
+        self.pool = Pool(self.baton, self.policy, self.clock, spawn_thread, leading, "pastepool.pool")
+        self.pool.changed = self._changed
+        self.exits = threading.Semaphore(0)
+        self._workers = workers
+        self._thread = threading.Thread(target=self.caretaker.take_care, name="caretaker") if caretaker else None
+
+    def _changed(self) -> None:
+        """Forget who has gone, at once: there is no supervisor."""
+        for worker in list(self.pool.workers.values()):
+            if worker.fact[0].value == "gone":
+                self.pool.forget(worker.worker_id)
+                self.exits.release()
+
+    def __enter__(self) -> LivePool:
+        for _ in range(self._workers):
+            self.pool.spawn()
+        if self._thread is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.caretaker.finish()
+        self.pool.close()
+        joined = self.pool.join(WATCHDOG)
+        if self._thread is not None:
+            self._thread.join(WATCHDOG)
+        assert joined or error, [worker.fact for worker in self.pool.workers.values()]
+
+    def run(self, *works: Callable[[], Any]) -> list[Job]:
+        """Have requests come, one for each callable."""
+        jobs = [Job(work) for work in works]
+        self.feed.add(*jobs)
+        return jobs

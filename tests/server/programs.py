@@ -1,0 +1,119 @@
+"""Programs that run a server in a process of their own, for what only a process can show: signals, forks, its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+from tests.server.commands import ADDRESS, Command
+from tests.server.serving import Client
+
+PROGRAM = """\
+import atexit, logging, os, signal, sys, threading, time
+from pastepool.server import Server
+from pastepool.settings import read
+
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
+gate = {gate!r}
+
+
+def say(text):
+    sys.stdout.write(text + "\\n")
+    sys.stdout.flush()
+
+
+def wait_at_gate():
+    open(gate).close()  # a FIFO: until somebody opens it for writing
+
+
+def hang():
+    threading.Event().wait()
+
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    say("called " + path)
+    if path.startswith("/held"):
+        wait_at_gate()
+    if path.startswith("/hang"):
+        hang()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [path.encode("latin-1")]
+
+
+{before}
+server = Server(read({options!r}, {{}}), app)
+{serve}
+"""
+
+
+class Program(Command):
+    """
+    A Python program with a server in it; what it says is in ``said``.
+
+    ``before``: source run before the server is made. ``serve``: source that runs it.
+    """
+
+    def __init__(self, folder: Path, before: str = "", serve: str = "server.serve()", **options: object) -> None:
+        self.gate = folder / "gate"
+        os.mkfifo(self.gate)
+        source = PROGRAM.format(
+            gate=str(self.gate),
+            before=textwrap.dedent(before),
+            serve=textwrap.dedent(serve),
+            options={"port": 0, **options},
+        )
+        script = folder / "program.py"
+        script.write_text(source)
+        super().__init__([sys.executable, str(script)], folder)
+        self._port = 0
+        self._gate: int | None = None
+
+    def __exit__(self, *ignored: object) -> None:
+        super().__exit__()
+        if self._gate is not None:
+            os.close(self._gate)
+
+    def address(self) -> int:
+        """Wait until the server says where it serves."""
+        self._port = self._port or int(self.read_until(ADDRESS)[1])
+        return self._port
+
+    def client(self) -> Client:
+        return Client(self.address())
+
+    def await_call(self, path: str) -> None:
+        """Wait until the application has been called for a path."""
+        self.read_until(re.compile(f"^called {re.escape(path)}$"))
+
+    def await_line(self, pattern: str) -> None:
+        """Wait for a line of its log."""
+        self.read_until(re.compile(pattern))
+
+    def open_gate(self) -> None:
+        """Let go the calls that wait at the gate, and those that will come to it."""
+        self._gate = os.open(self.gate, os.O_RDWR)
+
+    def ends_within(self, seconds: float) -> int:
+        """Its exit status, which must come in time; what it still says is read."""
+        began = time.monotonic()
+        status = self.wait()
+        assert time.monotonic() - began < seconds, self.said
+        return status
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port."""
+    try:
+        Client(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -1,0 +1,256 @@
+"""More than the server can do: what waits, what is refused, when, and that it is said in time with every worker hung."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server.conftest import Serve
+from tests.server.serving import WATCHDOG, Client, Held, Running, path_echo, until
+
+LATE = 0.5
+"""Seconds by which an answer that is due at once may be late on a busy machine."""
+
+
+def held_path(environ: dict[str, object]) -> bool:
+    return str(environ["PATH_INFO"]).startswith("/held")
+
+
+@contextlib.contextmanager
+def all_workers_hung(serve: Serve, workers: int = 2, **options: object) -> Iterator[tuple[Running, Held]]:
+    """A server whose workers all run calls that do not end."""
+    options = {"threadpool_workers": workers, "threadpool_max_workers": workers, **options}
+    with contextlib.ExitStack() as stack:
+        app = stack.enter_context(Held(path_echo, held_path))
+        run = serve(app, **options)
+        for number in range(workers):
+            client = stack.enter_context(run.client())
+            client.ask(f"/held/{number}")
+            app.await_calls()
+        yield run, app
+
+
+def backlog(run: Running) -> int:
+    return len(run.server.baton.backlog)
+
+
+def test_request_waits_for_a_worker_and_is_answered(serve: Serve) -> None:
+    """What finds no worker free waits in the order it came, and is answered when one is."""
+    with all_workers_hung(serve, 1) as (run, app), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(run.client()) for _ in range(5)]
+        for number, client in enumerate(clients):
+            client.ask(f"/{number}")
+            until(lambda number=number: backlog(run) == number + 1, "the request waits")  # type: ignore[misc]
+        app.release()
+        assert [client.response().body for client in clients] == [b"/0", b"/1", b"/2", b"/3", b"/4"]
+        assert app.paths[1:] == ["/0", "/1", "/2", "/3", "/4"]
+
+
+def test_request_beyond_queue_limit_is_refused_at_once(serve: Serve) -> None:
+    """``queue_limit`` requests wait; the next one is told so at once, with ``Retry-After`` and the connection's end."""
+    with all_workers_hung(serve, queue_limit=2) as (run, app), run.client() as first, run.client() as second:
+        first.ask("/first")
+        second.ask("/second")
+        until(lambda: backlog(run) == 2, "two requests wait")
+        began = time.monotonic()
+        with run.client() as third:
+            response = third.get("/third")
+            assert time.monotonic() - began < LATE
+            assert (response.status, response.fields["retry-after"], response.closes) == (503, "5", True)
+            assert "date" in response.fields
+            assert third.ended()
+        app.release()
+        assert (first.response().body, second.response().body) == (b"/first", b"/second")
+        assert "/third" not in app.paths
+
+
+def test_queue_limit_0_lets_nobody_wait(serve: Serve) -> None:
+    """With ``queue_limit = 0`` a request is run now or refused now."""
+    with all_workers_hung(serve, queue_limit=0) as (run, _):
+        assert run.get("/now").status == 503
+
+
+def test_queue_timeout_is_kept_with_all_workers_hung(serve: Serve) -> None:
+    """Each request that has waited for ``queue_timeout`` is answered 503 then, not when somebody looks."""
+    with all_workers_hung(serve, queue_timeout=0.4) as (run, app), run.client() as first, run.client() as second:
+        asked = []
+        for client in (first, second):
+            client.ask("/late")
+            asked.append(time.monotonic())
+        for client, began in zip((first, second), asked, strict=True):
+            response = client.response()
+            assert 0.35 < time.monotonic() - began < 0.4 + LATE
+            assert (response.status, response.fields["retry-after"], response.closes) == (503, "5", True)
+            assert client.ended()
+        app.release()
+        assert run.get("/after").body == b"/after"
+        assert "/late" not in app.paths
+
+
+def test_health_is_answered_with_all_workers_hung(serve: Serve) -> None:
+    """``health_path`` needs no worker: it is answered at once, also while the backlog is full."""
+    with all_workers_hung(serve, health_path="/healthz", queue_limit=0) as (run, app), run.client() as client:
+        for _ in range(3):
+            began = time.monotonic()
+            response = client.get("/healthz")
+            assert time.monotonic() - began < LATE
+            assert (response.status, response.body, response.closes) == (200, b"ok\n", False)
+            assert response.fields["cache-control"] == "no-store"
+        assert run.get("/other").status == 503
+        assert not {"/healthz"} & set(app.paths)
+
+
+@pytest.mark.parametrize("target", ["/healthz?from=balancer", "http://host.example/healthz"])
+def test_health_is_known_by_its_path(serve: Serve, target: str) -> None:
+    """A query or the absolute form changes nothing; a longer path is the application's."""
+    run = serve(path_echo, health_path="/healthz")
+    assert run.get(target).body == b"ok\n"
+    assert run.get("/healthz/more").body == b"/healthz/more"
+
+
+def test_health_of_every_kind_of_client(serve: Serve) -> None:
+    """HEAD gets no content, HTTP/1.0 its own manners, content that comes along is dropped, and the connection goes on."""
+    with serve(path_echo, health_path="/healthz", body_memory="1k").client() as client:
+        assert client.get("/healthz", method="HEAD").fields["content-length"] == "3"
+        assert client.get("/healthz", "Connection: keep-alive", version="1.0").fields["connection"] == "keep-alive"
+        for size in (10, 5000):
+            assert client.get("/healthz", method="POST", body=b"x" * size).body == b"ok\n"
+        assert client.get("/app").body == b"/app"
+        assert client.get("/healthz", "Connection: close").closes
+        assert client.ended()
+
+
+def test_connection_limit_closes_an_unused_connection_first(serve: Serve) -> None:
+    """A new client gets the place of the one that has been idle; one that is being served keeps its own."""
+    with Held(path_echo, held_path) as app:
+        run = serve(app, connection_limit=3)
+        with run.client() as busy, run.client() as idle, run.client() as other:
+            busy.ask("/held")
+            app.await_calls()
+            assert idle.get("/").status == 200
+            assert other.get("/").status == 200
+            with run.client() as newcomer:
+                assert newcomer.get("/new").body == b"/new"
+                assert idle.ended()
+                assert other.get("/still").body == b"/still"
+                app.release()
+                assert busy.response().body == b"/held"
+
+
+def test_connection_limit_refuses_when_nobody_is_idle(serve: Serve) -> None:
+    """With every place in use a new client is told 503 with ``Retry-After`` at once; a place that is left is given again."""
+    with all_workers_hung(serve, connection_limit=2) as (run, app):
+        began = time.monotonic()
+        with run.client() as client:
+            response = client.response()
+            assert (response.status, response.fields["retry-after"], response.closes) == (503, "5", True)
+            assert client.ended()
+        assert time.monotonic() - began < LATE
+        app.release()
+        until(lambda: run.server.baton.follower_count, "a worker is free")
+        assert run.get("/again").body == b"/again"
+
+
+def test_client_that_goes_while_it_waits_is_dropped(serve: Serve) -> None:
+    """Its request leaves the backlog, and no worker ever runs it."""
+    with all_workers_hung(serve, 1) as (run, app), run.client() as stays:
+        for leave in (Client.close, Client.reset):
+            leaver = run.client()
+            leaver.ask("/nobody-waits-for-this")
+            until(lambda: backlog(run) == 1, "the request waits")
+            leave(leaver)
+            until(lambda: backlog(run) == 0, "the request is dropped")
+        stays.ask("/stays")
+        app.release()
+        assert stays.response().body == b"/stays"
+        assert app.paths == ["/held/0", "/stays"]
+
+
+def test_running_application_can_ask_whether_its_client_is_gone(serve: Serve) -> None:
+    """``environ['pastepool.client_gone']()`` becomes true while the call runs, for a close and for a reset."""
+    for leave in (Client.close, Client.reset):
+        found: list[bool] = []
+
+        def app(environ, start_response, found=found):  # type: ignore[no-untyped-def]
+            found.append(environ["pastepool.client_gone"]())
+            until(environ["pastepool.client_gone"], "the client is gone")
+            found.append(True)
+            start_response("200 OK", [])
+            return [b"to nobody"]
+
+        run = serve(app)
+        client = run.client()
+        client.ask("/")
+        until(lambda: found, "the call runs")
+        leave(client)
+        until(lambda: len(found) == 2, "the application knows")
+        assert found == [False, True]
+        until(lambda: run.connections == 0, "the connection is forgotten")
+
+
+def test_client_that_has_sent_more_can_still_be_known_to_be_gone(serve: Serve) -> None:
+    """Unread bytes in front of the farewell do not hide it."""
+    with Held() as app:
+        run = serve(app)
+        client = run.client()
+        client.ask("/one")
+        app.await_calls()
+        client.ask("/two")
+        (connection,) = run.server.poller.connections.values()
+        client.close()
+        until(lambda: connection.gone, "the server knows")
+        app.release()
+        until(lambda: run.connections == 0, "the connection is forgotten")
+
+
+def test_client_that_resets_in_the_middle_of_a_request(serve: Serve) -> None:
+    """Half a head or half a body and then a reset: nobody is called, nothing is logged as an error, the server goes on."""
+    with Held(path_echo, lambda environ: False) as app:
+        run = serve(app)
+        for sent in (b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n123"):
+            client = run.client()
+            client.send(sent)
+            until(lambda: run.connections == 1, "the client is there")
+            client.reset()
+            until(lambda: run.connections == 0, "the client is forgotten")
+        assert app.paths == []
+        assert run.get("/after").body == b"/after"
+
+
+def test_client_that_resets_in_the_middle_of_a_response(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """The application's iterable is closed, its worker goes on, and nobody calls it an application's failure."""
+    closed: list[bool] = []
+
+    def app(environ, start_response):  # type: ignore[no-untyped-def]
+        start_response("200 OK", [])
+        try:
+            for _ in range(10_000):
+                yield b"x" * 100_000
+        finally:
+            closed.append(True)
+
+    run = serve(app, threadpool_workers=1)
+    for leave in (Client.reset, Client.close):
+        client = run.client(receive_buffer=4096)
+        client.ask("/")
+        client.read_exactly(1000)
+        leave(client)
+        until(lambda: closed.pop() if closed else False, "the iterable is closed")
+        until(lambda: run.connections == 0, "the client is forgotten")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_500_requests_at_once_with_10_workers(serve: Serve) -> None:
+    """Nobody is lost: each of 500 clients that ask at the same moment gets its own answer, once."""
+    run = serve(path_echo, request_queue_size=1024)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(run.client()) for _ in range(500)]
+        for number, client in enumerate(clients):
+            client.ask(f"/{number}")
+        deadline = time.monotonic() + WATCHDOG
+        assert [client.response().body for client in clients] == [b"/%d" % number for number in range(500)]
+        assert all(client.is_silent() for client in clients)
+        assert time.monotonic() < deadline
