@@ -1,8 +1,8 @@
 """
 Draws what can happen to a worker from the table the pool itself obeys, so that no picture can be wrong about it.
 
-A page says where: ``<!-- the states diagram -->`` becomes an SVG, ``<!-- the states table -->`` the table of phases and events,
-``<!-- the statuses table -->`` what a person is told about each phase, before and after its limit.
+A page says where: ``<!-- the states diagram -->`` becomes an SVG, ``<!-- the states table -->`` the table of phases and
+events, ``<!-- the statuses table -->`` what a person is told about each phase, before and after its limit.
 
 Where a phase stands in the picture is decided here, by hand; what is in it, and every arrow, comes from
 ``pastepool.core.states``. A phase without a place stops the build.
@@ -52,6 +52,12 @@ WIDTH, HEIGHT = 848, 372
 _APART = 11.0
 """Between two arrows that run side by side."""
 
+_FRAME = (
+    f'class="states-diagram" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
+    ' role="img" aria-labelledby="states-title states-words"'
+)
+_TIP = 'id="states-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto"'
+
 _STYLE = """
 .states-diagram { max-width: 100%; height: auto; font: 14px/1 ui-sans-serif, system-ui, sans-serif; }
 .states-diagram rect { fill: none; stroke: currentColor; stroke-width: 1.4; rx: 7px; }
@@ -84,7 +90,8 @@ def limit_of(phase: Phase) -> str:
     for option in OPTIONS:
         field = option.field.partition("pool.")[2]
         if len(statuses(phase)) > 1 and isinstance(getattr(PoolPolicy(), field, None), float):
-            patient = replace(PoolPolicy(), **{field: math.inf})
+            endless: dict[str, Any] = {field: math.inf}
+            patient = replace(PoolPolicy(), **endless)
             if classify(Record(1, phase, 0.0), 1e9, patient) is statuses(phase)[0]:
                 return option.name
     return ""
@@ -97,13 +104,11 @@ def diagram(table: Table = TRANSITIONS) -> str:
     """The table as an SVG that can stand in a page: light and dark, and readable for those who cannot see it."""
     told = "; ".join(f"{phase.value}, {event.value}: {after.value}" for phase, event, after in moves(table))
     parts = [
-        f'<svg class="states-diagram" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
-        ' role="img" aria-labelledby="states-title states-words">',
+        f"<svg {_FRAME}>",
         '<title id="states-title">What can happen to a worker</title>',
         f'<desc id="states-words">{escape(told)}.</desc>',
         f"<style>{_STYLE}</style>",
-        '<defs><marker id="states-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"'
-        ' orient="auto"><path d="M0 0.8 8 4 0 7.2z"/></marker></defs>',
+        f"<defs><marker {_TIP}><path d='M0 0.8 8 4 0 7.2z'/></marker></defs>",
         *(_phase(phase) for phase in table),
         *(_move(move, table) for move in moves(table)),
         "</svg>",
@@ -134,7 +139,8 @@ def _move(move: tuple[Phase, Event, Phase], table: Table) -> str:
     phase, event, after = move
     path, label = _route(phase, after, back=phase in table[after].values())
     names = f'data-phase="{phase.value}" data-event="{event.value}" data-after="{after.value}"'
-    return f'<g class="move" {names}><path d="{path}" marker-end="url(#states-tip)"/>{_text(label, event.value, "event")}</g>'
+    arrow = f'<path d="{path}" marker-end="url(#states-tip)"/>'
+    return f'<g class="move" {names}>{arrow}{_text(label, event.value, "event")}</g>'
 
 
 def _route(phase: Phase, after: Phase, *, back: bool) -> tuple[str, Point]:

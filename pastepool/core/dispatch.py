@@ -24,6 +24,11 @@ millisecond 7 % of a loaded server's CPU).
 PASS_ABOVE: Seconds = 0.0001
 """An expected wait above which the switch is the cheaper choice."""
 
+NEGLIGIBLE: Seconds = 0.00002
+"""
+A call this short need not be counted while the expectation is as small: both are far below what would change anything.
+"""
+
 _WEIGHT = 1 / 16
 """How much one call moves the expectation: four calls of 0.5 ms switch to passing, some forty short ones back."""
 
@@ -52,7 +57,9 @@ def look_after(quiet_looks: int) -> Seconds:
     """
     if quiet_looks < _QUIET_LOOKS:
         return LOOK_EVERY
-    return min(LOOK_EVERY * 1.25 ** (quiet_looks - _QUIET_LOOKS), LOOK_AT_LEAST_EVERY)
+    growth = min(quiet_looks - _QUIET_LOOKS, _GROWTHS)  # a leader of short calls is looked at without end: no power may overflow
+    return min(LOOK_EVERY * 1.25**growth, LOOK_AT_LEAST_EVERY)
 
 
 _QUIET_LOOKS = 250
+_GROWTHS = 10

@@ -59,10 +59,11 @@ class Request:
     A request whose head has arrived.
 
     ``fields``: the dict given to the engine, copied, plus one key per field. ``target``: raw bytes, as are ``path`` and
-    ``query``, its parts; the path of ``OPTIONS *`` is ``b"*"``.
-    ``version``: "1.0" or "1.1". ``content_length``: None if there is no content or its length is not known yet.
+    ``query``, its parts; the path of ``OPTIONS *`` is ``b"*"``. ``version``: "1.0" or "1.1". ``plain``: HTTP/1.1, kept
+    alive and no HEAD, as nearly all are. ``content_length``: None if there is no content or its length is not known.
     """
 
+    plain = False
     content_length: int | None = None
     chunked = False
     expects_continue = False
@@ -90,7 +91,7 @@ class Engine:
 
     __slots__ = (
         "request", "complete", "body", "rest", "on_body",
-        "_parser", "_limits", "_prototype", "_base_size", "_fields", "_repeated", "_target",
+        "_parser", "_limits", "_prototype", "_most_fields", "_fields", "_repeated", "_target",
         "_fed", "_remaining", "_head_bytes", "_tail", "_host", "_fault",
         "_chunked_bytes", "_decoded", "_counted", "_barren",
     )  # fmt: skip
@@ -103,7 +104,7 @@ class Engine:
         self.on_body = self.body.append
         self._limits = limits
         self._prototype = prototype
-        self._base_size = len(prototype)
+        self._most_fields = len(prototype) + limits.header_count
         self._fields: dict[str, Any] | None = None
         self._repeated = 0
         self._target = b""
@@ -115,7 +116,7 @@ class Engine:
         self._counted = 0
         self._barren = 0
         self._tail = b""
-        self._host = ""
+        self._host: str | None = ""
         self._fault: Exception | None = None
         self._parser: Any = HttpRequestParser(self)
 
@@ -148,8 +149,8 @@ class Engine:
         if not self._head_bytes and not self.rest:
             # The common case first: a whole head without content, and nothing else.
             size = len(data)
-            if data.find(_BLANK_LINE) + 4 == size:
-                self._feed_parser(data, size)
+            if data.find(_BLANK_LINE) + 4 == size and size <= self._limits.header_bytes:
+                self._feed_whole_head(data, size)
                 return
         if self.complete:
             self.rest += data
@@ -164,6 +165,21 @@ class Engine:
             self._feed_parser(data[begin:end], end - begin)
             begin = end
         self.rest = data[begin:]
+
+    def _feed_whole_head(self, data: bytes, size: int) -> None:
+        """``_feed_parser`` for the common case: no message has begun, and the limit on its head is kept."""
+        if data.startswith(_TLS_HANDSHAKE):
+            raise _tls_refusal()
+        self._head_bytes = size
+        self._fed = data
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        except HttpParserError as error:
+            raise self._fault or _peer_error(error, self.request is not None) from None
+        if not self.complete:
+            self._account(None, data, size)
 
     def _feed_until(self, data: bytes, begin: int, size: int) -> int:
         """Say how far into ``data`` the parser may go without going beyond the message."""
@@ -181,7 +197,7 @@ class Engine:
         if request is None:
             self._head_bytes += size
             if self._head_bytes == size and data.startswith(_TLS_HANDSHAKE):
-                raise PeerError(400, "This port speaks plain HTTP and was sent TLS: use http://, not https://.")
+                raise _tls_refusal()
             if self._head_bytes > self._limits.header_bytes:
                 self._refuse_large_head(data, size)
             self._fed = data if self._head_bytes == size else self._fed + data
@@ -328,6 +344,7 @@ class Engine:
         except Exception as error:
             self._fault = error
             raise
+        request.plain = version == "1.1" and request.keep_alive and method != "HEAD"
         self.request = request
 
     def on_message_complete(self) -> None:
@@ -352,9 +369,19 @@ class Engine:
         return error
 
     def _check_head(self, request: Request, fields: dict[str, Any]) -> None:
-        limits = self._limits
-        if len(fields) - self._base_size + self._repeated > limits.header_count:
-            raise PeerError(431, f"The request has more than {limits.header_count} header fields.")
+        if len(fields) + self._repeated > self._most_fields:
+            raise PeerError(431, f"The request has more than {self._limits.header_count} header fields.")
+        if fields.get("HTTP_HOST") != self._host or request.version != "1.1":
+            self._check_host(request, fields)
+        target = request.target
+        # Not `b"#" in target`: that asks first whether it could be a number, at the price of an exception.
+        if target[0] != _SLASH or target.find(b"#") >= 0:
+            self._check_target(request, fields)
+        if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields or "HTTP_EXPECT" in fields:
+            self._check_content(request, fields)
+
+    def _check_host(self, request: Request, fields: dict[str, Any]) -> None:
+        """Check the host unless it is the one this connection has named before (RFC 9112 3.2), and older versions."""
         version = request.version
         if version != "1.1":
             _check_old_version(request, fields)
@@ -362,16 +389,10 @@ class Engine:
         if host is None:
             if version == "1.1":
                 raise PeerError(400, "The request has no Host field.")
-        elif host != self._host:
-            if not is_host(host):
-                raise PeerError(400, "The Host field is not a host name with an optional port.")
+        elif not is_host(host):
+            raise PeerError(400, "The Host field is not a host name with an optional port.")
+        else:
             self._host = host
-        target = request.target
-        # Not `b"#" in target`: that asks first whether it could be a number, at the price of an exception.
-        if target[0] != _SLASH or target.find(b"#") >= 0:
-            self._check_target(request, fields)
-        if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields or "HTTP_EXPECT" in fields:
-            self._check_content(request, fields)
 
     def _check_target(self, request: Request, fields: dict[str, Any]) -> None:
         request.path, request.query, authority = split_target(request.method, request.target)
@@ -412,6 +433,10 @@ class _ContentOnly:
     def __init__(self, engine: Engine) -> None:
         self.on_body = engine.on_body
         self.on_message_complete = engine._content_ended
+
+
+def _tls_refusal() -> PeerError:
+    return PeerError(400, "This port speaks plain HTTP and was sent TLS: use http://, not https://.")
 
 
 def _check_old_version(request: Request, fields: dict[str, Any]) -> None:

@@ -82,7 +82,10 @@ def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
                 kind = _learn(name)
             if kind:
                 if kind == CONTENT_LENGTH:
-                    content_length = _length(value, content_length)
+                    if content_length is None and value.isdecimal() and value.isascii():
+                        content_length = int(value)
+                    else:
+                        content_length = _length(value, content_length)
                     continue
                 if kind == DATE:
                     has_date = True
@@ -91,10 +94,10 @@ def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
                 else:
                     raise AppError(f"Response field {name!r} is hop-by-hop: framing belongs to the server (PEP 3333).")
             lines.append(_colon_joined(pair))
-    except (TypeError, ValueError) as error:
-        raise AppError(
-            f"Response headers must be a list of (str, str) tuples, not {headers!r:.200}: {error}."
-        ) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise AppError(f"Response headers must be a list of (str, str), not {headers!r:.200}: {error}.") from error
+    if "" in lines:  # a pair that could be read only once would end the head here
+        raise AppError(f"Response headers must be a list of (str, str) tuples, not {headers!r:.200}.")
     lines.append("")
     block = "\r\n".join(lines)
     # One look at the whole block instead of one at each value: a control character in a value changes these counts.
@@ -119,7 +122,7 @@ def _learn(name: Any) -> int:
 
 
 def _length(value: str, before: int | None) -> int:
-    if not (value.isascii() and value.isdigit()):
+    if not (value.isascii() and value.isdecimal()):
         raise AppError(f"Response field Content-Length is {value!r:.80}: it must be a number of bytes.")
     length = int(value)
     if before is not None and before != length:

@@ -78,19 +78,19 @@ class Caretaker:
     def _expire(self, now: float) -> None:
         for late in self._baton.expired(now):
             text = "All workers are busy; the request waited too long."
-            late.refuse(503, text, self._overload.retry_after, "expired", now)
             self.on_shed("expired", now)
+            late.refuse(503, text, self._overload.retry_after, "expired", now)
 
     def refuse(self, task: Any) -> None:
         """Answer a task for which the backlog has no room. Runs on: baton."""
         text = "All workers are busy and enough requests wait."
         now = self._clock.now()
-        task.refuse(503, text, self._overload.retry_after, "refused", now)
         self.on_shed("refused", now)
+        task.refuse(503, text, self._overload.retry_after, "refused", now)
 
     def hung_up(self, task: Any) -> None:
         """A client has gone: if its request still waits, it is dropped. Runs on: baton."""
         if self._baton.discard(task):
             now = self._clock.now()
-            task.drop(now)
             self.on_shed("dropped", now)
+            task.drop(now)

@@ -43,4 +43,7 @@ class Content:
     def close(self) -> None:
         """Let go of an unfinished upload."""
         if self._file is not None:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError:
+                pass  # what is still buffered does not fit on the disk any more, and is not wanted

@@ -77,7 +77,8 @@ class Poller:
         self._limits = settings.limits
         self._overload = settings.overload
         self._body_memory = settings.body_memory
-        self._health_path = settings.health_path.encode("latin-1")
+        self._own_paths = frozenset({b"*", settings.health_path.encode("latin-1")})
+        self._old_protocol = settings.protocol_version == "HTTP/1.0"
         self._check_every = settings.pool.check_every
         self._check_at: float = self._check_every or math.inf
         self._readiness: Readiness
@@ -212,12 +213,29 @@ class Poller:
                 self._other_event(fd)
                 continue
             waiting = connection.waiting
-            if mask == READ and (waiting is NEXT or waiting is HEAD):
-                task = self._read_head(connection)
-            else:
+            if mask != READ or (waiting is not NEXT and waiting is not HEAD):
                 task = self._guarded(self._event, connection, mask)
-            if task is not None:
-                return task
+                if task is not None:
+                    return task
+                continue
+            # The common case of ``_event``: a client that may send a request does.
+            try:
+                data = connection.recv(_READ_SIZE)
+                engine = connection.engine
+                if data:
+                    engine.feed(data)
+                    if engine.complete:
+                        task = self._exchange(connection)
+                        if task is not None:
+                            return task
+                    else:
+                        self._await_more(connection)
+                else:
+                    self.close_now(connection)
+            except BlockingIOError:
+                pass
+            except Exception as error:
+                self._trouble(connection, error)
         return None
 
     def _poll(self, until: Seconds) -> bool:
@@ -282,24 +300,6 @@ class Poller:
                 self.close_now(connection)
                 return True
         return False
-
-    def _read_head(self, connection: Connection) -> Exchange | None:
-        """The common case of ``_event``: a client that may send a request does."""
-        try:
-            data = connection.recv(_READ_SIZE)
-            if not data:
-                self.close_now(connection)
-                return None
-            engine = connection.engine
-            engine.feed(data)
-            if engine.complete:
-                return self._exchange(connection)
-            self._await_more(connection)
-        except BlockingIOError:
-            pass
-        except Exception as error:
-            self._trouble(connection, error)
-        return None
 
     def _guarded(self, step: Callable[..., Exchange | None], connection: Connection, *more: Any) -> Exchange | None:
         """Run one step for one connection; whatever goes wrong in it costs that connection and no other."""
@@ -378,7 +378,7 @@ class Poller:
         content = connection.content
         pieces = engine.take_body() if engine.body else None
         request = engine.next_request()
-        if request.path == self._health_path or request.path == b"*":
+        if request.path in self._own_paths:
             if content is not None:
                 content.close()
                 connection.content = None
@@ -396,8 +396,10 @@ class Poller:
         connection.deadline = NEVER
         serial = next(self.serials)
         exchange = Exchange(request, environ, serial, connection, self.site)
-        exchange.old_protocol = self.site.old_protocol
-        exchange.upload = content
+        if content is not None:
+            exchange.upload = content
+        if self._old_protocol:
+            exchange.old_protocol = True
         connection.owner = exchange
         if serial >= self._check_at:  # not ``==``: background tasks take serials too
             self._check_at += self._check_every

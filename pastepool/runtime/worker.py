@@ -11,7 +11,7 @@ import threading
 from bisect import bisect
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pastepool.core.dispatch import PASS_ABOVE, expected_wait
+from pastepool.core.dispatch import NEGLIGIBLE, PASS_ABOVE, expected_wait
 from pastepool.core.histogram import BOUNDS
 from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
@@ -197,7 +197,8 @@ class Worker:
             self._count_wait(started - task.arrived_at)
         self._calls[bisect(BOUNDS, duration)] += 1
         task.conclude(ended)
-        pool.expected_wait = expected_wait(pool.expected_wait, duration)
+        if duration > NEGLIGIBLE or pool.expected_wait > NEGLIGIBLE:
+            pool.expected_wait = expected_wait(pool.expected_wait, duration)
         self.served += 1
         if self.window.killed or self.fact[0] is not _BUSY:
             self.leaving = True

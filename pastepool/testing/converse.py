@@ -105,12 +105,14 @@ class Conversation:
     def _feed(self, data: bytes) -> None:
         engine = self._engine
         engine.feed(data)
-        while engine.complete and not self.closed:
+        while engine.complete:
             self._content_awaited = False
             self._serve()
+            if self.closed:
+                return
             engine.feed(b"")
         request = engine.request
-        if request is not None and not engine.complete and not self._content_awaited:
+        if request is not None and not self._content_awaited:
             self._content_awaited = True
             if request.expects_continue and not engine.body:
                 self._tell(CONTINUE)

@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 from webob import Request, Response
 
 from pastepool.core.wording import printable
 from pastepool.runtime.vantage import Vantage
+from pastepool.types import Seconds
 from pastepool.watch import actions
 from pastepool.watch.access import COOKIE, LOGGED_IN_FOR, Gate, Verdict, judge_origin
 from pastepool.watch.actions import Outcome
@@ -322,7 +324,11 @@ class WatchApp:
             return _said(visit, Outcome(501, "refused", "Only pastepool's own pool is looked at."))
         if seconds not in CHOICES:
             return _said(visit, Outcome(400, "invalid", f"seconds must be one of {', '.join(map(str, CHOICES))}."))
-        if not self._watched(visit.vantage).flames.start(seconds, worker):
+        try:
+            begun = self._watched(visit.vantage).flames.start(seconds, worker)
+        except RuntimeError as error:
+            return _said(visit, Outcome(503, "refused", f"No thread can be started for it: {error}."))
+        if not begun:
             return _said(visit, Outcome(409, "running", "Another flame graph is being drawn; there is one at a time."))
         return _said(visit, actions.note_flame(visit.vantage, visit.visitor, seconds, worker))
 
@@ -339,7 +345,7 @@ class WatchApp:
             if self._gate.knows(str(request.POST.get("token", ""))):
                 _log.info("%s logged in", printable(visit.visitor.address))
                 response = _moved("./")
-                response.set_cookie(COOKIE, self._gate.cookie(time.time()), **self._cookie_of(request))
+                response.headers["Set-Cookie"] = _cookie(request, self._gate.cookie(time.time()), LOGGED_IN_FOR)
                 return response
             verdict = Verdict(401, "The token is wrong.")
         _log.warning("%s: refused login: %s", printable(visit.visitor.address), verdict.text)
@@ -347,17 +353,8 @@ class WatchApp:
 
     def _logout(self, visit: Visit) -> Any:
         response = _moved("./")
-        response.set_cookie(COOKIE, "", **{**self._cookie_of(visit.request), "max_age": 0})
+        response.headers["Set-Cookie"] = _cookie(visit.request, "", 0)
         return response
-
-    def _cookie_of(self, request: Any) -> dict[str, Any]:
-        return {
-            "max_age": int(LOGGED_IN_FOR),
-            "path": f"{request.script_name}/",
-            "httponly": True,
-            "samesite": "Strict",
-            "secure": request.scheme == "https",
-        }
 
 
 class _Stream:
@@ -420,6 +417,13 @@ def _health(vantage: Vantage | None) -> Any:
     """Whether anybody can be served; tells nothing else, because it asks for no token."""
     status, word = health_of(vantage)
     return _json({"status": word}, status)
+
+
+def _cookie(request: Any, value: str, lasts: Seconds) -> str:
+    """Write the cookie by hand: WebOb 1.8 asks the time in a way Python 3.12 warns of."""
+    where = quote(f"{request.script_name}/")
+    secure = "; Secure" if request.scheme == "https" else ""
+    return f"{COOKIE}={value}; Path={where}; Max-Age={int(lasts)}; HttpOnly; SameSite=Strict{secure}"
 
 
 def _is_asset(file: str) -> bool:

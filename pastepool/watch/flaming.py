@@ -36,7 +36,7 @@ COST_SHARE = 0.02
 class _Run:
     """One graph in the making. Written by its thread alone."""
 
-    seconds: int
+    seconds: Seconds
     worker: int
     began_at: Seconds
     tree: FlameTree
@@ -46,7 +46,7 @@ class _Run:
     def title(self) -> str:
         """What it shows."""
         who = f"worker {self.worker}" if self.worker else "all workers"
-        return f"{who} for {self.seconds} s: {counted(self.looks, 'look')}, {counted(self.tree.root.count, 'stack')}"
+        return f"{who} for {self.seconds:g} s: {counted(self.looks, 'look')}, {counted(self.tree.root.count, 'stack')}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Flames:
         self._run: _Run | None = None
         self._finished: _Finished | None = None
 
-    def start(self, seconds: int, worker: int) -> bool:
+    def start(self, seconds: Seconds, worker: int) -> bool:
         """Begin one, of all workers if ``worker`` is 0. Answers False if another one runs."""
         with self._lock:
             if self._run is not None:

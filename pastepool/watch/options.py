@@ -15,7 +15,7 @@ from pastepool.errors import SettingsError
 from pastepool.settings.option import Option
 from pastepool.settings.parsing import LOOPBACK, Networks, Secret, Truth, Unfit, plain_text
 from pastepool.settings.place import Place
-from pastepool.settings.secrets import mask
+from pastepool.settings.secrets import MASK, mask
 from pastepool.settings.values import Network
 
 OPTIONS = (
@@ -98,7 +98,7 @@ def _unknown(key: str, value: str, place: Place) -> SettingsError:
     close = next(iter(difflib.get_close_matches(plain, BY_NAME, n=1, cutoff=0.6)), "")
     known = ", ".join(BY_NAME)
     remedy = f"the nearest one is {close!r}, so correct the name or delete the line" if close else f"it has {known}"
-    shown = mask(key, value[:80])
+    shown = MASK if close and BY_NAME[close].secret and value else mask(key, value[:80])
     return SettingsError(
         f"{place}: {key!r} (value {shown!r}) is not an option of watch_threads; {remedy}.",
         section=place.section,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from pastepool.errors import AppError
 from pastepool.http1.engine import Request
@@ -86,7 +86,7 @@ class Call(ABC):
 
     @abstractmethod
     def closing(self) -> bool:
-        """Whether the connection must close after this response whatever the client wishes (drain)."""
+        """Whether the connection must close after this response whatever the client wishes (drain, old protocol)."""
 
     @property
     def code(self) -> int:
@@ -141,6 +141,20 @@ class Call(ABC):
         if head is None:
             raise AppError("The application returned without calling start_response (PEP 3333).")
         size = len(body)
+        code, status_line, fields, length, has_date, has_server = head
+        if (
+            self.request.plain
+            and (length is None or length == size)
+            and size <= _COPY_LIMIT
+            and not (has_date or has_server or code in NO_CONTENT or self.closing())
+        ):
+            # What nearly every response is, in one step; ``_begin`` says why each part is what it is.
+            self.began = True
+            self._left = 0
+            self.content_sent = size
+            both = self._stamp()[2]
+            self.transmit(b"%b%b%bContent-Length: %d\r\n\r\n%b" % (status_line, fields, both, size, body))
+            return
         if self.request.method == "HEAD" or head.code in NO_CONTENT:
             self.transmit(self._begin(head, None if head.code in NO_CONTENT else size or None))
             return
@@ -231,16 +245,19 @@ class Call(ABC):
         elif self._left is None:
             self.transmit(rendered + piece)
         else:
-            excess = size - self._left
-            if excess > 0:
-                piece = piece[: self._left]
-                size = self._left
+            if size > self._left:
+                self._refuse_excess(rendered, piece, self._left)
             self._left -= size
             self.transmit(rendered + piece)
-            if excess > 0:
-                self.content_sent += size
-                raise AppError(f"The application yielded at least {excess} bytes more than its Content-Length.")
         self.content_sent += size
+
+    def _refuse_excess(self, rendered: bytes, piece: bytes, left: int) -> NoReturn:
+        """Hand over what was announced and no more: the rest would be read as the next response."""
+        announced = rendered + piece[:left]
+        if announced:
+            self.transmit(announced)
+        self.content_sent += left
+        raise AppError(f"The application yielded at least {len(piece) - left} bytes more than its Content-Length.")
 
     def _end(self) -> None:
         """The application's iterable is exhausted. The window is shut."""

@@ -51,10 +51,11 @@ def page(driver: object, artefacts: Path) -> Iterator[Page]:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    """The server that plays watch_threads in the main server: it polls."""
+def stage(page: Page) -> Iterator[Stage]:
+    """The server that plays watch_threads in the main server: it polls. The page leaves before it closes."""
     with Stage() as playing:
         yield playing
+        page.leave()
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 WATCHDOG = 10.0
 """Seconds a page may take to show what it is meant to show at once; ten, because the machine may be busy."""
@@ -51,6 +53,7 @@ class Page:
         self._driver = driver
         self._artefacts = artefacts
         self.noise: re.Pattern[str] | None = None
+        self._scripted = True
 
     # Circumstances.
 
@@ -82,6 +85,7 @@ class Page:
 
     def scripted(self, on: bool) -> None:
         """Switch JavaScript on or off, for pages opened from now on."""
+        self._scripted = on
         self._driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
 
     # Looking.
@@ -107,12 +111,17 @@ class Page:
 
     def style(self, selector: str, name: str) -> str:
         """A computed style."""
-        value: str = self.js("getComputedStyle(document.querySelector(args[0])).getPropertyValue(args[1])", selector, name)
-        return value
+        script = "getComputedStyle(document.querySelector(args[0])).getPropertyValue(args[1])"
+        return str(self.js(script, selector, name))
 
     def visible(self, selector: str) -> bool:
-        """Whether the first element found takes up room."""
-        return bool(self.js("(document.querySelector(args[0])?.getClientRects().length ?? 0) > 0", selector))
+        """Whether the first element found is there and neither hidden nor folded away."""
+        return bool(self.js("document.querySelector(args[0])?.checkVisibility() ?? false", selector))
+
+    def find(self, selector: str) -> list[Any]:
+        """The elements themselves, also where JavaScript is off."""
+        found: list[Any] = self._driver.find_elements("css selector", selector)
+        return found
 
     def source(self) -> str:
         """The address bar's page as HTML."""
@@ -137,6 +146,11 @@ class Page:
         came = self._driver.execute_async_script(script, seconds, *arguments)
         assert came, f"{what} did not come within {seconds:g} s: {condition}"
 
+    def reads(self, selector: str, text: str) -> None:
+        """Wait until an element of this page or the next says something; works without JavaScript too."""
+        waiting = WebDriverWait(self._driver, WATCHDOG, 0.02, (NoSuchElementException, StaleElementReferenceException))
+        waiting.until(lambda driver: text in driver.find_element("css selector", selector).text, f"no {text!r}")
+
     def measure(self, script: str, *arguments: Any) -> Any:
         """Run an asynchronous script that calls ``done``; ``args`` holds the arguments."""
         head = "const args = [...arguments].slice(0, -1); const done = arguments[arguments.length - 1];"
@@ -148,8 +162,9 @@ class Page:
         return self.measure(script, f"static/{name}", *arguments)
 
     def console(self) -> list[str]:
-        """What the console holds since the last look, but for the noise that was announced."""
-        said = [json.dumps([entry["level"], entry["message"]]) for entry in self._driver.get_log("browser")]
+        """Errors and warnings of the console since the last look, but for the noise that was announced."""
+        entries = [entry for entry in self._driver.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
+        said = [json.dumps([entry["level"], entry["message"]]) for entry in entries]
         return [line for line in said if self.noise is None or not self.noise.search(line)]
 
     # Doing.
@@ -157,7 +172,8 @@ class Page:
     def click(self, selector: str) -> None:
         """Press what is there as a person would: it must be in sight and not covered."""
         element = self._driver.find_element("css selector", selector)
-        self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        if self._scripted:
+            self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
 
     def write(self, selector: str, text: str) -> None:

@@ -24,15 +24,15 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
 )
-FLAME = '<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="80"><rect width="1200" height="80" fill="#e8793a"/></svg>'
+FLAME = '<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="80"><rect width="9" height="9"/></svg>'
 
 
 class Stage:
     """
     What the page is shown and what it did.
 
-    ``state``: the next answer. ``posted``: the forms that came, by name. ``answer``: what they are told. ``down``: answer
-    503. ``stream``: play the admin listener. All are written by the test and read by the server's threads.
+    ``state``: the next answer. ``posted``: the forms that came, by name. ``answer``: what they are told. ``down``:
+    answer 503. ``stream``: play the admin listener. Written by the test, read by the server's threads.
     """
 
     def __init__(self, state: State | None = None, *, stream: bool = False, every: float = 0.25) -> None:
@@ -160,7 +160,8 @@ def _handler(stage: Stage) -> type[BaseHTTPRequestHandler]:
 def page(stage: Stage) -> str:
     """The page as the server sends it, with nothing but the head filled in."""
     head = (
-        f'<meta name="pastepool-csrf" content="{CSRF}"><meta name="pastepool-stream" content="{str(stage.stream).lower()}">'
+        f'<meta name="pastepool-csrf" content="{CSRF}">'
+        f'<meta name="pastepool-stream" content="{str(stage.stream).lower()}">'
         f'<meta name="pastepool-poll-every" content="{stage.every}">'
     )
     return (STATIC / "page.html").read_text(encoding="utf-8").replace("<!--slot:head-->", head)

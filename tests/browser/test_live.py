@@ -17,7 +17,7 @@ HUNG_ROW = "document.querySelector('#worker-1.status-hung')"
 
 @pytest.mark.parametrize("stream", [False, True], ids=["polling", "streaming"])
 def test_request_that_hangs_turns_red(page: Page, stream: bool) -> None:
-    """A worker that becomes hung turns red, in its row, the numbers, the headline, the title and the icon, by itself."""
+    """A worker that becomes hung turns red by itself: in its row, the numbers, the headline, the title and the icon."""
     with Stage(calm(), stream=stream) as stage:
         page.open(stage.address)
         page.until("document.querySelector('#worker-1.status-idle')", "the idle row")
@@ -29,7 +29,8 @@ def test_request_that_hangs_turns_red(page: Page, stream: bool) -> None:
         assert reddish(page.style("#worker-1 span.status", "color"))
         assert page.style("#worker-1", "background-color") != before
         assert page.text(".headline") == "2 hung, 1 zombie of 8 threads"
-        assert page.text(".reason") == "All 3 are in shop/db.py:88 Connection._fetch, 2 of them blocked in recv from 10.0.0.5:5432."
+        where, what = "shop/db.py:88 Connection._fetch", "blocked in recv from 10.0.0.5:5432"
+        assert page.text(".reason") == f"All 3 are in {where}, 2 of them {what}."
         assert page.text(".strip li.status-hung b") == "2"
         assert page.js("document.title") == "2 hung, 1 zombie - watch_threads on web1"
         assert page.js("document.getElementById('icon').getAttribute('href')") == "static/icon-hung.svg"
@@ -105,7 +106,7 @@ def test_paused_page_stands_still(stage: Stage, show: Show) -> None:
 
 
 def test_rows_keep_their_elements_their_focus_and_what_is_unfolded(stage: Stage, show: Show) -> None:
-    """An update touches no element that stays: a mark, the focus and an unfolded stack survive a change of the order."""
+    """An update touches no element that stays: a mark, the focus and an unfolded stack survive a new order."""
     page = show()
     page.click("#worker-3 .toggle")
     page.js("document.querySelector('#worker-3').marked = true")

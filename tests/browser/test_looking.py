@@ -16,7 +16,7 @@ Show = Callable[[], Page]
 
 
 def test_stack_unfolds(show: Show) -> None:
-    """A row unfolds to its stack: own calls first, with source lines, the rest folded, and since when it stands still."""
+    """A row unfolds to its stack: own calls with their lines, the rest folded, and since when it stands still."""
     page = show()
     assert not page.visible("#detail-1")
     page.click("#worker-1 .toggle")
@@ -73,7 +73,7 @@ def test_identical_stacks_are_one_group(show: Show) -> None:
 
 
 def test_rows_say_what_they_have_to(show: Show) -> None:
-    """A row has number, native id, state, duration, request, client, phase, what it waits for, CPU and requests served."""
+    """A row has number, native id, state, duration, request, client, phase, what it waits for, CPU and served."""
     page = show()
     row = page.text("#worker-1").replace("\u202f", " ")
     for text in ("1", "tid 4701", "hung", "42 s", "GET", "/report?month=11&token=***", "203.0.113.7", "running"):
@@ -85,7 +85,10 @@ def test_rows_say_what_they_have_to(show: Show) -> None:
     assert page.text("#worker-8 .phase") == "this page"
 
 
-@pytest.mark.parametrize(("typed", "left"), [("report", [1, 2]), ("ZOMBIE", [5]), ("198.51", [3]), ("4706", [6]), ("no", [])])
+FOUND = [("report", [1, 2]), ("ZOMBIE", [5]), ("198.51", [3]), ("4706", [6]), ("nothing", [])]
+
+
+@pytest.mark.parametrize(("typed", "left"), FOUND)
 def test_filter_finds_workers(show: Show, typed: str, left: list[int]) -> None:
     """Typing leaves the workers whose path, client, place, state or number holds it."""
     page = show()
@@ -159,15 +162,18 @@ def test_smaller_sections_are_complete(show: Show) -> None:
     assert page.texts("#settings dd") == ["127.0.0.1", "8080", "5", "********"]
 
 
+LISTS = ("workers", "stacks", "events", "slowest")
+
+
 @pytest.mark.parametrize("kind", ["paste", "none"])
 def test_foreign_server_is_said_plainly(page: Page, kind: str) -> None:
     """Under a server that is not ours the note stands at the top and what has nothing to say is not there."""
     state = sample()
-    state.update(kind=kind, note="The server is not pastepool.", workers=[], stacks=[], totals={}, events=[], slowest=[])
+    state.update(kind=kind, note="The server is not pastepool.", totals={}, **{key: [] for key in LISTS})
     state["process"].update(uptime=None, started_at=None)
     state["backlog"].update(length=0, oldest_for=None, waiting=[])
     empty: dict[str, Any] = {"count": 0, "buckets": [], **dict.fromkeys(("mean", "max", "p50", "p95", "p99"))}
-    state["latency"] = {part: empty for part in state["latency"]}
+    state["latency"] = dict.fromkeys(state["latency"], empty)
     state["series"].update(requests=[], busy=[], hung=[], backlog=[], limit=0)
     with Stage(state) as stage:
         page.open(stage.address)
@@ -184,7 +190,8 @@ def test_places_are_bounded(page: Page) -> None:
     state = crowd(500)
     frame = state["stacks"][0]["frames"][0]
     state["stacks"] = [
-        {"id": at, "workers": [at + 1], "telling": 0, "frames": [{**frame, "line": at}], "cut": False} for at in range(500)
+        {"id": at, "workers": [at + 1], "telling": 0, "frames": [{**frame, "line": at}], "cut": False}
+        for at in range(500)
     ]
     for at, row in enumerate(state["workers"]):
         row["stack"] = at
@@ -201,7 +208,7 @@ DURATIONS = {
     0.0004: "0.4 ms",
     0.0042: "4.2 ms",
     0.31: "310 ms",
-    0.9996: "1.0 s"[:0] + "0.9 s",
+    0.9996: "0.9 s",
     6.48: "6.4 s",
     29.99: "29 s",
     119: "119 s",
@@ -221,9 +228,10 @@ def test_durations_read_well(show: Show) -> None:
 
 
 def test_numbers_and_sizes_read_well(show: Show) -> None:
-    """Thousands are set apart, bytes have a unit of two powers of ten, shares are per cent."""
+    """Thousands are set apart, bytes have a unit, shares are per cent, and what is not known is a dash."""
     page = show()
-    said = page.module("words.js", "[it.number(1234567), it.size(68251648), it.size(512), it.size(null), it.percent(0.984)]")
+    calls = ("it.number(1234567)", "it.size(68251648)", "it.size(512)", "it.size(null)", "it.percent(0.984)")
+    said = page.module("words.js", f"[{', '.join(calls)}]")
     assert [text.replace("\u202f", " ") for text in said] == ["1 234 567", "65.1 MiB", "512 B", "–", "98 %"]
 
 

@@ -1,7 +1,9 @@
-"""Who reads it, on what: dark and light, phone and desk, eyes and screen readers, hostile data, five hundred workers."""
+"""Who reads it, and on what: dark and light, phone and desk, eyes and ears, hostile data, five hundred workers."""
 
 from __future__ import annotations
 
+import itertools
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -36,13 +38,13 @@ UNREADABLE = """
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
     const style = getComputedStyle(element);
-    const seen = element.getClientRects().length > 0 && !element.closest(':disabled') && element.closest('.unseen') === null;
+    const seen = element.getClientRects().length > 0 && element.closest(':disabled, .unseen') === null;
     if (walker.currentNode.data.trim() === '' || !seen) { continue; }
     const [one, other] = [light(parts(style.color)), light(behind(element))].sort((a, b) => b - a);
     const ratio = (one + 0.05) / (other + 0.05);
     const large = parseFloat(style.fontSize) >= 24;
     if (ratio < (large ? 3 : 4.5)) {
-      found.push(`${ratio.toFixed(2)} ${element.tagName}.${element.className}: ${walker.currentNode.data.slice(0, 30)}`);
+      found.push(`${ratio.toFixed(2)} ${element.className}: ${walker.currentNode.data.slice(0, 30)}`);
     }
   }
   done([found, document.querySelectorAll('body *').length]);
@@ -51,7 +53,7 @@ UNREADABLE = """
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_can_be_read(page: Page, stage: Stage, show: Show, scheme: str) -> None:
-    """Every text has the contrast of WCAG AA against what is behind it, in both schemes, with a stack and a fold open."""
+    """Every text has the contrast of WCAG AA against what is behind it, in both schemes, with stacks open."""
     state = sample()
     worker(state, 4).update(status="dying", can_kill=False)
     worker(state, 6).update(status="retiring")
@@ -96,7 +98,8 @@ def test_scheme_follows_the_system_until_the_reader_chooses(page: Page, stage: S
 def test_nothing_scrolls_sideways(page: Page, stage: Stage, show: Show, width: int) -> None:
     """At every width, with a stack unfolded and a path that has no end, the page is no wider than the window."""
     state = sample()
-    worker(state, 1).update(path="/" + "long" * 100, query="q=" + "x" * 300, place="/srv/" + "deep/" * 40 + "file.py:1 f")
+    long = {"path": "/" + "long" * 100, "query": "q=" + "x" * 300, "place": "/srv/" + "deep/" * 40 + "file.py:1 f"}
+    worker(state, 1).update(long)
     stage.send(state)
     page.size(width, 800)
     show()
@@ -120,21 +123,23 @@ def test_phone_shows_all_of_a_worker(page: Page, show: Show) -> None:
 
 
 def test_markup_is_accessible(show: Show) -> None:
-    """Tables have captions and scopes, sections names, pictures words, ids no twins, headings no gaps, controls labels."""
+    """Tables have captions and scopes, sections names, pictures words, ids no twins, headings no gaps."""
     page = show()
     page.click("#worker-1 .toggle")
     all_of = "[...document.querySelectorAll(args[0])]"
     assert page.js(f"{all_of}.every((table) => table.caption?.textContent)", "table")
     assert page.js(f"{all_of}.length > 10 && {all_of}.every((cell) => cell.scope)", "th")
-    named = "each.getAttribute('aria-label') || document.getElementById(each.getAttribute('aria-labelledby'))?.textContent"
-    assert page.js(f"{all_of}.filter((each) => !({named})).map((each) => each.id)", "section, dialog") == []
+    name_of = "document.getElementById(each.getAttribute('aria-labelledby'))?.textContent"
+    unnamed = f"{all_of}.filter((each) => !(each.getAttribute('aria-label') || {name_of})).map((each) => each.id)"
+    assert page.js(unnamed, "section, dialog") == []
     assert page.js(f"{all_of}.every((each) => each.getAttribute('aria-label') ?? each.alt)", "svg[role=img], img")
     assert page.js(f"{all_of}.every((each) => each.matches('[role=img], [aria-hidden=true]'))", "svg")
-    assert page.js(f"(() => {{ const ids = {all_of}.map((each) => each.id); return ids.length - new Set(ids).size; }})()", "[id]") == 0
+    ids = page.js(f"{all_of}.map((each) => each.id)", "[id]")
+    assert len(ids) == len(set(ids))
     levels = page.js(f"{all_of}.map((each) => Number(each.tagName[1]))", "main h2, main h3, h1")
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert page.js(f"{all_of}.every((each) => each.textContent || each.getAttribute('aria-label'))", "button")
     assert page.js(f"{all_of}.every((each) => each.labels.length > 0)", "input:not([type=hidden])")
     assert page.js("document.documentElement.lang") == "en"
@@ -143,8 +148,9 @@ def test_markup_is_accessible(show: Show) -> None:
 def test_status_is_never_colour_alone(show: Show) -> None:
     """Each status has its word and a mark of its own shape."""
     page = show()
-    shape = "(() => { const s = getComputedStyle(each, '::before'); return [s.clipPath, s.borderTopStyle, s.borderRadius].join(); })()"
-    tiles = page.js(f"[...document.querySelectorAll('.strip li:not([hidden]) .status')].map((each) => [each.textContent, {shape}])")
+    shape = "((s) => [s.clipPath, s.borderTopStyle, s.borderRadius].join())(getComputedStyle(each, '::before'))"
+    all_tiles = "[...document.querySelectorAll('.strip li:not([hidden]) .status')]"
+    tiles = page.js(f"{all_tiles}.map((each) => [each.textContent, {shape}])")
     assert [word for word, _ in tiles] == ["idle", "busy", "hung", "dying", "zombie"]
     assert len({mark for _, mark in tiles}) == 5
 
@@ -155,8 +161,8 @@ def test_keyboard_reaches_everything_and_is_seen(show: Show) -> None:
     seen = []
     for _ in range(16):
         page.press("TAB")
-        seen.append(page.js("[document.activeElement.tagName, document.activeElement.className, document.activeElement.type ?? '']"))
-        outline = page.js("getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).outlineWidth")
+        seen.append(page.js("((each) => [each.tagName, each.className, each.type ?? ''])(document.activeElement)"))
+        outline = page.js("((s) => s.outlineStyle + s.outlineWidth)(getComputedStyle(document.activeElement))")
         assert outline == "solid2px", seen[-1]
     assert seen[0][:2] == ["A", "skip"]
     assert ["INPUT", "", "search"] in seen
@@ -198,7 +204,8 @@ def test_hostile_texts_stay_texts(page: Page) -> None:
         page.click("#stacks summary")
         page.click("#events summary")
         page.click("#worker-1 button.kill")
-        for selector in ("#note", "#worker-1 .path", "#detail-1 dd", "#detail-1 code", "#stacks .place", "#events .text", "dialog .request"):
+        shown = "#note, #worker-1 .path, #detail-1 dd, #detail-1 code, #stacks .place, #events .text, dialog .request"
+        for selector in shown.split(", "):
             assert HOSTILE in page.text(selector), selector
         assert page.js("document.querySelectorAll('script').length") == before == 2
         assert page.js("document.querySelectorAll('img').length") == 1, "the flame graph's own"
@@ -217,8 +224,8 @@ def test_everything_comes_from_the_server_itself(show: Show) -> None:
     assert page.js("document.querySelector('meta[name=pastepool-csrf]').content") == CSRF
 
 
-def test_five_hundred_workers_are_updated_in_time(page: Page) -> None:
-    """Updates of five hundred busy rows, order and texts changing, hold the page up for less than a fifth of a second."""
+def test_five_hundred_workers_are_updated_in_time(page: Page, record_property: Callable[[str, object], None]) -> None:
+    """Updates of five hundred busy rows, with a new order each, hold the page up for less than a fifth of a second."""
     with Stage(crowd(500), every=60, stream=True) as stage:
         page.open(stage.address)
         page.until("document.querySelectorAll('tr[data-worker]').length === 500", "the rows")
@@ -234,11 +241,22 @@ def test_five_hundred_workers_are_updated_in_time(page: Page) -> None:
             state = crowd(500, second=second)
             stage.send(state)
             page.until("draws_.length >= args[0]", f"update {second}", second)
-            page.until("document.querySelector('#worker-7 .served').textContent.endsWith(args[0])", "row 7", f"00{second}")
+            served = "document.querySelector('#worker-7 .served').textContent"
+            page.until(f"{served}.endsWith(args[0])", "row 7", f"00{second}")
         draws, frames = page.js("draws_"), page.js("frames_")
-        print(f"script {[round(each) for each in draws]} ms, long frames {[round(each) for each in frames]} ms")
-        assert sorted(draws)[len(draws) // 2] < UPDATE_LIMIT
-        assert not frames or sorted(frames)[len(frames) // 2] < UPDATE_LIMIT
+        record_property("milliseconds in the script", [round(each) for each in draws])
+        record_property("milliseconds of long frames", [round(each) for each in frames])
+        assert len(draws) == 5
+        assert statistics.median(draws) < UPDATE_LIMIT
+        assert statistics.median(frames or [0]) < UPDATE_LIMIT
         assert page.js("document.querySelector('#worker-250').marked") is True
         page.keep("five-hundred")
         page.leave()
+
+
+def test_reordering_moves_as_few_rows_as_can_be(show: Show) -> None:
+    """What stays in place is the longest rising part of the list; new rows, which were nowhere, never belong to it."""
+    page = show()
+    lists = [[], [0, 1, 2], [2, 0, 1, 3], [3, 2, 1], [-1, 5, -1, 6, 0]]
+    staying = page.module("keyed.js", "args[1].map((values) => [...it.longestRising(values)].sort())", lists)
+    assert staying == [[], [0, 1, 2], [1, 2, 3], [2], [1, 3]]

@@ -77,9 +77,8 @@ def test_str_subclass_as_status_is_refused() -> None:
     class Text(str):
         __slots__ = ()
 
-    render_head("200 OK", [])
     with pytest.raises(AppError, match="status"):
-        render_head(Text("200 OK"), [])
+        render_head(Text("200 By another name"), [])
 
 
 @pytest.mark.parametrize("status", ["100 Continue", "101 Switching Protocols", "103 Early Hints", "199 X"])
@@ -122,11 +121,22 @@ def test_line_break_in_a_value_is_refused(name: str, value: str) -> None:
         render_head("200 OK", [("X-B", "fine"), (name, value), ("X-C", "fine")])
 
 
-@pytest.mark.parametrize("value", [None, 3, b"x", ["x"]])
-def test_value_of_another_type_is_refused(value: Any) -> None:
-    """Field values are str."""
+@pytest.mark.parametrize("value", [None, 3, b"3", ["x"]])
+@pytest.mark.parametrize("name", ["X-A", "Content-Length", "Date", "Server"])
+def test_value_of_another_type_is_refused(name: str, value: Any) -> None:
+    """Field values are str, also where they are numbers."""
     with pytest.raises(AppError, match=r"must be a list of \(str, str\)"):
-        render_head("200 OK", [("X-A", value)])
+        render_head("200 OK", [(name, value)])
+    with pytest.raises(AppError, match=r"must be a list of \(str, str\)"):
+        render_head("200 OK", [(name, "3"), (name, value)])
+
+
+@pytest.mark.parametrize("pair", [("X-A", "b"), ["X-A", "b"]])
+def test_pair_that_can_be_read_only_once_is_refused(pair: Any) -> None:
+    """A pair may be any sequence of two; an iterator would leave a blank line, the end of the head, in its place."""
+    assert render_head("200 OK", [pair]).fields == b"X-A: b\r\n"
+    with pytest.raises(AppError, match=r"must be a list of \(str, str\)"):
+        render_head("200 OK", [("X-B", "c"), iter(pair), ("X-D", "e")])
 
 
 def test_value_outside_latin_1_is_refused() -> None:

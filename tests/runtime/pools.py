@@ -145,7 +145,9 @@ class LivePool:
         self.baton = Baton(overload, self.feed.wake)
         self.first_waiting = threading.Event()
         self.caretaker = Caretaker(self.baton, self.feed, overload, self.clock, self.first_waiting.set)  # type: ignore[arg-type]
-        leading = Leading(self.feed.next_task, self.feed.ready_tasks, self.caretaker.refuse, self.feed.wake_for_returned)
+        leading = Leading(
+            self.feed.next_task, self.feed.ready_tasks, self.caretaker.refuse, self.feed.wake_for_returned
+        )
         self.pool = Pool(self.baton, self.policy, self.clock, spawn_thread, leading, "pastepool.pool")
         self.pool.changed = self._changed
         self.exits = threading.Semaphore(0)

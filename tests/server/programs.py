@@ -70,7 +70,6 @@ class Program(Command):
         script = folder / "program.py"
         script.write_text(source)
         super().__init__([sys.executable, str(script)], folder)
-        self._port = 0
         self._gate: int | None = None
 
     def __exit__(self, *ignored: object) -> None:
@@ -80,8 +79,8 @@ class Program(Command):
 
     def address(self) -> int:
         """Wait until the server says where it serves."""
-        self._port = self._port or int(self.read_until(ADDRESS)[1])
-        return self._port
+        found = ADDRESS.search(self.said) or self.read_until(ADDRESS)
+        return int(found[1])
 
     def client(self) -> Client:
         return Client(self.address())

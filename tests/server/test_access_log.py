@@ -41,6 +41,7 @@ class Lines:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Lines:
+    """The access log of this test."""
     return Lines(caplog)
 
 
@@ -177,7 +178,7 @@ def test_refused_expired_and_dropped_requests_have_their_lines(serve: Serve, lin
 
 
 def test_killed_request_has_its_line_at_once_and_only_once(serve: Serve, lines: Lines) -> None:
-    """The line is written when the request is killed, with the 504 its client was told; not again when the worker leaves."""
+    """The line is written at the kill, with the 504 its client was told; not again when the worker leaves."""
     left = []
 
     def app(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:

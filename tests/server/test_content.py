@@ -1,4 +1,4 @@
-"""Content on its way in and out: byte for byte, in memory or in files, and never at the cost of a worker that could work."""
+"""Content on its way in and out: byte for byte, in memory or in files, and never at the cost of a worker."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def chunked(data: bytes, sizes: list[int]) -> bytes:
 def test_5_mb_come_back_byte_for_byte(serve: Serve, framing: str, body_memory: str) -> None:
     """Content arrives and leaves intact, by either framing, through memory or a file."""
     with serve(body_echo, body_memory=body_memory).client() as client:
-        lines = ["Content-Length: %d" % len(NOISE)] if framing == "content-length" else ["Transfer-Encoding: chunked"]
+        lines = [f"Content-Length: {len(NOISE)}"] if framing == "content-length" else ["Transfer-Encoding: chunked"]
         client.ask("/", *lines, method="POST")
         client.send(NOISE if framing == "content-length" else chunked(NOISE, [1, 70000, 16, 4096, 255]))
         response = client.response()
@@ -48,7 +48,7 @@ def test_5_mb_come_back_byte_for_byte(serve: Serve, framing: str, body_memory: s
 @pytest.mark.parametrize(("size", "in_file"), [(65536, False), (65537, True)])
 @pytest.mark.parametrize("framing", ["content-length", "chunked"])
 def test_content_beyond_body_memory_is_in_a_file(serve: Serve, size: int, in_file: bool, framing: str) -> None:
-    """Up to ``body_memory`` content stays in memory; a byte more puts it into a file without a name, closed afterwards."""
+    """Up to ``body_memory`` content stays in memory; a byte more puts it into a nameless file, closed afterwards."""
     kinds: list[tuple[bool, str, str, Any]] = []
 
     def app(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
@@ -150,7 +150,7 @@ def test_slow_reader_of_pieces_below_the_watermark_frees_its_worker(serve: Serve
 
 
 def test_output_beyond_the_watermark_makes_the_worker_wait(serve: Serve) -> None:
-    """Memory is bounded: the application is asked for no more than the watermark, one piece and the kernel's buffers."""
+    """Memory is bounded: the application is asked for no more than the watermark and the kernel's buffers take."""
     asked = [0]
     total = 400
 
@@ -230,7 +230,7 @@ def sent_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_file_goes_by_sendfile_intact(
     serve: Serve, large_file: Path, sent_by_the_kernel: list[int], receive_buffer: int, version: str
 ) -> None:
-    """``wsgi.file_wrapper`` of a real file is sent by the kernel, whole, with its length, to a fast and a slow reader."""
+    """``wsgi.file_wrapper`` of a real file is sent by the kernel, whole, with its length, to fast and slow readers."""
     run = serve(serve_file(large_file), output_high_watermark="64k")
     with run.client(receive_buffer) as client:
         response = client.get("/", "Connection: keep-alive", version=version)
@@ -321,10 +321,9 @@ def test_failure_in_the_middle_of_a_response_cuts_it(serve: Serve, caplog: pytes
 
 def test_held_response_is_not_begun_early(serve: Serve) -> None:
     """Nothing is sent before the application has something to send."""
-    with Held() as app:
-        with serve(app).client() as client:
-            client.ask("/held")
-            app.await_calls()
-            assert client.is_silent()
-            app.release()
-            assert client.response().body == b"/held"
+    with Held() as app, serve(app).client() as client:
+        client.ask("/held")
+        app.await_calls()
+        assert client.is_silent()
+        app.release()
+        assert client.response().body == b"/held"

@@ -1,21 +1,23 @@
-"""More than the server can do: what waits, what is refused, when, and that it is said in time with every worker hung."""
+"""More than the server can do: what waits, what is refused, and that it is said in time with every worker hung."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.server.conftest import Serve
-from tests.server.serving import WATCHDOG, Client, Held, Running, path_echo, until
+from tests.server.serving import WATCHDOG, Client, Environ, Held, Running, path_echo, until
 
 LATE = 0.5
 """Seconds by which an answer that is due at once may be late on a busy machine."""
 
 
 def held_path(environ: dict[str, object]) -> bool:
+    """Which calls do not end by themselves."""
     return str(environ["PATH_INFO"]).startswith("/held")
 
 
@@ -34,6 +36,7 @@ def all_workers_hung(serve: Serve, workers: int = 2, **options: object) -> Itera
 
 
 def backlog(run: Running) -> int:
+    """How many requests wait for a worker."""
     return len(run.server.baton.backlog)
 
 
@@ -112,7 +115,7 @@ def test_health_is_known_by_its_path(serve: Serve, target: str) -> None:
 
 
 def test_health_of_every_kind_of_client(serve: Serve) -> None:
-    """HEAD gets no content, HTTP/1.0 its own manners, content that comes along is dropped, and the connection goes on."""
+    """HEAD gets no content, HTTP/1.0 its own manners, content that comes along is dropped; the connection goes on."""
     with serve(path_echo, health_path="/healthz", body_memory="1k").client() as client:
         assert client.get("/healthz", method="HEAD").fields["content-length"] == "3"
         assert client.get("/healthz", "Connection: keep-alive", version="1.0").fields["connection"] == "keep-alive"
@@ -141,7 +144,7 @@ def test_connection_limit_closes_an_unused_connection_first(serve: Serve) -> Non
 
 
 def test_connection_limit_refuses_when_nobody_is_idle(serve: Serve) -> None:
-    """With every place in use a new client is told 503 with ``Retry-After`` at once; a place that is left is given again."""
+    """With every place in use a new client is told 503 at once; a place that is left is given again."""
     with all_workers_hung(serve, connection_limit=2) as (run, app):
         began = time.monotonic()
         with run.client() as client:
@@ -169,26 +172,26 @@ def test_client_that_goes_while_it_waits_is_dropped(serve: Serve) -> None:
         assert app.paths == ["/held/0", "/stays"]
 
 
-def test_running_application_can_ask_whether_its_client_is_gone(serve: Serve) -> None:
+@pytest.mark.parametrize("leave", [Client.close, Client.reset])
+def test_running_application_can_ask_whether_its_client_is_gone(serve: Serve, leave: Callable[[Client], None]) -> None:
     """``environ['pastepool.client_gone']()`` becomes true while the call runs, for a close and for a reset."""
-    for leave in (Client.close, Client.reset):
-        found: list[bool] = []
+    found: list[bool] = []
 
-        def app(environ, start_response, found=found):  # type: ignore[no-untyped-def]
-            found.append(environ["pastepool.client_gone"]())
-            until(environ["pastepool.client_gone"], "the client is gone")
-            found.append(True)
-            start_response("200 OK", [])
-            return [b"to nobody"]
+    def app(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
+        found.append(environ["pastepool.client_gone"]())
+        until(environ["pastepool.client_gone"], "the client is gone")
+        found.append(True)
+        start_response("200 OK", [])
+        return [b"to nobody"]
 
-        run = serve(app)
-        client = run.client()
-        client.ask("/")
-        until(lambda: found, "the call runs")
-        leave(client)
-        until(lambda: len(found) == 2, "the application knows")
-        assert found == [False, True]
-        until(lambda: run.connections == 0, "the connection is forgotten")
+    run = serve(app)
+    client = run.client()
+    client.ask("/")
+    until(lambda: found, "the call runs")
+    leave(client)
+    until(lambda: len(found) == 2, "the application knows")
+    assert found == [False, True]
+    until(lambda: run.connections == 0, "the connection is forgotten")
 
 
 def test_client_that_has_sent_more_can_still_be_known_to_be_gone(serve: Serve) -> None:
@@ -207,7 +210,7 @@ def test_client_that_has_sent_more_can_still_be_known_to_be_gone(serve: Serve) -
 
 
 def test_client_that_resets_in_the_middle_of_a_request(serve: Serve) -> None:
-    """Half a head or half a body and then a reset: nobody is called, nothing is logged as an error, the server goes on."""
+    """Half a head or half a body and then a reset: nobody is called, and the server goes on."""
     with Held(path_echo, lambda environ: False) as app:
         run = serve(app)
         for sent in (b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n123"):
@@ -224,7 +227,7 @@ def test_client_that_resets_in_the_middle_of_a_response(serve: Serve, caplog: py
     """The application's iterable is closed, its worker goes on, and nobody calls it an application's failure."""
     closed: list[bool] = []
 
-    def app(environ, start_response):  # type: ignore[no-untyped-def]
+    def app(environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
         start_response("200 OK", [])
         try:
             for _ in range(10_000):

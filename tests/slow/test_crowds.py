@@ -83,7 +83,7 @@ def crowd(run: Running, *kinds: Callable[[Client], None]) -> Iterator[list[Clien
 
 
 def settle(run: Running, clients: int, readers: int) -> None:
-    """Wait until all have been taken in: filling the kernel's buffers for 500 readers is real work, a gigabyte of it."""
+    """Wait until all have been taken in: filling the kernel's buffers for 500 readers is a gigabyte of work."""
 
     def settled() -> bool:
         there = list(run.server.poller.connections.values())
@@ -102,7 +102,7 @@ def honest_request(run: Running) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_500_slow_clients_delay_nobody(kind: Callable[[Client], None]) -> None:
-    """500 of a kind occupy no worker: honest requests are answered at once while they are there, and while they dribble."""
+    """500 of a kind occupy no worker: honest requests are answered at once, also while they dribble."""
     with running(app, threadpool_workers=10) as run, crowd(run, kind) as clients:
         settle(run, CROWD, CROWD if kind is does_not_read else 0)
         slowest = 0.0

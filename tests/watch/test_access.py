@@ -22,6 +22,7 @@ def environ(**fields: Any) -> dict[str, Any]:
 
 
 def open_gate(*networks: str) -> Gate:
+    """A gate with a token, for these networks or this machine."""
     return Gate(TOKEN, tuple(map(ipaddress.ip_network, networks)) or LOOPBACK)
 
 
@@ -52,13 +53,17 @@ def test_a_proxy_on_this_machine_opens_nothing(key: str) -> None:
     assert open_gate().judge(environ(HTTP_X_PASTEPOOL_TOKEN=TOKEN), visitor, NOW).status == 200
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8081", "127.0.0.1:8081", "[::1]:8081", "app.localhost", "localhost."])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8081", "127.0.0.1:8081", "[::1]:8081", "app.localhost", "localhost."]
+)
 def test_names_of_this_machine_are_known(host: str) -> None:
     """Each way to write this machine's own name passes."""
     assert Gate("", LOOPBACK).judge(environ(HTTP_HOST=host), HOME, NOW).status == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8081", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::2]"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8081", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::2]"]
+)
 def test_foreign_names_are_refused_without_a_token(host: str) -> None:
     """A page of another site that made its own name point here (DNS rebinding) is told nothing."""
     assert Gate("", LOOPBACK).judge(environ(HTTP_HOST=host), HOME, NOW).status == 403
@@ -67,7 +72,11 @@ def test_foreign_names_are_refused_without_a_token(host: str) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}, {"HTTP_AUTHORIZATION": f"bearer  {TOKEN}"}, {"HTTP_X_PASTEPOOL_TOKEN": TOKEN}],
+    [
+        {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"},
+        {"HTTP_AUTHORIZATION": f"bearer  {TOKEN}"},
+        {"HTTP_X_PASTEPOOL_TOKEN": TOKEN},
+    ],
 )
 def test_token_in_a_header_lets_in(fields: dict[str, str]) -> None:
     """Either header carries the token."""
@@ -109,7 +118,9 @@ def test_cookie_lets_in_until_it_is_old() -> None:
     assert TOKEN not in cookie
 
 
-@pytest.mark.parametrize("change", [lambda c: "9" + c, lambda c: c[:-1] + "0" + c[-1], lambda c: "", lambda c: "." + c, lambda c: "٣" + c])
+@pytest.mark.parametrize(
+    "change", [lambda c: "9" + c, lambda c: c[:-1] + "0" + c[-1], lambda c: "", lambda c: "." + c, lambda c: "٣" + c]
+)
 def test_cookie_cannot_be_made_up(change: Any) -> None:
     """A prolonged, a damaged and an empty cookie are none."""
     cookie = change(open_gate().cookie(NOW))
@@ -128,7 +139,9 @@ def test_browsers_word_on_other_sites_is_taken(fields: dict[str, str]) -> None:
     assert judge_origin(environ(HTTP_ORIGIN="http://localhost:8081", **fields)).status == 403
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:8082", "http://localhost:8081.evil.example"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost:8082", "http://localhost:8081.evil.example"]
+)
 def test_foreign_origin_is_refused(origin: str) -> None:
     """Where a browser sends no Sec-Fetch-Site its Origin decides."""
     assert judge_origin(environ(HTTP_ORIGIN=origin)).status == 403

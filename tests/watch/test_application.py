@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from paste.deploy import loadapp
 from paste.urlmap import URLMap
 from webtest import TestApp
 
@@ -58,10 +61,16 @@ def test_page_comes_in_the_kind_that_is_liked_best(page: TestApp) -> None:
         assert response.content_type == kind and response.text.startswith(start)
         assert response.headers["Vary"] == "Accept"
     assert page.get("/threads/").content_type == "text/html"
-    assert page.get("/threads/", headers={"Accept": "text/html,application/xml;q=0.9,*/*;q=0.8"}).content_type == "text/html"
+    assert (
+        page.get("/threads/", headers={"Accept": "text/html,application/xml;q=0.9,*/*;q=0.8"}).content_type
+        == "text/html"
+    )
 
 
-@pytest.mark.parametrize("address", ["", "api/v1/state", "api/v1/events", "api/v1/counters", "api/v1/flame", "static/style.css", "health", "nothing"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "api/v1/state", "api/v1/events", "api/v1/counters", "api/v1/flame", "static/style.css", "health", "nothing"],
+)
 def test_every_answer_is_guarded(page: TestApp, address: str) -> None:
     """The headers that keep a browser from doing anything with the page but show it."""
     response = page.get(f"/threads/{address}", expect_errors=True)
@@ -70,7 +79,9 @@ def test_every_answer_is_guarded(page: TestApp, address: str) -> None:
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert "Access-Control-Allow-Origin" not in response.headers
-    assert response.headers["Cache-Control"] == ("no-cache" if address.startswith("static") and response.status_int == 200 else "no-store")
+    assert response.headers["Cache-Control"] == (
+        "no-cache" if address.startswith("static") and response.status_int == 200 else "no-store"
+    )
 
 
 def test_page_has_nothing_inline(page: TestApp) -> None:
@@ -84,7 +95,10 @@ def test_page_has_nothing_inline(page: TestApp) -> None:
 def test_head_is_get_without_its_body(page: TestApp) -> None:
     """HEAD works wherever GET does."""
     for address in ("", "api/v1/state", "api/v1/events", "flame.svg", "static/page.html"):
-        get, head = page.get(f"/threads/{address}", expect_errors=True), page.head(f"/threads/{address}", expect_errors=True)
+        get, head = (
+            page.get(f"/threads/{address}", expect_errors=True),
+            page.head(f"/threads/{address}", expect_errors=True),
+        )
         assert (head.status_int, head.body) == (get.status_int, b"")
 
 
@@ -113,7 +127,9 @@ def test_unknown_address_and_method_are_told(page: TestApp) -> None:
     assert page.put("/threads/dump", status=405).headers["Allow"] == "POST"
 
 
-@pytest.mark.parametrize("name", ["..%2Fapp.py", "../app.py", "%2e%2e/app.py", ".hidden", "page.html", "", "no.css", "a/b.css", "..\\app.py"])
+@pytest.mark.parametrize(
+    "name", ["..%2Fapp.py", "../app.py", "%2e%2e/app.py", ".hidden", "page.html", "", "no.css", "a/b.css", "..\\app.py"]
+)
 def test_only_assets_are_served(page: TestApp, name: str) -> None:
     """Nothing above or beside the folder of assets can be had."""
     assert page.get(f"/threads/static/{name}", expect_errors=True).status_int == 404
@@ -167,7 +183,12 @@ def test_no_pool_is_told_clearly() -> None:
         response = page.get("/threads/", headers={"Accept": kind}, status=501)
         assert "egg:pastepool#http" in response.text.replace("\n", " ")
     state = page.get("/threads/api/v1/state").json
-    assert state["kind"] == "none" and state["actions"] == {"kill": False, "dump": False, "reset": False, "flame": False}
+    assert state["kind"] == "none" and state["actions"] == {
+        "kill": False,
+        "dump": False,
+        "reset": False,
+        "flame": False,
+    }
     page.get("/threads/flame.svg", status=404)
 
 
@@ -215,3 +236,29 @@ def test_pastes_own_pool_is_shown() -> None:
 def test_strange_pool_is_no_pool(thing: Any) -> None:
     """Anything may lie under Paste's key."""
     assert visiting(pool=thing).get("/threads/api/v1/state").json["kind"] == "none"
+
+
+def test_logout_gives_the_cookie_back(pool: Any) -> None:
+    """After it the page asks for the token again."""
+    page = visiting(WatchOptions(token=TOKEN), pool)
+    page.post("/threads/login", {"token": TOKEN}, status=303)
+    found = re.search('pastepool-csrf" content="([^"]+)', page.get("/threads/").text)
+    assert found is not None
+    csrf = found[1]
+    given = page.post("/threads/logout", {"csrf": csrf}, status=303).headers["Set-Cookie"]
+    assert "Max-Age=0" in given
+    page.cookiejar.clear()
+    page.get("/threads/", status=401)
+    pool.vantage.sampler.close(5.0)
+    pool.vantage.sampler._stop.clear()
+
+
+def test_paste_deploy_finds_the_application(tmp_path: Path) -> None:
+    """``use = egg:pastepool#watch_threads`` in a composite, with options, as in a real file."""
+    ini = tmp_path / "site.ini"
+    ini.write_text(
+        "[composite:main]\nuse = egg:Paste#urlmap\n/threads = watch\n"
+        "[app:watch]\nuse = egg:pastepool#watch_threads\nallow_kill = true\n"
+    )
+    page = TestApp(loadapp(f"config:{ini}"), extra_environ={"REMOTE_ADDR": "127.0.0.1"})
+    assert page.get("/threads/api/v1/state").json["kind"] == "none"

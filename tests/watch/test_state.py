@@ -61,7 +61,11 @@ def test_row_tells_what_a_worker_does() -> None:
         assert 0 < row["ran_for"] < 10 and row["kill_in"] > 1700
         stack = run.state()["stacks"][0]
         telling = stack["frames"][stack["telling"]]
-        assert telling["function"].endswith("__call__") and telling["kind"] == "own" and "_released.wait" in telling["source"]
+        assert (
+            telling["function"].endswith("__call__")
+            and telling["kind"] == "own"
+            and "_released.wait" in telling["source"]
+        )
         assert stack["frames"][-1]["kind"] == "server" or stack["frames"][-1]["kind"] == "stdlib"
         held.release()
 
@@ -90,15 +94,15 @@ def test_stack_that_does_not_move_is_told() -> None:
 
 def test_hung_request_is_red_and_in_the_events() -> None:
     """Past the limit the row says hung, the strip counts it, and an event has the stack of that moment."""
-    with Held() as held, watched(held, threadpool_workers=2, threadpool_hung_thread_limit="50ms") as run:
-        with run.client() as client:
-            client.ask("/")
-            held.await_calls()
-            until(lambda: run.state()["pool"]["counts"]["hung"] == 1, "one worker is hung")
-            until(lambda: any(event["kind"] == "hung" for event in run.state()["events"]), "the event is there")
-            event = next(event for event in run.state()["events"] if event["kind"] == "hung")
-            assert event["stack"] and "GET /" in event["text"] and event["worker"] == run.busy()[0]["worker"]
-            held.release()
+    hung: dict[str, Any] = {"threadpool_workers": 2, "threadpool_hung_thread_limit": "50ms"}
+    with Held() as held, watched(held, **hung) as run, run.client() as client:
+        client.ask("/")
+        held.await_calls()
+        until(lambda: run.state()["pool"]["counts"]["hung"] == 1, "one worker is hung")
+        until(lambda: any(event["kind"] == "hung" for event in run.state()["events"]), "the event is there")
+        event = next(event for event in run.state()["events"] if event["kind"] == "hung")
+        assert event["stack"] and "GET /" in event["text"] and event["worker"] == run.busy()[0]["worker"]
+        held.release()
 
 
 def test_own_request_is_marked_and_never_offered() -> None:
@@ -113,7 +117,12 @@ def test_own_request_is_marked_and_never_offered() -> None:
 
 def test_backlog_and_counters_are_told() -> None:
     """Waiting requests are listed with the oldest first; refused ones are counted and are one event."""
-    settings = {"threadpool_workers": 1, "threadpool_max_workers": 1, "threadpool_spawn_if_under": 0, "queue_limit": 1}
+    settings: dict[str, Any] = {
+        "threadpool_workers": 1,
+        "threadpool_max_workers": 1,
+        "threadpool_spawn_if_under": 0,
+        "queue_limit": 1,
+    }
     with Held() as held, watched(held, **settings) as run, run.client() as one, run.client() as two:
         one.ask("/first")
         held.await_calls()

@@ -93,7 +93,9 @@ class Watched:
 
 
 @contextlib.contextmanager
-def watched(app: App = path_echo, *, allow_kill: bool = False, token: str = "", **settings: object) -> Iterator[Watched]:
+def watched(
+    app: App = path_echo, *, allow_kill: bool = False, token: str = "", **settings: object
+) -> Iterator[Watched]:
     """Run a server with its page for a while."""
     run = Watched(app, WatchOptions(allow_kill=allow_kill, token=token), **settings)
     run.thread.start()

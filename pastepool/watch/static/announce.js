@@ -1,5 +1,5 @@
 /**
- * Tells those who do not see the page what has changed: a worker that hangs, dies or has become a zombie, and the end of it.
+ * Tells those who do not see the page what has changed: a worker that hangs, dies or is a zombie, and the end of it.
  */
 import { make, put, say } from "./dom.js";
 import { STATUSES, STUCK } from "./status.js";
@@ -11,7 +11,7 @@ const NAMED = 3; // beyond this many at once, a number says more
 export function announcer() {
   const node = make("p", "unseen");
   put(node, "aria-live", "polite");
-  /** @type {Map<number, string>|null} */
+  /** @type {Map<number, import("./types.js").Status>|null} */
   let before = null;
   return {
     node,
@@ -28,11 +28,11 @@ export function announcer() {
 }
 
 /**
- * @param {Map<number, string>} statuses
+ * @param {Map<number, import("./types.js").Status>} statuses
  * @returns {number}
  */
 function stuckIn(statuses) {
-  return [...statuses.values()].filter((status) => STUCK.has(/** @type {import("./types.js").Status} */ (status))).length;
+  return [...statuses.values()].filter((status) => STUCK.has(status)).length;
 }
 
 /**
@@ -47,7 +47,7 @@ function changes(before, workers) {
     if (fresh.length > NAMED) {
       parts.push(`${counted(fresh.length, "worker")} are ${status}`);
     } else {
-      parts.push(...fresh.map((worker) => `worker ${worker.worker} is ${status}${worker.title ? `: ${worker.title}` : ""}`));
+      parts.push(...fresh.map(({ worker, title }) => `worker ${worker} is ${status}${title ? `: ${title}` : ""}`));
     }
   }
   return parts.join("; ");

@@ -82,8 +82,8 @@ class Page {
     };
     this.fresh = freshness();
     const bar = toolbar({ onPause: (paused) => this.#pause(paused), tell, hurry });
-    const rest = [series(), stacks(reveal), latency(), backlog(), events(), slowest(), flame(tell, hurry), facts(), settings()];
-    this.views = [this.fresh, bar, note(), pool, table, ...rest, ask, live];
+    const seen = [series(), stacks(reveal), latency(), backlog(), events(), slowest(), facts(), settings()];
+    this.views = [this.fresh, bar, note(), pool, table, ...seen, flame(tell, hurry), ask, live];
     document.body.append(answer.node, ask.node, live.node);
   }
 
@@ -164,7 +164,8 @@ function note() {
 function title(state) {
   const { counts } = state.pool;
   const stuck = [...STUCK].filter((status) => counts[status] > 0).map((status) => `${counts[status]} ${status}`);
-  const text = `${stuck.length > 0 ? `${stuck.join(", ")} - ` : ""}watch_threads${state.process.host ? ` on ${state.process.host}` : ""}`;
+  const alarm = stuck.length > 0 ? `${stuck.join(", ")} - ` : "";
+  const text = `${alarm}watch_threads${state.process.host ? ` on ${state.process.host}` : ""}`;
   if (document.title !== text) {
     document.title = text;
   }

@@ -7,13 +7,20 @@ import { counted, duration, number } from "./words.js";
 
 /** @typedef {import("./types.js").Waiting} Waiting */
 
+/** @type {[string, string][]} */
+const COLUMNS = [
+  ["waits", "figure"],
+  ["request", "wide"],
+  ["client", ""],
+];
+
 /** @returns {import("./types.js").View} */
 export function backlog() {
   const body = takeOver("backlog");
   const length = make("b", "big");
   const limit = make("span", "soft");
   const oldest = make("p", "oldest");
-  const table = tabulate("The requests that wait, the oldest first", [["waits", "figure"], ["request", "wide"], ["client", ""]], "waiting");
+  const table = tabulate("The requests that wait, the oldest first", COLUMNS, "waiting");
   const rows = make("tbody");
   table.append(rows);
   const list = new Keyed(rows, ({ at }) => at, waitingRow);
@@ -22,8 +29,10 @@ export function backlog() {
   return {
     show({ backlog: now, connections }) {
       say(length, number(now.length));
-      say(limit, `waiting, of at most ${number(now.limit)}; ${number(connections.open)} of ${number(connections.limit)} connections open`);
-      say(oldest, now.oldest_for === null ? "Nobody waits." : `The oldest has waited for ${duration(now.oldest_for)}; each may for ${duration(now.timeout)}.`);
+      const open = `${number(connections.open)} of ${number(connections.limit)} connections open`;
+      say(limit, `waiting, of at most ${number(now.limit)}; ${open}`);
+      const wait = `The oldest has waited for ${duration(now.oldest_for)}; each may for ${duration(now.timeout)}.`;
+      say(oldest, now.oldest_for === null ? "Nobody waits." : wait);
       list.show(now.waiting.map((waiting, at) => ({ at, waiting })));
       reveal(table, now.waiting.length > 0);
       const rest = now.length - now.waiting.length;

@@ -112,6 +112,19 @@ export function heading(text, scope, className = "") {
 }
 
 /**
+ * Say that a table is one, where its rows are laid out as something else: some readers would take it for text.
+ *
+ * @param {HTMLTableElement} table
+ */
+export function keepTable(table) {
+  put(table, "role", "table");
+  const roles = { "thead, tbody": "rowgroup", tr: "row", td: "cell", "th[scope=col]": "columnheader" };
+  for (const [selector, role] of Object.entries({ ...roles, "th[scope=row]": "rowheader" })) {
+    table.querySelectorAll(selector).forEach((each) => put(each, "role", role));
+  }
+}
+
+/**
  * A table with its caption and its column headings.
  *
  * @param {string} caption

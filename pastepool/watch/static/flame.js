@@ -79,5 +79,6 @@ function sentence(now) {
     return `Sampling: ${duration(now.left)} left, ${number(now.samples)} samples so far.`;
   }
   const cost = now.cost_share === null ? "" : ` Sampling took ${percent(now.cost_share)} of a processor.`;
-  return now.ready ? `${now.title}, ${duration(now.finished_ago)} ago.${cost}` : "Which calls the time goes to, over all workers.";
+  const nothing = "Which calls the time goes to, over all workers.";
+  return now.ready ? `${now.title}, ${duration(now.finished_ago)} ago.${cost}` : nothing;
 }

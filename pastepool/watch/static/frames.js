@@ -8,18 +8,12 @@ import { counted } from "./words.js";
 /** @typedef {{folded: boolean, frames: {frame: Frame, index: number}[]}} Run */
 
 /**
+ * What tells one call from another.
+ *
  * @param {Frame} frame
  * @returns {string}
  */
-const identity = (frame) => `${frame.file}:${frame.line}:${frame.function}`;
-
-/**
- * What tells a stack from another.
- *
- * @param {Frame[]} frames
- * @returns {string}
- */
-export const signature = (frames) => frames.map(identity).join("\n");
+export const identity = (frame) => `${frame.file}:${frame.line}:${frame.function}`;
 
 /**
  * A stack as Python prints it, for the clipboard: the innermost call last.
@@ -52,7 +46,7 @@ export class FrameList {
    * @param {boolean} cut whether more calls lie outside
    */
   show(frames, telling, cut) {
-    const now = `${signature(frames)}|${telling}`;
+    const now = `${frames.map(identity).join("\n")}|${telling}`;
     if (now === this.drawn) {
       return;
     }

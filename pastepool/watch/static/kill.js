@@ -9,7 +9,7 @@ import { duration } from "./words.js";
 
 /**
  * @param {(answer: import("./answers.js").Answer) => void} tell
- * @returns {{node: HTMLDialogElement, ask: (worker: Worker) => void, show: (state: import("./types.js").State) => void}}
+ * @returns {import("./types.js").View & {node: HTMLDialogElement, ask: (worker: Worker) => void}}
  */
 export function killDialog(tell) {
   const title = make("h2", "", "Kill a request?");
@@ -71,9 +71,7 @@ export function killDialog(tell) {
 }
 
 function explanation() {
-  return make(
-    "p",
-    "soft",
-    "An exception is raised inside the request: its finally blocks run, its client is answered 504 if nothing was sent, and another worker takes the place of this one. What the request had begun stays half done.",
-  );
+  const what = "An exception is raised inside the request: its finally blocks run, its client is answered 504";
+  const then = "if nothing was sent, and another worker takes the place of this one.";
+  return make("p", "soft", `${what} ${then} What the request had begun stays half done.`);
 }

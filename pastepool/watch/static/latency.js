@@ -1,7 +1,7 @@
 /**
  * Where the time goes: waiting for a worker, in the application, and until a slow client had read everything.
  */
-import { draw, heading, make, put, say, tabulate, takeOver } from "./dom.js";
+import { draw, heading, keepTable, make, put, say, tabulate, takeOver } from "./dom.js";
 import { duration, number } from "./words.js";
 
 /** @typedef {import("./types.js").Latency} Latency */
@@ -18,17 +18,20 @@ const PARTS = [
   ["application", "in the application"],
   ["write", "client reading the rest"],
 ];
+const LEGEND =
+  "Bars: how many requests took how long, both scales logarithmic; lines: p50, p95 dashed, p99 dotted.";
 const COLUMNS = /** @type {const} */ (["p50", "p95", "p99", "max"]);
 
 /** @returns {import("./types.js").View} */
 export function latency() {
   const body = takeOver("latency");
-  const columns = /** @type {[string, string][]} */ ([["part", ""], ["distribution", "wide"], ...COLUMNS.map((name) => [name, "figure"]), ["requests", "figure"]]);
-  const table = tabulate("Latency of finished requests, by part", columns, "latency");
+  const figures = [...COLUMNS, "requests"].map((name) => /** @type {[string, string]} */ ([name, "figure"]));
+  /** @type {[string, string][]} */
+  const columns = [["part", ""], ["distribution", "wide"], ...figures];
+  const table = tabulate("Latency of finished requests, by part", columns, "latency parts");
   const rows = PARTS.map(([part, meaning]) => row(part, meaning));
-  const scale = make("tr", "scale", make("td"), make("td", "wide", /** @type {any} */ (axis())), make("td"));
-  /** @type {HTMLTableCellElement} */ (scale.lastElementChild).colSpan = COLUMNS.length + 1;
-  table.append(make("tbody", "", ...rows.map(({ node }) => node), scale));
+  table.append(make("tbody", "", ...rows.map(({ node }) => node)));
+  keepTable(table);
   const since = make("p", "soft");
   body.append(make("div", "scroll", table), since);
   return {
@@ -36,8 +39,9 @@ export function latency() {
       for (const each of rows) {
         each.show(all[each.part]);
       }
-      const spoken = `Bars: how many requests took how long, both scales logarithmic; lines: p50, p95 dashed, p99 dotted. Counted for ${duration(Number(totals.counted_for))}`;
-      say(since, `${spoken}: ${number(Number(totals.waited))} had to wait, ${number(Number(totals.refused) + Number(totals.expired))} were answered 503.`);
+      const waited = `${number(Number(totals.waited))} had to wait`;
+      const refused = `${number(Number(totals.refused) + Number(totals.expired))} were answered 503`;
+      say(since, `${LEGEND} Counted for ${duration(Number(totals.counted_for))}: ${waited}, ${refused}.`);
     },
   };
 }
@@ -52,7 +56,7 @@ function row(part, meaning) {
   const count = labelled("figure soft", "requests");
   const name = heading("", "row");
   name.append(part, make("small", "", meaning));
-  const node = make("tr", "", name, make("td", "wide", /** @type {any} */ (picture.node)), ...cells, count);
+  const node = make("tr", "", name, make("td", "wide", picture.node, axis()), ...cells, count);
   return {
     node,
     part,
@@ -85,7 +89,8 @@ const place = (seconds) => {
 function histogram(part) {
   const bars = draw("path", { class: "bars" });
   const marks = ["p50", "p95", "p99"].map((name) => draw("path", { class: `mark ${name}` }));
-  const node = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", class: "histogram", role: "img" }, bars, ...marks);
+  const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };
+  const node = draw("svg", { ...box, class: "histogram", role: "img" }, bars, ...marks);
   return {
     node,
     /** @param {Latency} measured */
@@ -94,34 +99,42 @@ function histogram(part) {
       [measured.p50, measured.p95, measured.p99].forEach((value, at) => {
         put(marks[at], "d", value === null || value === undefined ? "" : `M${place(value).toFixed(1)} 0V${HEIGHT}`);
       });
-      const said = `half of the requests within ${duration(measured.p50)}, 95 of 100 within ${duration(measured.p95)}, 99 within ${duration(measured.p99)}`;
+      const [half, most, nearly] = [measured.p50, measured.p95, measured.p99].map(duration);
+      const said = `half of the requests within ${half}, 95 of 100 within ${most}, 99 within ${nearly}`;
       put(node, "aria-label", `${part}: ${said}`);
     },
   };
 }
 
 /**
+ * Bars of equal width on the logarithmic scale; the first also takes what was faster, the last what was slower.
+ *
  * @param {[number|null, number][]} buckets
- * @returns {string} bars of equal width on the logarithmic scale; the first also takes what was faster, the last what was slower
+ * @returns {string} a path
  */
 export function barPath(buckets) {
   const bins = new Array(DECADES * BINS).fill(0);
   for (const [bound, count] of buckets) {
-    const at = bound === null ? bins.length - 1 : Math.ceil((Math.log10(Math.max(bound, 1e-9)) - LOWEST) * BINS - 1e-6) - 1;
+    const decades = Math.log10(Math.max(bound ?? Infinity, 1e-9)) - LOWEST;
+    const at = Math.ceil(decades * BINS - 1e-6) - 1;
     bins[Math.min(bins.length - 1, Math.max(0, at))] += count;
   }
   const tallest = Math.log1p(Math.max(1, ...bins));
   const width = WIDTH / bins.length;
   return bins
     .map((count, at) => {
-      const height = count === 0 ? 0 : Math.max(2, (Math.log1p(count) / tallest) * (HEIGHT - 2));
-      const x = at * width + 0.75;
-      return height === 0 ? "" : `M${x.toFixed(2)} ${HEIGHT}v${(-height).toFixed(1)}h${(width - 1.5).toFixed(2)}v${height.toFixed(1)}z`;
+      if (count === 0) {
+        return "";
+      }
+      const height = Math.max(2, (Math.log1p(count) / tallest) * (HEIGHT - 2)).toFixed(1);
+      return `M${(at * width + 0.75).toFixed(2)} ${HEIGHT}v-${height}h${(width - 1.5).toFixed(2)}v${height}z`;
     })
     .join("");
 }
 
 function axis() {
   const names = ["0.1 ms", "10 ms", "1 s", "100 s"];
-  return make("span", "axis", ...names.map((name) => make("span", "", name)));
+  const node = make("span", "axis", ...names.map((name) => make("span", "", name)));
+  node.ariaHidden = "true";
+  return node;
 }

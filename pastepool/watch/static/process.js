@@ -6,6 +6,23 @@ import { clock, counted, duration, number, percent, size } from "./words.js";
 
 /** @typedef {import("./types.js").State} State */
 
+/** @typedef {import("./types.js").Process["gc"][number]} Generation */
+
+/** @param {Generation} each */
+const tracked = (each) => `${number(each.tracked)} of ${number(each.threshold)} in ${each.generation}`;
+
+/** @param {Generation} each */
+const collected = (each) => `${number(each.collections)} of ${each.generation}`;
+
+/**
+ * @param {State["totals"]} totals
+ * @param {Record<string, string>} words by the name of the total
+ */
+const said = (totals, words) =>
+  Object.entries(words)
+    .map(([name, word]) => `${number(Number(totals[name]))} ${word}`)
+    .join(", ");
+
 /** @type {[string, (state: State) => string][]} */
 const FACTS = [
   ["pastepool", ({ process }) => process.version],
@@ -16,11 +33,11 @@ const FACTS = [
   ["descriptors", ({ process }) => `${number(process.descriptors)} of ${number(process.descriptor_limit)}`],
   ["threads", ({ process }) => number(process.threads)],
   ["CPU", ({ process }) => `${percent(process.cpu_share)} of a processor now, ${duration(process.cpu_seconds)} in all`],
-  ["garbage", ({ process }) => process.gc.map((each) => `${number(each.tracked)} of ${number(each.threshold)} in ${each.generation}`).join("; ")],
-  ["collections", ({ process }) => process.gc.map((each) => `${number(each.collections)} of ${each.generation}`).join("; ")],
+  ["garbage", ({ process }) => process.gc.map(tracked).join("; ")],
+  ["collections", ({ process }) => process.gc.map(collected).join("; ")],
   ["requests", ({ totals }) => `${number(Number(totals.requests))} in ${duration(Number(totals.counted_for))}`],
-  ["threads so far", ({ totals }) => `${number(Number(totals.spawned))} spawned, ${number(Number(totals.killed))} killed, ${number(Number(totals.gone))} gone`],
-  ["given up", ({ totals }) => `${number(Number(totals.refused))} refused, ${number(Number(totals.expired))} waited too long, ${number(Number(totals.dropped))} hung up`],
+  ["threads so far", ({ totals }) => said(totals, { spawned: "spawned", killed: "killed", gone: "gone" })],
+  ["given up", ({ totals }) => said(totals, { refused: "refused", expired: "waited too long", dropped: "hung up" })],
   ["you", ({ you }) => you.address],
 ];
 
@@ -42,7 +59,8 @@ export function facts() {
 export function settings() {
   const body = takeOver("settings");
   const list = make("dl", "facts mono");
-  const fold = make("details", "stack", make("summary", ""), list);
+  const summary = make("summary");
+  const fold = make("details", "stack", summary, list);
   body.append(fold);
   let drawn = "";
   return {
@@ -52,8 +70,9 @@ export function settings() {
         return;
       }
       drawn = now;
-      say(/** @type {Element} */ (fold.firstElementChild), `${counted(state.settings.length, "option")}, secrets masked`);
-      list.replaceChildren(...state.settings.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value))));
+      say(summary, `${counted(state.settings.length, "option")}, secrets masked`);
+      const pairs = state.settings.map(([name, value]) => [make("dt", "", name), make("dd", "", value)]);
+      list.replaceChildren(...pairs.map((pair) => make("div", "", ...pair)));
     },
   };
 }

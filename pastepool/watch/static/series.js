@@ -18,12 +18,12 @@ export function series() {
   const backlog = chart("waiting in the backlog", 5);
   body.append(make("div", "sparks", requests.node, busy.node, backlog.node));
   return {
-    show({ series: all, pool }) {
-      requests.show(all.requests, null, all, "");
+    show({ series: all, pool, backlog: waiting }) {
+      requests.show(all.requests, null, all, latest(all.requests), "");
       const used = all.busy.map((value, at) => (value === null ? null : value + (all.hung[at] ?? 0)));
-      const hung = latest(all.hung) ?? 0;
-      busy.show(used, all.hung, all, hung > 0 ? `${number(hung)} hung` : `of ${number(pool.size)}`);
-      backlog.show(all.backlog, null, all, "");
+      const { busy: running, hung } = pool.counts;
+      busy.show(used, all.hung, all, running + hung, hung > 0 ? `${number(hung)} hung` : `of ${number(pool.size)}`);
+      backlog.show(all.backlog, null, all, waiting.length, "");
     },
   };
 }
@@ -42,20 +42,23 @@ function chart(title, least) {
   const area = draw("path", { class: "area" });
   const line = draw("path", { class: "line" });
   const bad = draw("path", { class: "bad" });
-  const picture = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" }, area, bad, line);
+  const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" };
+  const picture = draw("svg", box, area, bad, line);
   const figure = make("b", "", NOTHING);
   const aside = make("span", "aside");
   const top = make("span", "peak");
-  const node = make("figure", "spark", make("figcaption", "", figure, " ", make("span", "what", title), aside, top), /** @type {any} */ (picture));
+  const caption = make("figcaption", "", figure, " ", make("span", "what", title), aside, top);
+  const node = make("figure", "spark", caption, picture);
   return {
     node,
     /**
      * @param {Values} values
      * @param {Values|null} worse drawn in front, in the colour of what hangs
      * @param {import("./types.js").Series} all
+     * @param {number|null} now from the same moment as the rest of the page; the last value may be a second older
      * @param {string} remark
      */
-    show(values, worse, all, remark) {
+    show(values, worse, all, now, remark) {
       const known = /** @type {number[]} */ (values.filter((value) => value !== null));
       const peak = known.length === 0 ? null : Math.max(...known);
       const scale = { top: Math.max(least, peak ?? 0) * 1.05, limit: Math.max(2, all.limit) };
@@ -63,11 +66,11 @@ function chart(title, least) {
       put(area, "d", trace(values, scale, true));
       put(bad, "d", worse === null ? "" : trace(worse, scale, true));
       const span = duration(values.length * all.interval);
-      say(figure, number(latest(values)));
+      say(figure, number(now));
       say(aside, remark);
       aside.classList.toggle("bad", remark.endsWith("hung"));
       say(top, peak === null ? "" : `peak ${number(peak)} in ${span}`);
-      put(picture, "aria-label", `${title}: now ${number(latest(values))}, highest ${number(peak)} in the last ${span}`);
+      put(picture, "aria-label", `${title}: now ${number(now)}, highest ${number(peak)} in the last ${span}`);
     },
   };
 }

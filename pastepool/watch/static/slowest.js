@@ -8,7 +8,14 @@ import { duration } from "./words.js";
 /** @typedef {import("./types.js").Finished} Finished */
 
 /** @type {[string, string][]} */
-const COLUMNS = [["took", "figure"], ["queued", "figure"], ["request", "wide"], ["client", ""], ["answer", "answer"], ["ago", "figure"]];
+const COLUMNS = [
+  ["took", "figure"],
+  ["queued", "figure"],
+  ["request", "wide"],
+  ["client", ""],
+  ["answer", "answer"],
+  ["ago", "figure"],
+];
 
 /** @returns {import("./types.js").View} */
 export function slowest() {

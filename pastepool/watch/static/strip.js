@@ -2,6 +2,7 @@
  * How the pool stands, in one sentence, in numbers, and as a bar with one cell for each thread there may be.
  */
 import { draw, make, put, reveal, say, takeOver } from "./dom.js";
+import { groupsOf } from "./groups.js";
 import { ALWAYS, MEANING, STATUSES, STUCK, WORST_FIRST } from "./status.js";
 import { counted, duration, number } from "./words.js";
 
@@ -74,7 +75,8 @@ function tile(status, onChoose) {
 function occupancy() {
   const cells = draw("g");
   const target = draw("path", { class: "target" });
-  const node = draw("svg", { viewBox: `0 0 ${WIDTH} 30`, preserveAspectRatio: "none", class: "occupancy", "aria-hidden": "true" }, cells, target);
+  const box = { viewBox: `0 0 ${WIDTH} 30`, preserveAspectRatio: "none", class: "occupancy", "aria-hidden": "true" };
+  const node = draw("svg", box, cells, target);
   let drawn = "";
   return {
     node,
@@ -104,9 +106,8 @@ function blocks(pool, total, single) {
   const found = [];
   let from = 0;
   const free = Math.max(0, total - pool.size);
-  /** @type {[string, number][]} */
-  const runs = [...WORST_FIRST.map((status) => /** @type {[string, number]} */ ([`fill-${status}`, pool.counts[status] ?? 0])), ["free", free]];
-  for (const [kind, count] of runs) {
+  const runs = WORST_FIRST.map((status) => ({ kind: `fill-${status}`, count: pool.counts[status] ?? 0 }));
+  for (const { kind, count } of [...runs, { kind: "free", count: free }]) {
     const step = single ? 1 : Math.max(1, count);
     for (let done = 0; done < count; done += step) {
       found.push({ kind, from, count: step });
@@ -132,7 +133,8 @@ function cell({ kind, from, count }, each, gap) {
  * @param {State} state
  * @returns {{headline: string, reason: string, mood: "bad"|"tight"|"good"}}
  */
-export function verdict({ pool, workers, stacks, backlog, kind }) {
+export function verdict(state) {
+  const { pool, workers, backlog, kind } = state;
   const stuck = workers.filter((worker) => STUCK.has(worker.status));
   if (kind === "none") {
     return { headline: "There is no pool here.", reason: "", mood: "tight" };
@@ -140,28 +142,26 @@ export function verdict({ pool, workers, stacks, backlog, kind }) {
   if (stuck.length > 0) {
     const said = STATUSES.filter((status) => STUCK.has(status) && pool.counts[status] > 0);
     const parts = said.map((status) => `${number(pool.counts[status])} ${status}`).join(", ");
-    return { headline: `${parts} of ${counted(pool.size, "thread")}`, reason: commonPlace(stuck, stacks), mood: "bad" };
+    return { headline: `${parts} of ${counted(pool.size, "thread")}`, reason: commonPlace(stuck, state), mood: "bad" };
   }
   const ready = (pool.counts.idle ?? 0) + (pool.counts.starting ?? 0);
   if (ready === 0 && backlog.length > 0) {
     const wait = backlog.oldest_for === null ? "" : `, the oldest for ${duration(backlog.oldest_for)}`;
-    return { headline: "Nobody is free", reason: `${counted(backlog.length, "request")} waiting${wait}.`, mood: "tight" };
+    const reason = `${counted(backlog.length, "request")} waiting${wait}.`;
+    return { headline: "Nobody is free", reason, mood: "tight" };
   }
-  return { headline: "Nothing hangs", reason: `${number(pool.counts.busy)} busy, ${number(ready)} ready for more.`, mood: "good" };
+  const reason = `${number(pool.counts.busy)} busy, ${number(ready)} ready for more.`;
+  return { headline: "Nothing hangs", reason, mood: "good" };
 }
 
 /**
  * @param {import("./types.js").Worker[]} stuck
- * @param {import("./types.js").Stack[]} stacks
+ * @param {State} state
  * @returns {string} where most of them are
  */
-function commonPlace(stuck, stacks) {
-  /** @type {import("./types.js").Worker[]} */
-  let most = [];
-  for (const stack of stacks) {
-    const here = stuck.filter((worker) => stack.workers.includes(worker.worker));
-    most = here.length > most.length ? here : most;
-  }
+function commonPlace(stuck, state) {
+  const crowds = groupsOf(state).map(({ here }) => here.filter((worker) => STUCK.has(worker.status)));
+  const most = crowds.reduce((one, other) => (other.length > one.length ? other : one), []);
   const place = most[0]?.place ?? "";
   if (place === "") {
     return "";

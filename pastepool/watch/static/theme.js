@@ -1,4 +1,4 @@
-/* Puts the reader's own choice of light or dark on the root element before anything is drawn, so that nothing flashes. */
+/* Puts the reader's own choice of light or dark on the root element before anything is drawn, so nothing flashes. */
 (function () {
   "use strict";
   try {

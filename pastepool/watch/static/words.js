@@ -7,7 +7,7 @@ const NARROW = "\u202f";
 export const NOTHING = "–";
 
 /**
- * A duration with two figures that matter; beyond ten seconds it is cut, not rounded, so that nothing looks overdue early.
+ * A duration with two figures that matter; beyond a second it is cut, not rounded: nothing looks overdue early.
  *
  * @param {number|null|undefined} seconds
  * @returns {string} `4.2 ms`, `310 ms`, `6.4 s`, `42 s`, `5 min 12 s`, `2 h 15 min`, `3 d 4 h`
@@ -84,6 +84,9 @@ export function counted(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
+/** @param {number} value */
+const twoDigits = (value) => String(value).padStart(2, "0");
+
 /**
  * An instant on the reader's clock.
  *
@@ -98,8 +101,8 @@ export function clock(iso) {
   if (Number.isNaN(then.getTime())) {
     return iso;
   }
-  const time = [then.getHours(), then.getMinutes(), then.getSeconds()].map((part) => String(part).padStart(2, "0"));
+  const time = [then.getHours(), then.getMinutes(), then.getSeconds()].map(twoDigits);
   const today = then.toDateString() === new Date().toDateString();
-  const date = `${then.getFullYear()}-${String(then.getMonth() + 1).padStart(2, "0")}-${String(then.getDate()).padStart(2, "0")}`;
-  return today ? time.join(":") : `${date} ${time.join(":")}`;
+  const date = [then.getFullYear(), then.getMonth() + 1, then.getDate()].map(twoDigits);
+  return today ? time.join(":") : `${date.join("-")} ${time.join(":")}`;
 }

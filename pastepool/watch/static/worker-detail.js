@@ -1,6 +1,6 @@
 /**
- * What is behind a worker's row: the stack with its source lines, and the request. Made when the row is unfolded, thrown
- * away when it is folded.
+ * What is behind a worker's row: the stack with its source lines, and the request. Made when the row is unfolded,
+ * thrown away when it is folded.
  */
 import { asTraceback, FrameList } from "./frames.js";
 import { copyButton } from "./clipboard.js";
@@ -79,7 +79,10 @@ export class Detail {
  */
 function factsOf(worker) {
   /** @type {[string, string][]} */
-  const facts = [["thread", `${worker.name}${worker.native_id === null ? "" : `, tid ${worker.native_id}`}`], ...worker.request];
+  const facts = [["thread", worker.name], ...worker.request];
+  if (worker.native_id) {
+    facts[0][1] += `, tid ${worker.native_id}`;
+  }
   if (worker.ran_for !== null) {
     facts.push(["has run for", duration(worker.ran_for)]);
   }

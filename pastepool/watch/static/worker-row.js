@@ -38,13 +38,14 @@ export class WorkerRow {
     this.served = cell("served", "served");
     this.kill = make("button", "kill", "Kill");
     this.kill.type = "button";
+    const line = make("span", "line", this.method, " ", this.path);
     this.row = make(
       "tr",
       "",
       named(heading("", "row", "number"), "worker", this.toggle, this.native),
       cell("state", "state", this.pill.node),
       this.lasting,
-      cell("request", "request", make("span", "line", this.method, " ", this.path), make("span", "still", this.phase, this.unmoved)),
+      cell("request", "request", line, make("span", "still", this.phase, this.unmoved)),
       cell("doing", "doing", this.doing, make("small", "place", this.place)),
       cell("client", "client", this.client),
       cell("cpu", "CPU", this.cpu, this.gauge),
@@ -100,14 +101,14 @@ export class WorkerRow {
       put(this.toggle, "aria-label", `worker ${worker.worker}: stack and request`);
     }
     say(this.toggle, String(worker.worker));
-    say(this.native, worker.native_id === null ? "" : `tid ${worker.native_id}`);
+    say(this.native, !worker.native_id ? "" : `tid ${worker.native_id}`);
     put(this.row, "data-serial", worker.serial === null ? null : String(worker.serial));
-    put(this.row, "class", `status-${worker.status}${worker.own ? " own" : ""}`);
+    if (before === null || before.status !== worker.status || before.own !== worker.own) {
+      const changed = before !== null && before.status !== worker.status && STUCK.has(worker.status);
+      put(this.row, "class", `status-${worker.status}${worker.own ? " own" : ""}${changed ? " changed" : ""}`);
+    }
     this.pill.show(worker.status);
     say(this.lasting, duration(worker.for));
-    if (before !== null && before.status !== worker.status && STUCK.has(worker.status)) {
-      this.row.classList.add("changed");
-    }
   }
 
   /** @param {Worker} worker */

@@ -1,7 +1,7 @@
 /**
  * The table of workers: a row each, found again by its number, and behind each row what it is doing right now.
  */
-import { make, put, reveal, say, tabulate, takeOver } from "./dom.js";
+import { keepTable, make, put, reveal, say, tabulate, takeOver } from "./dom.js";
 import { Keyed } from "./keyed.js";
 import { WorkerRow } from "./worker-row.js";
 import { counted, number } from "./words.js";
@@ -35,10 +35,7 @@ export function workers(onKill) {
   const body = takeOver("workers");
   const table = tabulate("Workers, the longest-running first, the idle ones last", COLUMNS, "workers live-rows");
   const list = new Keyed(table, (each) => each.worker.worker, () => new WorkerRow(onKill));
-  table.setAttribute("role", "table");
-  table.tHead?.setAttribute("role", "rowgroup");
-  table.tHead?.rows[0].setAttribute("role", "row");
-  table.querySelectorAll("th").forEach((cell) => cell.setAttribute("role", "columnheader"));
+  keepTable(table);
   const search = field();
   const count = make("span", "soft");
   const rest = make("button", "quiet rest");
@@ -56,15 +53,16 @@ export function workers(onKill) {
       return;
     }
     const wanted = search.input.value.trim().toLowerCase();
-    const found = ordered(last.workers).filter((worker) => (status === null || worker.status === status) && matches(worker, wanted));
+    const chosen = ordered(last.workers).filter((worker) => status === null || worker.status === status);
+    const found = chosen.filter((worker) => matches(worker, wanted));
     const idle = found.filter((worker) => worker.status === "idle").length;
     const folded = !everyone && status !== "idle" && idle > IDLE_SHOWN;
     const shown = folded ? found.filter((worker) => worker.status !== "idle") : found;
     const stacks = new Map(last.stacks.map((stack) => [stack.id, stack]));
     table.classList.toggle("many", shown.length > MANY);
-    list.show(shown.map((worker) => ({ worker, stack: worker.stack === null ? null : (stacks.get(worker.stack) ?? null) })));
-    const all = found.length === last.workers.length;
-    say(count, all ? counted(found.length, "worker") : `${number(found.length)} of ${counted(last.workers.length, "worker")}`);
+    list.show(shown.map((worker) => ({ worker, stack: stacks.get(worker.stack ?? -1) ?? null })));
+    const all = counted(last.workers.length, "worker");
+    say(count, found.length === last.workers.length ? all : `${number(found.length)} of ${all}`);
     reveal(rest, folded || (everyone && idle > IDLE_SHOWN));
     say(rest, folded ? `Show ${number(idle)} idle workers` : "Fold the idle workers");
     put(rest, "aria-expanded", String(!folded));
@@ -123,6 +121,7 @@ function matches(worker, wanted) {
   if (wanted === "") {
     return true;
   }
-  const texts = [worker.name, worker.native_id, worker.status, worker.title, worker.query, worker.client, worker.phase, worker.doing, worker.place];
-  return texts.some((text) => String(text ?? "").toLowerCase().includes(wanted));
+  const { name, native_id: nativeId, status, title, query, client, phase, doing, place } = worker;
+  const texts = [name, String(nativeId ?? ""), status, title, query, client, phase, doing, place];
+  return texts.some((text) => text.toLowerCase().includes(wanted));
 }

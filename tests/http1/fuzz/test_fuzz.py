@@ -9,7 +9,7 @@ from tests.http1.cases import load, names
 from tests.http1.fuzz.judge import judge
 
 bounded = settings(
-    max_examples=600,
+    max_examples=300,
     deadline=None,
     derandomize=True,
     database=None,

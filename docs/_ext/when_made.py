@@ -1,0 +1,42 @@
+"""
+Puts a page's measured part in where it has been measured, and nothing where it has not.
+
+``<!-- when made: hang-table.md -->`` becomes the file of that name in ``docs/_generated``, which a test writes.
+A manual built before that test was ever run has a gap there, and no error.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+GENERATED = Path(__file__).parent.parent / "_generated"
+
+_MARK = re.compile(r"<!-- when made: ([\w.-]+) -->")
+
+
+def names(text: str) -> list[str]:
+    """The files a page asks for."""
+    return _MARK.findall(text)
+
+
+def put_in(text: str, generated: Path = GENERATED) -> str:
+    """Replace every mark in the source of a page by its file, or by nothing."""
+    return _MARK.sub(lambda mark: _text_of(generated / mark[1]), text)
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8").rstrip() if path.is_file() else ""
+
+
+def _on_source_read(app: Any, docname: str, source: list[str]) -> None:
+    for name in names(source[0]):
+        app.env.note_dependency(str(GENERATED / name))
+    source[0] = put_in(source[0])
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Tell Sphinx what to call."""
+    app.connect("source-read", _on_source_read)
+    return {"parallel_read_safe": True}

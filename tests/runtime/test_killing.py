@@ -1,0 +1,283 @@
+"""The steps of the kill ladder that act on a worker, with real threads and real sockets."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pastepool.core.states import Phase
+from pastepool.errors import WorkerKilled
+from pastepool.runtime import killing
+from pastepool.runtime.injection import Window
+from pastepool.runtime.killing import Executioner
+from pastepool.runtime.worker import Worker
+from pastepool.types import Injected
+from tests.runtime.pools import Job, LivePool
+
+WATCHDOG = 5.0
+
+
+@pytest.fixture
+def live() -> Iterator[LivePool]:
+    with LivePool(2) as pool:
+        yield pool
+
+
+class Running:
+    """A job that runs, the worker that runs it, and a way to end it that is not a kill."""
+
+    def __init__(self, live: LivePool, body: Callable[[], Any] | None = None, job: type[Job] = Job) -> None:
+        self._entered = threading.Event()
+        self._body = body or self._compute
+        self.released = threading.Event()
+        self.job = job(self._work)
+        live.feed.add(self.job)
+        assert self._entered.wait(WATCHDOG)
+        self.worker: Worker = next(w for w in live.pool.workers.values() if w.fact[2] is self.job)
+
+    def _work(self) -> None:
+        self._entered.set()
+        self._body()
+
+    def _compute(self) -> None:
+        while not self.released.is_set():
+            pass
+
+    def kill(self, unblock: bool = False) -> bool:
+        return Executioner(unblock).kill(self.worker, self.job.serial, time.monotonic())
+
+
+class Stubborn:
+    """An application that swallows every kill and goes on computing."""
+
+    def __init__(self) -> None:
+        self.swallowed: list[WorkerKilled] = []
+        self.released = False
+        self._beats = 0
+
+    def __call__(self) -> None:
+        while True:
+            try:
+                self._compute()
+                return
+            except WorkerKilled as error:
+                self.swallowed.append(error)
+
+    def _compute(self) -> None:
+        while not self.released:
+            self._beats += 1
+
+    def await_computing(self) -> None:
+        """Wait until it is where it swallows."""
+        before = self._beats
+        until(lambda: self._beats > before)
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WATCHDOG
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+def await_exit(live: LivePool) -> None:
+    assert live.exits.acquire(timeout=WATCHDOG), "no worker left"
+
+
+def test_killed_task_ends_and_its_worker_leaves(live: LivePool) -> None:
+    """The client is told before the task fails; the worker finishes the task, once, and leaves the pool."""
+    running = Running(live)
+    assert running.kill()
+    await_exit(live)
+    assert running.job.events == ["run", "killed", "failed", "conclude"]
+    assert isinstance(running.job.error, WorkerKilled)
+    assert running.worker.fact[0] is Phase.GONE
+    assert running.worker.worker_id not in live.pool.workers
+
+
+def test_worker_is_dying_before_anything_else_happens(live: LivePool) -> None:
+    """Whoever is told of the kill finds the worker dying since that instant, and its task still its own."""
+    seen: list[Any] = []
+
+    class Asking(Job):
+        def kill_answer(self, now: float) -> None:
+            seen.append((running.worker.fact, now))
+
+    running = Running(live, job=Asking)
+    running.kill()
+    [((phase, since, task), now)] = seen
+    assert (phase, since, task) == (Phase.DYING, now, running.job)
+    await_exit(live)
+
+
+def test_worker_that_leaves_at_once_is_not_called_dying_afterwards(live: LivePool) -> None:
+    """However fast the worker ends, the last that is written of it is that it has gone: no ghost remains in the pool."""
+
+    class HeldUp:
+        """The killer is held up just after the exception was sent: by the time it goes on the worker has gone."""
+
+        def __init__(self, window: Window) -> None:
+            self._window = window
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._window, name)
+
+        def kill(self, serial: int, first: Callable[[], None]) -> Injected:
+            outcome = self._window.kill(serial, first)
+            await_exit(live)
+            return outcome
+
+    running = Running(live)
+    running.worker.window = HeldUp(running.worker.window)  # type: ignore[assignment]
+    assert running.kill()
+    assert running.worker.fact[0] is Phase.GONE
+
+
+def test_kill_of_a_task_that_has_gone_is_refused(live: LivePool) -> None:
+    """Neither a task that has ended nor the next one on that worker is touched by a kill meant for the first."""
+    first = Running(live)
+    first.released.set()
+    assert first.job.done.wait(WATCHDOG)
+    assert not first.kill()
+    second = Running(live)
+    assert not Executioner(False).kill(second.worker, first.job.serial, time.monotonic())
+    second.released.set()
+    assert second.job.done.wait(WATCHDOG)
+    assert second.job.events == ["run", "conclude"]
+
+
+def test_waiting_for_a_slow_client_is_ended_by_cutting(live: LivePool) -> None:
+    """While the window is shut, only the connection can be cut; the worker lives on, and is not called dying."""
+
+    class Writing(Job):
+        def run(self, window: Window) -> None:
+            self.work()
+
+        def cut_if_waiting(self) -> bool:
+            self.events.append("cut")
+            running.released.set()
+            return True
+
+    running = Running(live, job=Writing)
+    assert running.kill()
+    assert running.job.done.wait(WATCHDOG)
+    assert running.job.events == ["cut", "conclude"]
+    assert not running.worker.window.killed
+    assert running.worker.fact[0] is not Phase.DYING
+
+
+def test_second_kill_tells_nobody_again(live: LivePool) -> None:
+    """An application that swallows the kill is killed again; client and callbacks hear of it once."""
+    stubborn = Stubborn()
+    calls: list[int] = []
+    running = Running(live, stubborn)
+    running.job.cancellations = [lambda: calls.append(1)]
+    for number in range(3):
+        stubborn.await_computing()
+        assert running.kill()
+        until(lambda number=number: len(stubborn.swallowed) == number + 1)  # type: ignore[misc]
+    stubborn.released = True
+    await_exit(live)
+    assert running.job.events == ["run", "killed", "conclude"]
+    assert calls == [1]
+    assert running.worker.fact[0] is Phase.GONE, "a worker that swallowed its kill has to leave all the same"
+
+
+def test_failing_answer_does_not_save_the_task(live: LivePool, caplog: pytest.LogCaptureFixture) -> None:
+    """If the client cannot be told, that is logged, and the task is killed."""
+
+    class Untellable(Job):
+        def kill_answer(self, now: float) -> None:
+            raise ZeroDivisionError
+
+    running = Running(live, job=Untellable)
+    assert running.kill()
+    await_exit(live)
+    assert "could not be told" in caplog.text
+
+
+def test_cancel_callbacks_run_each_and_elsewhere(live: LivePool, caplog: pytest.LogCaptureFixture) -> None:
+    """Callbacks run on a thread of their own, in order, whatever one of them raises."""
+    names: list[str] = []
+    done = threading.Event()
+
+    def fail() -> None:
+        names.append(threading.current_thread().name)
+        raise ValueError("cannot cancel")
+
+    running = Running(live)
+    running.job.cancellations = [fail, done.set]
+    running.kill()
+    assert done.wait(WATCHDOG)
+    assert names == [f"cancel callbacks of {running.worker.name}"]
+    assert "a cancel callback failed" in caplog.text
+    await_exit(live)
+
+
+def test_callback_that_hangs_holds_up_nobody(live: LivePool) -> None:
+    """The kill returns, and the task ends, while a callback still blocks."""
+    hung, release = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hung.set()
+        release.wait(2 * WATCHDOG)
+
+    running = Running(live)
+    running.job.cancellations = [hang]
+    assert running.kill()
+    await_exit(live)
+    assert hung.wait(WATCHDOG)
+    release.set()
+
+
+def test_no_thread_left_for_callbacks(
+    live: LivePool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no thread can be started the callbacks do not run, which is logged, and the kill goes on."""
+
+    def refuse(body: Callable[[], None], name: str) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(killing, "spawn_thread", refuse)
+    running = Running(live)
+    running.job.cancellations = [lambda: None]
+    assert running.kill()
+    await_exit(live)
+    assert "its cancel callbacks cannot run: can't start new thread" in caplog.text
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells what a thread is blocked on")
+def test_foreign_socket_is_shut_down_if_allowed(live: LivePool, caplog: pytest.LogCaptureFixture) -> None:
+    """A thread blocked in recv on a connection of its own is woken by ``kill_unblocks_sockets``, and then killed."""
+    caplog.set_level(logging.WARNING)
+    mine, peer = socket.socketpair()
+    with mine, peer:
+        running = Running(live, lambda: mine.recv(1))
+        executioner = Executioner(True)
+        deadline = time.monotonic() + WATCHDOG
+        while not running.job.done.is_set():
+            executioner.kill(running.worker, running.job.serial, time.monotonic())
+            assert time.monotonic() < deadline
+        await_exit(live)
+        assert isinstance(running.job.error, WorkerKilled)
+        assert peer.recv(1) == b"", "the other side sees the end of the connection"
+    assert "shut down the socket it was blocked on" in caplog.text
+
+
+def test_foreign_socket_is_left_alone_unless_allowed(live: LivePool) -> None:
+    """Without the option the thread goes on waiting; it dies as soon as its call returns."""
+    mine, peer = socket.socketpair()
+    with mine, peer:
+        running = Running(live, lambda: mine.recv(1))
+        assert running.kill()
+        assert not running.job.done.wait(0.1)
+        assert running.worker.fact[0] is Phase.DYING
+        peer.send(b"x")
+        await_exit(live)
+        assert isinstance(running.job.error, WorkerKilled)

@@ -1,0 +1,173 @@
+"""Requests as environs, to the letter of PEP 3333."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+import pytest
+
+from pastepool.wsgi.environ import connection_prototype, listener_prototype
+from pastepool.wsgi.file_wrapper import FileWrapper
+from tests.wsgi.recording import GET, OLD, environ_of
+
+
+def environ(line: str, *fields: bytes, content: bytes = b"") -> dict[str, Any]:
+    """The environ of one request."""
+    lines = [line.encode("latin-1"), b"Host: a", *fields]
+    return environ_of(b"\r\n".join(lines) + b"\r\n\r\n" + content)[1]
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("/", "/", ""),
+        ("/a/b", "/a/b", ""),
+        ("/a?b=c", "/a", "b=c"),
+        ("/a?", "/a", ""),
+        ("/a?b?c", "/a", "b?c"),
+        ("/?%20%C3%A9+", "/", "%20%C3%A9+"),
+        ("/%C3%A9", "/\xc3\xa9", ""),
+        ("/%E9", "/\xe9", ""),
+        ("/%e2%82%ac", "/\xe2\x82\xac", ""),
+        ("/a%2Fb", "/a/b", ""),
+        ("/a%3Fb?c", "/a?b", "c"),
+        ("/%25%32%35", "/%25", ""),
+        ("/%", "/%", ""),
+        ("/%zz%4", "/%zz%4", ""),
+        ("/%00", "/\x00", ""),
+        ("/a+b", "/a+b", ""),
+        ("//a//b/", "//a//b/", ""),
+        ("/a/../b/./c", "/a/../b/./c", ""),
+        ("/%2e%2e/", "/../", ""),
+        ("/;p=1", "/;p=1", ""),
+        ("http://b.example/c%20d?e", "/c d", "e"),
+        ("http://b.example", "/", ""),
+        ("http://b.example?e", "/", "e"),
+    ],
+)
+def test_path_is_decoded_once_to_latin_1_and_the_query_not_at_all(target: str, path: str, query: str) -> None:
+    """PATH_INFO is the decoded path, byte for byte as latin-1; nothing in it is normalised; QUERY_STRING stays raw."""
+    got = environ(f"GET {target} HTTP/1.1")
+    assert (got["PATH_INFO"], got["QUERY_STRING"]) == (path, query)
+    assert got["REQUEST_URI"] == target
+    assert got["SCRIPT_NAME"] == ""
+
+
+def test_options_asterisk_is_its_path() -> None:
+    """The asterisk form reaches whoever asks for the path."""
+    assert environ("OPTIONS * HTTP/1.1")["PATH_INFO"] == "*"
+
+
+def test_host_of_an_absolute_target_replaces_the_field() -> None:
+    """RFC 9112 3.2.2: the Host field is ignored where the target names one."""
+    assert environ("GET http://b.example:81/ HTTP/1.1")["HTTP_HOST"] == "b.example:81"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "PROPFIND"])
+def test_method_is_passed_on(method: str) -> None:
+    """REQUEST_METHOD is what the client sent."""
+    assert environ(f"{method} / HTTP/1.1")["REQUEST_METHOD"] == method
+
+
+@pytest.mark.parametrize(("data", "protocol"), [(GET, "HTTP/1.1"), (OLD, "HTTP/1.0")])
+def test_protocol_is_the_request_s(data: bytes, protocol: str) -> None:
+    """SERVER_PROTOCOL is the version of the request (RFC 3875 4.1.16)."""
+    assert environ_of(data)[1]["SERVER_PROTOCOL"] == protocol
+
+
+def test_fields_become_keys() -> None:
+    """Fields are HTTP_ keys, but for CGI's two without; repeated ones are joined; names with _ are not there."""
+    got = environ(
+        "GET / HTTP/1.1",
+        b"Content-Type: text/plain",
+        b"X-A: 1",
+        b"x-a: 2",
+        b"Cookie: a",
+        b"Cookie: b",
+        b"X_B: 3",
+        b"Proxy: x",
+    )
+    assert got["CONTENT_TYPE"] == "text/plain"
+    assert got["HTTP_X_A"] == "1, 2"
+    assert got["HTTP_COOKIE"] == "a; b"
+    assert not {"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "HTTP_X_B", "HTTP_PROXY"} & set(got)
+
+
+def test_bytes_of_a_field_are_latin_1() -> None:
+    """Every byte of a value is one character."""
+    assert environ("GET / HTTP/1.1", b"X-A: \xc3\xa9\xff")["HTTP_X_A"] == "\xc3\xa9\xff"
+
+
+def test_everything_of_the_request_is_a_native_string() -> None:
+    """PEP 3333: type str itself, with no character that is not a byte."""
+    got = environ("POST /%C3%A9?%C3%A9 HTTP/1.1", b"X-A: \xe9", b"Content-Length: 3", content=b"abc")
+    for key, value in got.items():
+        assert type(key) is str
+        if key.isupper():
+            assert type(value) is str, key
+            value.encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "content", "length"),
+    [
+        ((), b"", "0"),
+        ((b"Content-Length: 0",), b"", "0"),
+        ((b"Content-Length: 003",), b"abc", "3"),
+        ((b"Content-Length: 3  ",), b"abc", "3"),
+        ((b"Transfer-Encoding: chunked",), b"3\r\nabc\r\n1;x\r\nd\r\n0\r\nX: y\r\n\r\n", "4"),
+        ((b"Transfer-Encoding: chunked",), b"0\r\n\r\n", "0"),
+    ],
+)
+def test_content_length_is_that_of_the_content(fields: tuple[bytes, ...], content: bytes, length: str) -> None:
+    """CONTENT_LENGTH is always there, in plain digits, and what wsgi.input holds, also for chunks."""
+    got = environ("POST / HTTP/1.1", *fields, content=content)
+    assert got["CONTENT_LENGTH"] == length
+    assert len(got["wsgi.input"].read()) == int(length)
+    assert got["CONTENT_TYPE"] == ""
+    assert "HTTP_TRANSFER_ENCODING" not in got
+
+
+def test_keys_of_the_server_are_there() -> None:
+    """What PEP 3333 and CGI ask for is in every environ, with what the listener and the connection know."""
+    got = environ_of(GET)[1]
+    assert got["wsgi.version"] == (1, 0)
+    assert got["wsgi.url_scheme"] == "http"
+    assert got["wsgi.errors"].writable()
+    assert (got["wsgi.multithread"], got["wsgi.multiprocess"], got["wsgi.run_once"]) == (True, False, False)
+    assert got["wsgi.input_terminated"] is True
+    assert got["wsgi.file_wrapper"] is FileWrapper
+    assert (got["SERVER_NAME"], got["SERVER_PORT"], got["SERVER_SOFTWARE"]) == ("localhost", "8080", "S/1")
+    assert (got["REMOTE_ADDR"], got["REMOTE_PORT"], got["GATEWAY_INTERFACE"]) == ("10.0.0.1", "5000", "CGI/1.1")
+    assert got["extra.key"] == "value"
+
+
+def test_environ_is_a_dict_of_its_own() -> None:
+    """An application may change its environ in any way it likes (PEP 3333) and nobody else notices."""
+    listener = listener_prototype(server_name="a", server_port=1, software="", errors=sys.stderr, extra={})
+    before = listener.copy()
+    connection = connection_prototype(listener, "::1", 2)
+    assert connection["REMOTE_ADDR"] == "::1"
+    assert listener == before
+    first = environ_of(GET)[1]
+    assert type(first) is dict
+    first.clear()
+    assert environ_of(GET)[1]["PATH_INFO"] == "/"
+
+
+def test_fields_are_handed_over_for_good() -> None:
+    """The request keeps no way back to its environ, which would keep both alive in a cycle."""
+    request, got = environ_of(GET)
+    assert got["HTTP_HOST"] == "a"
+    assert request.fields is not got
+    assert request.fields == {}
+
+
+def test_input_without_content_is_empty() -> None:
+    """A request without content has an input that is at its end, one of its own."""
+    first, second = environ_of(GET)[1]["wsgi.input"], environ_of(GET)[1]["wsgi.input"]
+    assert isinstance(first, io.BytesIO)
+    assert first is not second
+    assert first.read() == b""
