@@ -1,8 +1,8 @@
 """
 The composition root: settings to objects, and the one place that starts and stops them, in order.
 
-Nothing is opened and no thread exists before ``serve``; the exception are the listening sockets when a port has to be known
-earlier (``bind``), and those stay usable after a fork (contract F2).
+Nothing is opened and no thread exists before ``serve``; the exception are the listening sockets when a port has to be
+known earlier (``bind``), and those stay usable after a fork (contract F2).
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ _ADMIN_BACKLOG = 16
 
 _CLIENTS_END_EARLY: Seconds = 0.5
 """
-How long before the end of a drain those clients are cut that only send or read slowly: a drain that only they would prolong
-is over in time and clean. A quarter of a shorter shutdown_timeout. Nothing derives it.
+How long before the end of a drain those clients are cut that only send or read slowly: a drain that only they would
+prolong is over in time and clean. A quarter of a shorter shutdown_timeout. Nothing derives it.
 """
 
 _LEAVE_FOR: Seconds = 0.5
@@ -70,8 +70,8 @@ class Server:
     """
     A server for one application.
 
-    ``serve`` blocks until the server was stopped and has drained. ``stop`` may be called from any thread, and in a signal
-    handler, as often as one likes. ``ready`` is set when requests are taken. ``admin``: the application of
+    ``serve`` blocks until the server was stopped and has drained. ``stop`` may be called from any thread, and in a
+    signal handler, as often as one likes. ``ready`` is set when requests are taken. ``admin``: the application of
     ``admin_listen``.
     """
 
@@ -210,8 +210,9 @@ class Server:
             self._admin.start([(listener, self._prototype(listener)) for listener in self.admin_listeners])
             self.sampler.watched(for_ever=True)
         self._announce()
-        # Against losing a stop that comes just now: (1) we set ``_started``, then look at ``_stop_asked``; (2) ``_begin_stop``
-        # sets ``_stop_asked``, then looks at ``_started``. Whichever comes second sees the other's write.
+        # Against losing a stop that comes just now: (1) we set ``_started``, then look at ``_stop_asked``; (2)
+        # ``_begin_stop`` sets ``_stop_asked``, then looks at ``_started``. Whichever comes second sees the other's
+        # write.
         self._started = True
         if self._stopped():
             self._begin_stop(0)
@@ -250,7 +251,8 @@ class Server:
         self.mailer.close(_EXIT_MARGIN)
         if self._status:
             self._reaper.arm(self.clock.now(), self._status, at_once=True)
-            threading.Event().wait()  # the reaper ends the process; SystemExit would be swallowed by paster (contract P11)
+            # The reaper ends the process; SystemExit would be swallowed by paster (contract P11).
+            threading.Event().wait()
         if self._signals.fired:
             self._reaper.extend(self.clock.now() + _EXIT_MARGIN)
             atexit.register(self._reaper.exit_begins)

@@ -1,8 +1,8 @@
 """
 When the leader passes the baton before it calls the application.
 
-Keeping it costs nothing if the call is short; if it is long, everybody else waits until the caretaker looks. Passing it costs a
-thread switch either way. So the expected wait is compared with the price of the switch.
+Keeping it costs nothing if the call is short; if it is long, everybody else waits until the caretaker looks. Passing
+it costs a thread switch either way. So the expected wait is compared with the price of the switch.
 
 Source: ours, measured (docs/adr/0002): with a threshold of 1 ms an application that blocks for 0.5 ms falls from 16,000
 to 1,500 requests a second.
@@ -17,8 +17,8 @@ LOOK_EVERY: Seconds = 0.001
 
 LOOK_AT_LEAST_EVERY: Seconds = 0.008
 """
-How rarely the caretaker looks while it never finds anything. A look costs two or three thread switches (measured: at one a
-millisecond 7 % of a loaded server's CPU).
+How rarely the caretaker looks while it never finds anything. A look costs two or three thread switches (measured: at
+one a millisecond 7 % of a loaded server's CPU).
 """
 
 PASS_ABOVE: Seconds = 0.0001
@@ -50,14 +50,16 @@ def look_after(quiet_looks: int) -> Seconds:
     """
     Say how long the caretaker waits before its next look, after so many looks that found no leader stuck in a call.
 
-    Every ``LOOK_EVERY`` for a quarter of a second after the last stuck leader: where some calls are slow, there is always
-    one among the last few. Then more and more rarely.
+    Every ``LOOK_EVERY`` for a quarter of a second after the last stuck leader: where some calls are slow, there is
+    always one among the last few. Then more and more rarely.
 
     Source: Go's monitor thread sleeps adaptively for the same reason. Neither number is derived.
     """
     if quiet_looks < _QUIET_LOOKS:
         return LOOK_EVERY
-    growth = min(quiet_looks - _QUIET_LOOKS, _GROWTHS)  # a leader of short calls is looked at without end: no power may overflow
+    growth = min(
+        quiet_looks - _QUIET_LOOKS, _GROWTHS
+    )  # a leader of short calls is looked at without end: no power may overflow
     return min(LOOK_EVERY * 1.25**growth, LOOK_AT_LEAST_EVERY)
 
 

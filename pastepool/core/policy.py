@@ -58,10 +58,10 @@ class Timeouts:
     """
     How patient the server is with a client; each is absolute, from the moment named here.
 
-    ``header``: from the first byte of a request (or the accept) to its last header byte. ``body``: from there to the last
-    body byte, plus a second for every ``MINIMUM_RATE`` bytes received. ``keep_alive``: from the end of a response to the next
-    request's first byte. ``send``: from the first byte the socket would not take, plus a second for every ``MINIMUM_RATE``
-    bytes taken since. ``shutdown``: from the first stop signal to the end of the process.
+    ``header``: from the first byte of a request (or the accept) to its last header byte. ``body``: from there to the
+    last body byte, plus a second for every ``MINIMUM_RATE`` bytes received. ``keep_alive``: from the end of a
+    response to the next request's first byte. ``send``: from the first byte the socket would not take, plus a second
+    for every ``MINIMUM_RATE`` bytes taken since. ``shutdown``: from the first stop signal to the end of the process.
     0 switches the first four off.
     """
 

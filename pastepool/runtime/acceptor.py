@@ -1,5 +1,6 @@
 """
-Accepting clients: from listening sockets to client sockets, and what to do when the process has no file descriptor left.
+Accepting clients: from listening sockets to client sockets, and what to do when the process has no file descriptor
+left.
 
 Runs on: baton.
 """
@@ -9,7 +10,8 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from pastepool.runtime.readiness import READ, Readiness
 from pastepool.types import Clock, Seconds
@@ -75,7 +77,8 @@ class Acceptor:
         if not self._complained:
             self._complained = True
             _log.error(
-                "Clients have to wait: %s. Raise the limit on open files (ulimit -n, LimitNOFILE=) or lower connection_limit.",
+                "Clients have to wait: %s. Raise the limit on open files (ulimit -n, LimitNOFILE=), or lower "
+                "connection_limit.",
                 error.strerror,
             )
         if not self.paused:

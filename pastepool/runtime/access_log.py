@@ -25,7 +25,8 @@ def write_access_line(exchange: Exchange, now: Seconds) -> None:
 
     Values of a query that look secret are masked, and nothing a client sends can end the line or a quoted field.
 
-    Runs on: whoever ends the request: its worker, the supervisor for a killed one, the baton's holder for a refused one.
+    Runs on: whoever ends the request: its worker, the supervisor for a killed one, the baton's holder for a refused
+    one.
     """
     request, environ = exchange.request, exchange.environ
     waited = max(0.0, exchange.started_at - exchange.arrived_at) if exchange.arrived_at and exchange.started_at else 0.0

@@ -1,15 +1,17 @@
 """
 Who may poll: Leader/Followers, with a caretaker for when there is no follower left.
 
-Words. The *baton* is the right to run ``Poller.next_task``; exactly one thread has it. A worker that has it is the *leader*. Workers
-that have nothing to do are *followers* and sleep, each on a lock of its own; the one that lay down last is woken first, because
-its stack and the processor's caches are warm. The *caretaker* is the thread that called ``serve``.
+Words. The *baton* is the right to run ``Poller.next_task``; exactly one thread has it. A worker that has it is the
+*leader*. Workers that have nothing to do are *followers* and sleep, each on a lock of its own; the one that lay down
+last is woken first, because its stack and the processor's caches are warm. The *caretaker* is the thread that called
+``serve``.
 
 Where the baton can be:
 1. with a leader that polls;
-2. on the *table*: its leader runs an application call. Whoever picks it up has it: the leader itself when its call returns,
-   a worker that has become free, or the caretaker, if it lies there for a whole look. The table is a deque, picking up is one
-   atomic ``pop``, so of all who try exactly one succeeds, and the leader of short calls needs no lock;
+2. on the *table*: its leader runs an application call. Whoever picks it up has it: the leader itself when its call
+   returns, a worker that has become free, or the caretaker, if it lies there for a whole look. The table is a deque,
+   picking up is one atomic ``pop``, so of all who try exactly one succeeds, and the leader of short calls needs no
+   lock;
 3. on its way to a follower that is being woken;
 4. with the caretaker, who polls because no worker is free. Complete requests then wait in the backlog.
 
@@ -20,7 +22,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, Callable, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from pastepool.core.dispatch import look_after
 from pastepool.core.overload import admit
@@ -63,8 +66,8 @@ class Baton:
     """
     Hands out turns: the baton, or a task from the backlog.
 
-    ``backlog``: tasks in the order they came. ``looks``: how often the caretaker looked, for diagnosis. ``calls``: application calls
-    a leader began with the baton on the table; written by the baton's holder only.
+    ``backlog``: tasks in the order they came. ``looks``: how often the caretaker looked, for diagnosis. ``calls``:
+    application calls a leader began with the baton on the table; written by the baton's holder only.
     """
 
     def __init__(self, overload: OverloadPolicy, wake_poller: Callable[[], None]) -> None:
@@ -84,7 +87,8 @@ class Baton:
 
     def follow(self, worker: Follower) -> Any:
         """
-        Wait for a turn: a task, ``Turn.LEAD`` or ``Turn.LEAVE``. A free worker takes what waits first, the baton second.
+        Wait for a turn: a task, ``Turn.LEAD`` or ``Turn.LEAVE``. A free worker takes what waits first, the baton
+        second.
         """
         with self._lock:
             if worker.leaving:
@@ -141,7 +145,10 @@ class Baton:
             return True
 
     def submit(self, task: Any) -> bool:
-        """Like ``offer``, for a thread without the baton: a leader that polls is free, and is woken to take the task itself."""
+        """
+        Like ``offer``, for a thread without the baton: a leader that polls is free, and is woken to take the task
+        itself.
+        """
         taken = self.offer(task)
         if taken and self.backlog:
             self._wake_poller()
@@ -184,7 +191,8 @@ class Baton:
             if follows:
                 self._followers.remove(worker)
                 worker.leaving = True
-                worker.retire()  # before it is woken: it may be gone before we run on, and must not be called retiring then
+                # Before it is woken: it may be gone before we run on, and must not be called retiring then.
+                worker.retire()
                 worker.wake(Turn.LEAVE)
             elif worker.polling:
                 worker.leaving = True
@@ -221,13 +229,13 @@ class Baton:
 
     def watch(self, should_stop: Callable[[], bool]) -> None:
         """
-        Look again and again while leaders run calls, and sleep while they do not. Returns when the caretaker has the baton,
-        or should stop.
+        Look again and again while leaders run calls, and sleep while they do not. Returns when the caretaker has the
+        baton, or should stop.
 
         A leader found in the same call twice has lost the baton: it is picked up here.
 
-        Against sleeping through a call: (1) we set ``_parked``, then look at the table; (2) the leader puts the baton down, then
-        looks at ``_parked``. Whichever comes second sees the other's write.
+        Against sleeping through a call: (1) we set ``_parked``, then look at the table; (2) the leader puts the baton
+        down, then looks at ``_parked``. Whichever comes second sees the other's write.
         """
         idle_looks = 0
         quiet_looks = 0

@@ -1,13 +1,15 @@
 """
-The caretaker: the thread that called ``serve``, which looks after the baton while workers lead, and holds it when none can.
+The caretaker: the thread that called ``serve``, which looks after the baton while workers lead, and holds it when
+none can.
 
-It keeps the promises that have to hold with every worker hung: clients are accepted, requests wait in a bounded backlog and are
-refused in time, health is answered, deadlines pass.
+It keeps the promises that have to hold with every worker hung: clients are accepted, requests wait in a bounded
+backlog and are refused in time, health is answered, deadlines pass.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from pastepool.core.policy import OverloadPolicy
 from pastepool.runtime.baton import Baton
@@ -17,10 +19,11 @@ from pastepool.types import Clock
 
 class Caretaker:
     """
-    ``take_care`` blocks until ``finish``. Everything but ``finish`` runs on the caretaker's thread; ``refuse`` also on a leader's.
+    ``take_care`` blocks until ``finish``. Everything but ``finish`` runs on the caretaker's thread; ``refuse`` also
+    on a leader's.
 
-    ``on_first_waiting``: called when a request begins to wait because no worker is free. ``on_shed``: told of each waiting
-    request that was given up: ``refused``, ``expired`` or ``dropped``, and when.
+    ``on_first_waiting``: called when a request begins to wait because no worker is free. ``on_shed``: told of each
+    waiting request that was given up: ``refused``, ``expired`` or ``dropped``, and when.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
 """
 One accepted socket with its engine: the facts about it and who may touch it.
 
-Ownership. ``owner`` is None while the connection belongs to the poller's side (whoever holds the baton). When a request is complete
-the holder sets ``owner`` to its exchange; from then on only the worker that runs the exchange touches the connection, except for
-``gone``, ``watched`` and the flush of ``output``, which stay with the holder. The worker gives it back by setting ``owner`` to None
-as its last act.
+Ownership. ``owner`` is None while the connection belongs to the poller's side (whoever holds the baton). When a
+request is complete the holder sets ``owner`` to its exchange; from then on only the worker that runs the exchange
+touches the connection, except for ``gone``, ``watched`` and the flush of ``output``, which stay with the holder. The
+worker gives it back by setting ``owner`` to None as its last act.
 """
 
 from __future__ import annotations
@@ -47,13 +47,15 @@ class Connection:
     """
     What is known of one client.
 
-    ``waiting``/``deadline``: what must happen until when, or the poller acts. ``gone``: the client has closed or reset its side.
-    ``watched``: the readiness mask registered now. ``began_at``: when the awaited transfer began. ``closed``: the socket is.
+    ``waiting``/``deadline``: what must happen until when, or the poller acts. ``gone``: the client has closed or
+    reset its side. ``watched``: the readiness mask registered now. ``began_at``: when the awaited transfer began.
+    ``closed``: the socket is.
+    ``resets``: it closes with a reset.
     """
 
     __slots__ = (
         "sock", "fd", "peer", "port", "engine", "recv", "send", "owner", "waiting", "deadline", "began_at",
-        "gone", "closed", "watched", "output", "content", "keep_alive", "lingered",
+        "gone", "closed", "watched", "output", "content", "keep_alive", "lingered", "resets",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: str, port: int, limits: Limits, prototype: dict[str, Any]) -> None:
@@ -75,6 +77,7 @@ class Connection:
         self.content: Content | None = None
         self.keep_alive = True
         self.lingered = 0
+        self.resets = False
 
     def shutdown(self) -> None:
         """Wake whoever waits on the socket, at both ends. May be called twice, from any thread."""
@@ -89,13 +92,18 @@ class Connection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         except OSError:
             pass  # closed already
+        self.resets = True
 
     def close(self) -> None:
-        """Close the socket. May be called twice; the caller has taken the connection out of the poller's table first."""
+        """
+        Close the socket. May be called twice; the caller has taken the connection out of the poller's table first.
+        """
         self.closed = True
         if self.output is not None:
             self.output.break_off()
         if self.content is not None:
             self.content.close()
+        if not self.resets:
+            self.shutdown()  # the client is told even if a child process of the application has the socket too
         self.sock.close()
         self.engine.close()

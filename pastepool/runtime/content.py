@@ -29,7 +29,7 @@ class Content:
             self._pieces += pieces
             if self.received <= self._memory_limit:
                 return
-            self._file = tempfile.TemporaryFile(prefix="pastepool-")
+            self._file = tempfile.TemporaryFile(prefix="pastepool-")  # noqa: SIM115  # it outlives this call
             pieces, self._pieces = self._pieces, []
         self._file.writelines(pieces)
 

@@ -1,17 +1,17 @@
 """
 One request on its way through the server: the pool's task, with a connection behind it.
 
-Made by the baton's holder when a request is complete; run, and ended, by one worker, unless the holder refuses it or the
-supervisor kills it first.
+Made by the baton's holder when a request is complete; run, and ended, by one worker, unless the holder refuses it or
+the supervisor kills it first.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import socket
 import stat
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from pastepool.core.masking import masked_path
 from pastepool.core.wording import printable
@@ -22,7 +22,7 @@ from pastepool.runtime.connection import NEXT, Connection
 from pastepool.runtime.output import FilePart, Output
 from pastepool.runtime.readiness import READ
 from pastepool.types import Seconds
-from pastepool.wsgi.call import Application, Call, Window
+from pastepool.wsgi.call import Call, Window
 
 if TYPE_CHECKING:
     from pastepool.runtime.content import Content
@@ -38,8 +38,8 @@ class Exchange(Call):
     """
     A request and its answer.
 
-    ``arrived_at``: when it began to wait for a worker; 0.0 if it never had to. ``started_at``: when a worker took it. ``fate``: how it ended, for the access log:
-    empty, "killed", "expired" or "dropped".
+    ``arrived_at``: when it began to wait for a worker; 0.0 if it never had to. ``started_at``: when a worker took it.
+    ``fate``: how it ended, for the access log: empty, "killed", "expired" or "dropped".
     """
 
     fate = ""
@@ -74,8 +74,8 @@ class Exchange(Call):
         """
         Say whether the client has hung up.
 
-        True also for a client that only closed its sending side and still reads; TCP shows no difference until something is
-        sent. Known some milliseconds after the fact.
+        True also for a client that only closed its sending side and still reads; TCP shows no difference until
+        something is sent. Known some milliseconds after the fact.
         """
         return self.connection.gone or self.connection.closed
 
@@ -88,7 +88,10 @@ class Exchange(Call):
         self.site.nudge()
 
     def on_cancel(self, callback: Callable[[], Any]) -> None:
-        """Have ``callback()`` run, on another thread, if this request is killed: to cancel a query, to end a child process."""
+        """
+        Have ``callback()`` run, on another thread, if this request is killed: to cancel a query, to end a child
+        process.
+        """
         if not callable(callback):
             raise TypeError(f"environ['pastepool.on_cancel']({callback!r}): it takes a callable without arguments")
         if self.cancellations is None:
@@ -105,7 +108,8 @@ class Exchange(Call):
         """
         The request in a few words, without its query, which may hold secrets.
 
-        As it came, percent-encoded: decoded it could break a line of the log, and the application may change its environ.
+        As it came, percent-encoded: decoded it could break a line of the log, and the application may change its
+        environ.
         """
         return printable(f"{self.request.method} {masked_path(self.request.path.decode('latin-1'))}", _TITLE_LIMIT)
 
@@ -190,8 +194,8 @@ class Exchange(Call):
 
     def cut_if_waiting(self) -> bool:
         """
-        A kill found the window shut. If that is because the worker waits for a slow reader, cut the connection, which ends
-        the wait; otherwise the call has just returned, and its answer is on its way.
+        A kill found the window shut. If that is because the worker waits for a slow reader, cut the connection, which
+        ends the wait; otherwise the call has just returned, and its answer is on its way.
 
         Runs on: supervisor.
         """
@@ -223,7 +227,10 @@ class Exchange(Call):
         self.site.poller.close_now(self.connection)
 
     def _ends_with_connection(self) -> bool:
-        """Whether the response has begun and only its end tells the client how long it is: a plain close would look whole."""
+        """
+        Whether the response has begun and only its end tells the client how long it is: a plain close would look
+        whole.
+        """
         head = self._head
         if head is None or not self.began or self.code_sent or self._chunked or self._left is not None:
             return False
@@ -277,7 +284,8 @@ class Exchange(Call):
             output.add(part)
             connection.output = output
             if connection.closed:
-                output.break_off()  # closed by the supervisor just now; nobody else would wake who waits for this output
+                # By the supervisor, just now: nobody else would wake who waits for this output.
+                output.break_off()
             self.site.poller.flush_soon(connection)
 
     def file_length(self, filelike: Any, wanted: int | None) -> int | None:

@@ -4,19 +4,20 @@ The window in which a kill may land, and the call that makes it land.
 CPython marks an exception on a thread and raises it when that thread next looks, at no particular place (lifecycle: any
 function entry, any backward jump). Raised between two requests it would break the pool's own bookkeeping. So:
 
-1. A worker's window is open exactly while the application's code runs. It opens by putting a token down and shuts by picking it
-   up again; both are single atomic operations of a deque, so an undisturbed request takes no lock.
-2. The killer works under ``_fence``. It injects only if it can take the token itself, so never when the window is shut.
-   From then on the window is *disputed*: the worker finds no token and has to shut under the fence, where it clears what may
-   still be pending (inject NULL into itself). After ``shut`` has returned none can land.
+1. A worker's window is open exactly while the application's code runs. It opens by putting a token down and shuts by
+   picking it up again; both are single atomic operations of a deque, so an undisturbed request takes no lock.
+2. The killer works under ``_fence``. It injects only if it can take the token itself, so never when the window is
+   shut. From then on the window is *disputed*: the worker finds no token and has to shut under the fence, where it
+   clears what may still be pending (inject NULL into itself). After ``shut`` has returned none can land.
 3. A kill may be repeated while the window is disputed and not yet shut: same fence, same rule.
 4. An exception that lands inside ``shut`` itself leaves everything as it can be found again: every step may be
    repeated, and the fence knows its owner. The worker's loop therefore calls ``shut`` again on its way out.
-5. The exception is held back while the worker is in one of the few lines where it would hurt others (``landing``). Those are
-   left in no time; a worker that does not leave them is blocked there, and the kill is repeated later like any other.
+5. The exception is held back while the worker is in one of the few lines where it would hurt others (``landing``).
+   Those are left in no time; a worker that does not leave them is blocked there, and the kill is repeated later like
+   any other.
 
-The token is also the claim to the response: whoever holds it may write. The worker has it once the window is shut undisputed;
-the killer has it from the moment it took it.
+The token is also the claim to the response: whoever holds it may write. The worker has it once the window is shut
+undisputed; the killer has it from the moment it took it.
 
 Source: contract P8, P15; ours, because CPython offers nothing of the kind.
 """
@@ -27,7 +28,7 @@ import ctypes
 import threading
 import time
 from collections import deque
-from typing import Callable
+from collections.abc import Callable
 
 from pastepool.errors import InjectionUnavailable, WorkerKilled
 from pastepool.runtime.landing import may_land
@@ -35,7 +36,9 @@ from pastepool.types import Injected, Seconds
 
 _HOLD_BACK: Seconds = 0.0005
 _HOLD_BACK_TIMES = 20
-"""How long to let the worker run on from a place where a kill would hurt others, and how often. Nothing derives them."""
+"""
+How long to let the worker run on from a place where a kill would hurt others, and how often. Nothing derives them.
+"""
 
 
 def _set_async_exc(ident: int, exception: type[BaseException] | None) -> int:
@@ -45,10 +48,8 @@ def _set_async_exc(ident: int, exception: type[BaseException] | None) -> int:
 
 def check_available() -> None:
     """Raises: InjectionUnavailable where the interpreter has no way to raise in another thread (not CPython)."""
-    try:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc
-    except AttributeError as error:
-        raise InjectionUnavailable("This Python cannot raise an exception in another thread; no request is killed.") from error
+    if not hasattr(getattr(ctypes, "pythonapi", None), "PyThreadState_SetAsyncExc"):
+        raise InjectionUnavailable("This Python cannot raise an exception in another thread; no request is killed.")
 
 
 class Window:
@@ -68,7 +69,10 @@ class Window:
         self._ident = threading.get_ident()
 
     def open(self, serial: int) -> None:
-        """Let kills land from now on, aimed at the request ``serial``. Raises: WorkerKilled if one came while it was shut."""
+        """
+        Let kills land from now on, aimed at the request ``serial``. Raises: WorkerKilled if one came while it was
+        shut.
+        """
         if self.killed:
             raise WorkerKilled(3)
         self._token.append(serial)

@@ -1,7 +1,8 @@
 """
 Ending one task: the steps of the kill ladder that act on a worker (DESIGN 4, contract P8).
 
-1. win the claim; 2. answer 504 if nothing was sent, shut the client's socket; 3. run the request's cancel callbacks; 4. inject;
+1. win the claim; 2. answer 504 if nothing was sent, shut the client's socket; 3. run the request's cancel callbacks;
+   4. inject;
 5. if the operator allows it, shut down the foreign socket the thread waits on. Whatever is left is waiting: the plan
 repeats 4 and 5 with pauses, and calls the worker a zombie when it has lasted.
 
@@ -11,7 +12,8 @@ Runs on: supervisor.
 from __future__ import annotations
 
 import logging
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from pastepool.core.states import Phase
 from pastepool.runtime.threads import spawn_thread
@@ -32,8 +34,8 @@ class Executioner:
         """
         End the task ``serial`` of a worker, or try again. Answers False if the worker is not inside it any more.
 
-        Between two pieces of a streamed response the window is shut; then cutting the connection is all there is to do, and it
-        is enough: the worker waits for that client and for nothing else.
+        Between two pieces of a streamed response the window is shut; then cutting the connection is all there is to
+        do, and it is enough: the worker waits for that client and for nothing else.
         """
         task = worker.fact[2]
         if task is None or task.serial != serial:

@@ -1,14 +1,17 @@
 """
-Where a kill must not land, although the window is open: inside the few lines that take or give back a lock of everybody's.
+Where a kill must not land, although the window is open: inside the few lines that take or give back a lock of
+everybody's.
 
-An exception that lands between the taking of a lock and the ``try`` that gives it back leaves the lock taken for ever. Where that
-lock is an application's own, the application has to live with it (contract P15). But ``logging``, ``threading`` and the import
-system keep locks that every thread of the process needs, the supervisor too; and applications call into the pool itself
-(``add_task``, ``pastepool.kill_after``). Measured on CPython 3.10 to 3.12, with a victim that does nothing but log: 3 to 4 kills
-of 100 left the handler's lock behind, and the next line anybody logged never came back. With this rule: 0 of 30,000.
+An exception that lands between the taking of a lock and the ``try`` that gives it back leaves the lock taken for
+ever. Where that lock is an application's own, the application has to live with it (contract P15). But ``logging``,
+``threading`` and the import system keep locks that every thread of the process needs, the supervisor too; and
+applications call into the pool itself (``add_task``, ``pastepool.kill_after``). Measured on CPython 3.10 to 3.12,
+with a victim that does nothing but log: 3 to 4 kills of 100 left the handler's lock behind, and the next line anybody
+logged never came back. With this rule: 0 of 30,000.
 
-Why looking first is enough: whoever looks has the interpreter's lock, so the victim stands still, and what is injected before
-that lock is let go lands where the victim stands now. A thread that has just got the lock keeps it for some milliseconds.
+Why looking first is enough: whoever looks has the interpreter's lock, so the victim stands still, and what is
+injected before that lock is let go lands where the victim stands now. A thread that has just got the lock keeps it
+for some milliseconds.
 
 Runs on: supervisor.
 """
@@ -29,7 +32,9 @@ _LOCKING_FILES = frozenset({logging.__file__, threading.__file__, _IMPORTING})
 _LOCKING_CODE = frozenset(
     {"acquire", "release", "__enter__", "__exit__", "_acquireLock", "_releaseLock", "_acquire_restore", "_release_save"}
 )
-"""Where the standard library takes and gives back locks in Python, and what those functions are called (3.10 to 3.14)."""
+"""
+Where the standard library takes and gives back locks in Python, and what those functions are called (3.10 to 3.14).
+"""
 
 _MAY_BE_HIT = _HERE + "background.py"
 """Ours, and the innermost frame there is while it runs a callable that is no Python."""
@@ -51,8 +56,9 @@ def _locks(code: CodeType) -> bool:
     """
     Say whether a function of the standard library takes or gives back a lock.
 
-    Those of ``threading`` that merely call ``acquire`` are left out: threads wait in them, and may wait there again and again.
-    CPython 3.10 may raise right after such a call, in the caller; the others as well belong to it, because they are short.
+    Those of ``threading`` that merely call ``acquire`` are left out: threads wait in them, and may wait there again
+    and again. CPython 3.10 may raise right after such a call, in the caller; the others as well belong to it, because
+    they are short.
     """
     if code.co_filename not in _LOCKING_FILES:
         return False

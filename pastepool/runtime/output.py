@@ -1,7 +1,8 @@
 """
 Response bytes that the socket would not take yet, and the worker that may have to wait for them.
 
-A worker adds, the baton's holder flushes; the one lock here keeps the two apart. An undisturbed response never comes here.
+A worker adds, the baton's holder flushes; the one lock here keeps the two apart. An undisturbed response never comes
+here.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class FilePart:
         """Send some of it. Raises: BlockingIOError; ClientGone if the file has become shorter than it was."""
         sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.left, _STRETCH))
         if sent == 0:
-            raise ClientGone("The file became shorter while it was sent; the connection is cut so that the client can tell.")
+            raise ClientGone(
+                "The file became shorter while it was sent; the connection is cut so that the client can tell."
+            )
         self.offset += sent
         self.left -= sent
         return sent
@@ -45,9 +48,9 @@ class Output:
     """
     One connection's unsent bytes.
 
-    ``began_at``: when the socket first would not take something; the deadline counts from there. ``moved``: bytes taken since.
-    All fields are written under ``_lock``. ``finished``: the response is
-    whole; what comes after the flush is decided by then. ``flushed``: all was sent before that; this object has served.
+    ``began_at``: when the socket first would not take something; the deadline counts from there. ``moved``: bytes
+    taken since. All fields are written under ``_lock``. ``finished``: the response is whole; what comes after the
+    flush is decided by then. ``flushed``: all was sent before that; this object has served.
     """
 
     def __init__(self, began_at: Seconds) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Status, classify
@@ -28,8 +29,8 @@ class PastePool:
     """
     What ``paste.httpserver.ThreadPool`` lets one see and do.
 
-    ``vantage``: what ``watch_threads`` looks from; filled in by the server. Thread ids are ``threading.get_ident`` numbers. Times are wall-clock seconds, as Paste's were.
-    Runs on: any thread.
+    ``vantage``: what ``watch_threads`` looks from; filled in by the server. Thread ids are ``threading.get_ident``
+    numbers. Times are wall-clock seconds, as Paste's were. Runs on: any thread.
     """
 
     def __init__(

@@ -1,12 +1,12 @@
 """
 The server's ears: whoever holds the baton runs ``next_task`` here, and nobody else does.
 
-It waits for readiness, accepts, reads, feeds the engines, flushes, keeps deadlines, and answers what needs no worker. It returns
-when a request is complete, or when its caller should look around (``wake``). What remains of a batch of events stays here for
-the next holder, so passing the baton costs no second look at the kernel.
+It waits for readiness, accepts, reads, feeds the engines, flushes, keeps deadlines, and answers what needs no worker.
+It returns when a request is complete, or when its caller should look around (``wake``). What remains of a batch of
+events stays here for the next holder, so passing the baton costs no second look at the kernel.
 
-Other threads use only ``give_back``, ``flush_soon``, ``close_soon``, ``close_now``, ``wake`` and ``ask``; each is one atomic
-step on a deque or a dict.
+Other threads use only ``give_back``, ``flush_soon``, ``close_soon``, ``close_now``, ``wake`` and ``ask``; each is one
+atomic step on a deque or a dict.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import socket
 import threading
 from bisect import bisect
 from collections import deque
-from typing import Any, Callable, Iterator, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from pastepool.core.deadlines import transfer_deadline
 from pastepool.core.histogram import BOUNDS
@@ -57,7 +58,9 @@ _SWEEP_DRAIN_EVERY: Seconds = 0.05
 
 _LINGER_FOR: Seconds = 2.0
 _LINGER_BYTES = 1048576
-"""How long and how much a closing connection is still read, so that a reset does not overtake our answer (RFC 9112 9.6)."""
+"""
+How long and how much a closing connection is still read, so that a reset does not overtake our answer (RFC 9112 9.6).
+"""
 
 
 class Poller:
@@ -96,7 +99,10 @@ class Poller:
         self._closing = threading.Lock()
 
     def start(self, site: Site, acceptor: Acceptor, on_hangup: Callable[[Any], None]) -> None:
-        """Open what polling needs, in the process that will serve. ``on_hangup``: told of exchanges whose client has gone."""
+        """
+        Open what polling needs, in the process that will serve. ``on_hangup``: told of exchanges whose client has
+        gone.
+        """
         self.site = site
         self._acceptor = acceptor
         self._on_hangup = on_hangup
@@ -157,14 +163,24 @@ class Poller:
 
     def close_now(self, connection: Connection) -> None:
         """Close a connection. May be called twice."""
-        # Out of the table before the socket is closed: the kernel may give its number to the next client at once. Of two
-        # threads that both come here one must not take out that next client, hence the lock.
+        # Out of the table before the socket is closed: the kernel may give its number to the next client at once. Of
+        # two threads that both come here one must not take out that next client, hence the lock.
         with self._closing:
             if self.connections.get(connection.fd) is connection:
+                connection.closed = True
                 del self.connections[connection.fd]
+                self._forget(connection)
         connection.close()
         if self._when_empty is not None and not self.connections:
             self._when_empty()
+
+    def _forget(self, connection: Connection) -> None:
+        """Closing alone would do only where nobody else has the socket: a child process may, if the application forks."""
+        if connection.watched:
+            try:
+                self._readiness.unregister(connection.fd)
+            except OSError:
+                pass  # the holder was about to do so
 
     def wake_for_returned(self) -> None:
         """A worker without the baton has ended a request: wake the holder if a connection came back that needs it."""
@@ -195,7 +211,10 @@ class Poller:
                 return None
 
     def ready_tasks(self, most: int) -> list[Exchange]:
-        """Answer up to ``most`` more exchanges that are complete among the events fetched already; the kernel is not asked."""
+        """
+        Answer up to ``most`` more exchanges that are complete among the events fetched already; the kernel is not
+        asked.
+        """
         tasks: list[Exchange] = []
         while len(tasks) < most:
             task = self._from_batch()
@@ -321,7 +340,9 @@ class Poller:
         if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError, BlockingIOError)):
             _log.error("%s: the connection is closed because of %s", connection.peer, error)
         elif not isinstance(error, OSError):
-            _log.error("Internal error; the connection of %s is closed; please report this", connection.peer, exc_info=error)
+            _log.error(
+                "Internal error; the connection of %s is closed; please report this", connection.peer, exc_info=error
+            )
         self.close_now(connection)
 
     def _event(self, connection: Connection, mask: int) -> Exchange | None:
@@ -467,8 +488,8 @@ class Poller:
         """
         Something happened on a connection while a worker has it: more input, or the client hung up.
 
-        The mask is changed here and not when the worker took the connection, because most clients are silent meanwhile and a
-        system call for each request would be wasted. Against losing the connection:
+        The mask is changed here and not when the worker took the connection, because most clients are silent
+        meanwhile and a system call for each request would be wasted. Against losing the connection:
         1. the worker sets ``waiting`` to NEXT, then looks at ``watched``;
         2. we set ``watched``, then look at ``waiting``.
         Whichever comes second sees the other's write, and re-arms. Both may; that is harmless.
@@ -542,8 +563,8 @@ class Poller:
         """
         Act on every deadline that has passed.
 
-        All connections are looked at, some times a second at most: ten thousand cost a millisecond, and a request pays for its
-        deadlines with two stores instead of a place in an ordered queue.
+        All connections are looked at, some times a second at most: ten thousand cost a millisecond, and a request
+        pays for its deadlines with two stores instead of a place in an ordered queue.
         """
         late = [connection for connection in list(self.connections.values()) if connection.deadline <= now]
         for connection in late:
@@ -566,8 +587,8 @@ class Poller:
 
     def drain(self, until: Seconds) -> None:
         """
-        Take no new clients and close the unused ones, now and as they become unused. ``until``: when those that only send or
-        read slowly have had their time; requests that workers run are left alone.
+        Take no new clients and close the unused ones, now and as they become unused. ``until``: when those that only
+        send or read slowly have had their time; requests that workers run are left alone.
         """
         self._drain_until = until
         self._sweep_every = min(self._sweep_every, _SWEEP_DRAIN_EVERY)
@@ -602,9 +623,9 @@ class Poller:
     def close_unused(self) -> None:
         """Close connections on which no request has begun."""
         for connection in list(self.connections.values()):
-            if connection.waiting in (NEXT, HEAD):
-                if not connection.engine.started and not self._has_input(connection):
-                    self.close_now(connection)
+            unused = connection.waiting in (NEXT, HEAD) and not connection.engine.started
+            if unused and not self._has_input(connection):
+                self.close_now(connection)
 
     def _has_input(self, connection: Connection) -> bool:
         try:

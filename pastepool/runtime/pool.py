@@ -8,7 +8,8 @@ import itertools
 import logging
 import math
 import threading
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Record, TaskSummary
@@ -22,8 +23,9 @@ class Leading(NamedTuple):
     """
     What a leader has to know of the poller, as functions, so that the pool knows none.
 
-    ``next_task``: poll until one is complete. ``ready_tasks``: those, up to so many, that need no further look at the kernel.
-    ``refuse``: answer one for which there is no room. ``wake_for_returned``: see to it that what this worker gave back is seen.
+    ``next_task``: poll until one is complete. ``ready_tasks``: those, up to so many, that need no further look at the
+    kernel. ``refuse``: answer one for which there is no room. ``wake_for_returned``: see to it that what this worker
+    gave back is seen.
     """
 
     next_task: Callable[[], Any]
@@ -36,10 +38,9 @@ class Pool:
     """
     The table of workers.
 
-    ``workers``: by id; written under ``_lock``, read by anyone as a copy. ``expected_wait``: what the dispatch rule goes by
-    (core.dispatch); written by every worker, as an estimate. ``leading``: what leaders need.
-    ``changed``: called when a worker came or went, or ended a call longer than ``long_call``, on that worker; must return at
-    once.
+    ``workers``: by id; written under ``_lock``, read by anyone as a copy. ``expected_wait``: what the dispatch rule
+    goes by (core.dispatch); written by every worker, as an estimate. ``leading``: what leaders need. ``changed``:
+    called when a worker came or went, or ended a call longer than ``long_call``, on that worker; must return at once.
     """
 
     def __init__(
@@ -72,8 +73,9 @@ class Pool:
         """
         Read what other clients have sent already, and leave it to followers and the backlog.
 
-        Where calls are long, workers come back all the time; one that finds a task in the backlog neither has to become the
-        leader nor to sleep for a moment. Measured with calls of 0.5 ms. Runs on: the leader, before a call of its own.
+        Where calls are long, workers come back all the time; one that finds a task in the backlog neither has to
+        become the leader nor to sleep for a moment. Measured with calls of 0.5 ms. Runs on: the leader, before a call
+        of its own.
         """
         baton = self._baton
         for task in self.leading.ready_tasks(baton.follower_count + len(self.workers)):
@@ -82,10 +84,14 @@ class Pool:
                 self.leading.refuse(task)
 
     def spawn(self) -> Worker | None:
-        """Start one worker. Answers None, with a log line, if the system has no thread left."""
+        """
+        Start one worker. Answers None if the system has no thread left, with a log line, or if the pool is closing.
+        """
         worker_id = next(self._ids)
         worker = Worker(worker_id, f"pastepool worker {worker_id}", self, self._baton, self._clock)
         with self._lock:
+            if self._closing:
+                return None  # nobody would ever tell it to leave
             self.workers[worker_id] = worker
             self._empty.clear()
         try:
@@ -93,7 +99,9 @@ class Pool:
         except RuntimeError as error:
             self.start_failed_at = self._clock.now()
             self._log.error(
-                "%s cannot be started: %s. Lower threadpool_max_workers or raise the limit (ulimit -u).", worker.name, error
+                "%s cannot be started: %s. Lower threadpool_max_workers or raise the limit (ulimit -u).",
+                worker.name,
+                error,
             )
             self.forget(worker_id)
             self.changed()
@@ -133,8 +141,8 @@ class Pool:
 
     def close(self) -> None:
         """Tell every worker to leave at its next turn; followers leave now. Does not wait."""
-        self._closing = True
         with self._lock:
+            self._closing = True
             workers = list(self.workers.values())
         for worker in workers:
             worker.leaving = True

@@ -13,7 +13,9 @@ from typing import Protocol
 READ = 1
 WRITE = 4
 HANGUP = 8 | 16 | 0x2000
-"""Error, hang-up and half-close as epoll numbers them (EPOLLERR, EPOLLHUP, EPOLLRDHUP); Linux fixes these in its ABI."""
+"""
+Error, hang-up and half-close as epoll numbers them (EPOLLERR, EPOLLHUP, EPOLLRDHUP); Linux fixes these in its ABI.
+"""
 
 HANGUP_ONCE = 0x2000 | (1 << 30)
 """Tell of a half-close once and then nothing more (EPOLLRDHUP, EPOLLONESHOT)."""
@@ -30,7 +32,10 @@ class Readiness(Protocol):
 
 
 class SelectorReadiness:
-    """The same over ``selectors``, for systems without epoll. A client's half-close shows only when its turn to be read comes."""
+    """
+    The same over ``selectors``, for systems without epoll. A client's half-close shows only when its turn to be read
+    comes.
+    """
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()

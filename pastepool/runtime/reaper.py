@@ -1,9 +1,10 @@
 """
 The thread that ends the process when nothing else does.
 
-It sleeps until the server is told to stop, then gives the drain and the interpreter's own exit until the deadline. What can keep a
-process alive then (a hung worker, an application's non-daemon thread, an exit function that blocks, a mail server) cannot
-keep this thread: at the deadline it logs the stacks, runs the exit functions itself under a time limit and leaves by ``os._exit``.
+It sleeps until the server is told to stop, then gives the drain and the interpreter's own exit until the deadline.
+What can keep a process alive then (a hung worker, an application's non-daemon thread, an exit function that blocks, a
+mail server) cannot keep this thread: at the deadline it logs the stacks, runs the exit functions itself under a time
+limit and leaves by ``os._exit``.
 
 Source: contract D5, I3, P11; ``os._exit`` because SystemExit is swallowed by paster and waits for threads.
 """
@@ -16,7 +17,7 @@ import math
 import os
 import sys
 import threading
-from typing import Callable
+from collections.abc import Callable
 
 from pastepool.types import Clock, Seconds
 
@@ -35,9 +36,10 @@ class Reaper:
     """
     Bounds the end of a process that is ours to end.
 
-    ``on_deadline``: told that time is up; answers whether the process is ours to end, for a server may be run by a program that
-    has other things to do. ``on_host_end``: told that the main thread has ended while the server runs in another one, which
-    would keep the process (contract F3); asked for by ``has_host``, set before the thread starts. ``arm`` may be called in a signal handler. Everything else here runs on the reaper's own thread.
+    ``on_deadline``: told that time is up; answers whether the process is ours to end, for a server may be run by a
+    program that has other things to do. ``on_host_end``: told that the main thread has ended while the server runs in
+    another one, which would keep the process (contract F3); asked for by ``has_host``, set before the thread starts.
+    ``arm`` may be called in a signal handler. Everything else here runs on the reaper's own thread.
     """
 
     def __init__(self, clock: Clock, on_deadline: Callable[[], bool], on_host_end: Callable[[], None]) -> None:
@@ -54,7 +56,9 @@ class Reaper:
         self._exiting = False
 
     def arm(self, deadline: Seconds, status: int, at_once: bool = False) -> None:
-        """End the process at ``deadline`` if it still lives then, with ``status``. A later call may only be stricter."""
+        """
+        End the process at ``deadline`` if it still lives then, with ``status``. A later call may only be stricter.
+        """
         self._deadline = min(self._deadline, deadline)
         self._status = status or self._status
         self._at_once = self._at_once or at_once
@@ -97,10 +101,11 @@ class Reaper:
 
 def end_process(status: int, patience: Seconds) -> None:
     """
-    Run the exit functions for at most ``patience`` seconds (0: not at all), flush, and leave without joining any thread.
+    Run the exit functions for at most ``patience`` seconds (0: not at all), flush, and leave without joining any
+    thread.
 
-    The functions run on a thread of their own, so that one that blocks costs its time limit and no more. Threads are not
-    joined: those that would be are why we are here (contract P11).
+    The functions run on a thread of their own, so that one that blocks costs its time limit and no more. Threads are
+    not joined: those that would be are why we are here (contract P11).
     """
     done = threading.Event()
     if patience:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Any, Callable
+from typing import Any
 
 
 class Signals:
     """
     Turns signals into two calls.
 
-    ``fired``: whether a stop was asked for by a signal. ``on_first``/``on_second``: run in the main thread between two bytecodes, with the signal number; they must neither block nor
-    take a lock that the main thread may hold.
+    ``fired``: whether a stop was asked for by a signal. ``on_first``/``on_second``: run in the main thread between
+    two bytecodes, with the signal number; they must neither block nor take a lock that the main thread may hold.
     """
 
     def __init__(self, on_first: Callable[[int], None], on_second: Callable[[int], None]) -> None:
@@ -29,13 +30,17 @@ class Signals:
         self._previous: dict[int, Any] = {}
 
     def install(self) -> None:
-        """Take over what is ours to take. Elsewhere than in the main thread this does nothing: the host owns its signals."""
+        """
+        Take over what is ours to take. Elsewhere than in the main thread this does nothing: the host owns its
+        signals.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             present = signal.getsignal(number)
             ours = (signal.SIG_DFL, signal.default_int_handler)
-            # A shell starts background jobs with SIGINT ignored, and daemons inherit that; `paster serve stop` sends SIGINT.
+            # A shell starts background jobs with SIGINT ignored, and daemons inherit that; `paster serve stop` sends
+            # SIGINT.
             if present in ours or (present is signal.SIG_IGN and is_daemon()):
                 self._previous[number] = signal.signal(number, self._handle)
 
@@ -58,7 +63,10 @@ class Signals:
 
 
 def is_daemon() -> bool:
-    """Say whether this process was double-forked: then its session's leader has ended, and no terminal can send it signals."""
+    """
+    Say whether this process was double-forked: then its session's leader has ended, and no terminal can send it
+    signals.
+    """
     leader = os.getsid(0)
     if leader in (0, os.getpid()):
         return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any
 
 from pastepool.runtime.stamp import Stamp
 from pastepool.runtime.tally import Tally
@@ -28,9 +29,9 @@ class Site:
     clock: Clock
     keep_alive_for: Seconds
     watermark: int
-    access: Optional[Callable[["Exchange", Seconds], None]]
+    access: Callable[[Exchange, Seconds], None] | None
     nudge: Callable[[], Any]
-    poller: "Poller"
+    poller: Poller
     tally: Tally
     old_protocol: bool = False
     current_stamp: Callable[[], tuple[bytes, bytes, bytes]] = field(init=False)

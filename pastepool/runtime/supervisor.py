@@ -1,8 +1,8 @@
 """
 The thread that looks, plans and applies.
 
-It decides nothing: ``core.supervision.plan`` does. It sleeps until the instant the plan names or until it is nudged, so nothing
-ever waits for a request to come (contract P13, P14).
+It decides nothing: ``core.supervision.plan`` does. It sleeps until the instant the plan names or until it is nudged,
+so nothing ever waits for a request to come (contract P13, P14).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import Callable
+from collections.abc import Callable
 
 from pastepool.core.actions import Action, Capped, ExitProcess, Forget, Kill, KillAsked, NoteHung, Retire, Spawn
 from pastepool.core.history import History
@@ -87,7 +87,9 @@ class Supervisor:
         self._signal.set()
 
     def ask_kill(self, worker: int, serial: int) -> None:
-        """Ask for one task to be killed, as an operator; a fact for the next plan like any other. Runs on: any thread."""
+        """
+        Ask for one task to be killed, as an operator; a fact for the next plan like any other. Runs on: any thread.
+        """
         self._asked.append(KillAsked(worker, serial))
         self._signal.set()
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import Callable
+from collections.abc import Callable
 
 
 def spawn_thread(body: Callable[[], None], name: str) -> None:
     """
     Start a daemon thread (``types.Spawner``).
 
-    Daemon, because a hung application call must never keep the process from exiting; what has to be finished is finished by the
-    drain. Raises: RuntimeError if the system has no thread left.
+    Daemon, because a hung application call must never keep the process from exiting; what has to be finished is
+    finished by the drain. Raises: RuntimeError if the system has no thread left.
     """
     threading.Thread(target=body, name=name, daemon=True).start()

@@ -33,8 +33,8 @@ class PoolTask(Protocol):
     """
     What a worker runs.
 
-    ``run``: the work; opens the window around what may be killed. ``failed``: ``run`` raised; the window is shut. ``conclude``:
-    the last act, whatever happened. ``serial``: tells this task from every other one.
+    ``run``: the work; opens the window around what may be killed. ``failed``: ``run`` raised; the window is shut.
+    ``conclude``: the last act, whatever happened. ``serial``: tells this task from every other one.
     """
 
     serial: int
@@ -51,15 +51,18 @@ class PoolTask(Protocol):
 
 
 Fact = tuple[Phase, Seconds, Any]
-"""A worker's phase, since when, and its task: one tuple, so that readers on other threads never see half of a change."""
+"""
+A worker's phase, since when, and its task: one tuple, so that readers on other threads never see half of a change.
+"""
 
 
 class Worker:
     """
     A pool thread.
 
-    ``fact``: written by this worker, and by the supervisor when it retires or kills it; after ``KILL`` the worker leaves it
-    alone. ``leaving``: it exits at its next turn. ``served``: tasks run, ``native_id``/``ident``: 0 until it runs.
+    ``fact``: written by this worker, and by the supervisor when it retires or kills it; after ``KILL`` the worker
+    leaves it alone. ``leaving``: it exits at its next turn. ``served``: tasks run, ``native_id``/``ident``: 0 until
+    it runs.
     """
 
     def __init__(self, worker_id: WorkerId, name: str, pool: Pool, baton: Baton, clock: Clock) -> None:
@@ -122,7 +125,8 @@ class Worker:
             _log.critical("%s ends because of an internal error; please report this", self.name, exc_info=True)
         finally:
             if self.polling:
-                self._baton.put_down()  # an internal error ended a leader: the caretaker picks it up. In a call it lies there already
+                # An internal error ended a leader: the caretaker picks it up. In a call it lies there already.
+                self._baton.put_down()
             self._pool.report_exit(self)
 
     def _take_turns(self) -> None:
@@ -230,10 +234,11 @@ class Worker:
 
     def _escape(self, error: WorkerKilled) -> None:
         """
-        End a task out of which a second kill carried us, past ``_recover``: the other of the two places that catch everything.
+        End a task out of which a second kill carried us, past ``_recover``: the other of the two places that catch
+        everything.
 
-        The few instructions before that loop are the only gap. What is done here was not done there: the window is open as
-        long as an exception can come out of it.
+        The few instructions before that loop are the only gap. What is done here was not done there: the window is
+        open as long as an exception can come out of it.
         """
         task = self.fact[2]
         if task is not None:

@@ -12,6 +12,7 @@ durations = st.floats(min_value=0, max_value=1e6)
 
 
 def after_calls(*calls: float, before: float = 0.0) -> float:
+    """The expectation after these calls."""
     for duration in calls:
         before = expected_wait(before, duration)
     return before
@@ -31,7 +32,9 @@ def test_short_calls_bring_the_baton_back() -> None:
 
 
 def test_one_slow_call_among_hundreds_does_not_count_for_more_than_a_look() -> None:
-    """A call of 50 ms, or of an hour, moves the expectation no further than one that lasts until the caretaker steps in."""
+    """
+    A call of 50 ms, or of an hour, moves the expectation no further than one that lasts until the caretaker steps in.
+    """
     assert after_calls(3600.0) == after_calls(0.05) == after_calls(LOOK_EVERY)
     assert after_calls(0.05) < PASS_ABOVE
 
@@ -52,7 +55,9 @@ def test_longer_calls_never_make_for_a_smaller_expectation(calls: list[float], m
 
 
 def test_looks_become_rare_only_where_none_finds_anything() -> None:
-    """The caretaker looks every millisecond for a quarter of a second after it found somebody, then ever more rarely."""
+    """
+    The caretaker looks every millisecond for a quarter of a second after it found somebody, then ever more rarely.
+    """
     assert look_after(0) == look_after(249) == LOOK_EVERY
     pauses = [look_after(quiet) for quiet in range(400)]
     assert pauses == sorted(pauses)

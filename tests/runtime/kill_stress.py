@@ -199,10 +199,13 @@ class Stress:
                     pool.spawn()
 
     def _kill_one(self) -> None:
-        worker = self._random.choice(list(self.live.pool.workers.values()) or [None])  # type: ignore[list-item]
-        fact = worker.fact if worker is not None else None
-        if fact is None or fact[0] is not Phase.BUSY or fact[2] is None:
+        workers = [worker for worker in list(self.live.pool.workers.values()) if worker.fact[0] is Phase.BUSY]
+        if not workers:
             time.sleep(0.0001)
+            return
+        worker = self._random.choice(workers)
+        fact = worker.fact
+        if fact[0] is not Phase.BUSY or fact[2] is None:
             return
         if self._random.random() < 0.5:
             time.sleep(self._random.uniform(0, LONGEST))
@@ -226,10 +229,10 @@ class Stress:
         for job in self.jobs:
             job.done.wait(max(0.0, deadline - time.monotonic()))
             killed = job.serial in self.victims
-            if (job.events.count("run"), job.events.count("conclude")) != (1, 1):
-                # A call into the pool that was killed on its way may not have got that far.
-                if killed or job.events:
-                    account.not_run_once.append(f"{job.title()}: {job.events}")
+            once = (job.events.count("run"), job.events.count("conclude")) == (1, 1)
+            # A call into the pool that was killed on its way may not have got that far.
+            if not once and (killed or job.events):
+                account.not_run_once.append(f"{job.title()}: {job.events}")
             account.landed += killed and job.error is not None
             if job.error is not None and not killed:
                 account.innocent_hit.append(f"{job.title()}: {job.error!r}")

@@ -1,4 +1,7 @@
-"""A real Baton, Pool and Caretaker over a poller that is a list: what the tests of the hand-over and of the kills run on."""
+"""
+A real Baton, Pool and Caretaker over a poller that is a list: what the tests of the hand-over and of the kills run
+on.
+"""
 
 from __future__ import annotations
 

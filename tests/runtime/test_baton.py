@@ -1,8 +1,8 @@
 """
 Who may poll: each race of the hand-over, made to happen.
 
-A lock that lies is acquired late: what another thread would do in the meantime is done just before. So both orders of each race
-are run, one after the other, on one thread.
+A lock that lies is acquired late: what another thread would do in the meantime is done just before. So both orders of
+each race are run, one after the other, on one thread.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ class World:
 
 @pytest.fixture
 def world() -> World:
+    """A baton with workers that are told what to do."""
     return World()
 
 
@@ -173,7 +174,9 @@ def test_leader_that_comes_back_in_time_keeps_the_baton(world: World) -> None:
 
 
 def test_demoted_leader_that_follows_before_the_caretaker_hands_over(world: World) -> None:
-    """The caretaker has picked the baton up and is on its way to the lock; the leader lies down first, and gets it back."""
+    """
+    The caretaker has picked the baton up and is on its way to the lock; the leader lies down first, and gets it back.
+    """
     leader = world.led_by_a_worker()
     world.baton.put_down()
     assert world.baton.pick_up(), "the caretaker"
@@ -412,6 +415,7 @@ class Watch:
 
 
 def until(condition: Callable[[], object]) -> None:
+    """Wait for something another thread does, for as long as the watchdog lets us."""
     deadline = time.monotonic() + WATCHDOG
     while not condition():
         assert time.monotonic() < deadline

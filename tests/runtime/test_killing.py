@@ -26,6 +26,7 @@ WATCHDOG = 5.0
 
 @pytest.fixture
 def live() -> Iterator[LivePool]:
+    """A running pool of two workers."""
     with LivePool(2) as pool:
         yield pool
 
@@ -81,12 +82,14 @@ class Stubborn:
 
 
 def until(condition: Callable[[], object]) -> None:
+    """Wait for something another thread does, for as long as the watchdog lets us."""
     deadline = time.monotonic() + WATCHDOG
     while not condition():
         assert time.monotonic() < deadline
 
 
 def await_exit(live: LivePool) -> None:
+    """Wait until a worker has left."""
     assert live.exits.acquire(timeout=WATCHDOG), "no worker left"
 
 
@@ -117,7 +120,9 @@ def test_worker_is_dying_before_anything_else_happens(live: LivePool) -> None:
 
 
 def test_worker_that_leaves_at_once_is_not_called_dying_afterwards(live: LivePool) -> None:
-    """However fast the worker ends, the last that is written of it is that it has gone: no ghost remains in the pool."""
+    """
+    However fast the worker ends, the last that is written of it is that it has gone: no ghost remains in the pool.
+    """
 
     class HeldUp:
         """The killer is held up just after the exception was sent: by the time it goes on the worker has gone."""

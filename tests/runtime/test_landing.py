@@ -26,7 +26,9 @@ WATCHDOG = 5.0
 
 @contextlib.contextmanager
 def standing_in(body: Callable[[], object], function: str, let_go: Callable[[], object]) -> Iterator[int]:
-    """A thread that runs ``body`` and has got as far as being blocked in a function of that name; ends by ``let_go``."""
+    """
+    A thread that runs ``body`` and has got as far as being blocked in a function of that name; ends by ``let_go``.
+    """
     thread = threading.Thread(target=body, daemon=True)
     thread.start()
     assert thread.ident is not None
@@ -103,7 +105,9 @@ def test_conditions_door_is_spared() -> None:
 
 
 def test_our_own_code_is_spared_when_an_application_calls_it() -> None:
-    """``add_task`` and the like take the pool's locks and move its workers about: an application inside them is not hit."""
+    """
+    ``add_task`` and the like take the pool's locks and move its workers about: an application inside them is not hit.
+    """
     baton = Baton(OverloadPolicy(), lambda: None)
     baton._lock.acquire()
     with standing_in(lambda: baton.submit(object()), "offer", baton._lock.release) as ident:
@@ -111,7 +115,9 @@ def test_our_own_code_is_spared_when_an_application_calls_it() -> None:
 
 
 def test_our_own_code_is_spared_inside_the_standard_library() -> None:
-    """``kill_after`` nudges the supervisor through an Event: seen through the functions of ``threading``, that is ours."""
+    """
+    ``kill_after`` nudges the supervisor through an Event: seen through the functions of ``threading``, that is ours.
+    """
     with LivePool(0, caretaker=False) as live:
         from pastepool.runtime.inspection import Inspector
         from pastepool.runtime.supervisor import Supervisor

@@ -269,6 +269,22 @@ class Running:
         """How many clients the server has at this moment."""
         return len(self.server.poller.connections)
 
+    def count_polls(self) -> Callable[[], int]:
+        """Count from now on how often the kernel is asked for events: a server that spins asks without end."""
+        readiness, count = self.server.poller._readiness, [0]
+
+        class Counting:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(readiness, name)
+
+            def poll(self, *arguments: Any) -> Any:
+                count[0] += 1
+                return readiness.poll(*arguments)
+
+        self.server.poller._readiness = Counting()  # type: ignore[assignment]
+        self.server.poller.wake()
+        return lambda: count[0]
+
 
 @contextlib.contextmanager
 def running(app: App, **options: object) -> Iterator[Running]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from pathlib import Path
 
+from tests.server.conftest import Serve
 from tests.server.programs import Program
+from tests.server.serving import path_echo, until
 
 LIMIT = 40
 
@@ -75,3 +79,25 @@ def test_pause_ends_where_no_client_is_there(tmp_path: Path) -> None:
             assert client.get("/after-the-pause").body == b"/after-the-pause"
         assert program.end() == 0, program.said
     assert program.said.count("Clients have to wait") == 1
+
+
+def test_connection_that_a_child_process_holds_ends_all_the_same(serve: Serve) -> None:
+    """
+    An application that forks leaves a copy of every open socket with its child, here a duplicate: a closed connection still
+    tells its client so, and is no event of ours any more.
+    """
+    run = serve(path_echo)
+    with run.client() as client:
+        client.get("/first")
+        (connection,) = run.server.poller.connections.values()
+        kept = os.dup(connection.fd)
+        try:
+            assert client.get("/last", "Connection: close").closes
+            assert client.ended()
+            until(lambda: run.connections == 0, "the connection is forgotten")
+            client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            polls = run.count_polls()
+            threading.Event().wait(0.3)
+            assert polls() < 10
+        finally:
+            os.close(kept)

@@ -466,28 +466,12 @@ def test_drain_does_not_spin_on_a_listener_that_others_keep_open() -> None:
             run.server.stop()
             until(lambda: not run.server.poller._acceptor.fds, "the listener is closed")
             with contextlib.closing(socket.create_connection(kept.getsockname(), WATCHDOG)):
-                polls = count_polls(run)
+                polls = run.count_polls()
                 threading.Event().wait(0.3)
                 assert polls() < 30
                 app.release()
                 assert client.response().closes
                 run.join()
-
-
-def count_polls(run: Running) -> Callable[[], int]:
-    """Count from now on how often the kernel is asked for events."""
-    readiness, count = run.server.poller._readiness, [0]
-
-    class Counting:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(readiness, name)
-
-        def poll(self, *arguments: Any) -> Any:
-            count[0] += 1
-            return readiness.poll(*arguments)
-
-    run.server.poller._readiness = Counting()  # type: ignore[assignment]
-    return lambda: count[0]
 
 
 def test_descriptors_are_close_on_exec(serve: Serve) -> None:

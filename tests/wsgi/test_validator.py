@@ -93,7 +93,7 @@ def test_validator_finds_nothing_where_there_is_no_content(status: str) -> None:
         start_response(status, [])
         return []
 
-    answer = converse(validator(application), REQUESTS["get"])
+    answer = converse(validator(application), REQUESTS["get"])  # type: ignore[arg-type]
     assert answer.startswith(b"HTTP/1.1 " + status.encode())
     assert answer.endswith(b"Connection: close\r\n\r\n")
 
@@ -113,4 +113,5 @@ def test_validator_would_have_found_something() -> None:
         start_response("200", PLAIN)
         return []
 
-    assert converse(validator(application), REQUESTS["get"]).startswith(b"HTTP/1.1 500 ")
+    answer = converse(validator(application), REQUESTS["get"])  # type: ignore[arg-type]
+    assert answer.startswith(b"HTTP/1.1 500 ")

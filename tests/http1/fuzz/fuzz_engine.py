@@ -26,7 +26,7 @@ def one_input(data: bytes) -> None:
 
 def main() -> None:
     """Hand over to atheris, which never returns."""
-    import atheris
+    import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     with atheris.instrument_imports(include=["pastepool", "tests.http1"]):
         import tests.http1.fuzz.judge  # noqa: F401 - instrumented by being imported here
