@@ -14,6 +14,9 @@ QUESTION = (
     "import sys, sysconfig; print(sys.implementation.name, '%d%d' % sys.version_info[:2], "
     "sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
 )
+TESTS = ("tests/core", "tests/http1", "tests/wsgi", "tests/runtime", "tests/testing", "tests/compat", "tests/server")
+"""What could differ from one CPython to another; the manual, the commands and the browser are tested on one of them."""
+
 PLACES = (
     "~/.pyenv/versions/3.*/bin/python",
     "~/.local/share/uv/python/cpython-3.*/bin/python",
@@ -61,7 +64,7 @@ def main() -> int:
     print("also on", ", ".join(path for _, path in sorted(found.items())), flush=True)
     command = [sys.executable, "-m", "tox", "run-parallel", "--parallel-no-spinner"]
     command += ["--skip-missing-interpreters", "false", "-e", ",".join(f"py{digits}" for digits in sorted(found))]
-    return subprocess.run([*command, "--discover", *found.values()]).returncode
+    return subprocess.run([*command, "--discover", *found.values(), "--", *TESTS]).returncode
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ class Poller:
             self._when_empty()
 
     def _forget(self, connection: Connection) -> None:
-        """Closing alone would do only where nobody else has the socket: a child process may, if the application forks."""
+        """Closing alone does only where nobody else has the socket; a child process may, if the application forks."""
         if connection.watched:
             try:
                 self._readiness.unregister(connection.fd)

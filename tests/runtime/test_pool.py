@@ -66,6 +66,8 @@ def test_worker_is_in_the_table_before_its_thread_runs(stepped: Stepped) -> None
 def test_workers_are_numbered_and_no_number_is_used_twice(stepped: Stepped) -> None:
     """A worker that has gone does not lend its number to the next."""
     first = stepped.spawn()
+    first.leaving = True
+    stepped.spawner.step()
     stepped.pool.forget(first.worker_id)
     second = stepped.spawn()
     assert (first.worker_id, second.worker_id) == (1, 2)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pastepool.runtime import readiness
 from pastepool.runtime.connection import Connection
 from pastepool.runtime.readiness import READ
 from tests.server.conftest import Serve
@@ -359,3 +360,25 @@ def test_request_left_to_the_backlog_by_a_leader_is_run_by_it(serve: Serve) -> N
         run.server.poller.ask(both_at_once)
         assert first.response().body == b"/first"
         assert second.response().body == b"/second"
+
+
+def test_server_without_epoll(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no epoll everything but the knowledge that a client has hung up works the same."""
+    monkeypatch.delattr(readiness.select, "epoll", raising=False)
+    large = b"x" * 3_000_000
+    with Held(path_echo, lambda environ: environ["PATH_INFO"] == "/held") as app:
+
+        def either(environ: Environ, start_response: Callable[..., Any]) -> Any:
+            return (plain(large) if environ["PATH_INFO"] == "/large" else app)(environ, start_response)
+
+        run = serve(either)
+        for _ in range(30):
+            with run.client() as short:
+                assert short.get("/short", "Connection: close").body == b"/short"
+        with run.client(receive_buffer=4096) as client:
+            client.send(b"GET /held HTTP/1.1\r\nHost: h\r\n\r\nGET /two HTTP/1.1\r\nHost: h\r\n")
+            app.await_calls()
+            client.send(b"\r\nGET /large HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert run.get("/other").body == b"/other"
+            app.release()
+            assert [client.response().body for _ in range(3)] == [b"/held", b"/two", large]

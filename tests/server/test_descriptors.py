@@ -83,8 +83,8 @@ def test_pause_ends_where_no_client_is_there(tmp_path: Path) -> None:
 
 def test_connection_that_a_child_process_holds_ends_all_the_same(serve: Serve) -> None:
     """
-    An application that forks leaves a copy of every open socket with its child, here a duplicate: a closed connection still
-    tells its client so, and is no event of ours any more.
+    An application that forks leaves a copy of every open socket with its child, here a duplicate: a closed connection
+    still tells its client so, and is no event of ours any more.
     """
     run = serve(path_echo)
     with run.client() as client:
