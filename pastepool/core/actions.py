@@ -140,13 +140,15 @@ class Capped:
 @dataclass(frozen=True)
 class Retire:
     """
-    Ask one idle worker to leave.
+    Ask one worker to leave.
 
     Refused, which is no error, unless the worker is waiting among the followers: a later plan asks again.
+    ``even_busy``: not refused then either; the worker leaves as soon as it runs nothing.
     """
 
     worker: WorkerId
     why: str
+    even_busy: bool = False
 
     def describe(self) -> str:
         """Say it in words."""

@@ -66,6 +66,8 @@ RETIRE_PAUSE = 1.0
 SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
 """What a worker is called while it can serve."""
 
+WORN = "it has run as many requests as it may"
+
 TITLES = 5
 TITLE_LIMIT = 80
 """How many tasks the reason of an exit names, and how much of each: it has to fit on a line."""
@@ -352,9 +354,17 @@ def _surplus_since(facts: _Facts) -> Seconds | None:
 
 
 def _retire_at(record: Record, facts: _Facts, asked_to_retire: Mapping[WorkerId, Seconds]) -> Seconds:
-    """When an idle worker is to be asked to retire; infinity while it is needed."""
+    """
+    When a worker is to be asked to retire; infinity while it is needed.
+
+    One that is busy and worn is told once for each task it runs, and leaves after that task: under load a worker that
+    always leads is never seen idle. It is told only when those who are not worn are enough without it.
+    """
     asked_at = asked_to_retire.get(record.worker, -math.inf)
     again_at = asked_at + max(RETIRE_PAUSE, facts.policy.idle_for) if asked_at >= record.since else -math.inf
+    if record.phase is Phase.BUSY:
+        told = asked_at >= record.since
+        return math.inf if told or facts.backlog or facts.fresh < facts.floor else facts.now
     if record.worker in facts.worn:
         return max(again_at, facts.now) if facts.renewable else math.inf
     surplus_since = _surplus_since(facts)
@@ -366,15 +376,19 @@ def _retire_at(record: Record, facts: _Facts, asked_to_retire: Mapping[WorkerId,
 def _retires(facts: _Facts) -> list[Retire]:
     """The longest idle go first; whoever refused once goes last, or a leader nobody disturbs would block the rest."""
     asked = facts.history.asked_to_retire
-    idle = [record for record in facts.records if record.phase is Phase.IDLE]
-    due = [record for record in idle if facts.now >= _retire_at(record, facts, asked)]
+    able = [record for record in facts.records if record.phase is Phase.IDLE or _is_busy_and_worn(record, facts)]
+    due = [record for record in able if facts.now >= _retire_at(record, facts, asked)]
     due.sort(key=lambda record: (record.worker in asked, record.since, record.worker))
     worn = [record for record in due if record.worker in facts.worn]
     surplus = [record for record in due if record.worker not in facts.worn]
     return [
-        *(Retire(record.worker, "it has run as many requests as it may") for record in worn[: facts.renewable]),
+        *(Retire(record.worker, WORN, even_busy=True) for record in worn[: facts.renewable]),
         *(Retire(record.worker, _surplus_text(record, facts)) for record in surplus[: facts.surplus]),
     ]
+
+
+def _is_busy_and_worn(record: Record, facts: _Facts) -> bool:
+    return record.worker in facts.worn and facts.status(record) is Status.BUSY
 
 
 def _surplus_text(record: Record, facts: _Facts) -> str:
@@ -404,11 +418,12 @@ def _injections(facts: _Facts, kills: Sequence[Kill]) -> Mapping[WorkerId, Injec
 
 def _asked_to_retire(facts: _Facts, retires: Sequence[Retire]) -> Mapping[WorkerId, Seconds]:
     """Forgets whoever has worked since: he was needed, and his refusal is no more than that."""
-    idle_since = {record.worker: record.since for record in facts.records if record.phase is Phase.IDLE}
+    able = (Phase.IDLE, Phase.BUSY)
+    idle_since = {record.worker: record.since for record in facts.records if record.phase in able}
     kept = {
         worker: asked_at
         for worker, asked_at in facts.history.asked_to_retire.items()
-        if asked_at >= idle_since.get(worker, math.inf)
+        if asked_at >= idle_since.get(worker, math.inf)  # since then it has done the same
     }
     return kept | {retire.worker: facts.now for retire in retires}
 

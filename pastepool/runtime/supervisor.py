@@ -151,7 +151,11 @@ class Supervisor:
         return 0 < limit <= worker.served
 
     def _apply(self, action: Action) -> None:
-        self._apply_by_type[type(action)](action)
+        try:
+            self._apply_by_type[type(action)](action)
+        except Exception:
+            # The next plan takes it for applied; what failed here must not keep the rest of this one from being so.
+            self._log.critical("Internal error in: %s; please report this", action.describe(), exc_info=True)
 
     def _forget(self, action: Forget) -> None:
         self._pool.forget(action.worker)
@@ -170,7 +174,11 @@ class Supervisor:
 
     def _retire(self, action: Retire) -> None:
         worker = self._pool.workers.get(action.worker)
-        if worker is not None and self._baton.dismiss(worker):
+        if worker is None:
+            return
+        if action.even_busy:
+            worker.leaving = True
+        if self._baton.dismiss(worker) or action.even_busy:
             self._log.info("%s", action.describe())
             self._chronicle.note("retired", action.describe(), worker=action.worker)
 
@@ -186,11 +194,14 @@ class Supervisor:
         if worker is None:
             return
         now = self._clock.now()
-        status = Status.DYING if action.again else Status.HUNG
+        first = (
+            worker.fact[0] is not Phase.DYING
+        )  # an earlier attempt may have found the window shut: not ``action.again``
+        status = Status.HUNG if first else Status.DYING
         report = self._report(action.worker, action.serial, action.title, action.ran_for, status)
         if report is None or not self._executioner.kill(worker, action.serial, now):
             return
-        if action.again:
+        if not first:
             self._log.info("%s; %s", action.describe(), report.diagnosis)
             if action.attempt == 2:  # later ones would push everything else out of the events
                 self._tell("killed again", action, report)
@@ -237,14 +248,16 @@ class Supervisor:
         now = self._clock.now()
         records = self._pool.records()
         counts = count_by_status(records, now, self._policy)
-        zombies = [
-            self._report(record.worker, record.serial, record.title, now - record.since, Status.ZOMBIE)
-            for record in records
-            if record.phase is Phase.DYING
-        ]
         standing = counts_line(counts, len(self._baton.backlog))
-        self._mail(ProcessDies(action.reason, standing, tuple(report for report in zombies if report is not None)))
-        self._end_process(action.reason)
+        try:
+            zombies = [
+                self._report(record.worker, record.serial, record.title, now - record.since, Status.ZOMBIE)
+                for record in records
+                if record.phase is Phase.DYING
+            ]
+            self._mail(ProcessDies(action.reason, standing, tuple(report for report in zombies if report is not None)))
+        finally:
+            self._end_process(action.reason)
 
     def _send_reports(self) -> None:
         """One mail for all that one look did, so that ten kills at once are one mail (contract P12)."""

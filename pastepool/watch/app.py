@@ -7,25 +7,33 @@ the worker that has the request, or a thread of the admin listener; several at o
 
 from __future__ import annotations
 
-import json
 import logging
 import mimetypes
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
-from urllib.parse import quote
 
 from webob import Request, Response
 
 from pastepool.core.wording import printable
 from pastepool.runtime.vantage import Vantage
-from pastepool.types import Seconds
 from pastepool.watch import actions
-from pastepool.watch.access import COOKIE, LOGGED_IN_FOR, Gate, Verdict, judge_origin
+from pastepool.watch.access import LOGGED_IN_FOR, Gate, Verdict, judge_origin
 from pastepool.watch.actions import Outcome
+from pastepool.watch.answers import (
+    SECURITY,
+    Stream,
+    cookie_header,
+    event_of,
+    html_answer,
+    json_answer,
+    moved,
+    text_answer,
+    wants,
+)
 from pastepool.watch.flaming import CHOICES, Flames
 from pastepool.watch.foreign import has_pastes_shape, no_pool_state, paste_state
 from pastepool.watch.health import counters_of, health_of
@@ -38,26 +46,13 @@ from pastepool.watch.visitor import Visitor, identify
 
 _log = logging.getLogger("pastepool.watch")
 
+ASSETS = resources.files("pastepool.watch") / "static"
 POOL_KEY = "paste.httpserver.thread_pool"
 STREAM_LIMIT = 8
 """Streams at once on the admin listener; each holds one of its threads. The next one is told to poll."""
 
 FORM_LIMIT = 16384
 """Bytes of a form; the longest has four short fields."""
-
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
-    " base-uri 'none'; frame-ancestors 'none'"
-)
-SECURITY = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,7 @@ class WatchApp:
         self._streams = threading.BoundedSemaphore(STREAM_LIMIT)
         self._routes: Mapping[str, Mapping[str, Callable[[Visit], Any]]] = {
             "": {"GET": self._page},
-            "api/v1/state": {"GET": lambda visit: _json(self._state(visit))},
+            "api/v1/state": {"GET": lambda visit: json_answer(self._state(visit))},
             "api/v1/events": {"GET": self._events},
             "api/v1/counters": {"GET": self._counters},
             "api/v1/flame": {"GET": self._flame_status, "POST": self._flame},
@@ -118,7 +113,7 @@ class WatchApp:
         try:
             response = self._answer(request)
         except UnicodeDecodeError:
-            response = _text(400, "The request is not valid UTF-8.")
+            response = text_answer(400, "The request is not valid UTF-8.")
         for name, value in SECURITY.items():
             response.headers.setdefault(name, value)
         # Not through the response's own call: it would make Location absolute, with a host a proxy may have changed.
@@ -135,7 +130,7 @@ class WatchApp:
     def _answer(self, request: Any) -> Any:
         path = str(request.path_info)
         if not path:
-            return _moved(f"{str(request.script_name).rpartition('/')[2]}/" if request.script_name else "/")
+            return moved(f"{str(request.script_name).rpartition('/')[2]}/" if request.script_name else "/")
         name = path[1:]
         pool = request.environ.get(POOL_KEY)
         vantage = getattr(pool, "vantage", None)
@@ -158,7 +153,7 @@ class WatchApp:
         if name.startswith("static/"):
             return self._asset(visit, name)
         if name == "login":
-            return _moved("./")
+            return moved("./")
         route = self._routes.get(name)
         if route is None:
             return _said(visit, Outcome(404, "not found", "There is no such page here."))
@@ -179,13 +174,13 @@ class WatchApp:
         return route[method](visit)
 
     def _refused(self, visit: Visit, verdict: Verdict) -> Any:
-        if verdict.status == 401 and not visit.api and _wants(visit.request) == "text/html":
+        if verdict.status == 401 and not visit.api and wants(visit.request) == "text/html":
             form = (
                 f'<p>{esc(verdict.text)}</p><form method="post" action="login"><label>Token <input type="password"'
                 ' name="token" autocomplete="current-password" required autofocus></label>'
                 " <button>Log in</button></form>"
             )
-            response = _html(401, plain_page("watch_threads", form, back=False))
+            response = html_answer(401, plain_page("watch_threads", form, back=False))
         else:
             response = _said(visit, Outcome(verdict.status, "refused", verdict.text))
         if verdict.status == 401:
@@ -230,34 +225,34 @@ class WatchApp:
     def _page(self, visit: Visit) -> Any:
         state = self._state(visit)
         status = 501 if state["kind"] == "none" else 200
-        wanted = _wants(visit.request)
+        wanted = wants(visit.request)
         if wanted == "application/json":
-            response = _json(state, status)
+            response = json_answer(state, status)
         elif wanted == "text/plain":
-            response = _text(status, text_table(state))
+            response = text_answer(status, text_table(state))
         else:
-            template = (resources.files("pastepool.watch") / "static" / "page.html").read_text(encoding="utf-8")
-            response = _html(status, filled(template, fragments_of(state, self._gate.csrf)))
+            template = (ASSETS / "page.html").read_text(encoding="utf-8")
+            response = html_answer(status, filled(template, fragments_of(state, self._gate.csrf)))
         response.headers["Vary"] = "Accept"
         return response
 
     def _events(self, visit: Visit) -> Any:
         closing = visit.visitor.closing
         if closing is not None and visit.request.method == "GET" and self._streams.acquire(blocking=False):
-            body: Any = _Stream(lambda: _event(self._state(visit)), closing, self._streams.release)
+            body: Any = Stream(lambda: event_of(self._state(visit)), closing, self._streams.release, POLL_EVERY)
         else:
-            body = [b"retry: %d\n\n" % int(1000 * POLL_EVERY) + _event(self._state(visit))]
+            body = [b"retry: %d\n\n" % int(1000 * POLL_EVERY) + event_of(self._state(visit))]
         return Response(app_iter=body, content_type="text/event-stream", charset="utf-8")
 
     def _counters(self, visit: Visit) -> Any:
         if visit.vantage is None:
             return _said(visit, Outcome(501, "not found", "There is no pool of pastepool to count."))
-        return _json(counters_of(self._state(visit)))
+        return json_answer(counters_of(self._state(visit)))
 
     def _asset(self, visit: Visit, name: str) -> Any:
         file = name.removeprefix("static/")
         kind = mimetypes.guess_type(file)[0]
-        source = resources.files("pastepool.watch") / "static" / file
+        source = ASSETS / file
         if visit.request.method not in ("GET", "HEAD") or not _is_asset(file) or not source.is_file():
             return _said(visit, Outcome(404, "not found", "There is no such file."))
         response = Response(body=source.read_bytes(), content_type=kind or "application/octet-stream")
@@ -298,7 +293,7 @@ class WatchApp:
             f'<form method="post" action="kill">{hidden(csrf=self._gate.csrf, worker=number, serial=serial)}'
             '<button class="danger">Kill this request</button></form>'
         )
-        return _html(200, plain_page(f"Kill worker {number}?", form))
+        return html_answer(200, plain_page(f"Kill worker {number}?", form))
 
     def _kill(self, visit: Visit) -> Any:
         target = self._target(visit)
@@ -316,7 +311,7 @@ class WatchApp:
         return _said(visit, actions.note_reset(visit.vantage, visit.visitor))
 
     def _flame_status(self, visit: Visit) -> Any:
-        return _json(_NO_FLAME if visit.vantage is None else self._watched(visit.vantage).flames.status())
+        return json_answer(_NO_FLAME if visit.vantage is None else self._watched(visit.vantage).flames.status())
 
     def _flame(self, visit: Visit) -> Any:
         seconds, worker = visit.number("seconds"), visit.number("worker") or 0
@@ -344,44 +339,17 @@ class WatchApp:
         if verdict.status == 200 and (request.content_length or 0) <= FORM_LIMIT:
             if self._gate.knows(str(request.POST.get("token", ""))):
                 _log.info("%s logged in", printable(visit.visitor.address))
-                response = _moved("./")
-                response.headers["Set-Cookie"] = _cookie(request, self._gate.cookie(time.time()), LOGGED_IN_FOR)
+                response = moved("./")
+                response.headers["Set-Cookie"] = cookie_header(request, self._gate.cookie(time.time()), LOGGED_IN_FOR)
                 return response
             verdict = Verdict(401, "The token is wrong.")
         _log.warning("%s: refused login: %s", printable(visit.visitor.address), verdict.text)
         return self._refused(visit, verdict)
 
     def _logout(self, visit: Visit) -> Any:
-        response = _moved("./")
-        response.headers["Set-Cookie"] = _cookie(visit.request, "", 0)
+        response = moved("./")
+        response.headers["Set-Cookie"] = cookie_header(visit.request, "", 0)
         return response
-
-
-class _Stream:
-    """An answer that goes on: an event at once and then one a second, until either side hangs up."""
-
-    def __init__(self, event: Callable[[], bytes], closing: threading.Event, release: Callable[[], None]) -> None:
-        self._event = event
-        self._closing = closing
-        self._release: Callable[[], None] | None = release
-        self._first = True
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if not self._first:
-            self._closing.wait(POLL_EVERY)
-        self._first = False
-        if self._closing.is_set():
-            raise StopIteration
-        return self._event()
-
-    def close(self) -> None:
-        """Give the place back, also if nothing was ever read (a generator's ``finally`` would not run then)."""
-        if self._release is not None:
-            self._release()
-            self._release = None
 
 
 _NO_FLAME = {
@@ -397,61 +365,21 @@ _NO_FLAME = {
 }
 
 
-def _wants(request: Any) -> str:
-    """The kind of answer a client likes best."""
-    offers = request.accept.acceptable_offers(["text/html", "application/json", "text/plain"])
-    return str(offers[0][0]) if offers else "text/html"
-
-
 def _said(visit: Visit, outcome: Outcome) -> Any:
     """Answer with what became of something, in the kind that was asked for."""
-    wanted = _wants(visit.request)
+    wanted = wants(visit.request)
     if visit.api or wanted == "application/json":
-        return _json(outcome.as_json(), outcome.status)
+        return json_answer(outcome.as_json(), outcome.status)
     if wanted == "text/plain":
-        return _text(outcome.status, "\n".join(wrapped(outcome.text)) + "\n")
-    return _html(outcome.status, plain_page(outcome.outcome.capitalize(), f"<p>{esc(outcome.text)}</p>"))
+        return text_answer(outcome.status, "\n".join(wrapped(outcome.text)) + "\n")
+    return html_answer(outcome.status, plain_page(outcome.outcome.capitalize(), f"<p>{esc(outcome.text)}</p>"))
 
 
 def _health(vantage: Vantage | None) -> Any:
     """Whether anybody can be served; tells nothing else, because it asks for no token."""
     status, word = health_of(vantage)
-    return _json({"status": word}, status)
-
-
-def _cookie(request: Any, value: str, lasts: Seconds) -> str:
-    """Write the cookie by hand: WebOb 1.8 asks the time in a way Python 3.12 warns of."""
-    where = quote(f"{request.script_name}/")
-    secure = "; Secure" if request.scheme == "https" else ""
-    return f"{COOKIE}={value}; Path={where}; Max-Age={int(lasts)}; HttpOnly; SameSite=Strict{secure}"
+    return json_answer({"status": word}, status)
 
 
 def _is_asset(file: str) -> bool:
     return file.isascii() and not file.startswith(".") and "/" not in file and "\\" not in file and file != "page.html"
-
-
-def _event(state: State) -> bytes:
-    return b"event: state\ndata: " + _encoded(state) + b"\n\n"
-
-
-def _encoded(value: Any) -> bytes:
-    # A lone surrogate, which a file name may hold, becomes an escape that JSON knows.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
-
-
-def _json(value: Any, status: int = 200) -> Any:
-    return Response(body=_encoded(value), status=status, content_type="application/json", charset="utf-8")
-
-
-def _text(status: int, text: str) -> Any:
-    return Response(body=text.encode("utf-8", "replace"), status=status, content_type="text/plain", charset="utf-8")
-
-
-def _html(status: int, text: str) -> Any:
-    return Response(body=text.encode("utf-8", "replace"), status=status, content_type="text/html", charset="utf-8")
-
-
-def _moved(where: str) -> Any:
-    return Response(
-        status=303, headerlist=[("Location", where), ("Content-Length", "0"), ("Content-Type", "text/plain")]
-    )

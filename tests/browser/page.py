@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
@@ -145,6 +149,11 @@ class Page:
         """.replace("CONDITION", condition)
         came = self._driver.execute_async_script(script, seconds, *arguments)
         assert came, f"{what} did not come within {seconds:g} s: {condition}"
+
+    def comes_to(self, condition: str, what: str) -> None:
+        """Wait for an expression to be true, here or on the page that is about to take this one's place."""
+        waiting = WebDriverWait(self._driver, WATCHDOG, 0.05, (WebDriverException,))
+        waiting.until(lambda driver: driver.execute_script(f"return Boolean({condition})"), f"{what} did not come")
 
     def reads(self, selector: str, text: str) -> None:
         """Wait until an element of this page or the next says something; works without JavaScript too."""

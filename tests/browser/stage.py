@@ -31,15 +31,15 @@ class Stage:
     """
     What the page is shown and what it did.
 
-    ``state``: the next answer. ``posted``: the forms that came, by name. ``answer``: what they are told. ``down``:
-    answer 503. ``stream``: play the admin listener. Written by the test, read by the server's threads.
+    ``state``: the next answer. ``posted``: the forms that came, by name. ``answer``: what they are told. ``refusal``:
+    a status to answer instead. ``stream``: play the admin listener. Written by the test, read by the server's threads.
     """
 
     def __init__(self, state: State | None = None, *, stream: bool = False, every: float = 0.25) -> None:
         self.state = state if state is not None else sample()
         self.stream = stream
         self.every = every
-        self.down = False
+        self.refusal = 0
         self.answer: tuple[int, dict[str, Any]] = (200, {"ok": True, "outcome": "killed", "text": "It is gone."})
         self.posted: list[tuple[str, dict[str, str]]] = []
         self.asked = 0
@@ -106,7 +106,7 @@ def _handler(stage: Stage) -> type[BaseHTTPRequestHandler]:
                 self._say(200, "text/html; charset=utf-8", page(stage).encode())
             elif path == "api/v1/state":
                 stage.asked += 1
-                self._json(503 if stage.down else 200, stage.state)
+                self._json(stage.refusal or 200, stage.state)
             elif path == "api/v1/events":
                 self._stream()
             elif path == "flame.svg":
@@ -147,7 +147,7 @@ def _handler(stage: Stage) -> type[BaseHTTPRequestHandler]:
             self._headers("text/event-stream")
             self.end_headers()
             with stage.changed:
-                while not stage.closing and not stage.down:
+                while not stage.closing and not stage.refusal:
                     self.wfile.write(b"event: state\ndata: " + json.dumps(stage.state).encode() + b"\n\n")
                     stage.changed.wait()
 

@@ -52,7 +52,7 @@ def test_every_import_is_a_file_beside() -> None:
 
 
 def test_frame_has_every_slot_once_and_nothing_inline() -> None:
-    """The frame has the slots the server fills, in sections of the same name, and no inline script, style or handler."""
+    """The frame has the slots the server fills, in sections of the same name, and nothing inline that runs."""
     frame = (STATIC / "page.html").read_text(encoding="utf-8")
     assert re.findall(r"<!--slot:([a-z]+)-->", frame) != []
     assert sorted(re.findall(r"<!--slot:([a-z]+)-->", frame)) == sorted(SLOTS)

@@ -80,13 +80,13 @@ def test_silent_server_is_told_and_forgiven(stage: Stage, show: Show) -> None:
     """While the server gives no state the page says so and keeps the last one; then it goes on by itself."""
     page = show()
     page.noise = re.compile("503")
-    stage.down = True
+    stage.refusal = 503
     page.until("document.querySelector('.live.lost')", "the warning")
     assert page.text(".live").startswith("the server answered 503; this was")
     assert page.js("document.title").startswith("? ")
     assert page.visible("#worker-1")
     page.keep("lost")
-    stage.down = False
+    stage.refusal = 0
     page.until("document.querySelector('.live.live') && !document.title.startsWith('?')", "the way back")
 
 
@@ -142,7 +142,18 @@ def test_new_process_reloads_the_page(stage: Stage, show: Show) -> None:
     later = sample()
     later["process"].update(pid=5000, uptime=2.0)
     stage.send(later)
-    page.until("window.before !== true && document.querySelector('tr[data-worker]')", "the new page")
+    page.comes_to("window.before !== true && document.querySelector('tr[data-worker]')", "the new page")
+
+
+def test_session_that_has_ended_leads_to_the_login(stage: Stage, show: Show) -> None:
+    """When the server asks for the token again the page loads itself, which shows the form."""
+    page = show()
+    page.noise = re.compile("401")
+    page.js("window.before = true")
+    stage.refusal = 401
+    page.comes_to("window.before !== true", "the new page")
+    stage.refusal = 0
+    page.comes_to("document.querySelector('tr[data-worker]')", "the page itself")
 
 
 def reddish(colour: str) -> bool:

@@ -83,6 +83,8 @@ class SimulatedPool:
         elif isinstance(action, Spawn):
             for _ in range(action.count):
                 self.spawn()
+        elif isinstance(action, Retire) and self.records[action.worker].phase is Phase.BUSY:
+            assert action.even_busy
         elif isinstance(action, Retire) and action.worker != self.leader:
             self.happen(action.worker, Event.RETIRE)
 

@@ -211,11 +211,12 @@ class Histories(RuleBasedStateMachine):
             assert pool.now >= pool.start_failed_at + 1.0
 
     def check_retirements(self, made: Plan) -> None:
-        """Only the idle, each once, and enough who serve remain even if all of them go."""
+        """Only the idle, and worn ones that are busy, each once; enough who serve remain even if all of them go."""
         pool = self.pool
         retired = [action.worker for action in made.actions if isinstance(action, Retire)]
         assert len(retired) == len(set(retired))
-        assert set(retired) <= set(pool.in_phase(Phase.IDLE))
+        worn = {worker for worker in pool.worn if pool.statuses().get(worker) is Status.BUSY}
+        assert set(retired) <= {*pool.in_phase(Phase.IDLE), *worn}
         if retired:
             count = sum(action.count for action in made.actions if isinstance(action, Spawn))
             victims = {action.worker for action in made.actions if isinstance(action, Kill)}

@@ -507,12 +507,27 @@ def test_no_worn_worker_leaves_while_requests_wait() -> None:
 
 
 def test_a_busy_worn_worker_finishes_first() -> None:
-    """Its replacement is there already; it leaves when its request is done."""
+    """It is told to leave once its replacement is on its way, while it runs a request, and once for each: then it goes."""
     pool = pool_of(POLICY, busy=1, idle=3)
     pool.worn = {1}
-    assert [type(action) for action in pool.look().actions] == [Spawn]
+    retire = Retire(1, "it has run as many requests as it may", even_busy=True)
+    assert pool.look().actions == (Spawn(1, "3 of 4 can serve without being hung or worn"), retire)
+    assert pool.in_phase(Phase.BUSY) == [1]
+    assert pool.look().actions == ()
+    pool.now += 1
     pool.happen(1, Event.FINISHED)
-    assert pool.look().actions == (Retire(1, "it has run as many requests as it may"),)
+    assert pool.look().actions == (retire,)
+
+
+def test_a_busy_worn_worker_stays_while_it_cannot_be_replaced() -> None:
+    """Without room, or with requests waiting, it serves on."""
+    pool = pool_of(replace(POLICY, max_workers=4), busy=1, idle=3)
+    pool.worn = {1}
+    assert pool.look().actions == ()
+    pool = pool_of(POLICY, busy=1, idle=4)
+    pool.worn = {1}
+    pool.backlog = 1
+    assert pool.look().actions == ()
 
 
 def test_with_little_room_the_worn_leave_a_few_at_a_time() -> None:

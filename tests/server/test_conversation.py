@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pastepool.runtime import readiness
-from pastepool.runtime.connection import Connection
+from pastepool.runtime.connection import NEVER, Connection, Waiting
 from pastepool.runtime.readiness import READ
 from tests.server.conftest import Serve
 from tests.server.serving import Environ, Held, Running, body_echo, path_echo, plain, until
@@ -382,3 +382,23 @@ def test_server_without_epoll(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> 
             assert run.get("/other").body == b"/other"
             app.release()
             assert [client.response().body for _ in range(3)] == [b"/held", b"/two", large]
+
+
+def test_connection_given_back_always_has_a_deadline(serve: Serve) -> None:
+    """
+    A worker may give a connection back while the poller still takes it for the worker's and clears the deadline: whoever
+    takes it back sets it, or it would never end.
+    """
+    run = serve(path_echo)
+    with run.client() as client:
+        client.get("/")
+        poller, connection = run.server.poller, only_connection(run)
+
+        def take_back() -> None:
+            connection.waiting, connection.deadline = Waiting.WORKER, NEVER
+            poller.give_back(connection)
+
+        poller.ask(take_back)
+        until(lambda: connection.waiting is Waiting.NEXT, "it is taken back")
+        assert connection.deadline < NEVER
+        assert client.get("/again").body == b"/again"
