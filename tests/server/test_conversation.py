@@ -386,7 +386,7 @@ def test_server_without_epoll(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_connection_given_back_always_has_a_deadline(serve: Serve) -> None:
     """
-    A worker may give a connection back while the poller still takes it for the worker's and clears the deadline: whoever
+    A worker may give a connection back while the poller still takes it for the worker's and clears its deadline: who
     takes it back sets it, or it would never end.
     """
     run = serve(path_echo)
