@@ -19,6 +19,11 @@ PAGES := $(shell find docs changelog.d -type f -not -path 'docs/_build/*' 2>/dev
 # The floors whose every branch is tested: 0 to 2, and the public test helpers that stand on them.
 COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepool/core/*,pastepool/http1/*,pastepool/settings/*,pastepool/testing/*,pastepool/wsgi/*
 
+
+# What covers them, and all that runs under coverage: on CPython 3.11 a traced thread can spin for ever in the interpreter
+# once an injected exception was withdrawn (its flag stays up, and a traced function's start is repeated while it is).
+PURE := tests/core tests/http1 tests/settings tests/testing tests/wsgi tests/compat
+
 .PHONY: serve test lint docs bench tox slow clean retest
 .DELETE_ON_ERROR:
 
@@ -78,8 +83,9 @@ $(STAMPS)/lint: $(STAMPS)/dev $(CODE)
 	@touch $@
 
 $(STAMPS)/pytest: $(STAMPS)/dev $(CODE) $(CORPUS) $(PAGES) development.ini production.ini Makefile
-	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage run -m pytest -q $(PURE)
 	@$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(COVERED)'
+	@$(BIN)/python -m pytest -q $(addprefix --ignore=,$(PURE))
 	@touch $@
 
 $(STAMPS)/docs: $(STAMPS)/dev $(PAGES) $(CODE)

@@ -148,6 +148,8 @@ class Pool:
             worker.leaving = True
         for worker in workers:
             self._baton.dismiss(worker)
+            if worker.fact[0] is Phase.GONE:  # before we were closing: nobody looks any more who would forget it
+                self.forget(worker.worker_id)
 
     def join(self, timeout: float) -> bool:
         """Wait for the workers to have left. Answers whether they have."""

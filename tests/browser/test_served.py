@@ -187,7 +187,7 @@ def test_token_opens_the_page(page: Page, serve: Callable[..., Served]) -> None:
     page.reads("main", "The token is wrong.")
     page.write("input[name=token]", "open-sesame-and-come-in")
     page.click("form button")
-    page.comes_to("document.querySelector('tr[data-worker]')", "the page")
+    page.comes_to("document.querySelector('.live.live')", "the page, drawn by its script")
     assert "sesame" not in page.address() + page.source()
     page.click("form[action=logout] button")
     page.reads("main", "Token")

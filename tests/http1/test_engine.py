@@ -57,6 +57,19 @@ def test_nothing_is_parsed_beyond_one_message(first: bytes) -> None:
     assert b"GET" not in b"".join(engine.body)
 
 
+@pytest.mark.parametrize("place", [1, 10, 26, 27])
+def test_bytes_that_wait_come_before_new_ones(place: int) -> None:
+    """What waits behind a served request is read first, though what comes now may look like a whole head."""
+    engine = fresh()
+    second = GET % 2
+    engine.feed(GET % 1 + second[:place])
+    engine.next_request()
+    assert engine.started
+    engine.feed(second[place:])
+    assert engine.next_request().target == b"/2"
+    assert not engine.started
+
+
 def test_request_that_is_waited_for_says_so() -> None:
     """``started`` tells an idle connection from one in the middle of a head."""
     engine = fresh()
@@ -149,6 +162,15 @@ def test_host_is_checked_again_when_it_changes() -> None:
         assert engine.next_request().fields["HTTP_HOST"] == host.decode()
     with pytest.raises(PeerError, match="not a host name"):
         engine.feed(b"GET / HTTP/1.1\r\nHost: b c\r\n\r\n")
+
+
+def test_version_is_checked_also_where_the_host_is_known() -> None:
+    """A second request from a client that was found in order is judged like the first."""
+    first = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert refusal([first + b"GET / HTTP/2.0\r\nHost: a\r\n\r\n"])[0] == 505
+    assert refusal([first, b"GET / HTTP/1.1\r\n\r\n"]) == (400, "The request has no Host field.")
+    last = b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, close\r\n\r\n"
+    assert [seen.keep_alive for seen in outcome([first + last]).requests] == [True, False]
 
 
 def test_refusal_keeps_its_words_inside_an_except_block() -> None:

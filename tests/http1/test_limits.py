@@ -51,6 +51,15 @@ def test_head_may_be_as_large_as_its_limit(excess: int) -> None:
             assert seen.requests[0].content == b"abc"
 
 
+@pytest.mark.parametrize("excess", [0, 1])
+def test_head_without_content_has_the_same_limit(excess: int) -> None:
+    """The limit holds for a head that comes alone and at once, too."""
+    data = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    for pieces in ways(data):
+        refused = outcome(pieces, Limits(header_bytes=len(data) - excess)).refused
+        assert (refused[0] if refused else 0) == (431 if excess else 0)
+
+
 def test_head_that_never_ends_is_refused_at_its_limit() -> None:
     """A head is refused before its end is seen, so that it is never kept."""
     for pieces in ways(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1000):
@@ -131,6 +140,13 @@ def test_taking_the_content_early_does_not_reset_its_limit() -> None:
         engine.feed(b"1\r\nx\r\n")
         assert engine.take_body() == [b"x"]
     assert refusal_of(engine, b"1\r\nx\r\n")[0] == 413
+
+
+def test_each_chunked_request_has_the_whole_limit() -> None:
+    """Content and framing of one request do not count for the next on the same connection."""
+    request = CHUNKED + b"a;%b\r\n" % (b"e" * 40000) + b"x" * 10 + b"\r\n0\r\n\r\n"
+    for pieces in (whole(request * 3), dribbled(request * 3, 1000)):
+        assert [seen.content for seen in outcome(pieces, Limits(body_bytes=10)).requests] == [b"x" * 10] * 3
 
 
 def test_zero_means_no_limit_for_content() -> None:

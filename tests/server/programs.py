@@ -9,11 +9,12 @@ import textwrap
 import time
 from pathlib import Path
 
-from tests.server.commands import ADDRESS, Command
+from tests.server.commands import ADDRESS, ROOT, Command
 from tests.server.serving import Client
 
 PROGRAM = """\
 import atexit, logging, os, signal, sys, threading, time
+sys.path.insert(0, {root!r})
 from pastepool.server import Server
 from pastepool.settings import read
 
@@ -62,6 +63,7 @@ class Program(Command):
         self.gate = folder / "gate"
         os.mkfifo(self.gate)
         source = PROGRAM.format(
+            root=str(ROOT),
             gate=str(self.gate),
             before=textwrap.dedent(before),
             serve=textwrap.dedent(serve),

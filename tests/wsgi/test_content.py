@@ -56,6 +56,7 @@ def test_list_is_sent_in_one_piece_with_its_length(result: Any) -> None:
     assert parsed(call.wire).rest == b"hello"
     assert call.content_sent == 5
     assert call.keep_alive
+    assert call.began
 
 
 @pytest.mark.parametrize("result", [[], (), [b""], [b"", b""], lambda: iter([]), lambda: iter([b"", b""])])
@@ -135,6 +136,7 @@ FRAMING: list[tuple[bytes, str, Any, str | None, list[bytes], bool]] = [
     (GET, "200 OK", "pieces", None, [b"Transfer-Encoding: chunked"], True),
     (GET, "200 OK", "pieces", "3", [b"Content-Length: 3"], True),
     (CLOSE, "200 OK", [b"abc"], None, [b"Content-Length: 3", b"Connection: close"], False),
+    (CLOSE, "200 OK", [b"abc"], "3", [b"Content-Length: 3", b"Connection: close"], False),
     (CLOSE, "200 OK", "pieces", None, [b"Transfer-Encoding: chunked", b"Connection: close"], False),
     (OLD, "200 OK", [b"abc"], None, [b"Content-Length: 3", b"Connection: close"], False),
     (OLD, "200 OK", "pieces", None, [b"Connection: close"], False),
@@ -178,8 +180,10 @@ def test_framing(data: bytes, status: str, result: Any, length: str | None, expe
         assert call.content_sent == 0
     elif b"Transfer-Encoding: chunked" in expected:
         assert b"".join(dechunked(rest)) == b"abc"
+        assert call.content_sent == 3
     elif result != []:
         assert rest == b"abc"
+        assert call.content_sent == 3
 
 
 @pytest.mark.parametrize("result", [[b"abc"], lambda: iter([b"abc"])])
@@ -234,10 +238,11 @@ def test_result_that_is_no_iterable_is_refused(result: Any) -> None:
     assert not ran.call.sent
 
 
+@pytest.mark.parametrize("data", [GET, CLOSE, OLD])
 @pytest.mark.parametrize("result", [[b"abcd"], [b"ab", b"cd"], [b"ab"], [], [b"a", b"b"]])
-def test_list_that_breaks_its_content_length_sends_nothing(result: list[bytes]) -> None:
+def test_list_that_breaks_its_content_length_sends_nothing(result: list[bytes], data: bytes) -> None:
     """A list that is longer or shorter than announced is refused before the first byte."""
-    ran = run(fixed(result, "200 OK", ("Content-Length", "3")))
+    ran = run(fixed(result, "200 OK", ("Content-Length", "3")), data)
     assert isinstance(ran.error, AppError)
     assert f"announced Content-Length 3 and returned {len(b''.join(result))} bytes" in str(ran.error)
     assert not ran.call.sent
