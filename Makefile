@@ -22,7 +22,7 @@ COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepoo
 
 # What covers them, and all that runs under coverage: on CPython 3.11 a traced thread can spin for ever in the interpreter
 # once an injected exception was withdrawn (its flag stays up, and a traced function's start is repeated while it is).
-PURE := tests/core tests/http1 tests/settings tests/testing tests/wsgi tests/compat
+PURE := tests/core tests/http1 tests/settings tests/testing tests/wsgi tests/compat tests/watch/test_options.py
 
 .PHONY: serve test lint docs bench tox slow clean retest
 .DELETE_ON_ERROR:

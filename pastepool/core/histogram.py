@@ -7,8 +7,10 @@ is all a request pays. Nothing is ever set back: the counts of an earlier moment
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from pastepool.types import Seconds
 
@@ -78,11 +80,10 @@ def _percentile(counts: Sequence[int], rank: float) -> Seconds:
     """Find the duration that ``rank`` requests do not exceed, as if those of one bucket lay evenly in it."""
     if rank <= 0:
         return 0.0
-    for at, count in enumerate(counts):
-        if count and rank <= count:
-            return _lower(at) + (_upper(at) - _lower(at)) * rank / count
-        rank -= count
-    return _upper(len(counts) - 1)
+    running = list(accumulate(counts))
+    at = min(bisect_left(running, rank), len(counts) - 1)  # rounding may push a rank beyond the last
+    before = running[at] - counts[at]
+    return _lower(at) + (_upper(at) - _lower(at)) * (rank - before) / max(1, counts[at])
 
 
 def _lower(at: int) -> Seconds:
