@@ -54,7 +54,8 @@ class PastePool:
     @property
     def workers(self) -> list[threading.Thread]:
         """The threads that serve or could; those that were killed are in ``dying_threads``."""
-        return [worker.thread for worker in self._started() if worker.fact[0] is not Phase.DYING]
+        ended = (Phase.DYING, Phase.GONE)
+        return [worker.thread for worker in self._started() if worker.fact[0] not in ended]
 
     @property
     def worker_tracker(self) -> dict[int, list[Any]]:

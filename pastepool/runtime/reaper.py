@@ -109,8 +109,12 @@ def end_process(status: int, patience: Seconds) -> None:
     """
     done = threading.Event()
     if patience:
-        threading.Thread(target=_run_exit_functions, args=(done,), name="pastepool exit functions", daemon=True).start()
-        done.wait(patience)
+        body = threading.Thread(target=_run_exit_functions, args=(done,), name="pastepool exit functions", daemon=True)
+        try:
+            body.start()
+            done.wait(patience)
+        except RuntimeError:
+            pass  # since CPython 3.12 an interpreter on its way out starts no thread; then it runs the functions itself
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -344,8 +344,8 @@ def frequent_switches() -> Iterator[None]:
 @pytest.mark.usefixtures("frequent_switches")
 def test_after_shut_has_returned_none_arrives() -> None:
     """
-    Kills at random moments around the shutting of 400 windows: whatever happens, none arrives after ``shut``
-    returned.
+    Kills around the shutting of 400 windows, most at random moments, some surely before and some surely after it:
+    whatever happens, none arrives after ``shut`` returned.
     """
     late: list[BaseException] = []
     outcomes: list[Injected] = []
@@ -354,7 +354,7 @@ def test_after_shut_has_returned_none_arrives() -> None:
 
     class Round:
         def __init__(self) -> None:
-            self.ready, self.over = threading.Event(), threading.Event()
+            self.ready, self.asked, self.left, self.over = (threading.Event() for _ in range(4))
             self.window: Window
 
     current = [Round() for _ in range(rounds)]
@@ -365,12 +365,15 @@ def test_after_shut_has_returned_none_arrives() -> None:
             try:
                 turn.window.open(number)
                 turn.ready.set()
+                if number % 10 == 0:
+                    turn.asked.wait(WATCHDOG)
                 for _ in range(number % 40 * 300):
                     pass
                 turn.window.shut()
             except WorkerKilled:
                 shut_for_good(turn.window)
             try:
+                turn.left.set()
                 for _ in range(300):
                     len("what the worker does for itself")
                 turn.over.wait(WATCHDOG)
@@ -381,9 +384,12 @@ def test_after_shut_has_returned_none_arrives() -> None:
     worker.start()
     for number, turn in enumerate(current):
         assert turn.ready.wait(WATCHDOG)
+        if number % 10 == 1:
+            assert turn.left.wait(WATCHDOG)
         for _ in range(dice.randrange(40)):
             pass
         outcomes.append(turn.window.kill(number, lambda: None))
+        turn.asked.set()
         outcomes.append(turn.window.kill(number, lambda: None))
         turn.over.set()
     worker.join(WATCHDOG)
