@@ -21,6 +21,9 @@ MARK = "RESULT "
 PATIENCE = 30.0
 """Seconds wrk may take beyond the time it was told, before it is ended."""
 
+COUNT_WITHIN = 60
+"""Seconds a fixed number of requests may take."""
+
 DONE = """
 done = function(summary, latency, requests)
   local e = summary.errors
@@ -30,6 +33,20 @@ done = function(summary, latency, requests)
     e.connect + e.read + e.write + e.status + e.timeout))
 end
 """
+
+COUNTED = """
+local seen, wrong, wanted = 0, 0, %d
+response = function(status)
+  seen = seen + 1
+  if status ~= 200 then wrong = wrong + 1 end
+  if seen == wanted then
+    io.write(string.format('\\nCOUNTED %%d of %%d were wrong\\n', wrong, seen))
+    io.flush()
+    os.exit(0)
+  end
+end
+"""
+"""wrk itself goes by time alone, and sleeps through the rest of it when its thread has stopped: so it is ended."""
 
 BROWSER_HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -49,12 +66,16 @@ BROWSER_HEADERS = {
 
 @dataclass(frozen=True)
 class Load:
-    """One kind of request and how many connections ask for it. ``body`` is a number of bytes to POST."""
+    """
+    One kind of request and how many connections ask for it. ``body`` is a number of bytes to POST. ``requests``: stop
+    after so many answers (see ``count``); 0 goes by time alone.
+    """
 
     path: str
     connections: int = 64
     headers: tuple[tuple[str, str], ...] = ()
     body: int = 0
+    requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +99,7 @@ def script(load: Load) -> str:
     lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in load.headers]
     if load.body:
         lines += ['wrk.method = "POST"', f'wrk.body = string.rep("x", {load.body})']
-    return "\n".join(lines) + "\n" + DONE
+    return "\n".join(lines) + "\n" + (COUNTED % load.requests if load.requests else DONE)
 
 
 def parse(output: str) -> Answered:
@@ -140,3 +161,16 @@ def run(load: Load, port: int, seconds: int) -> Answered:
     """Send a load for ``seconds`` and say what came back."""
     with started(load, port, seconds) as wrk:
         return finish(wrk, seconds)
+
+
+def count(load: Load, port: int) -> None:
+    """
+    Send exactly ``load.requests`` requests, and a few more that are on their way when the last is answered.
+
+    Raises:
+        ServerFailed: some were not answered with 200, or not within COUNT_WITHIN seconds.
+    """
+    with started(load, port, COUNT_WITHIN) as wrk:
+        output, _ = wrk.communicate(timeout=COUNT_WITHIN + PATIENCE)
+    if f"COUNTED 0 of {load.requests} were wrong" not in output:
+        raise ServerFailed(f"not every request was answered: {' '.join(output.split())[-200:] or 'no output'}")

@@ -16,18 +16,22 @@ exception and passes all others on. A program that calls the factory itself gets
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from pastepool.core.ending import end_at
 from pastepool.errors import SettingsError, StartError
 from pastepool.settings import Settings, read, section_of
 from pastepool.settings.place import Place
+from pastepool.types import Seconds
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -42,6 +46,9 @@ TRACEBACK_VARIABLE = "PASTEPOOL_TRACEBACK"
 
 RELOADER_VARIABLE = "PYTHON_RELOADER_SHOULD_RUN"
 """Set by ``paster serve --reload`` in its child, whose exit status 3 it takes for "start me again, at once"."""
+
+MONITOR_VARIABLE = "PASTE_MONITOR_SHOULD_RUN"
+"""Set by ``paster serve --monitor-restart`` in its child, which it starts again at once whatever that ended for."""
 
 APPLICATION_SECTION = "app:... use = egg:pastepool#watch_threads"
 """What a section is called whose name nobody tells an application factory."""
@@ -83,6 +90,7 @@ def http(global_conf: Mapping[str, object] | None = None, /, **local_conf: objec
         the thread that loads the configuration; the callable serves on the thread that calls it.
     """
     given = global_conf or {}
+    _be_slow_to_die_early()
     with _told_to_operator():
         settings = read(local_conf, given, section_of(local_conf, given))
 
@@ -149,6 +157,24 @@ def _runs_in_command() -> bool:
         if frame.f_globals.get("__name__") in COMMANDS:
             return True
     return False
+
+
+def _be_slow_to_die_early() -> None:
+    """
+    Under paster's monitor, which knows no pause, have a process that fails in its first second wait the rest of it out.
+
+    In an exit function, because most of what fails there tells us nothing: the application, for instance, is loaded
+    after us. It runs before the one that removes the command's pid file, so that the pid file stays true.
+    """
+    if os.environ.get(MONITOR_VARIABLE) and _runs_in_command():
+        atexit.register(_wait_out_first_second, time.monotonic())
+
+
+def _wait_out_first_second(since: Seconds) -> None:
+    """Return when a process that began at ``since`` may end. Ctrl-C means now."""
+    now = time.monotonic()
+    with contextlib.suppress(KeyboardInterrupt):
+        time.sleep(end_at(now, since) - now)
 
 
 def _status(error: SettingsError | StartError) -> int:

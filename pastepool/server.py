@@ -8,17 +8,19 @@ known earlier (``bind``), and those stay usable after a fork (contract F2).
 from __future__ import annotations
 
 import atexit
-import logging
+import contextlib
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pastepool import __version__
 from pastepool.core.wording import counted
 from pastepool.errors import StartError
+from pastepool.runtime import scribe
 from pastepool.runtime.acceptor import Acceptor
-from pastepool.runtime.access_log import write_access_line
+from pastepool.runtime.access_log import access_line
 from pastepool.runtime.admin import AdminListener
 from pastepool.runtime.baton import Baton
 from pastepool.runtime.caretaker import Caretaker
@@ -30,7 +32,7 @@ from pastepool.runtime.mailer import Mailer
 from pastepool.runtime.paste_pool import PastePool
 from pastepool.runtime.poller import Poller
 from pastepool.runtime.pool import Leading, Pool
-from pastepool.runtime.reaper import Reaper
+from pastepool.runtime.reaper import Reaper, run_apart
 from pastepool.runtime.sampler import Sampler
 from pastepool.runtime.signals import Signals
 from pastepool.runtime.site import Site
@@ -45,7 +47,7 @@ from pastepool.types import Seconds
 from pastepool.wsgi.call import Application
 from pastepool.wsgi.environ import listener_prototype
 
-_log = logging.getLogger("pastepool")
+_log = scribe.scribbled("pastepool")
 
 _DIED_OF_ZOMBIES = 3
 """Exit status when the process ends itself, so that a supervisor restarts it (contract P10)."""
@@ -64,6 +66,9 @@ _LEAVE_FOR: Seconds = 0.5
 
 _EXIT_MARGIN: Seconds = 2.0
 """What the interpreter gets for its own exit after a drain that used up its time. Nothing derives it."""
+
+_TELL_FOR: Seconds = 1.0
+"""How long the log may take to be told what did not stop: a handler's lock may be held by what did not."""
 
 
 class Server:
@@ -96,7 +101,7 @@ class Server:
         )
         self.site = self._make_site(application)
         self.sampler = Sampler(self.pool, self.baton, settings.pool, self.clock, spawn_thread)
-        self.caretaker.on_shed = self._shed
+        self.caretaker.on_shed = self.poller.on_turned_away = self._shed
         self.paste_pool.vantage = self._make_vantage()
         self._admin = AdminListener(admin, self.site.stamp, self.clock, spawn_thread) if admin is not None else None
         self._reaper = Reaper(self.clock, self._give_up, self.stop)
@@ -133,7 +138,7 @@ class Server:
             clock=self.clock,
             keep_alive_for=settings.timeouts.keep_alive or float("inf"),
             watermark=settings.output_high_watermark,
-            access=write_access_line if settings.access_log else None,
+            access=access_line if settings.access_log else None,
             nudge=self.supervisor.nudge,
             poller=self.poller,
             tally=self.pool.tally,
@@ -194,6 +199,7 @@ class Server:
             self._close_listeners()
             return
         self.bind()
+        scribe.begin()
         for note in self.settings.notes:
             _log.warning("%s", note)
         listeners = [(listener.socket, self._prototype(listener)) for listener in self.listeners]
@@ -217,7 +223,12 @@ class Server:
         if self._stopped():
             self._begin_stop(0)
         self.ready.set()
-        self.caretaker.take_care()
+        try:
+            self.caretaker.take_care()
+        except BaseException:
+            if not self._status:
+                raise
+            _tell_failure()  # an end that has begun is ended in its order, with its status
         self._shut_down()
 
     def stop(self) -> None:
@@ -240,17 +251,25 @@ class Server:
         self.baton.ring()
 
     def _shut_down(self) -> None:
-        """The order of the end: no more looks, no more workers, no more sockets, the mail out."""
-        self.supervisor.close()
-        if self._admin is not None:
-            self._admin.close(_EXIT_MARGIN)
-        self.sampler.close(_EXIT_MARGIN)
-        self.pool.close()
-        self.pool.join(_LEAVE_FOR if self._gave_up else _EXIT_MARGIN)
-        self.poller.close()
-        self.mailer.close(_EXIT_MARGIN)
+        """
+        The order of the end: no more looks, no more workers, no more sockets, the mail out.
+
+        Each step is taken whatever became of those before it, and an end by zombies keeps its status.
+        """
+        leave_for = _LEAVE_FOR if self._gave_up or self._status else _EXIT_MARGIN
+        steps: tuple[Callable[[], object], ...] = (
+            self.supervisor.close,
+            self._close_admin,
+            lambda: self.sampler.close(_EXIT_MARGIN),
+            self.pool.close,
+            lambda: self.pool.join(leave_for),
+            self.poller.close,
+            lambda: self.mailer.close(_EXIT_MARGIN),
+            lambda: scribe.end(_TELL_FOR),
+        )
+        failures = [failure for step in steps if (failure := _attempt(step)) is not None]
         if self._status:
-            self._reaper.arm(self.clock.now(), self._status, at_once=True)
+            self._reaper.finish(self._status)
             # The reaper ends the process; SystemExit would be swallowed by paster (contract P11).
             threading.Event().wait()
         if self._signals.fired:
@@ -260,6 +279,12 @@ class Server:
             self._reaper.dismiss()
         self._signals.restore()
         self._ended = True
+        if failures:
+            raise failures[0]
+
+    def _close_admin(self) -> None:
+        if self._admin is not None:
+            self._admin.close(_EXIT_MARGIN)
 
     # Called by the parts.
 
@@ -297,10 +322,12 @@ class Server:
         if self.site.draining:
             return
         self.site.draining = True
-        _log.info("stopping: requests that run or wait are finished first")
+        _attempt(lambda: _log.info("stopping: requests that run or wait are finished first"))
         shutdown = self.settings.timeouts.shutdown
-        self.poller.drain(self.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
-        self.poller.when_empty(self.caretaker.finish)
+        try:
+            self.poller.drain(self.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
+        finally:
+            self.poller.when_empty(self.caretaker.finish)
 
     def _first_signal(self, number: int) -> None:
         self._begin_stop(0)
@@ -315,19 +342,39 @@ class Server:
 
     def _give_up(self) -> bool:
         """The deadline of a stop has come. Answers whether the process is ours to end. Runs on: reaper."""
+        self._gave_up = True
+        ours = self._signals.fired or self._status != 0
+        if not run_apart(lambda: self._tell_what_did_not_stop(ours), _TELL_FOR):
+            _attempt(lambda: self._tell_what_did_not_stop(ours))
+        if ours:
+            _attempt(lambda: self.mailer.close(_EXIT_MARGIN))
+        else:
+            self.caretaker.finish()
+        return ours
+
+    def _tell_what_did_not_stop(self, ours: bool) -> None:
         for worker in list(self.pool.workers.values()):
             task = worker.fact[2]
             if task is not None:
                 _log.error("%s did not stop: %s\n%s", worker.name, task.title(), _stack_of(worker.ident))
-        self._gave_up = True
-        if not self._signals.fired and not self._status:
-            self.caretaker.finish()
-            return False
-        for thread in threading.enumerate():
+        for thread in threading.enumerate() if ours else ():
             if not thread.daemon and (self._ended or thread is not threading.main_thread()):
                 _log.error("%s keeps the process from ending\n%s", thread.name, _stack_of(thread.ident))
-        self.mailer.close(_EXIT_MARGIN)
-        return True
+
+
+def _attempt(step: Callable[[], object]) -> Exception | None:
+    """Take one step of the end. A failure is told and given back: the next step is taken all the same."""
+    try:
+        step()
+    except Exception as error:
+        _tell_failure()
+        return error
+    return None
+
+
+def _tell_failure() -> None:
+    with contextlib.suppress(Exception):  # what has failed may be the log
+        _log.critical("Internal error while stopping; please report this", exc_info=True)
 
 
 def _stack_of(ident: int | None) -> str:

@@ -89,6 +89,35 @@ class NoteHung:
 
 
 @dataclass(frozen=True)
+class NoteZombie:
+    """
+    Log one worker, once, when it becomes a zombie: its thread is lost until its call returns by itself.
+
+    ``serial``/``title``: 0 and empty where the call has ended, and the thread has not. ``ran_for``: seconds since the
+    call began. ``dying_for``: seconds since its kill. ``zombies``: how many there are, this one included. ``allowed``:
+    more than so many end the process; 0 means any number.
+    """
+
+    worker: WorkerId
+    serial: int
+    title: str
+    ran_for: Seconds
+    dying_for: Seconds
+    zombies: int
+    allowed: int
+
+    def describe(self) -> str:
+        """Say it in words."""
+        ran = f"{printable(self.title)} has run for {spoken(self.ran_for)} and not ended"
+        what = ran if self.title else "its call has ended, and its thread has not"
+        allowed = f"{self.allowed}" if self.allowed > 0 else "any number"
+        return (
+            f"worker {self.worker} is a zombie: {what} {spoken(self.dying_for)} after its kill; its thread cannot be "
+            f"ended; {counted(self.zombies, 'zombie')}, {allowed} allowed"
+        )
+
+
+@dataclass(frozen=True)
 class Spawn:
     """
     Start ``count`` workers, at least one.
@@ -166,4 +195,4 @@ class ExitProcess:
         return f"end the process: {self.reason}"
 
 
-Action = Forget | Kill | NoteHung | Spawn | Capped | Retire | ExitProcess
+Action = Forget | Kill | NoteHung | NoteZombie | Spawn | Capped | Retire | ExitProcess

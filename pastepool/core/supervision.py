@@ -25,9 +25,11 @@ from pastepool.core.actions import (
     Kill,
     KillAsked,
     NoteHung,
+    NoteZombie,
     Retire,
     Spawn,
 )
+from pastepool.core.ending import end_at
 from pastepool.core.history import History, Injection, Shortage
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Event, Phase, Record, Status, advance, classify, count_by_status
@@ -44,6 +46,7 @@ __all__ = [
     "Kill",
     "KillAsked",
     "NoteHung",
+    "NoteZombie",
     "Plan",
     "Retire",
     "Shortage",
@@ -59,6 +62,12 @@ START_PAUSE = 1.0
 
 PATIENCE_FLOOR = 0.01
 """Seconds at least between looks for tasks that may have begun: a limit of nothing must not become a loop."""
+
+REQUEST_LOOK_PAUSE = 0.25
+"""
+Seconds at least between looks that are due to the number of requests. A fast application is called a hundred times in
+two milliseconds: the looks took an eighth of a loaded server's CPU (measured). Limits are seconds; nothing derives it.
+"""
 
 RETIRE_PAUSE = 1.0
 """Seconds at least before a worker that would not retire is asked again."""
@@ -100,6 +109,7 @@ class _Facts:
     worn: frozenset[WorkerId]
     start_failed_at: Seconds
     can_kill: bool
+    serving_since: Seconds
     coming: int = 0
 
     @property
@@ -163,15 +173,17 @@ def plan(
     asked: Collection[KillAsked] = (),
     worn: Collection[WorkerId] = (),
     start_failed_at: Seconds = -math.inf,
+    missed: Collection[tuple[WorkerId, int]] = (),
     can_kill: bool = True,
+    serving_since: Seconds = -math.inf,
 ) -> Plan:
     """
     Decide what the pool should do now, and when to look again.
 
     Rules, in order:
         1. forget each worker that is gone;
-        2. kill each worker past its kill limit, again with growing pauses while it does not end; note each one that
-           became hung;
+        2. kill each worker past its kill limit, again with growing pauses while it does not end, and soon where
+           nothing was raised; note each one that became hung, and each that became a zombie;
         3. keep ``workers`` that can serve, as far as ``max_workers`` allows. So a killed worker is replaced by the same
            plan, unless it was hung: then its replacement came at the hung limit;
         4. if requests wait, none is idle or starting and fewer than ``spawn_if_under`` are busy (hung ones do not
@@ -179,7 +191,7 @@ def plan(
         5. retire surplus idle workers when there has been a surplus, and they have been idle, for ``idle_for``;
            retire worn ones once others can serve in their place. Nobody leaves while requests wait; and with
            ``max_workers`` no larger than ``workers`` there is no room for replacements, and worn workers stay;
-        6. with more than ``max_zombies`` zombies, end the process.
+        6. with more than ``max_zombies`` zombies, end the process, once it has served for ``SHORTEST_LIFE``.
 
     Promises (each a property test):
         the same facts give the same plan. Planning again at the same instant, after applying, yields no second action.
@@ -197,7 +209,9 @@ def plan(
         asked: kills asked for since the last plan; each is acted upon or, when its task is over, dropped.
         worn: workers that have run as many requests as they may (``wears_out_after``).
         start_failed_at: when a thread could last not be started.
+        missed: worker and serial of each kill of the last plan that raised nothing.
         can_kill: whether this interpreter can raise in another thread.
+        serving_since: when the process began to serve.
 
     Units: seconds, monotonic. Runs on: the supervisor; pure.
 
@@ -206,11 +220,23 @@ def plan(
     """
     ordered = sorted(records, key=lambda record: record.worker)
     alive = tuple(record for record in ordered if record.phase is not Phase.GONE)
-    history = history or History()
-    facts = _Facts(alive, backlog, now, policy, history, frozenset(asked), frozenset(worn), start_failed_at, can_kill)
+    history = _told_of(missed, history or History())
+    facts = _Facts(
+        alive,
+        backlog,
+        now,
+        policy,
+        history,
+        frozenset(asked),
+        frozenset(worn),
+        start_failed_at,
+        can_kill,
+        serving_since,
+    )
     forgets = [Forget(record.worker) for record in ordered if record.phase is Phase.GONE]
     kills = list(_kills(facts))
     notes = list(_notes(facts, kills))
+    lost = list(_lost(facts))
     facts = replace(facts, records=_killed(facts, kills))
     wanted, why = _wanted(facts)
     spawns = _spawns(facts, wanted, why)
@@ -219,6 +245,7 @@ def plan(
     ends = _ends(facts)
     new = History(
         hung=_still_hung(facts, notes),
+        zombies=_zombies(facts),
         injections=_injections(facts, kills),
         surplus_since=_surplus_since(facts),
         asked_to_retire=_asked_to_retire(facts, retires),
@@ -227,7 +254,7 @@ def plan(
     )
     capped = _capped(facts) if new.shortage > history.shortage else []
     look_again_at = _look_again_at(facts, new, put_off=wanted > 0 and not spawns)
-    return Plan((*forgets, *kills, *notes, *spawns, *capped, *retires, *ends), look_again_at, new)
+    return Plan((*forgets, *kills, *notes, *lost, *spawns, *capped, *retires, *ends), look_again_at, new)
 
 
 def wears_out_after(worker: WorkerId, policy: PoolPolicy) -> int:
@@ -254,13 +281,13 @@ def patience(policy: PoolPolicy) -> Seconds:
     return max(PATIENCE_FLOOR, min(policy.hung_after, limit))
 
 
-def look_is_due(requests: int, policy: PoolPolicy) -> bool:
+def look_is_due(requests: int, elapsed: Seconds, policy: PoolPolicy) -> bool:
     """
-    Say whether the supervisor should be nudged because so many requests have come since its last look.
+    Say whether the supervisor should be nudged because so many requests, in so much time, have come since it last was.
 
-    Source: contract P7. Time wakes it as well, so nothing ever waits for this.
+    Source: contract P7. Time wakes it as well, so nothing ever waits for this; ``REQUEST_LOOK_PAUSE`` is ours.
     """
-    return 0 < policy.check_every <= requests
+    return 0 < policy.check_every <= requests and elapsed >= REQUEST_LOOK_PAUSE
 
 
 def _kills(facts: _Facts) -> Iterator[Kill]:
@@ -272,7 +299,7 @@ def _kills(facts: _Facts) -> Iterator[Kill]:
         ran_for = facts.now - record.since
         earlier = _injection(facts.history, record)
         if earlier is not None:
-            if facts.now >= earlier.due_at:
+            if facts.now >= earlier.due_at(facts.policy.dying_for):
                 yield Kill(record.worker, record.serial, record.title, ran_for, None, earlier.attempts + 1)
         elif KillAsked(record.worker, record.serial) in facts.asked:
             yield Kill(record.worker, record.serial, record.title, ran_for, None)
@@ -286,6 +313,17 @@ def _injection(history: History, record: Record) -> Injection | None:
     if known is not None and known.serial == record.serial:
         return known
     return Injection(record.serial, 1, record.since) if record.phase is Phase.DYING else None
+
+
+def _told_of(missed: Collection[tuple[WorkerId, int]], history: History) -> History:
+    """What the last plan handed on, with the news of what became of its kills."""
+    if not missed:
+        return history
+    news = {
+        worker: known.missing() if (worker, known.serial) in missed else known
+        for worker, known in history.injections.items()
+    }
+    return replace(history, injections=news)
 
 
 def _kill_limit(record: Record, policy: PoolPolicy) -> Seconds:
@@ -315,6 +353,19 @@ def _notes(facts: _Facts, kills: Sequence[Kill]) -> Iterator[NoteHung]:
         if facts.status(record) is Status.HUNG and not known:
             ran_for = facts.now - record.since
             yield NoteHung(record.worker, record.serial, record.title, ran_for, facts.policy.hung_after)
+
+
+def _zombies(facts: _Facts) -> frozenset[WorkerId]:
+    return frozenset(record.worker for record in facts.records if facts.status(record) is Status.ZOMBIE)
+
+
+def _lost(facts: _Facts) -> Iterator[NoteZombie]:
+    for record in facts.records:
+        if facts.status(record) is Status.ZOMBIE and record.worker not in facts.history.zombies:
+            ran_for = 0.0 if record.task is None else facts.now - record.task.began_at
+            dying_for = facts.now - record.since
+            zombies, allowed = facts.counts[Status.ZOMBIE], facts.policy.max_zombies
+            yield NoteZombie(record.worker, record.serial, record.title, ran_for, dying_for, zombies, allowed)
 
 
 def _wanted(facts: _Facts) -> tuple[int, str]:
@@ -395,25 +446,40 @@ def _surplus_text(record: Record, facts: _Facts) -> str:
     return f"idle for {spoken(facts.now - record.since)}, and more than {facts.floor} can serve"
 
 
+def _end_at(facts: _Facts) -> Seconds:
+    """When the process is to end as things are; infinity while it need not, and once its end was planned."""
+    limit = facts.policy.max_zombies
+    if facts.history.ending or limit <= 0 or facts.counts[Status.ZOMBIE] <= limit:
+        return math.inf
+    return end_at(facts.now, facts.serving_since)
+
+
 def _ends(facts: _Facts) -> list[ExitProcess]:
+    if facts.now < _end_at(facts):
+        return []
     zombies = [record for record in facts.records if facts.status(record) is Status.ZOMBIE]
     limit = facts.policy.max_zombies
-    if facts.history.ending or limit <= 0 or len(zombies) <= limit:
-        return []
     titles = ", ".join(printable(record.title or "a call that has ended", TITLE_LIMIT) for record in zombies[:TITLES])
     more = f" and {len(zombies) - TITLES} more" if len(zombies) > TITLES else ""
     return [ExitProcess(f"{len(zombies)} zombies, more than max_zombies_before_die = {limit}: {titles}{more}")]
 
 
 def _still_hung(facts: _Facts, notes: Sequence[NoteHung]) -> frozenset[tuple[WorkerId, int]]:
-    running = {(record.worker, record.serial) for record in facts.records if record.phase is Phase.BUSY}
+    # The dying as well: a kill may yet be refused, and what was noted before it is not noted again.
+    running = {(record.worker, record.serial) for record in facts.records if record.task is not None}
     return (facts.history.hung & running) | {(note.worker, note.serial) for note in notes}
 
 
 def _injections(facts: _Facts, kills: Sequence[Kill]) -> Mapping[WorkerId, Injection]:
     running = {record.worker: record.serial for record in facts.records if record.task is not None}
     kept = {worker: known for worker, known in facts.history.injections.items() if running.get(worker) == known.serial}
-    return kept | {kill.worker: Injection(kill.serial, kill.attempt, facts.now) for kill in kills}
+    made = {
+        kill.worker: kept[kill.worker].again(facts.now)
+        if kill.worker in kept
+        else Injection(kill.serial, kill.attempt, facts.now)
+        for kill in kills
+    }
+    return kept | made
 
 
 def _asked_to_retire(facts: _Facts, retires: Sequence[Retire]) -> Mapping[WorkerId, Seconds]:
@@ -453,8 +519,9 @@ def _instants(facts: _Facts, new: History, put_off: bool) -> Iterator[Seconds]:
             yield _retire_at(record, facts, new.asked_to_retire)
         if record.task is not None and facts.can_kill:
             injection = _injection(new, record)
-            yield _kill_at(record, facts.policy) if injection is None else injection.due_at
+            yield _kill_at(record, facts.policy) if injection is None else injection.due_at(facts.policy.dying_for)
     if put_off and facts.room:
         yield facts.start_failed_at + START_PAUSE
+    yield _end_at(facts)
     if facts.serving or facts.coming:
         yield facts.now + patience(facts.policy)

@@ -8,15 +8,15 @@ Runs on: baton.
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 from pastepool.runtime.readiness import READ, Readiness
+from pastepool.runtime.scribe import scribbled
 from pastepool.types import Clock, Seconds
 
-_log = logging.getLogger("pastepool.http")
+_log = scribbled("pastepool.http")
 
 _AT_ONCE = 64
 """Clients accepted per event, so that a flood of them does not starve those who are in already. Nothing derives it."""

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pastepool.core.masking import masked_path, masked_query, masked_url
 from pastepool.core.wording import printable
+from pastepool.runtime.pen import Pen
+from pastepool.runtime.scribe import scribbled
 from pastepool.types import Seconds
 
 if TYPE_CHECKING:
     from pastepool.http1.engine import Request
     from pastepool.runtime.exchange import Exchange
 
-_log = logging.getLogger("pastepool.access")
+_by_pen = Pen(logging.getLogger("pastepool.access"))
+_by_scribe = scribbled("pastepool.access")
 
 _FIELD_LIMIT = 300
 
 
-def write_access_line(exchange: Exchange, now: Seconds) -> None:
+def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Callable[[], None]:
     """
-    Log one request: the combined format, then duration, queue wait, worker, and its fate if it was not simply answered.
+    Answer what logs one request: the combined format, then duration, queue wait, worker, and its fate if it was not
+    simply answered. The line says what holds now, whenever it is written.
 
     Values of a query that look secret are masked, and nothing a client sends can end the line or a quoted field.
 
-    Runs on: whoever ends the request: its worker, the supervisor for a killed one, the baton's holder for a refused
-    one.
+    Runs on: whoever ends the request: its worker; with ``aside``, because they must not wait for the log, the supervisor
+    for a killed one and the baton's holder for a refused one.
     """
     request, environ = exchange.request, exchange.environ
     waited = max(0.0, exchange.started_at - exchange.arrived_at) if exchange.arrived_at and exchange.started_at else 0.0
     since = exchange.started_at or exchange.arrived_at or now
-    _log.info(
+    return partial(
+        (_by_scribe if aside else _by_pen).info,
         '%s - %s [%s] "%s %s %s" %s %s "%s" "%s" %.6f %.6f %s%s',
         exchange.connection.peer or "-",
         _quoted(_text(environ, "REMOTE_USER")).replace(" ", "%20") or "-",

@@ -11,7 +11,6 @@ the main server (``http1.engine``, ``wsgi.call``); only the sockets block here, 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import selectors
 import socket
@@ -25,12 +24,13 @@ from pastepool.http1.limits import Limits
 from pastepool.http1.response import CONTINUE, short_answer
 from pastepool.runtime.content import Content
 from pastepool.runtime.listener import Listener
+from pastepool.runtime.scribe import scribbled
 from pastepool.runtime.stamp import Stamp
 from pastepool.types import Clock, Seconds, Spawner
 from pastepool.wsgi.call import Application, Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype
 
-_log = logging.getLogger("pastepool")
+_log = scribbled("pastepool")
 
 CONNECTION_LIMIT = 32
 """Connections at once, each with a thread. A browser opens six, so five people may look; nothing else derives it."""
@@ -46,6 +46,12 @@ CLOSING = "pastepool.admin"
 """In the environ of requests that come this way: an event that is set when the listener closes, for endless answers."""
 
 _LIMITS = Limits(body_bytes=BODY_LIMIT)
+
+_GUARDED = (
+    b"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+    b"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
+)
+"""In the short answers of this module, which the application that has its own never sees."""
 
 
 class _AlwaysShut:
@@ -169,7 +175,7 @@ class _Conversation:
 
     def _answer(self, status: int, text: str) -> None:
         with contextlib.suppress(OSError):
-            self.sock.sendall(short_answer(status, text, self._admin.stamp.joined()))
+            self.sock.sendall(short_answer(status, text, self._admin.stamp.joined() + _GUARDED))
 
 
 class AdminListener:
@@ -273,7 +279,7 @@ class AdminListener:
 
     def _turn_away(self, sock: socket.socket, text: str) -> None:
         with contextlib.suppress(OSError):
-            sock.send(short_answer(503, text, self.stamp.joined(), retry_after=1))
+            sock.send(short_answer(503, text, self.stamp.joined() + _GUARDED, retry_after=1))
         sock.close()
 
 

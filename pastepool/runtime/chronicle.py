@@ -6,55 +6,38 @@ Knows events (``core.event_log``) and where they come from; ``watch`` shows them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from email.message import EmailMessage
 from typing import Any
 
 from pastepool.core.event_log import Event, EventLog
 from pastepool.core.masking import masked_path
-from pastepool.core.policy import PoolPolicy
 from pastepool.core.report import Place
-from pastepool.core.states import Record, Status, classify
-from pastepool.core.wording import printable, spoken
+from pastepool.core.wording import printable
 from pastepool.types import Clock, Seconds, WorkerId
 
 SHED = {
     "refused": "refused: all workers were busy and enough requests waited",
     "expired": "refused: all workers were busy and the request waited too long",
     "dropped": "dropped: its client hung up while it waited",
+    "turned_away": "turned away: the server had its limit of connections",
 }
 
 
 class Chronicle:
-    """
-    The events of one server.
-
-    ``_zombies``: task serials already called zombies; written by the supervisor alone.
-    """
+    """The events of one server."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._log = EventLog()
-        self._zombies: frozenset[int] = frozenset()
 
     def note(self, kind: str, text: str, **about: Any) -> None:
         """Note that something happened now; ``about`` as for ``EventLog.note``."""
         self._log.note(kind, self._clock.now(), printable(masked_path(text), 500), **about)
 
     def note_shed(self, fate: str, now: Seconds) -> None:
-        """Note that a waiting request was given up: one of ``SHED``."""
+        """Note that a waiting request was given up, or a connection turned away: one of ``SHED``."""
         self._log.note_more("shed", now, SHED[fate])
-
-    def note_zombies(self, records: Iterable[Record], now: Seconds, policy: PoolPolicy) -> None:
-        """Note those that have become zombies since the last look. Runs on: supervisor."""
-        zombies = [record for record in records if classify(record, now, policy) is Status.ZOMBIE]
-        for record in zombies:
-            if record.serial not in self._zombies:
-                title = printable(masked_path(record.title))
-                lasted = spoken(now - record.since)
-                text = f"worker {record.worker} is a zombie: {title} has not ended {lasted} after its kill"
-                self.note("zombie", text, worker=record.worker, serial=record.serial, title=title)
-        self._zombies = frozenset(record.serial for record in zombies)
 
     def noting_mail(
         self, deliver: Callable[[EmailMessage, Any, Clock], None]

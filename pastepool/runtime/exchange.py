@@ -150,7 +150,12 @@ class Exchange(Call):
         connection = self.connection
         site = self.site
         if site.access is not None and not self.recorded:
-            site.access(self, now)
+            # The line last: a log that hangs must not keep the client from its next request.
+            self.recorded = True
+            write = site.access(self, now)
+            self.conclude(now)
+            write()
+            return
         self.environ = None  # type: ignore[assignment]  # ends the cycle through the callables in it
         self.cancellations = None
         if self.upload is not None:
@@ -182,12 +187,9 @@ class Exchange(Call):
         Runs on: supervisor.
         """
         self.fate = "killed"
-        self.recorded = True
         if not self.began:
             self.answer(504, "The request took too long and was ended by the server.")
-        access = self.site.access
-        if access is not None:
-            access(self, now)
+        self._record_aside(now)
         if not self._ends_with_connection():
             self.connection.shutdown()
         self._cut()
@@ -211,6 +213,7 @@ class Exchange(Call):
         """End a request that no worker has taken. Runs on: baton."""
         self.fate = fate
         self.answer(status, text, retry_after)
+        self._record_aside(now)
         self.conclude(now)
 
     def drop(self, now: Seconds) -> None:
@@ -218,7 +221,15 @@ class Exchange(Call):
         self.fate = "client gone"
         self.keep_alive = False
         self._cut()
+        self._record_aside(now)
         self.conclude(now)
+
+    def _record_aside(self, now: Seconds) -> None:
+        """Write the access line on a thread that must not wait for the log."""
+        self.recorded = True
+        access = self.site.access
+        if access is not None:
+            access(self, now, aside=True)()
 
     def _cut(self) -> None:
         """Close so that the client can tell the response is not whole."""

@@ -12,11 +12,9 @@ atomic step on a deque or a dict.
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 import os
 import socket
-import threading
 from bisect import bisect
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -24,7 +22,7 @@ from typing import Any
 
 from pastepool.core.deadlines import transfer_deadline
 from pastepool.core.histogram import BOUNDS
-from pastepool.core.policy import Timeouts
+from pastepool.core.supervision import look_is_due
 from pastepool.errors import PeerError
 from pastepool.http1.engine import Request
 from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
@@ -32,13 +30,16 @@ from pastepool.runtime.acceptor import Acceptor
 from pastepool.runtime.connection import BODY, HEAD, LINGER, NEVER, NEXT, READER, WORKER, Connection
 from pastepool.runtime.content import Content
 from pastepool.runtime.exchange import Exchange
+from pastepool.runtime.open_connections import OpenConnections
 from pastepool.runtime.readiness import HANGUP, HANGUP_ONCE, READ, WRITE, Readiness, open_readiness
+from pastepool.runtime.scribe import scribbled
 from pastepool.runtime.site import Site
+from pastepool.runtime.sweeper import Sweeper
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds
 from pastepool.wsgi.environ import complete_environ, connection_prototype
 
-_log = logging.getLogger("pastepool.http")
+_log = scribbled("pastepool.http")
 
 _LONGEST_POLL: Seconds = 86400.0
 """epoll counts milliseconds in an int; a day is well within."""
@@ -52,9 +53,6 @@ _READ_SIZE_CONTENT = 262144
 
 _READS = (HEAD, BODY, NEXT)
 """What a connection waits for while the next thing to do is to read from it."""
-
-_SWEEP_DRAIN_EVERY: Seconds = 0.05
-"""How often a drain looks whether it is over: often, because people wait for it. Nothing derives it."""
 
 _LINGER_FOR: Seconds = 2.0
 _LINGER_BYTES = 1048576
@@ -72,7 +70,10 @@ class Poller:
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self.connections: dict[int, Connection] = {}
+        self._open = OpenConnections()
+        self.connections = self._open.by_fd
+        self.close_now = self._open.close
+        self.when_empty = self._open.when_empty
         self.site: Site
         self.serials = itertools.count(1)
         self._now = clock.now
@@ -82,21 +83,19 @@ class Poller:
         self._body_memory = settings.body_memory
         self._own_paths = frozenset({b"*", settings.health_path.encode("latin-1")})
         self._old_protocol = settings.protocol_version == "HTTP/1.0"
-        self._check_every = settings.pool.check_every
-        self._check_at: float = self._check_every or math.inf
+        self._policy = settings.pool
+        self._check_at: float = settings.pool.check_every or math.inf
+        self._checked = (0, 0.0)
         self._readiness: Readiness
         self._acceptor: Acceptor
         self._waker: tuple[int, int] = (-1, -1)
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._returned: deque[tuple[Callable[[Connection], Exchange | None], Connection]] = deque()
         self._asked: deque[Callable[[], None]] = deque()
-        self._sweep_every = _sweep_interval(settings.timeouts)
-        self._sweep_at = 0.0
+        self._sweeper = Sweeper(settings.timeouts, self._open, self._trouble)
         self._on_hangup: Callable[[Any], None] = lambda exchange: None
+        self.on_turned_away: Callable[[str, float], None] = lambda fate, now: None
         self._interrupted = False
-        self._when_empty: Callable[[], None] | None = None
-        self._drain_until = math.inf
-        self._closing = threading.Lock()
 
     def start(self, site: Site, acceptor: Acceptor, on_hangup: Callable[[Any], None]) -> None:
         """
@@ -107,6 +106,7 @@ class Poller:
         self._acceptor = acceptor
         self._on_hangup = on_hangup
         self._readiness = open_readiness()
+        self._open.start(self._readiness)
         self._waker = os.pipe()
         for end in self._waker:
             os.set_blocking(end, False)
@@ -116,9 +116,7 @@ class Poller:
     def close(self) -> None:
         """Close everything that is still open. Runs on: baton, as its last act."""
         self._acceptor.close()
-        self._when_empty = None
-        for connection in list(self.connections.values()):
-            self.close_now(connection)
+        self._open.close_all()
         self._readiness.close()
         ends, self._waker = self._waker, (-1, -1)  # a wake from now on must not reach who gets these numbers next
         for end in ends:
@@ -160,27 +158,6 @@ class Poller:
             self.wake()
         else:
             self.close_now(connection)
-
-    def close_now(self, connection: Connection) -> None:
-        """Close a connection. May be called twice."""
-        # Out of the table before the socket is closed: the kernel may give its number to the next client at once. Of
-        # two threads that both come here one must not take out that next client, hence the lock.
-        with self._closing:
-            if self.connections.get(connection.fd) is connection:
-                connection.closed = True
-                del self.connections[connection.fd]
-                self._forget(connection)
-        connection.close()
-        if self._when_empty is not None and not self.connections:
-            self._when_empty()
-
-    def _forget(self, connection: Connection) -> None:
-        """Closing alone does only where nobody else has the socket; a child process may, if the application forks."""
-        if connection.watched:
-            try:
-                self._readiness.unregister(connection.fd)
-            except OSError:
-                pass  # the holder was about to do so
 
     def wake_for_returned(self) -> None:
         """A worker without the baton has ended a request: wake the holder if a connection came back that needs it."""
@@ -260,9 +237,10 @@ class Poller:
     def _poll(self, until: Seconds) -> bool:
         """Fetch the next batch. Answers False when ``until`` is reached."""
         now = self._now()
-        if now >= self._sweep_at:
-            self._sweep(now)
-        wait_until = min(until, self._sweep_at)
+        if now >= self._sweeper.next_at:
+            self._acceptor.resume(now)
+            self._sweeper.sweep(now, self._acceptor.paused)
+        wait_until = min(until, self._sweeper.next_at)
         # Nothing to sweep and nobody waiting: sleep until something happens.
         timeout = -1.0 if wait_until == math.inf else min(max(0.0, wait_until - now), _LONGEST_POLL)
         batch = self._readiness.poll(timeout, _BATCH)
@@ -277,7 +255,7 @@ class Poller:
             for sock, address, prototype in self._acceptor.accept(fd):
                 self._welcome(sock, address, prototype)
             if self._acceptor.paused:
-                self._sweep_at = min(self._sweep_at, self._now() + self._sweep_every)  # which ends the pause
+                self._sweeper.soon(self._now())  # which ends the pause
 
     def _woken(self) -> None:
         try:
@@ -290,7 +268,7 @@ class Poller:
 
     def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any]) -> None:
         """Make a connection of an accepted socket, or refuse it if there are too many."""
-        if len(self.connections) >= self._overload.connection_limit and not self._evict():
+        if len(self.connections) >= self._overload.connection_limit and not self._open.close_one_waiting():
             self._refuse_socket(sock)
             return
         peer, port = (address[0], address[1]) if address else ("", 0)
@@ -300,10 +278,11 @@ class Poller:
         connection.deadline = _after(now, self._timeouts.header)
         self.connections[connection.fd] = connection
         self._readiness.register(connection.fd, READ)
-        if self._sweep_at == math.inf:
-            self._sweep_at = now + self._sweep_every
+        if self._sweeper.next_at == math.inf:
+            self._sweeper.soon(now)
 
     def _refuse_socket(self, sock: socket.socket) -> None:
+        self.on_turned_away("turned_away", self._now())
         text = f"The server has its limit of {self._overload.connection_limit} connections."
         answer = short_answer(503, text, self.site.stamp.joined(), retry_after=self._overload.retry_after)
         try:
@@ -311,14 +290,6 @@ class Poller:
         except OSError:
             pass  # it has gone already
         sock.close()
-
-    def _evict(self) -> bool:
-        """Close one connection that only waits for a next request, the oldest first, to make room for a new client."""
-        for connection in itertools.islice(self.connections.values(), 256):
-            if connection.waiting is NEXT:
-                self.close_now(connection)
-                return True
-        return False
 
     def _guarded(self, step: Callable[..., Exchange | None], connection: Connection, *more: Any) -> Exchange | None:
         """Run one step for one connection; whatever goes wrong in it costs that connection and no other."""
@@ -423,9 +394,17 @@ class Poller:
             exchange.old_protocol = True
         connection.owner = exchange
         if serial >= self._check_at:  # not ``==``: background tasks take serials too
-            self._check_at += self._check_every
-            self.site.nudge()
+            self._check(serial)
         return exchange
+
+    def _check(self, serial: int) -> None:
+        """Have the supervisor look, if it is time."""
+        now = self._now()
+        checked, checked_at = self._checked
+        if look_is_due(serial - checked, now - checked_at, self._policy):
+            self._checked = (serial, now)
+            self.site.nudge()
+        self._check_at = serial + self._policy.check_every
 
     def _answer_here(self, connection: Connection, request: Request) -> None:
         """Answer ``health_path`` or ``OPTIONS *`` (RFC 9110 9.3.7) without a worker."""
@@ -557,32 +536,6 @@ class Poller:
         elif before != mask:
             self._readiness.modify(connection.fd, mask)
 
-    # Deadlines.
-
-    def _sweep(self, now: Seconds) -> None:
-        """
-        Act on every deadline that has passed.
-
-        All connections are looked at, some times a second at most: ten thousand cost a millisecond, and a request
-        pays for its deadlines with two stores instead of a place in an ordered queue.
-        """
-        late = [connection for connection in list(self.connections.values()) if connection.deadline <= now]
-        for connection in late:
-            self._guarded(self._too_late, connection)
-        self._acceptor.resume(now)
-        if self.site.draining:
-            self._sweep_drain(now)
-        busy = bool(self.connections) or self._acceptor.paused
-        self._sweep_at = now + self._sweep_every if busy else math.inf
-
-    def _too_late(self, connection: Connection) -> None:
-        waiting = connection.waiting
-        if waiting is HEAD and connection.engine.started:
-            raise PeerError(408, f"The request's head took longer than {self._timeouts.header:g} seconds.")
-        if waiting is BODY:
-            raise PeerError(408, "The request's content came too slowly.")
-        self.close_now(connection)
-
     # Drain.
 
     def drain(self, until: Seconds) -> None:
@@ -590,22 +543,9 @@ class Poller:
         Take no new clients and close the unused ones, now and as they become unused. ``until``: when those that only
         send or read slowly have had their time; requests that workers run are left alone.
         """
-        self._drain_until = until
-        self._sweep_every = min(self._sweep_every, _SWEEP_DRAIN_EVERY)
-        self._sweep_at = 0.0
+        self._sweeper.drain(until)
         self.stop_accepting()
-        self.close_unused()
-
-    def _sweep_drain(self, now: Seconds) -> None:
-        """Close what a worker gave back just after ``close_unused`` had looked; at the end all that no worker has."""
-        self.close_unused()
-        if now < self._drain_until:
-            return
-        for connection in list(self.connections.values()):
-            if connection.waiting is HEAD or connection.waiting is BODY:
-                self._refuse(connection, PeerError(503, "The server is stopping."))
-            elif connection.waiting is not WORKER:
-                self.close_now(connection)
+        self._open.close_unused()
 
     def stop_accepting(self) -> None:
         """Take what the kernel has accepted already, then close the listeners."""
@@ -614,31 +554,6 @@ class Poller:
                 self._welcome(sock, address, prototype)
         self._acceptor.close()
 
-    def when_empty(self, tell: Callable[[], None]) -> None:
-        """Have ``tell`` called, on any thread, when no connection is left."""
-        self._when_empty = tell
-        if not self.connections:
-            tell()
-
-    def close_unused(self) -> None:
-        """Close connections on which no request has begun."""
-        for connection in list(self.connections.values()):
-            unused = connection.waiting in (NEXT, HEAD) and not connection.engine.started
-            if unused and not self._has_input(connection):
-                self.close_now(connection)
-
-    def _has_input(self, connection: Connection) -> bool:
-        try:
-            return bool(connection.sock.recv(1, socket.MSG_PEEK))
-        except OSError:
-            return False
-
 
 def _after(now: Seconds, timeout: Seconds) -> Seconds:
     return now + timeout if timeout else NEVER
-
-
-def _sweep_interval(timeouts: Timeouts) -> Seconds:
-    """A fifth of the shortest timeout, so that none is late by more than that; within 0.02 and 1 second."""
-    used = [value for value in (timeouts.header, timeouts.body, timeouts.keep_alive, timeouts.send) if value]
-    return min(1.0, max(0.02, min(used, default=5.0) / 5))

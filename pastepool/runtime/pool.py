@@ -5,7 +5,6 @@ The workers: who there is, what each does, and the actions of a plan applied to 
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 import threading
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Record, TaskSummary
 from pastepool.runtime.baton import Baton
+from pastepool.runtime.scribe import scribbled
 from pastepool.runtime.tally import Tally
 from pastepool.runtime.worker import Worker
 from pastepool.types import Clock, Spawner, WorkerId
@@ -67,7 +67,7 @@ class Pool:
         self._lock = threading.Lock()
         self._empty = threading.Event()
         self._closing = False
-        self._log = logging.getLogger(logger)
+        self._log = scribbled(logger)
 
     def share_ready(self) -> None:
         """

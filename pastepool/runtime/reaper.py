@@ -4,7 +4,8 @@ The thread that ends the process when nothing else does.
 It sleeps until the server is told to stop, then gives the drain and the interpreter's own exit until the deadline.
 What can keep a process alive then (a hung worker, an application's non-daemon thread, an exit function that blocks, a
 mail server) cannot keep this thread: at the deadline it logs the stacks, runs the exit functions itself under a time
-limit and leaves by ``os._exit``.
+limit, flushes the logs and leaves by ``os._exit``. Nothing that fails on this way keeps the process or changes its
+status.
 
 Source: contract D5, I3, P11; ``os._exit`` because SystemExit is swallowed by paster and waits for threads.
 """
@@ -12,6 +13,7 @@ Source: contract D5, I3, P11; ``os._exit`` because SystemExit is swallowed by pa
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import math
 import os
@@ -27,6 +29,8 @@ _EXIT_FUNCTIONS_FOR: Seconds = 3.0
 _EXIT_FUNCTIONS_AT_ONCE_FOR: Seconds = 0.5
 """How long exit functions may take when the process is ended by force, or asked for twice. Nothing derives them."""
 
+_FLUSH_FOR: Seconds = 0.5
+"""How long the last lines of the log may take to reach whoever reads them; they need a millisecond."""
 
 _LOOK_AT_HOST_EVERY: Seconds = 1.0
 """How soon the end of the main thread is noticed. Nothing derives it."""
@@ -53,6 +57,7 @@ class Reaper:
         self._deadline: Seconds = math.inf
         self._status = 0
         self._at_once = False
+        self._is_told = False
         self._exiting = False
 
     def arm(self, deadline: Seconds, status: int, at_once: bool = False) -> None:
@@ -66,6 +71,11 @@ class Reaper:
             self._bell.release()
         except RuntimeError:
             pass  # armed already, and not yet seen
+
+    def finish(self, status: int) -> None:
+        """End the process now, with ``status``, after a drain that left nothing to be told."""
+        self._is_told = True
+        self.arm(-math.inf, status)
 
     def extend(self, deadline: Seconds) -> None:
         """Put the deadline off until ``deadline`` if that is later, for what comes after the drain."""
@@ -93,7 +103,7 @@ class Reaper:
             self._bell.acquire(timeout=min(max(remaining, 0.0), threading.TIMEOUT_MAX))
         if self._dismissed.is_set():
             return
-        if not self._at_once and not self._on_deadline():
+        if not self._at_once and not self._is_told and not self._on_deadline():
             return
         patience = _EXIT_FUNCTIONS_AT_ONCE_FOR if self._at_once else _EXIT_FUNCTIONS_FOR
         end_process(self._status or 1, 0.0 if self._exiting else patience)
@@ -104,29 +114,52 @@ def end_process(status: int, patience: Seconds) -> None:
     Run the exit functions for at most ``patience`` seconds (0: not at all), flush, and leave without joining any
     thread.
 
-    The functions run on a thread of their own, so that one that blocks costs its time limit and no more. Threads are
-    not joined: those that would be are why we are here (contract P11).
+    Both run on threads of their own, so that what blocks there (an exit function, a handler whose lock a hung thread
+    holds, a pipe that nobody reads) costs its time limit and no more. Threads are not joined: those that would be are
+    why we are here (contract P11).
+    """
+    try:
+        if patience:
+            run_apart(_run_exit_functions, patience)
+        run_apart(_flush, _FLUSH_FOR)
+    finally:
+        os._exit(status)
+
+
+def run_apart(body: Callable[[], None], patience: Seconds) -> bool:
+    """
+    Run something that may block on a thread of its own, and wait for it no longer than ``patience``.
+
+    Returns: False where no thread can be started, and nothing was run: since CPython 3.12 an interpreter on its way
+    out starts none.
     """
     done = threading.Event()
-    if patience:
-        body = threading.Thread(target=_run_exit_functions, args=(done,), name="pastepool exit functions", daemon=True)
+
+    def run() -> None:
         try:
-            body.start()
-            done.wait(patience)
-        except RuntimeError:
-            pass  # since CPython 3.12 an interpreter on its way out starts no thread; then it runs the functions itself
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # a stream that is closed or full must not keep us
-            pass
-    os._exit(status)
+            body()
+        finally:
+            done.set()
+
+    try:
+        threading.Thread(target=run, name="pastepool end", daemon=True).start()
+    except RuntimeError:
+        return False
+    done.wait(patience)
+    return True
 
 
-def _run_exit_functions(done: threading.Event) -> None:
+def _run_exit_functions() -> None:
     try:
         atexit._run_exitfuncs()
     except BaseException as error:  # whatever an exit function raises, the process ends
         _log.error("An exit function failed: %r", error)
-    finally:
-        done.set()
+
+
+def _flush() -> None:
+    """Flush the logs' handlers, then the streams: an exit function that blocked has kept logging's own from it."""
+    with contextlib.suppress(Exception):  # a handler that fails is no reason to stay
+        logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # nor is a stream that is closed, or none
+            stream.flush()

@@ -12,14 +12,13 @@ from pastepool.types import Clock, Seconds
 from pastepool.wsgi.call import Application
 
 if TYPE_CHECKING:
-    from pastepool.runtime.exchange import Exchange
     from pastepool.runtime.poller import Poller
 
 
 @dataclass
 class Site:
     """
-    ``access``: writes an exchange's line, or None. ``nudge``: has the supervisor look. ``old_protocol``:
+    ``access``: ``access_line`` or None. ``nudge``: has the supervisor look. ``old_protocol``:
     answer in HTTP/1.0 and close. ``draining``: written once, by the
     server; from then on every response closes its connection.
     """
@@ -29,7 +28,7 @@ class Site:
     clock: Clock
     keep_alive_for: Seconds
     watermark: int
-    access: Callable[[Exchange, Seconds], None] | None
+    access: Callable[..., Callable[[], None]] | None
     nudge: Callable[[], Any]
     poller: Poller
     tally: Tally

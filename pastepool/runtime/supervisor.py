@@ -7,12 +7,23 @@ so nothing ever waits for a request to come (contract P13, P14).
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
 
-from pastepool.core.actions import Action, Capped, ExitProcess, Forget, Kill, KillAsked, NoteHung, Retire, Spawn
+from pastepool.core.actions import (
+    Action,
+    Capped,
+    ExitProcess,
+    Forget,
+    Kill,
+    KillAsked,
+    NoteHung,
+    NoteZombie,
+    Retire,
+    Spawn,
+)
 from pastepool.core.history import History
 from pastepool.core.masking import masked_path, request_facts
 from pastepool.core.notices import BecameHung, HungKilled, Notice, ProcessDies, TaskReport
@@ -28,6 +39,7 @@ from pastepool.runtime.injection import check_available
 from pastepool.runtime.inspection import Inspector
 from pastepool.runtime.killing import Executioner
 from pastepool.runtime.pool import Pool
+from pastepool.runtime.scribe import scribbled
 from pastepool.runtime.stacks import stack_lines
 from pastepool.runtime.worker import Worker
 from pastepool.types import Clock, Seconds
@@ -64,11 +76,12 @@ class Supervisor:
         self._end_process = end_process
         self._chronicle = chronicle or Chronicle(clock)
         self._executioner = Executioner(policy.unblock_sockets)
-        self._log = logging.getLogger(logger)
+        self._log = scribbled(logger)
         self._signal = threading.Event()
         self._asked: deque[KillAsked] = deque()
         self._history = History()
         self._can_kill = True
+        self._serving_since: Seconds = -math.inf
         self._closed = False
         self._reports_killed: list[TaskReport] = []
         self._reports_hung: list[TaskReport] = []
@@ -76,6 +89,7 @@ class Supervisor:
             Forget: self._forget,
             Kill: self._kill,
             NoteHung: self._note_hung,
+            NoteZombie: self._note_zombie,
             Spawn: self._spawn,
             Capped: self._capped,
             Retire: self._retire,
@@ -104,7 +118,8 @@ class Supervisor:
         self._signal.set()
 
     def run(self) -> None:
-        """The thread's body."""
+        """The thread's body; it begins when the server begins to serve."""
+        self._serving_since = self._clock.now()
         try:
             check_available()
         except InjectionUnavailable as error:
@@ -127,6 +142,7 @@ class Supervisor:
         """Plan once and apply it. Answers when to look again."""
         now = self._clock.now()
         asked = [self._asked.popleft() for _ in range(len(self._asked))]
+        missed, self._executioner.missed = self._executioner.missed, []
         workers = list(self._pool.workers.values())
         decided = plan(
             self._pool.records(),
@@ -137,12 +153,16 @@ class Supervisor:
             asked=asked,
             worn=[worker.worker_id for worker in workers if self._is_worn(worker)],
             start_failed_at=self._pool.start_failed_at,
+            missed=missed,
             can_kill=self._can_kill,
+            serving_since=self._serving_since,
         )
         self._history = decided.history
         for action in decided.actions:
             self._apply(action)
-        self._chronicle.note_zombies(self._pool.records(), now, self._policy)
+        self._executioner.finish()
+        if self._executioner.missed:
+            self._signal.set()  # so that the next plan can say when to try again
         self._send_reports()
         return decided.look_again_at
 
@@ -156,6 +176,8 @@ class Supervisor:
         except Exception:
             # The next plan takes it for applied; what failed here must not keep the rest of this one from being so.
             self._log.critical("Internal error in: %s; please report this", action.describe(), exc_info=True)
+            if isinstance(action, Kill):
+                self._executioner.missed.append((action.worker, action.serial))
 
     def _forget(self, action: Forget) -> None:
         self._pool.forget(action.worker)
@@ -189,15 +211,24 @@ class Supervisor:
             self._tell("hung", action, report)
             self._reports_hung.append(report)
 
+    def _note_zombie(self, action: NoteZombie) -> None:
+        report = self._report(action.worker, action.serial, action.title, action.dying_for, Status.ZOMBIE)
+        if report is None:
+            self._log.error("%s", action.describe())
+            self._chronicle.note("zombie", action.describe(), worker=action.worker)
+            return
+        self._log.error("%s; %s\n%s", action.describe(), report.diagnosis, "\n".join(report.stack))
+        self._tell("zombie", action, report)
+
     def _kill(self, action: Kill) -> None:
         worker = self._pool.workers.get(action.worker)
         if worker is None:
             return
         now = self._clock.now()
-        first = (
-            worker.fact[0] is not Phase.DYING
-        )  # an earlier attempt may have found the window shut: not ``action.again``
-        status = Status.HUNG if first else Status.DYING
+        phase, since, _ = worker.fact
+        first = phase is not Phase.DYING  # not ``action.again``: an earlier attempt may have found the window shut
+        lasted = Status.ZOMBIE if now >= since + self._policy.dying_for else Status.DYING
+        status = Status.HUNG if first else lasted
         report = self._report(action.worker, action.serial, action.title, action.ran_for, status)
         if report is None or not self._executioner.kill(worker, action.serial, now):
             return
@@ -211,7 +242,7 @@ class Supervisor:
             self._pool.tally.count("killed")
             self._reports_killed.append(report)
 
-    def _tell(self, kind: str, action: NoteHung | Kill, report: TaskReport) -> None:
+    def _tell(self, kind: str, action: NoteHung | NoteZombie | Kill, report: TaskReport) -> None:
         self._chronicle.note(
             kind,
             action.describe(),
@@ -243,21 +274,26 @@ class Supervisor:
         )
 
     def _exit(self, action: ExitProcess) -> None:
-        self._log.critical("%s", action.describe())
-        self._chronicle.note("ending", action.describe())
+        """Tell, then end. Whatever fails in the telling, the process ends: that is planned only once."""
+        try:
+            self._log.critical("%s", action.describe())
+            self._chronicle.note("ending", action.describe())
+        finally:
+            try:
+                self._mail(self._obituary(action))
+            finally:
+                self._end_process(action.reason)
+
+    def _obituary(self, action: ExitProcess) -> ProcessDies:
         now = self._clock.now()
         records = self._pool.records()
-        counts = count_by_status(records, now, self._policy)
-        standing = counts_line(counts, len(self._baton.backlog))
-        try:
-            zombies = [
-                self._report(record.worker, record.serial, record.title, now - record.since, Status.ZOMBIE)
-                for record in records
-                if record.phase is Phase.DYING
-            ]
-            self._mail(ProcessDies(action.reason, standing, tuple(report for report in zombies if report is not None)))
-        finally:
-            self._end_process(action.reason)
+        standing = counts_line(count_by_status(records, now, self._policy), len(self._baton.backlog))
+        zombies = [
+            self._report(record.worker, record.serial, record.title, now - record.since, Status.ZOMBIE)
+            for record in records
+            if record.phase is Phase.DYING
+        ]
+        return ProcessDies(action.reason, standing, tuple(report for report in zombies if report is not None))
 
     def _send_reports(self) -> None:
         """One mail for all that one look did, so that ten kills at once are one mail (contract P12)."""

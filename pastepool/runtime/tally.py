@@ -22,7 +22,7 @@ from pastepool.types import Clock, Seconds, WorkerId
 
 _log = logging.getLogger("pastepool")
 
-COUNTED = ("requests", "waited", "refused", "expired", "dropped", "spawned", "killed", "gone")
+COUNTED = ("requests", "waited", "refused", "expired", "dropped", "turned_away", "spawned", "killed", "gone")
 """The counters, in the order they are shown."""
 
 

@@ -219,7 +219,8 @@ class Worker:
         """
         Shut the window and let the task answer for its failure.
 
-        A second kill may land between the first one's arrival and the shutting, hence the loop.
+        A second kill may land between the first one's arrival and the shutting, hence the loop. One that lands on its jump
+        back is outside of the ``try`` and gets past it; see ``_escape``.
         """
         while True:
             try:
@@ -237,8 +238,8 @@ class Worker:
         End a task out of which a second kill carried us, past ``_recover``: the other of the two places that catch
         everything.
 
-        The few instructions before that loop are the only gap. What is done here was not done there: the window is
-        open as long as an exception can come out of it.
+        The few instructions before that loop, and its jump back, are the only gap. What is done here was not done there:
+        the window is open as long as an exception can come out of it.
         """
         task = self.fact[2]
         if task is not None:

@@ -168,7 +168,7 @@ _POOL_OPTIONS = (
         field="pool.dying_for",
         since="0.1",
         doc="A killed worker still alive after this long counts as a zombie.",
-        why="Paste's own (contract P9); clean-up code gets five minutes.",
+        why="Paste's own (contract P9); clean-up code gets a tenth of it, half a minute, before the kill is repeated.",
         group="Pool",
     ),
     Option(
@@ -190,7 +190,7 @@ _POOL_OPTIONS = (
         unit="requests",
         field="pool.check_every",
         since="0.1",
-        doc="An extra look at the workers after this many requests; time alone is enough, so 0 loses nothing.",
+        doc="An extra look at the workers after this many requests, at most four a second; 0: time alone, which loses nothing.",
         why="Paste's own (contract P7).",
         group="Pool",
     ),

@@ -6,7 +6,6 @@ Each is logged to ``pastepool.watch`` with the address it came from, and stands 
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ from typing import Any
 from pastepool.core.masking import masked_path, request_facts
 from pastepool.core.states import Phase
 from pastepool.core.wording import counted, printable, spoken
+from pastepool.runtime.scribe import scribbled
 from pastepool.runtime.stacks import current_frames, stack_lines, stack_of
 from pastepool.runtime.vantage import Vantage
 from pastepool.runtime.worker import Worker
 from pastepool.types import Seconds
 from pastepool.watch.visitor import Visitor
 
-_log = logging.getLogger("pastepool.watch")
+_log = scribbled("pastepool.watch")
 
 OUTCOME_WITHIN: Seconds = 2.0
 """
@@ -85,7 +85,7 @@ def kill(vantage: Vantage, visitor: Visitor, number: int, serial: int) -> Outcom
     _note(vantage, visitor, f"asked to kill worker {number}: {title}", worker=number, serial=serial, title=title)
     vantage.supervisor.ask_kill(number, serial)
     outcome = _await_end(vantage, worker, serial, title)
-    _log.warning("kill of worker %d, asked for by %s: %s", number, _who(visitor), outcome.text)
+    _log.warning("%s was told of its kill of worker %d: %s", _who(visitor), number, outcome.text)
     return outcome
 
 

@@ -7,7 +7,6 @@ the worker that has the request, or a thread of the admin listener; several at o
 
 from __future__ import annotations
 
-import logging
 import mimetypes
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import Any
 from webob import Request, Response
 
 from pastepool.core.wording import printable
+from pastepool.runtime.scribe import scribbled
 from pastepool.runtime.vantage import Vantage
 from pastepool.watch import actions
 from pastepool.watch.access import LOGGED_IN_FOR, Gate, Verdict, judge_origin
@@ -44,7 +44,7 @@ from pastepool.watch.rows import app_root_of
 from pastepool.watch.table import text_table, wrapped
 from pastepool.watch.visitor import Visitor, identify
 
-_log = logging.getLogger("pastepool.watch")
+_log = scribbled("pastepool.watch")
 
 ASSETS = resources.files("pastepool.watch") / "static"
 POOL_KEY = "paste.httpserver.thread_pool"
@@ -171,7 +171,16 @@ class WatchApp:
             if verdict.status != 200:
                 _log.warning("%s: refused %s: %s", printable(visit.visitor.address), name, verdict.text)
                 return _said(visit, Outcome(verdict.status, "refused", verdict.text))
+            return self._done(visit, route[method])
         return route[method](visit)
+
+    def _done(self, visit: Visit, action: Callable[[Visit], Any]) -> Any:
+        """Have something done, and make the next look show it."""
+        try:
+            return action(visit)
+        finally:
+            if visit.vantage is not None:
+                self._watched(visit.vantage).observer.look_anew()
 
     def _refused(self, visit: Visit, verdict: Verdict) -> Any:
         if verdict.status == 401 and not visit.api and wants(visit.request) == "text/html":
@@ -197,12 +206,12 @@ class WatchApp:
             found = vantage.shared.setdefault("watch", made)
         return found
 
-    def _state(self, visit: Visit, *, fresh: bool = False) -> State:
+    def _state(self, visit: Visit) -> State:
         vantage, visitor = visit.vantage, visit.visitor
         ours = vantage is not None
         if vantage is not None:
             watched = self._watched(vantage)
-            state = watched.observer.state(visitor, self._options.allow_kill, fresh=fresh)
+            state = watched.observer.state(visitor, self._options.allow_kill)
             state["flame"] = watched.flames.status()
         else:
             state = paste_state(visit.pool) if has_pastes_shape(visit.pool) else no_pool_state()

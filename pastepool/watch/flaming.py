@@ -8,7 +8,6 @@ one processor; what it really took is shown. One at a time. Its thread ends by i
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -19,12 +18,13 @@ from pastepool.core.flame import FlameTree, svg
 from pastepool.core.report import Place
 from pastepool.core.stack_view import Owner, owner_of
 from pastepool.core.wording import counted
+from pastepool.runtime.scribe import scribbled
 from pastepool.runtime.stacks import current_frames, stack_of
 from pastepool.runtime.vantage import Vantage
 from pastepool.types import Seconds
 from pastepool.watch.wall import rounded
 
-_log = logging.getLogger("pastepool.watch")
+_log = scribbled("pastepool.watch")
 
 CHOICES = (5, 15, 60)
 INTERVAL: Seconds = 0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,12 +64,11 @@ def events_of(vantage: Vantage, wall: Wall, app_root: str) -> list[dict[str, Any
     shown = []
     for event in vantage.chronicle.events():
         room -= len(event.stack)
-        shown.append(_event(event, wall, app_root if room >= 0 else None))
+        shown.append(_event(event, wall, app_root, with_stack=room >= 0))
     return shown
 
 
-def _event(event: Event, wall: Wall, app_root: str | None) -> dict[str, Any]:
-    """``app_root``: None leaves the stack out."""
+def _event(event: Event, wall: Wall, app_root: str, *, with_stack: bool) -> dict[str, Any]:
     many = f" ({event.count} times)" if event.count > 1 else ""
     return {
         "id": event.number,
@@ -77,12 +77,17 @@ def _event(event: Event, wall: Wall, app_root: str | None) -> dict[str, Any]:
         "ago": wall.ago(event.at),
         "count": event.count,
         "text": event.text + many,
-        "detail": event.detail,
+        "detail": _shortened(event.detail, app_root),
         "worker": event.worker or None,
         "serial": event.serial or None,
         "title": event.title,
-        "stack": [] if app_root is None else frames_of(event.stack, app_root),
+        "stack": frames_of(event.stack, app_root) if with_stack else [],
     }
+
+
+def _shortened(detail: str, app_root: str) -> str:
+    """What the log says with whole paths, with the application's own named from its directory as everywhere here."""
+    return detail.replace(f"{app_root}{os.sep}", "") if app_root else detail
 
 
 def slowest_of(vantage: Vantage, wall: Wall) -> list[dict[str, Any]]:

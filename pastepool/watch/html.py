@@ -7,6 +7,7 @@ Every text goes through ``esc``; nothing here trusts a value because of where it
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -15,6 +16,7 @@ from typing import Any
 from pastepool.core.wording import counted
 from pastepool.watch.observer import State
 from pastepool.watch.table import lasting
+from pastepool.watch.verdict import verdict_of
 
 _SLOT = re.compile(r"<!--slot:([a-z]+)-->")
 
@@ -78,16 +80,23 @@ def status(word: str) -> str:
     return f'<span class="status status-{esc(word)}">{esc(word)}</span>'
 
 
+_ALWAYS = ("idle", "busy", "hung", "dying", "zombie")
+
+
 def strip(state: State) -> str:
-    """How many workers are what, the target and the cap."""
-    pool = state["pool"]
+    """How the pool stands in a sentence, how many workers are what, the target and the cap."""
+    pool, told = state["pool"], verdict_of(state)
     counts = "".join(
-        f'<li class="status-{esc(word)}"><b>{number}</b> {esc(word)}</li>' for word, number in pool["counts"].items()
+        f'<li class="status-{esc(word)}{"" if number else " none"}"><b>{number}</b> {status(word)}</li>'
+        for word, number in sorted(pool["counts"].items(), key=lambda pair: pair[0] not in _ALWAYS)
+        if number or word in _ALWAYS
     )
-    figures = ((pool["size"], "threads"), (pool["workers"], "wanted"), (pool["max_workers"], "at most"))
-    rest = "".join(f'<li class="figure"><b>{number}</b> {word}</li>' for number, word in figures)
-    draining = '<li class="draining"><b>stopping</b></li>' if pool["draining"] else ""
-    return f'<ul class="strip">{counts}{rest}{draining}</ul>'
+    figures = f"{counted(pool['size'], 'thread')}: target {pool['workers']}, cap {pool['max_workers']}"
+    return (
+        f'<div class="verdict"><p class="headline {told.mood}">{esc(told.headline)}</p>'
+        f'<p class="reason">{esc(told.reason)}</p></div><ul class="strip">{counts}</ul>'
+        f'<p class="figures">{figures}{"; draining" if pool["draining"] else ""}</p>'
+    )
 
 
 _WORKER_COLUMNS = ("worker", "status", "for", "request", "client", "doing", "cpu", "served", "kill")
@@ -111,7 +120,7 @@ def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None) -> str:
     if row["request"]:
         request = f"<details><summary>{request}</summary>{pairs(row['request'], 'request')}</details>"
     cells = {
-        "worker": f'<span title="{esc(row["name"])}, native id {row["native_id"]}">{row["worker"]}</span>',
+        "worker": f'<span title="{esc(row["name"])}">{row["worker"]}</span>{_native(row)}',
         "status": status(row["status"]),
         "for": lasting(row["for"]),
         "request": request,
@@ -126,6 +135,10 @@ def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None) -> str:
     return f"<tr {attributes}{serial}>{_cells(cells)}</tr>"
 
 
+def _native(row: Mapping[str, Any]) -> str:
+    return f'<small class="native">tid {row["native_id"]}</small>' if row["native_id"] else ""
+
+
 def _doing(row: Mapping[str, Any]) -> str:
     parts = [row["phase"]] if row["phase"] not in ("", "running") else []
     parts += [row["doing"] or row["phase"], f"at {row['place']}" if row["place"] else ""]
@@ -137,21 +150,38 @@ def _doing(row: Mapping[str, Any]) -> str:
 def _stack(row: Mapping[str, Any], alone: Mapping[str, Any] | None) -> str:
     """The stack behind a row; where others have the same it stands below the table, once."""
     if alone is not None:
-        return f'<details class="stack"><summary>stack</summary>{frames(alone["frames"])}</details>'
+        unfolded = frames(alone["frames"], alone["telling"])
+        return f'<details class="stack"><summary>stack</summary>{unfolded}</details>'
     return "" if row["stack"] is None else f' <a class="stack" href="#stack-{row["stack"]}">stack, with others</a>'
 
 
-def frames(several: Sequence[Mapping[str, Any]]) -> str:
-    """A stack as a list, innermost call first."""
-    return f'<ol class="frames">{"".join(map(_frame, several))}</ol>'
+def frames(several: Sequence[Mapping[str, Any]], telling: int = -1) -> str:
+    """
+    A stack as a list, innermost call first: the application's own calls, and the one that tells most, in full, runs of
+    everybody else's folded.
+    """
+    parts = []
+    for folded, run in itertools.groupby(enumerate(several), lambda pair: pair[1]["folded"] and pair[0] != telling):
+        calls = list(run)
+        items = "".join(_frame(frame, at == telling) for at, frame in calls)
+        parts.append(_fold(items, [frame for _, frame in calls]) if folded else items)
+    return f'<ol class="frames">{"".join(parts)}</ol>'
 
 
-def _frame(frame: Mapping[str, Any]) -> str:
+def _fold(items: str, several: Sequence[Mapping[str, Any]]) -> str:
+    packages = list(dict.fromkeys(re.split(r"[/\\:]", frame["shown"])[0] for frame in several))
+    named = ", ".join(packages[:3]) + (", ..." if len(packages) > 3 else "")
+    summary = f"{counted(len(several), 'call')} in {esc(named)}"
+    return f'<li class="fold"><details><summary>{summary}</summary><ol class="frames">{items}</ol></details></li>'
+
+
+def _frame(frame: Mapping[str, Any], telling: bool = False) -> str:
     place = f"{esc(frame['shown'])}:{frame['line']}"
     source = f"<code>{esc(frame['source'])}</code>" if frame["source"] else ""
     head = f'<span class="place" title="{esc(frame["file"])}">{place}</span>'
     function = f'<span class="function">{esc(frame["function"])}</span>'
-    return f'<li class="frame {esc(frame["kind"])}">{head} {function}{source}</li>'
+    mark = " telling" if telling else ""
+    return f'<li class="frame {esc(frame["kind"])}{mark}">{head} {function}{source}</li>'
 
 
 def stacks(state: State) -> str:
@@ -167,9 +197,9 @@ def _crowd(stack: Mapping[str, Any]) -> str:
     telling = stack["frames"][stack["telling"]]
     place = f"{telling['shown']}:{telling['line']} {telling['function']}"
     numbers = ", ".join(f'<a href="#worker-{number}">{number}</a>' for number in stack["workers"])
-    summary = f"<b>{counted(len(stack['workers']), 'worker')}</b> here: {esc(place)}"
+    summary = f"<b>{counted(len(stack['workers']), 'thread')} are here</b> <code>{esc(place)}</code>"
     start = f'<details class="stack" id="stack-{stack["id"]}"><summary>{summary}</summary>'
-    return f"{start}<p>Workers {numbers}</p>{frames(stack['frames'])}</details>"
+    return f"{start}<p>Workers {numbers}</p>{frames(stack['frames'], stack['telling'])}</details>"
 
 
 def backlog(state: State) -> str:
@@ -217,15 +247,37 @@ def _histogram(part: str, one: Mapping[str, Any]) -> str:
 
 
 def series(state: State) -> str:
-    """The last value of each curve, in words; the script draws the curves."""
+    """The curves of the last minutes, each with its last value and its highest in words."""
     found = state["series"]
     names = {"requests": "requests a second", "busy": "busy", "hung": "hung", "backlog": "waiting"}
     parts = [
-        f"<li><b>{found[name][-1]}</b> {words}</li>"
+        _spark(name, found[name], words, found["limit"])
         for name, words in names.items()
         if found[name] and found[name][-1] is not None
     ]
-    return f'<ul class="series">{"".join(parts)}</ul>' if parts else "<p>The sampler has just begun.</p>"
+    return f'<div class="sparks">{"".join(parts)}</div>' if parts else "<p>The sampler has just begun.</p>"
+
+
+def _spark(name: str, values: Sequence[float | None], words: str, limit: int) -> str:
+    peak = max(value for value in values if value is not None)
+    return (
+        f'<figure class="spark"><figcaption><b>{values[-1]:g}</b> <span class="what">{words}</span>'
+        f'<span class="peak">peak {peak:g}</span></figcaption><svg viewBox="0 0 300 44" preserveAspectRatio="none"'
+        f' role="img" aria-label="{words}: now {values[-1]:g}, highest {peak:g}">'
+        f'<path class="line {name}" d="{_curve(values, max(5.0, peak), max(2, limit))}"/></svg></figure>'
+    )
+
+
+def _curve(values: Sequence[float | None], top: float, limit: int) -> str:
+    """The path of a curve that ends at the right edge; a gap where nobody measured."""
+    step, points, pen = 300 / (limit - 1), [], "M"
+    for at, value in enumerate(values):
+        if value is None:
+            pen = "M"
+            continue
+        points.append(f"{pen}{300 - (len(values) - 1 - at) * step:.1f} {43 - value / top * 40:.1f}")
+        pen = "L"
+    return "".join(points)
 
 
 def events(state: State) -> str:
@@ -287,7 +339,12 @@ def process(state: State) -> str:
         ("garbage collector", generations),
         ("GIL", "yes" if found["gil"] else "no"),
     ]
-    return pairs(facts, "process") + pairs(list(state["totals"].items()), "totals")
+    totals = {**state["totals"]}
+    if "counted_for" in totals:
+        totals["counted_for"] = lasting(totals["counted_for"])
+    return pairs(facts, "process") + pairs(
+        [(word.replace("_", " "), value) for word, value in totals.items()], "totals"
+    )
 
 
 def flame(state: State, csrf: str) -> str:
@@ -334,7 +391,7 @@ def pairs(several: Sequence[Sequence[object]], name: str) -> str:
 
 def table(name: str, columns: Sequence[str], rows: str) -> str:
     """A table whose cells say which column they are of, so that a narrow screen can stack them."""
-    heads = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    heads = "".join(f'<th scope="col" class="{column}">{column}</th>' for column in columns)
     return f'<table class="{name}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 

@@ -64,29 +64,31 @@ class Observer:
         self._process = Process(vantage.began_at)
         self._last: Shared | None = None
 
-    def state(self, visitor: Visitor, may_kill: bool, *, fresh: bool = False) -> State:
+    def state(self, visitor: Visitor, may_kill: bool) -> State:
         """
         Give everything on the page.
 
         Args:
             visitor: who asks; his own worker is marked and never offered for a kill.
-            fresh: look anew, because something was just done.
         """
         self._vantage.sampler.watched()
-        common = self._look(visitor, fresh).common
+        common = self._look(visitor).common
         return {**common, "workers": [personal(row, visitor, may_kill) for row in common["workers"]]}
 
     def reset(self) -> None:
         """Count from nothing again."""
         self._vantage.reset()
+
+    def look_anew(self) -> None:
+        """Forget the last look: something was done since, and whoever did it wants to see what became of it."""
         with self._lock:
             self._last = None
 
-    def _look(self, visitor: Visitor, fresh: bool) -> Shared:
+    def _look(self, visitor: Visitor) -> Shared:
         now = self._vantage.clock.now
         with self._lock:
             last = self._last
-            if last is None or fresh or now() >= last.good_until:
+            if last is None or now() >= last.good_until:
                 began = now()
                 common = self._gather(visitor)
                 last = self._last = Shared(began + max(FRESH_FOR, COST_LIMIT * (now() - began)), common)

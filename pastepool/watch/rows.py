@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pastepool.core.masking import masked_path, request_facts
@@ -44,18 +44,24 @@ class Seen:
 
 def see(vantage: Vantage, visitor: Visitor) -> list[Seen]:
     """Look at every worker, and into those that run something other than the request that asks."""
-    facts = [(worker, *worker.fact) for worker in vantage.workers()]
-    running = [one for one in facts if one[3] is not None and one[0].worker_id != visitor.worker]
+    # Requests before stacks: a look waits for the GIL as often as somebody computes, and a request that ends meanwhile
+    # lets go of its environ.
+    everything = [_without_stack(worker, *worker.fact) for worker in vantage.workers()]
+    running = [seen.worker for seen in everything if seen.task is not None and seen.worker.worker_id != visitor.worker]
     now = vantage.clock.now()
-    looked = vantage.inspector.look_at_all([(one[0].ident, one[0].native_id) for one in running], now)
-    return [_seen(*one, looked.get(one[0].ident, Diagnosis())) for one in facts]
+    looked = vantage.inspector.look_at_all([(worker.ident, worker.native_id) for worker in running], now)
+    return [_with_stack(seen, looked.get(seen.worker.ident)) for seen in everything]
 
 
-def _seen(worker: Worker, phase: Phase, since: Seconds, task: Any, diagnosis: Diagnosis) -> Seen:
+def _without_stack(worker: Worker, phase: Phase, since: Seconds, task: Any) -> Seen:
     environ = None if task is None else task.environ
-    if worker.fact[2] is not task:
-        diagnosis = Diagnosis()  # it has gone on since: what was seen may be the next request's
-    return Seen(worker, phase, since, task, dict(request_facts(environ)) if environ else {}, diagnosis)
+    return Seen(worker, phase, since, task, dict(request_facts(environ)) if environ else {}, Diagnosis())
+
+
+def _with_stack(seen: Seen, diagnosis: Diagnosis | None) -> Seen:
+    if diagnosis is None or seen.worker.fact[2] is not seen.task:
+        return seen  # it has gone on since: what was seen may be the next request's
+    return replace(seen, diagnosis=diagnosis)
 
 
 def status_of(seen: Seen, vantage: Vantage, now: Seconds) -> Status:

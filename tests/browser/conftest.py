@@ -11,8 +11,16 @@ import pytest
 
 from tests.browser.page import Page, start_browser
 from tests.browser.stage import Stage
+from tests.server.commands import ROOT
 
 BINARIES = ("chromium", "chromedriver")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test here may wait for a whole watchdog several times, and for a browser and a server to start."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(180))
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +41,12 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
 
 @pytest.fixture
 def artefacts(tmp_path: Path) -> Path:
-    """Where screenshots are kept: the directory ARTEFACTS names, or one pytest throws away after three runs."""
-    folder = Path(os.environ.get("ARTEFACTS") or tmp_path)
+    """
+    Where screenshots are kept: the directory ARTEFACTS names; where the browser is required, as on CI, in
+    ``build/screenshots``; else in one pytest throws away after three runs.
+    """
+    kept = ROOT / "build" / "screenshots" if os.environ.get("BROWSER_TESTS") == "required" else tmp_path
+    folder = Path(os.environ.get("ARTEFACTS") or kept)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -9,16 +9,14 @@ from typing import Any
 
 from selenium import webdriver
 from selenium.common.exceptions import (
-    NoSuchElementException,
-    StaleElementReferenceException,
     WebDriverException,
 )
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-WATCHDOG = 10.0
-"""Seconds a page may take to show what it is meant to show at once; ten, because the machine may be busy."""
+WATCHDOG = 30.0
+"""Seconds a page may take to show what it is meant to show at once; so many, because the machine may be busy."""
 
 FLAGS = (
     "--headless",
@@ -157,7 +155,8 @@ class Page:
 
     def reads(self, selector: str, text: str) -> None:
         """Wait until an element of this page or the next says something; works without JavaScript too."""
-        waiting = WebDriverWait(self._driver, WATCHDOG, 0.02, (NoSuchElementException, StaleElementReferenceException))
+        # Chromedriver has more than one error for an element of a page that goes away at this moment.
+        waiting = WebDriverWait(self._driver, WATCHDOG, 0.02, (WebDriverException,))
         waiting.until(lambda driver: text in driver.find_element("css selector", selector).text, f"no {text!r}")
 
     def measure(self, script: str, *arguments: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,16 @@ from tests.server.serving import Client
 
 MINUTE = 55.0
 """Seconds of traffic before the first photograph."""
+
+FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+<include ignore_missing="yes">/etc/fonts/fonts.conf</include>
+<alias binding="strong"><family>system-ui</family><prefer><family>Inter</family></prefer></alias>
+<alias binding="strong"><family>sans-serif</family><prefer><family>Inter</family></prefer></alias>
+</fontconfig>
+"""
+"""What a desktop has for a face of its own, where Debian's fonts-inter is installed."""
 
 MORE = ("admin_allow_kill = true", "threadpool_dying_limit = 1m")
 TRAFFIC = ("/fast", "/slow?seconds=0.03", "/fast", "/slow?seconds=0.15", "/fast", "/fast?page=2", "/slow?seconds=0.4")
@@ -70,7 +81,7 @@ class Traffic:
 
 def take(page: Page, address: str, traffic_port: int, stack: contextlib.ExitStack) -> None:
     """The walk-through, photographed."""
-    page.size(1280, 860, scale=1.5)
+    page.size(1280, 860, scale=1.25)
     page.open(address)
     page.until("document.querySelector('.live.live')", "the page")
     wait(page, MINUTE)
@@ -104,7 +115,7 @@ def take(page: Page, address: str, traffic_port: int, stack: contextlib.ExitStac
     page.js("scrollTo(0, 0)")
     page.keep("watch-threads-killed")
     page.click(".toast button")
-    page.size(390, 844, scale=2)
+    page.size(390, 844, scale=1.5)
     page.js("scrollTo(0, 0)")
     page.prefers("dark")
     wait(page, 2)
@@ -129,6 +140,8 @@ def main(folder: Path) -> None:
         command = stack.enter_context(Command(arguments("paster", ini), home, PYTHONPATH=str(home)))
         port, admin = (int(command.read_until(pattern)[1]) for pattern in (SERVING, SHOWN))
         stack.enter_context(Traffic(port))
+        (home / "fonts.conf").write_text(FONTS)
+        os.environ["FONTCONFIG_FILE"] = str(home / "fonts.conf")
         driver = start_browser(home / "profile")
         stack.callback(driver.quit)
         page = Page(driver, folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.stage import STATIC
+from tests.server.commands import ROOT
 
 SCRIPTS = sorted(STATIC.glob("*.js"))
 MARKUP_FROM_TEXT = re.compile(
@@ -75,3 +76,13 @@ def test_colours_come_in_pairs() -> None:
     first, rest = sheet.split("}", 1)
     assert first.count("light-dark(") > 15
     assert not re.search(r"#[0-9a-f]{3,8}\b", rest, re.IGNORECASE)
+
+
+def test_pictures_of_the_manual_are_small_and_used() -> None:
+    """Every photograph stands in a page of the manual or in the README, and loads quickly."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
+    pictures = sorted((ROOT / "docs" / "_static").glob("*.png"))
+    assert len(pictures) > 5
+    for picture in pictures:
+        assert f"_static/{picture.name}" in pages, picture.name
+        assert picture.stat().st_size < 300_000, picture.name

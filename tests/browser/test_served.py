@@ -157,11 +157,17 @@ def test_page_without_javascript_is_complete(page: Page, serve: Callable[..., Se
     assert "Without JavaScript this is one moment" in page.source()
     rows = page.find("table.workers tbody tr")
     assert len(rows) >= 2
+    assert page.find(".headline")[0].text.startswith("1 hung of ")
+    assert "in_loop" in page.find(".reason")[0].text
+    assert len(page.find(".spark .line")) == 4, "the server draws the curves"
     hung = page.find("tr.status-hung")[0].text
     for text in ("hung", "GET /hanging", "127.0.0.1", "in_loop"):
         assert text in hung, text
     page.find("tr.status-hung details.stack summary")[0].click()
-    assert "while time.monotonic() < until:" in page.find("tr.status-hung .frames")[0].text
+    assert "while time.monotonic() < until:" in page.find("tr.status-hung .frames .telling")[0].text
+    assert "urlmap" not in page.find("tr.status-hung .frames")[0].text, "the framework's calls are folded"
+    page.find("tr.status-hung .fold summary")[0].click()
+    assert "urlmap" in page.find("tr.status-hung .frames")[0].text
     for section in "strip stacks backlog latency events slowest process settings flame actions".split():
         assert page.find(f"#{section} .body > *"), section
     assert {form.get_attribute("action").rpartition("/")[2] for form in page.find("form")} >= {"dump", "reset", "flame"}

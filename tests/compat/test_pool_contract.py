@@ -183,7 +183,7 @@ def test_P5_nothing_is_collected_while_others_are_hung() -> None:
 def test_P7_threads_are_checked_every_hung_check_period_requests() -> None:
     """Every 100 requests by default, and by time anyway."""
     assert PASTE.check_every == 100
-    assert [requests for requests in (1, 99, 100, 101) if look_is_due(requests, PASTE)] == [100, 101]
+    assert [requests for requests in (1, 99, 100, 101) if look_is_due(requests, 1.0, PASTE)] == [100, 101]
 
 
 @pytest.mark.parametrize("hung", [1, 2, 3, 10])
@@ -217,11 +217,11 @@ def test_P8_a_worker_replaced_when_it_hung_is_not_replaced_again_when_it_is_kill
 
 
 def test_P8_a_kill_that_does_not_take_effect_is_repeated() -> None:
-    """It may take long to take effect: the pool tells the thread again, a second later at first."""
+    """It may take long to take effect: the pool tells the thread again, when its clean-up has had half a minute."""
     dying = advance(workers(busy=1)[0], Event.KILL, NOW)
     made = plan([dying], 0, NOW, PoolPolicy(workers=1))
-    assert made.look_again_at == NOW + 1.0
-    again = plan([dying], 0, NOW + 1.0, PoolPolicy(workers=1), history=made.history)
+    assert made.look_again_at == NOW + 30.0
+    again = plan([dying], 0, NOW + 30.0, PoolPolicy(workers=1), history=made.history)
     assert [action.again for action in again.actions if isinstance(action, Kill)] == [True]
 
 

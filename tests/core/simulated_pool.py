@@ -7,6 +7,7 @@ the worker is the leader, a spawn where the machine has no thread left.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -29,9 +30,20 @@ from pastepool.core.supervision import (
 SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
 
 
+class Kills(enum.Enum):
+    """What becomes of a kill: it lands, it is held back for the moment, or the window happens to be shut."""
+
+    LAND = "land"
+    ARE_HELD_BACK = "are held back"
+    FIND_IT_SHUT = "find it shut"
+
+
 @dataclass
 class SimulatedPool:
-    """``leader``: never retires. ``threads_left``: spawns beyond it fail. ``done``: actions applied, and when."""
+    """
+    ``leader``: never retires. ``threads_left``: spawns beyond it fail. ``done``: actions applied, and when. ``kills``:
+    what becomes of them. ``attempts``: at each running task, when and whether they landed.
+    """
 
     policy: PoolPolicy
     now: float = 1000.0
@@ -39,10 +51,14 @@ class SimulatedPool:
     leader: int = 0
     threads_left: float = math.inf
     can_kill: bool = True
+    serving_since: float = -math.inf
     records: dict[int, Record] = field(default_factory=dict)
     history: History = field(default_factory=History)
     asked: set[KillAsked] = field(default_factory=set)
     worn: set[int] = field(default_factory=set)
+    kills: Kills = Kills.LAND
+    missed: set[tuple[int, int]] = field(default_factory=set)
+    attempts: dict[tuple[int, int], list[tuple[float, bool]]] = field(default_factory=dict)
     start_failed_at: float = -math.inf
     spawned: int = 0
     serials: int = 0
@@ -59,7 +75,9 @@ class SimulatedPool:
             asked=self.asked,
             worn=self.worn,
             start_failed_at=self.start_failed_at,
+            missed=self.missed,
             can_kill=self.can_kill,
+            serving_since=self.serving_since,
         )
 
     def look(self) -> Plan:
@@ -67,6 +85,7 @@ class SimulatedPool:
         made = self.plan()
         self.history = made.history
         self.asked = set()
+        self.missed = set()
         for action in made.actions:
             self.apply(action)
         return made
@@ -77,9 +96,7 @@ class SimulatedPool:
         if isinstance(action, Forget):
             assert self.records.pop(action.worker).phase is Phase.GONE
         elif isinstance(action, Kill):
-            record = self.records[action.worker]
-            if record.phase is Phase.BUSY and record.serial == action.serial:
-                self.happen(action.worker, Event.KILL)
+            self.kill(action)
         elif isinstance(action, Spawn):
             for _ in range(action.count):
                 self.spawn()
@@ -87,6 +104,15 @@ class SimulatedPool:
             assert action.even_busy
         elif isinstance(action, Retire) and action.worker != self.leader:
             self.happen(action.worker, Event.RETIRE)
+
+    def kill(self, action: Kill) -> None:
+        """Do what becomes of kills."""
+        record, task = self.records[action.worker], (action.worker, action.serial)
+        self.attempts.setdefault(task, []).append((self.now, self.kills is Kills.LAND))
+        if self.kills is not Kills.LAND:
+            self.missed.add(task)
+        if self.kills is not Kills.FIND_IT_SHUT and record.phase is Phase.BUSY and record.serial == action.serial:
+            self.happen(action.worker, Event.KILL)
 
     def spawn(self) -> None:
         """Start one worker, or find that the machine has no thread left."""

@@ -14,6 +14,7 @@ from hypothesis import Phase as Phases
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from pastepool.core.ending import SHORTEST_LIFE
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Event, Phase, Status
 from pastepool.core.supervision import (
@@ -22,13 +23,14 @@ from pastepool.core.supervision import (
     Kill,
     KillAsked,
     NoteHung,
+    NoteZombie,
     Plan,
     Retire,
     Shortage,
     Spawn,
     patience,
 )
-from tests.core.simulated_pool import SERVING, SimulatedPool
+from tests.core.simulated_pool import SERVING, Kills, SimulatedPool
 
 limits = st.sampled_from([0.1, 1.0, 3.7, 10.0, 30.0, 100.0])
 policies = st.builds(
@@ -58,10 +60,12 @@ class Histories(RuleBasedStateMachine):
         origin=st.floats(0, 1e6),
         threads=st.just(math.inf) | st.integers(1, 9),
         kills=st.booleans(),
+        lived=st.sampled_from([0.0, 0.5, math.inf]),
     )
-    def begin(self, policy: PoolPolicy, origin: float, threads: float, kills: bool) -> None:
+    def begin(self, policy: PoolPolicy, origin: float, threads: float, kills: bool, lived: float) -> None:
         """A pool before its first look."""
         self.pool = SimulatedPool(policy, now=origin, threads_left=threads, can_kill=kills or bool(policy.max_zombies))
+        self.pool.serving_since = origin - lived
         self.look()
 
     # -- what the outside does
@@ -150,6 +154,11 @@ class Histories(RuleBasedStateMachine):
         idle = self.pool.in_phase(Phase.IDLE)
         self.pool.leader = idle[pick % len(idle)] if idle else 0
 
+    @rule(kills=st.sampled_from(Kills))
+    def kills_begin_to_come_to_something_else(self, kills: Kills) -> None:
+        """They land, are held back, or find the window shut; the supervisor hears of those that raised nothing."""
+        self.pool.kills = kills
+
     @rule()
     def backlog_expires(self) -> None:
         """Waiting requests were answered 503."""
@@ -165,7 +174,8 @@ class Histories(RuleBasedStateMachine):
 
     def look(self) -> None:
         """Plan, check what is promised of one plan, apply, check what is promised of applying it."""
-        # A thread that could not be started nudges the supervisor, so that the next plan can say when to try again.
+        # A thread that could not be started, and a kill that raised nothing, nudge the supervisor, so that the next plan
+        # can say when to try again.
         pool, before = self.pool, self.pool.statuses()
         made = pool.plan()
         assert made == pool.plan(), "the same facts, two plans"
@@ -177,7 +187,8 @@ class Histories(RuleBasedStateMachine):
         self.check_notes(made, before)
         self.last = pool.look()
         assert self.last == made
-        if pool.start_failed_at == pool.now and any(isinstance(action, Spawn) for action in made.actions):
+        failed = pool.start_failed_at == pool.now and any(isinstance(action, Spawn) for action in made.actions)
+        if failed or pool.missed:
             self.look()
             return
         self.check_applied()
@@ -200,6 +211,18 @@ class Histories(RuleBasedStateMachine):
                 assert not (pool.can_kill and past) or pool.now == record.since + limit, "killed, but late"
         running = {(r.worker, r.serial) for r in pool.records.values() if r.task is not None}
         assert killed <= running, "a kill for a task that is over"
+        for task in running & set(pool.attempts):
+            assert (task in killed) is (pool.now >= self.next_attempt(pool.attempts[task]))
+
+    def next_attempt(self, made: list[tuple[float, bool]]) -> float:
+        """When a task that was killed is killed again: soon if nothing was raised, otherwise after its clean-up."""
+        last_at, landed = made[-1]
+        if not landed:
+            in_a_row = next((n for n, (_, did) in enumerate(reversed(made)) if did), len(made))
+            return last_at + min(2.0 ** max(0, in_a_row - 8), 30.0)
+        dying_for = self.pool.policy.dying_for
+        cleanup = max(1.0, dying_for / 10) * 2.0 ** (sum(did for _, did in made) - 1)
+        return last_at + min(cleanup, max(30.0, dying_for))
 
     def check_spawns(self, made: Plan) -> None:
         """Never above the cap, never by a request's own doing below the floor, never in vain."""
@@ -224,10 +247,10 @@ class Histories(RuleBasedStateMachine):
             assert len(left) + count >= self.floor()
 
     def check_end(self, made: Plan, before: dict[int, Status]) -> None:
-        """More zombies than allowed end the process, once; fewer never do."""
+        """More zombies than allowed end the process, once, and not in its first second; fewer never do."""
         pool = self.pool
         zombies = sum(status is Status.ZOMBIE for status in before.values())
-        due = 0 < pool.policy.max_zombies < zombies and not pool.history.ending
+        due = 0 < pool.policy.max_zombies < zombies and not pool.history.ending and self.has_lived()
         assert any(isinstance(action, ExitProcess) for action in made.actions) is due
 
     def check_notes(self, made: Plan, before: dict[int, Status]) -> None:
@@ -240,6 +263,11 @@ class Histories(RuleBasedStateMachine):
             notes = sum(note.worker == worker for note in noted)
             assert notes == (status is Status.HUNG and not known and worker not in killed)
             assert not notes or pool.now == pool.records[worker].since + pool.policy.hung_after, "noted, but late"
+        lost = [action.worker for action in made.actions if isinstance(action, NoteZombie)]
+        assert len(lost) == len(set(lost))
+        for worker, status in before.items():
+            assert (worker in lost) is (status is Status.ZOMBIE and worker not in pool.history.zombies)
+            assert worker not in lost or pool.now == pool.records[worker].since + pool.policy.dying_for, "late"
 
     def check_applied(self) -> None:
         """Planning again at the same instant finds nothing more to do but to ask others than those who refused."""
@@ -291,11 +319,23 @@ class Histories(RuleBasedStateMachine):
                 assert noted or worker in self.pool.history.injections
 
     @invariant()
+    def each_zombie_is_noted_once(self) -> None:
+        """At the instant it became one, and never again."""
+        noted = [action.worker for action in self.pool.acted(NoteZombie) if isinstance(action, NoteZombie)]
+        assert len(noted) == len(set(noted))
+        zombies = {worker for worker, status in self.pool.statuses().items() if status is Status.ZOMBIE}
+        assert zombies <= set(noted)
+
+    @invariant()
     def too_many_zombies_never_go_unnoticed(self) -> None:
-        """The end of the process is planned at the instant one zombie too many is one."""
+        """The end of the process is planned at the instant one zombie too many is one, or when it has lived."""
         limit = self.pool.policy.max_zombies
-        if 0 < limit < self.pool.number(Status.ZOMBIE):
+        if 0 < limit < self.pool.number(Status.ZOMBIE) and self.has_lived():
             assert self.pool.ended()
+
+    def has_lived(self) -> bool:
+        """Whether the process has served for so long that it may end."""
+        return self.pool.now >= self.pool.serving_since + SHORTEST_LIFE
 
     def floor(self) -> int:
         """How many should be able to serve."""

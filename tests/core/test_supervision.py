@@ -8,15 +8,18 @@ from itertools import pairwise
 
 import pytest
 
+from pastepool.core.history import Injection
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Event, Phase, Record, Status
 from pastepool.core.supervision import (
+    REQUEST_LOOK_PAUSE,
     Capped,
     ExitProcess,
     Forget,
     Kill,
     KillAsked,
     NoteHung,
+    NoteZombie,
     Retire,
     Shortage,
     Spawn,
@@ -25,7 +28,7 @@ from pastepool.core.supervision import (
     plan,
     wears_out_after,
 )
-from tests.core.simulated_pool import SimulatedPool, pool_of
+from tests.core.simulated_pool import Kills, SimulatedPool, pool_of
 
 POLICY = PoolPolicy(
     workers=4,
@@ -192,7 +195,7 @@ def test_an_operators_second_click_does_not_inject_out_of_turn() -> None:
 
 
 def test_a_kill_that_does_not_take_effect_is_repeated_with_growing_pauses() -> None:
-    """Attempts come after 1, 2, 4, 8, 16 seconds and then every 30, through the zombie's life and on."""
+    """Clean-up gets a tenth of dying_for; then twice as long each time, up to dying_for, through the zombie's life."""
     pool = pool_of(POLICY, idle=4)
     pool.take(1, kill_after=10.0)
     instants = []
@@ -201,10 +204,69 @@ def test_a_kill_that_does_not_take_effect_is_repeated_with_growing_pauses() -> N
         instants += [pool.now for action in made.actions if isinstance(action, Kill)]
         pool.now = made.look_again_at
     gaps = [after - before for before, after in pairwise(instants)]
-    assert gaps == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
+    assert gaps == [5.0, 10.0, 20.0, 40.0, 50.0, 50.0, 50.0, 50.0, 50.0]
     assert [kill.attempt for kill in pool.acted(Kill) if isinstance(kill, Kill)] == list(range(1, 11))
     assert [kill.again for kill in pool.acted(Kill) if isinstance(kill, Kill)] == [False] + [True] * 9
     assert pool.statuses()[1] is Status.ZOMBIE
+
+
+@pytest.mark.parametrize(
+    ("dying_for", "expected"),
+    [
+        (300.0, [30.0, 60.0, 120.0, 240.0, 300.0, 300.0]),
+        (10.0, [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]),
+        (0.0, [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]),
+    ],
+)
+def test_what_clean_up_gets(dying_for: float, expected: list[float]) -> None:
+    """The first pause is a tenth of dying_for and a second at least; the longest dying_for and 30 seconds at least."""
+    attempts = [Injection(1, attempt, 0.0).due_at(dying_for) for attempt in range(1, len(expected) + 1)]
+    assert attempts == expected
+    assert Injection(1, 10**6, 0.0).due_at(dying_for) == expected[-1]
+
+
+@pytest.mark.parametrize("kills", [Kills.ARE_HELD_BACK, Kills.FIND_IT_SHUT])
+def test_a_kill_that_raised_nothing_is_tried_again_in_a_second(kills: Kills) -> None:
+    """Eight times; then the pauses double, for then the thread is blocked where nothing may be raised."""
+    pool = pool_of(POLICY, idle=4)
+    pool.kills = kills
+    pool.take(1, kill_after=10.0)
+    instants = []
+    while len(instants) < 16:
+        made = pool.look()
+        if pool.missed:
+            instants.append(pool.now)
+            made = pool.look()
+        pool.now = made.look_again_at
+    gaps = [after - before for before, after in pairwise(instants)]
+    assert gaps == [1.0] * 8 + [2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_a_kill_that_lands_at_last_gives_clean_up_its_time() -> None:
+    """Three attempts come to nothing; from the one that lands on the pauses are those after a first kill."""
+    pool = pool_of(POLICY, idle=4)
+    pool.kills = Kills.ARE_HELD_BACK
+    pool.take(1, kill_after=10.0)
+    instants = []
+    while len(instants) < 6:
+        made = pool.look()
+        if [action for action in made.actions if isinstance(action, Kill)]:
+            instants.append(pool.now)
+            pool.kills = Kills.LAND if len(instants) == 3 else pool.kills
+        if pool.missed:
+            made = pool.look()
+        pool.now = made.look_again_at
+    assert [after - before for before, after in pairwise(instants)] == [1.0, 1.0, 1.0, 5.0, 10.0]
+
+
+def test_news_of_a_kill_of_another_task_changes_nothing() -> None:
+    """What raised nothing in a task that is over says nothing about the one that runs now."""
+    pool = pool_of(POLICY, idle=3, dying=1)
+    pool.look()
+    pool.now += 5.0
+    pool.look()
+    pool.missed = {(1, 99), (77, 1)}
+    assert pool.look().look_again_at == pool.now + 10.0
 
 
 def test_a_worker_that_swallowed_its_kill_and_returned_is_left_alone() -> None:
@@ -219,9 +281,9 @@ def test_a_worker_that_swallowed_its_kill_and_returned_is_left_alone() -> None:
 def test_a_dying_worker_nobody_remembers_is_injected_again_all_the_same() -> None:
     """The schedule starts at the death the record tells of, when no plan of ours began it."""
     pool = pool_of(POLICY, idle=4, dying=1)
-    assert pool.look().look_again_at == 1001.0
-    pool.now = 1001.0
-    assert pool.plan().actions == (Kill(1, 1, "GET /x", 1.0, None, attempt=2),)
+    assert pool.look().look_again_at == 1005.0
+    pool.now = 1005.0
+    assert pool.plan().actions == (Kill(1, 1, "GET /x", 5.0, None, attempt=2),)
 
 
 def test_a_refused_kill_is_not_forgotten_and_never_moves_to_another_task() -> None:
@@ -231,6 +293,7 @@ def test_a_refused_kill_is_not_forgotten_and_never_moves_to_another_task() -> No
     pool.now = 1010.0
     pool.history = pool.plan().history
     assert not [action for action in pool.plan().actions if isinstance(action, Kill)]
+    pool.missed = {(1, 1)}
     pool.now = 1011.0
     assert pool.plan().actions[0] == Kill(1, 1, "GET /x", 11.0, None, attempt=2)
     pool.happen(1, Event.FINISHED)
@@ -573,7 +636,24 @@ def test_workers_wear_out_at_different_times() -> None:
     assert wears_out_after(1, PoolPolicy(max_requests=0)) == 0
 
 
-# -- the end
+# -- zombies, the end
+
+
+def test_a_zombie_is_noted_once_when_it_becomes_one() -> None:
+    """At dying_for after the kill, with what it ran, since when, and how many there are of how many allowed."""
+    pool = pool_of(replace(POLICY, max_zombies=3), idle=4, dying=2)
+    pool.look()
+    pool.happen(2, Event.FINISHED)
+    pool.now = math.nextafter(1050.0, 0)
+    pool.look()
+    assert not pool.acted(NoteZombie)
+    pool.now = 1050.0
+    notes = (NoteZombie(1, 1, "GET /x", 50.0, 50.0, 2, 3), NoteZombie(2, 0, "", 0.0, 50.0, 2, 3))
+    assert pool.look().actions == notes
+    for _ in range(3):
+        pool.look()
+        pool.now += 50.0
+    assert tuple(pool.acted(NoteZombie)) == notes
 
 
 def test_more_zombies_than_allowed_end_the_process_once() -> None:
@@ -594,6 +674,35 @@ def test_more_zombies_than_allowed_end_the_process_once() -> None:
     assert pool.acted(ExitProcess) == [
         ExitProcess("3 zombies, more than max_zombies_before_die = 2: GET /x, a call that has ended, GET /x")
     ]
+
+
+def test_the_end_waits_until_the_process_has_served_for_a_second() -> None:
+    """One zombie too many after 0.3 s: nothing then, a look at 1 s, and the end there and not before."""
+    pool = pool_of(replace(POLICY, max_zombies=2, dying_for=0.1), idle=4, dying=3)
+    pool.serving_since = pool.now - 0.2
+    pool.look()
+    pool.now += 0.1
+    assert pool.number(Status.ZOMBIE) == 3
+    assert pool.look().look_again_at == pool.serving_since + 1.0
+    assert not pool.ended()
+    pool.now = pool.serving_since + 1.0
+    pool.look()
+    assert pool.ended()
+
+
+def test_zombies_that_end_within_the_first_second_are_forgiven() -> None:
+    """Too many at 0.3 s, few enough at 1 s: the process serves on."""
+    pool = pool_of(replace(POLICY, max_zombies=2, dying_for=0.1), idle=4, dying=3)
+    pool.serving_since = pool.now - 0.2
+    pool.look()
+    pool.now += 0.1
+    pool.look()
+    pool.happen(1, Event.EXITED)
+    pool.look()
+    pool.now = pool.serving_since + 1.0
+    pool.look()
+    assert pool.number(Status.ZOMBIE) == 2
+    assert not pool.ended()
 
 
 def test_the_reason_of_the_end_names_a_few_zombies_and_counts_the_rest() -> None:
@@ -621,7 +730,15 @@ def test_zombies_are_left_alone_unless_a_limit_is_set() -> None:
 )
 def test_a_look_is_due_after_so_many_requests(requests: int, every: int, due: bool) -> None:
     """check_every requests nudge the supervisor; 0 leaves it to time."""
-    assert look_is_due(requests, PoolPolicy(check_every=every)) is due
+    assert look_is_due(requests, 60.0, PoolPolicy(check_every=every)) is due
+
+
+def test_requests_alone_bring_four_looks_a_second_at_most() -> None:
+    """However fast they come: a look costs more than many a request."""
+    policy = PoolPolicy(check_every=100)
+    assert not look_is_due(10_000, REQUEST_LOOK_PAUSE - 0.001, policy)
+    assert look_is_due(10_000, REQUEST_LOOK_PAUSE, policy)
+    assert REQUEST_LOOK_PAUSE == 0.25
 
 
 # -- words
@@ -640,6 +757,20 @@ ADVICE = "Find out where requests hang, lower kill_thread_limit or raise max_wor
         (Kill(3, 7, "GET /x", 4.0, None), "kill worker 3: GET /x has run for 4.0 s (an operator asked for it)"),
         (Kill(3, 7, "GET /x", 4.0, None, 2), "kill worker 3 again (attempt 2): GET /x has not ended"),
         (NoteHung(3, 7, "GET /\n", 30.0, 30.0), "worker 3 is hung: GET /\\n has run for 30 s (limit 30 s)"),
+        (
+            NoteZombie(3, 7, "GET /\n", 2100.0, 300.0, 1, 0),
+            (
+                "worker 3 is a zombie: GET /\\n has run for 2100 s and not ended 300 s after its kill; its thread cannot "
+                "be ended; 1 zombie, any number allowed"
+            ),
+        ),
+        (
+            NoteZombie(3, 0, "", 0.0, 5.0, 2, 4),
+            (
+                "worker 3 is a zombie: its call has ended, and its thread has not 5.0 s after its kill; its thread cannot "
+                "be ended; 2 zombies, 4 allowed"
+            ),
+        ),
         (Spawn(1, "0 of 1 can serve"), "spawn 1 worker: 0 of 1 can serve"),
         (Retire(3, "idle for 30 s"), "retire worker 3: idle for 30 s"),
         (ExitProcess("3 zombies"), "end the process: 3 zombies"),

@@ -18,7 +18,7 @@ from wsgiref.validate import validator
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import idle, load, measure, profile, report, targets
+from benchmarks import idle, load, measure, profile, report, tab, targets
 from benchmarks.app import LARGE, ROUTES, app
 from benchmarks.errors import BenchError, ServerFailed
 from benchmarks.load import BROWSER_HEADERS, Load
@@ -372,3 +372,36 @@ def test_connection_is_still_open_until_the_server_ends_it() -> None:
         assert idle.still_open(ours)
         theirs.close()
         assert not idle.still_open(ours)
+
+
+# --- the open tab
+
+
+def test_fixed_number_of_requests_ends_the_load() -> None:
+    """The script counts answers, and those that are not 200, and ends wrk at the last."""
+    text = load.script(Load("/hello", requests=5))
+    assert "wanted = 0, 0, 5" in text and "os.exit" in text and "\\n" in text
+    assert "response =" not in load.script(Load("/hello"))
+
+
+def test_tab_is_judged_round_by_round() -> None:
+    """The ratio is the median of the rounds' own, so that a machine that slows down slows both."""
+    found = [
+        {tab.NO_LISTENER: 10 * slow, tab.NO_TAB: 10 * slow, tab.ONE_TAB: 10.1 * slow, tab.OWN_THREAD: 0.02 * slow}
+        for slow in (1.0, 1.5, 9.0)
+    ]
+    assert tab.spread(tab.ratios(found, tab.ONE_TAB, tab.NO_TAB)) == pytest.approx((1.01, 1.01, 1.01))
+    written = tab.tables(found)
+    assert "| admin_listen, one tab / admin_listen, no tab | 1.0100 | 1.0100 to 1.0100 |" in written
+    assert "| admin_listen, one tab | 15.15 | 12.62 to 53.02 |" in written
+    assert tab.spread([2.0]) == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk")
+def test_cost_of_a_tab_can_be_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole way, as short as it can be: two servers, a stream, a load, and a server whose workers hang."""
+    status = tab.main(["--rounds", "1", "--requests", "200", "--workers", "3", "--seconds", "0.1"])
+    said = capsys.readouterr()
+    assert status in (0, 1) and said.err == ""
+    assert "1 round of 200 requests each." in said.out
+    assert "| workers, all hung |" in said.out and "| 3 |" in said.out

@@ -22,8 +22,9 @@ import pytest
 from paste.deploy import loadwsgi
 
 from pastepool.core import masking, notices, supervision
-from pastepool.core.actions import Action, ExitProcess, Kill, NoteHung, Spawn
-from pastepool.core.history import INJECTION_PAUSE_LIMIT, Injection
+from pastepool.core.actions import Action, ExitProcess, Kill, NoteHung, NoteZombie, Spawn
+from pastepool.core.history import Injection
+from pastepool.core.policy import PoolPolicy
 from pastepool.core.report import Diagnosis, Place, sentence
 from pastepool.core.states import Event, Phase, Record, Status, TaskSummary, advance
 from pastepool.runtime import mailer, smtp
@@ -71,6 +72,8 @@ def said(action: Action) -> str:
     if isinstance(action, Kill):
         status = Status.DYING if action.again else Status.HUNG
         return f"{action.describe()}; {sentence(status, action.ran_for, blocked())}"
+    if isinstance(action, NoteZombie):
+        return f"{action.describe()}; {sentence(Status.ZOMBIE, action.dying_for, blocked())}"
     return action.describe()
 
 
@@ -265,9 +268,10 @@ def test_mail_page_shows_a_digest_that_is_written_today() -> None:
 
 def test_pauses_between_kills_are_those_of_the_code() -> None:
     """The discussion names the pauses after which a kill is repeated."""
-    pauses = [Injection(1, attempt, 0.0).due_at for attempt in range(1, 7)]
+    dying_for = PoolPolicy().dying_for
+    pauses = [Injection(1, attempt, 0.0).due_at(dying_for) for attempt in range(1, 6)]
     shown = ", ".join(f"{pause:g}" for pause in pauses[:-1]) + f" and then every {pauses[-1]:g} seconds"
-    assert pauses[-1] == INJECTION_PAUSE_LIMIT
+    assert pauses[-1] == dying_for
     assert f"after {shown}" in " ".join(page("discussion/why-killing-is-hard.md").split())
 
 

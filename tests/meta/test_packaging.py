@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def test_paster_extra_brings_a_setuptools_it_runs_with() -> None:
 
 
 def test_wheel_has_every_module_and_the_marker_of_types(tmp_path: Path) -> None:
-    """A wheel built from a clean copy has all modules, py.typed, the licence, and no tests."""
+    """A wheel built from a clean copy has all modules, the page's files, py.typed, the licence, no tests, no warning."""
     copy = tmp_path / "source"
     copy.mkdir()
     shutil.copytree(ROOT / "pastepool", copy / "pastepool", ignore=shutil.ignore_patterns("__pycache__"))
@@ -54,13 +55,17 @@ def test_wheel_has_every_module_and_the_marker_of_types(tmp_path: Path) -> None:
         "-m",
         "pip",
         "wheel",
+        "-v",
         "--no-deps",
         "--no-build-isolation",
         "-w",
         str(tmp_path),
         str(copy),
     ]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    built = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    said = built.stdout + built.stderr
+    assert "Building wheel" in said
+    assert not re.findall(r"\w*Warning\b.*", said)
     (wheel,) = tmp_path.glob("pastepool-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     data = [path for path in (ROOT / "pastepool" / "watch" / "static").iterdir() if path.is_file()]

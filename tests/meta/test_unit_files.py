@@ -46,9 +46,14 @@ def production() -> Settings:
     return read(context.local_conf, context.global_conf)
 
 
+def longest_end() -> float:
+    """How long the process may live after a drain: its own exit, the log, the last mail, the exit functions, the flush."""
+    return 2 * server._EXIT_MARGIN + server._TELL_FOR + reaper._EXIT_FUNCTIONS_FOR + reaper._FLUSH_FOR
+
+
 def longest_stop() -> float:
-    """How long the process may live after the first SIGTERM: the drain, the last mail, the exit functions."""
-    return production().timeouts.shutdown + server._EXIT_MARGIN + reaper._EXIT_FUNCTIONS_FOR
+    """How long the process may live after the first SIGTERM."""
+    return production().timeouts.shutdown + longest_end()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze (Debian: systemd)")
@@ -99,6 +104,24 @@ def test_both_wait_longer_than_a_stop_takes() -> None:
     """Neither kills a server started from production.ini before that has ended by itself."""
     assert float(unit()["Service"]["TimeoutStopSec"]) > longest_stop()
     assert float(program()["stopwaitsecs"]) > longest_stop()
+
+
+def test_manual_says_how_long_a_monitor_has_to_wait() -> None:
+    """The ten seconds after ``shutdown_timeout``, wherever the manual names them, are enough."""
+    text = " ".join((FILES.parent / "run-under-a-monitor.md").read_text(encoding="utf-8").split())
+    assert text.count("{confval}`shutdown_timeout` plus ten seconds") == 2
+    assert longest_end() < 10.0
+
+
+def test_nobody_is_told_to_give_up_on_a_status() -> None:
+    """No file and no block of the manual keeps systemd from starting again: status 1 may be a database that is late."""
+    blocks = [
+        block
+        for path in (ROOT / "docs").rglob("*.md")
+        for block in re.findall(r"^```.*?^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    ]
+    assert len(blocks) > 30
+    assert not [block for block in blocks if "RestartPreventExitStatus=" in block]
 
 
 def test_both_start_the_plain_command() -> None:

@@ -14,6 +14,7 @@ from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.report import Diagnosis, Place
 from pastepool.core.states import Phase, Status, classify
 from pastepool.runtime.baton import Baton
+from pastepool.runtime.chronicle import Chronicle
 from pastepool.runtime.pool import Leading, Pool
 from pastepool.runtime.supervisor import Supervisor
 from pastepool.runtime.worker import Worker
@@ -103,6 +104,7 @@ class Supervised:
         self.pool = Pool(self.baton, self.policy, self.clock, self._spawn, leading, LOGGER)
         self.mails: list[Notice] = []
         self.ends: list[str] = []
+        self.chronicle = Chronicle(self.clock)
         self.supervisor = Supervisor(
             self.pool,
             self.baton,
@@ -113,6 +115,7 @@ class Supervised:
             mail=self.mails.append,
             mail_hung=mail_hung,
             end_process=self.ends.append,
+            chronicle=self.chronicle,
         )
         self.pool.changed = self._changed
         self.changes = 0
@@ -179,7 +182,10 @@ class Supervised:
 
     def call(self, **kind: bool) -> Call:
         """One request that does not end by itself, given to an idle worker."""
-        call = Call(**kind)
+        return self.call_of(Call(**kind))
+
+    def call_of(self, call: Call) -> Call:
+        """The same with a call of the test's own."""
         self.calls.append(call)
         call.arrived_at = self.clock.now()
         assert self.baton.follower_count, "nobody is idle"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pastepool.http1.engine import Request
-from pastepool.runtime.access_log import write_access_line
+from pastepool.runtime.access_log import access_line
 
 
 def line(caplog: pytest.LogCaptureFixture, now: float = 110.0, target: bytes = b"/", **facts: Any) -> str:
@@ -32,7 +32,7 @@ def line(caplog: pytest.LogCaptureFixture, now: float = 110.0, target: bytes = b
     )
     caplog.clear()
     caplog.set_level(logging.INFO, "pastepool.access")
-    write_access_line(exchange, now)  # type: ignore[arg-type]
+    access_line(exchange, now)()  # type: ignore[arg-type]
     text = caplog.records[0].getMessage()
     bare, found = re.subn(r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\]", "[T]", text)
     assert found == 1

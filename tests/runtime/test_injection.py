@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import random
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -93,9 +95,10 @@ class Injections:
 
 @pytest.fixture
 def injections(monkeypatch: pytest.MonkeyPatch) -> Injections:
-    """Notes what would be raised where, and raises nothing."""
+    """Notes what would be raised where, and raises nothing; each thread is taken to have a flag of its own."""
     noted = Injections()
     monkeypatch.setattr(injection, "_set_async_exc", noted)
+    monkeypatch.setattr(injection, "_FLAG_IS_SHARED", False)
     monkeypatch.setattr(injection, "may_land", lambda ident: True)
     return noted
 
@@ -264,6 +267,16 @@ def test_kill_is_held_back_where_it_would_hurt_others(injections: Injections, mo
     assert window.kill(1, pytest.fail) is Injected.LANDING
 
 
+def test_kill_can_be_put_off(injections: Injections) -> None:
+    """``first`` may ask for time: the claim is taken, nothing is raised yet, and the next call raises."""
+    window = Window()
+    window.open(1)
+    assert window.kill(1, lambda: True) is Injected.HELD_BACK
+    assert (injections.made, window.killed) == ([], True)
+    assert window.kill(1, pytest.fail) is Injected.LANDING
+    assert injections.made == [(threading.get_ident(), WorkerKilled)]
+
+
 def test_first_that_fails_leaves_no_fence_behind(injections: Injections) -> None:
     """If telling the client fails, the worker still gets out of its window."""
 
@@ -396,6 +409,168 @@ def test_after_shut_has_returned_none_arrives() -> None:
     assert not worker.is_alive()
     assert late == []
     assert {Injected.LANDING, Injected.WINDOW_SHUT} <= set(outcomes), "both sides of the race were seen"
+
+
+# The flag that all threads share.
+
+SHARED = pytest.mark.skipif(not injection._FLAG_IS_SHARED, reason="each thread has a flag of its own here")
+
+
+def test_what_is_taken_back_never_arrives() -> None:
+    """
+    Whatever was marked on a thread is replaced by our own exception, which comes and is caught: 3,000 times, and none
+    of the code around it sees anything.
+    """
+    me = threading.get_ident()
+    for _ in range(3000):
+        assert injection._absorb_one(me)
+        injection._absorb(me)
+        len("what a worker does next")
+
+
+def test_where_nothing_is_raised_the_mark_is_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If our own exception does not come, for whatever reason, nothing is left marked."""
+    noted = Injections()
+    monkeypatch.setattr(injection, "_set_async_exc", noted)
+    monkeypatch.setattr(injection, "_FLAG_IS_SHARED", True)
+    injection._withdraw(7)
+    assert noted.made == [*[(7, injection._Absorbed)] * injection._TRIES, (7, None)]
+
+
+def test_one_that_is_swallowed_is_raised_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first lands in somebody's callback, and is gone, the second arrives, and the flag is down."""
+    raised: list[object] = []
+
+    def swallow_the_first(ident: int, exception: type[BaseException] | None) -> int:
+        raised.append(exception)
+        if len(raised) == 2:
+            raise injection._Absorbed
+        return 1
+
+    monkeypatch.setattr(injection, "_set_async_exc", swallow_the_first)
+    monkeypatch.setattr(injection, "_FLAG_IS_SHARED", True)
+    injection._withdraw(7)
+    assert raised == [injection._Absorbed] * 2
+
+
+@SHARED
+def test_undisturbed_window_raises_nothing(injections: Injections, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that nobody killed, and a kill that came to nothing, mark no thread at all."""
+    monkeypatch.setattr(injection, "_FLAG_IS_SHARED", True)
+    window = Window()
+    window.open(1)
+    assert window.kill(2, pytest.fail) is Injected.WINDOW_SHUT
+    window.shut()
+    window.shut()
+    assert injections.made == []
+
+
+TRACED = """
+    import faulthandler, sys, threading, time
+    faulthandler.dump_traceback_later({watchdog}, exit=True)
+    from pastepool.errors import WorkerKilled
+    from pastepool.runtime.injection import Window
+
+    def start_a_traced_function():
+        def function():
+            return 1
+        sys.settrace(lambda *arguments: None)
+        function()
+        sys.settrace(None)
+
+    def trace_elsewhere():
+        thread = threading.Thread(target=start_a_traced_function)
+        thread.start()
+        thread.join()
+
+    def spin():
+        deadline = time.monotonic() + {watchdog}
+        while time.monotonic() < deadline:
+            pass
+
+    lock, opened, windows, ended = threading.Lock(), threading.Event(), [], []
+    lock.acquire()
+
+    def work():
+        window = Window()
+        windows.append(window)
+        try:
+            window.open(1)
+            opened.set()
+            {body}
+        except WorkerKilled as error:
+            ended.append(error)
+        window.shut()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    opened.wait()
+    windows[0].kill(1, lambda: None)
+    {then}
+    print("fine", len(ended))
+"""
+"""A worker is killed; a function that is traced is started in another thread. On 3.11 it hangs if the flag is up."""
+
+BLOCKED = {
+    "body": "lock.acquire()",
+    "then": "trace_elsewhere(); assert not ended; lock.release(); worker.join(); trace_elsewhere()",
+}
+SPINNING = {
+    "body": "spin()",
+    "then": "worker.join(); trace_elsewhere()",
+}
+
+
+@pytest.mark.parametrize("case", [SPINNING, BLOCKED], ids=["landed", "blocked"])
+def test_kill_leaves_no_flag_up(case: dict[str, str]) -> None:
+    """
+    After a kill, and while a killed thread is blocked and has not raised it yet, functions that are traced start in
+    other threads; and the blocked thread raises it all the same when it comes back.
+    """
+    program = textwrap.dedent(TRACED.format(watchdog=2 * WATCHDOG, **case))
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "fine 1\n"), ran.stderr
+
+
+@pytest.mark.usefixtures("frequent_switches")
+def test_kills_of_one_thread_in_thousands_of_rounds_never_leak() -> None:
+    """3,000 windows on one thread, all of them killed: each kill stays in its own round, and our own never shows."""
+    rounds, late, landed, over = 3000, list[BaseException](), [0], [-1]
+    opened = threading.Semaphore(0)
+    windows: list[Window] = []
+
+    def work() -> None:
+        for number in range(rounds):
+            window = Window()
+            windows.append(window)
+            try:
+                window.open(number)
+                opened.release()
+                spin(lambda number=number: over[0] >= number)  # type: ignore[misc]
+            except WorkerKilled:
+                landed[0] += 1
+            try:
+                shut_for_good(window)
+            except WorkerKilled:  # the second one, on the way into that loop; a worker does the same
+                shut_for_good(window)
+            try:
+                for _ in range(30):
+                    len("what the worker does for itself")
+            except BaseException as error:
+                late.append(error)
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    for number in range(rounds):
+        assert opened.acquire(timeout=WATCHDOG)
+        while windows[number].kill(number, lambda: None) is Injected.HELD_BACK:
+            pass
+        over[0] = number
+        windows[number].kill(number, pytest.fail)
+    worker.join(WATCHDOG)
+    assert not worker.is_alive()
+    assert late == []
+    assert landed[0] > rounds / 2
 
 
 def test_interpreter_without_the_call_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,10 @@ class Running:
             pass
 
     def kill(self, unblock: bool = False) -> bool:
-        return Executioner(unblock).kill(self.worker, self.job.serial, time.monotonic())
+        executioner = Executioner(unblock)
+        killed = executioner.kill(self.worker, self.job.serial, time.monotonic())
+        executioner.finish()
+        return killed
 
 
 class Stubborn:
@@ -133,7 +136,7 @@ def test_worker_that_leaves_at_once_is_not_called_dying_afterwards(live: LivePoo
         def __getattr__(self, name: str) -> Any:
             return getattr(self._window, name)
 
-        def kill(self, serial: int, first: Callable[[], None]) -> Injected:
+        def kill(self, serial: int, first: Callable[[], bool | None]) -> Injected:
             outcome = self._window.kill(serial, first)
             await_exit(live)
             return outcome
@@ -225,6 +228,139 @@ def test_cancel_callbacks_run_each_and_elsewhere(live: LivePool, caplog: pytest.
     await_exit(live)
 
 
+def test_callbacks_have_run_before_the_exception_arrives(live: LivePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A callback gets a head start: what it cancels can end in the application's own way, before the kill does it."""
+    monkeypatch.setattr(killing, "HEAD_START", 4 * WATCHDOG)
+    order: list[str] = []
+
+    def compute() -> None:
+        while not order.count("let go"):
+            pass
+
+    def call() -> None:
+        try:
+            compute()
+        except WorkerKilled:
+            order.append("killed")
+            raise
+
+    running = Running(live, call)
+    running.job.cancellations = [lambda: order.append("cancelled")]
+    assert running.kill()
+    await_exit(live)
+    assert order == ["cancelled", "killed"]
+
+
+def test_call_that_a_callback_ended_is_not_hit(live: LivePool) -> None:
+    """A call that returns because of its callback returns: nothing is raised in it any more, and its worker leaves."""
+    running = Running(live)
+    over = threading.Event()
+
+    def cancel() -> None:
+        running.released.set()
+        over.set()
+        assert running.job.done.wait(WATCHDOG)
+
+    running.job.cancellations = [cancel]
+    executioner = Executioner(False)
+    assert executioner.kill(running.worker, running.job.serial, time.monotonic())
+    assert over.wait(WATCHDOG)
+    await_exit(live)
+    executioner.finish()
+    assert running.job.events == ["run", "killed", "conclude"]
+    assert running.job.error is None
+    assert executioner.missed == [(running.worker.worker_id, running.job.serial)]
+
+
+def test_callbacks_that_hang_cost_one_head_start_and_no_more(live: LivePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten kills in one look, all with a callback that hangs: one head start for all of them, then they land."""
+    monkeypatch.setattr(killing, "HEAD_START", 0.4)
+    release = threading.Event()
+
+    def wait_in_python() -> None:
+        while not release.is_set():
+            time.sleep(0.001)
+
+    for _ in range(8):
+        live.pool.spawn()
+    calls = [Running(live, wait_in_python) for _ in range(10)]
+    executioner = Executioner(False)
+    try:
+        began = time.monotonic()
+        for running in calls:
+            running.job.cancellations = [lambda: release.wait(4 * WATCHDOG)]
+            assert executioner.kill(running.worker, running.job.serial, began)
+        executioner.finish()
+        assert 0.4 <= time.monotonic() - began < 10 * 0.4 / 2
+        for running in calls:
+            assert running.job.done.wait(WATCHDOG)
+            assert isinstance(running.job.error, WorkerKilled)
+    finally:
+        release.set()
+
+
+def test_callback_that_exits_ends_neither_the_next_one_nor_the_head_start(
+    live: LivePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``sys.exit()`` in a callback is a failure like any other: the next one runs, and nobody waits for what is over."""
+    monkeypatch.setattr(killing, "HEAD_START", 4 * WATCHDOG)
+    running = Running(live)
+    next_one = threading.Event()
+    running.job.cancellations = [lambda: sys.exit(1), next_one.set]
+    began = time.monotonic()
+    assert running.kill()
+    assert next_one.is_set()
+    assert time.monotonic() - began < WATCHDOG
+    await_exit(live)
+
+
+def test_kill_that_cannot_be_finished_is_news_for_the_plan(
+    live: LivePool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error between the callbacks and the exception stops neither the other kills nor this one's next attempt."""
+    first, second = Running(live), Running(live)
+    executioner = Executioner(False)
+    for running in (first, second):
+        running.job.cancellations = [lambda: None]
+        assert executioner.kill(running.worker, running.job.serial, time.monotonic())
+
+    class Broken:
+        def kill(self, serial: int, first: Callable[[], bool | None]) -> Injected:
+            raise ZeroDivisionError
+
+    window = first.worker.window
+    first.worker.window = Broken()  # type: ignore[assignment]
+    executioner.finish()
+    first.worker.window = window
+    assert second.job.done.wait(WATCHDOG)
+    assert (first.worker.worker_id, first.job.serial) in executioner.missed
+    assert "could not be finished; please report this" in caplog.text
+    assert first.kill()
+    await_exit(live)
+
+
+@pytest.mark.parametrize("outcome", [Injected.HELD_BACK, Injected.WINDOW_SHUT])
+def test_kill_that_raised_nothing_is_news_for_the_plan(outcome: Injected, live: LivePool) -> None:
+    """Held back, or the window shut: the plan hears of it, and of no other kill."""
+    running = Running(live)
+    window = running.worker.window
+
+    class Elsewhere:
+        def kill(self, serial: int, first: Callable[[], bool | None]) -> Injected:
+            return outcome
+
+    running.worker.window = Elsewhere()  # type: ignore[assignment]
+    executioner = Executioner(True)
+    assert executioner.kill(running.worker, running.job.serial, 0.0) is (outcome is Injected.HELD_BACK)
+    running.worker.window = window
+    assert executioner.missed == [(running.worker.worker_id, running.job.serial)]
+    executioner.missed.clear()
+    while not executioner.kill(running.worker, running.job.serial, 0.0):
+        pass
+    await_exit(live)
+    assert executioner.missed == []
+
+
 def test_callback_that_hangs_holds_up_nobody(live: LivePool) -> None:
     """The kill returns, and the task ends, while a callback still blocks."""
     hung, release = threading.Event(), threading.Event()
@@ -255,6 +391,42 @@ def test_no_thread_left_for_callbacks(
     assert running.kill()
     await_exit(live)
     assert "its cancel callbacks cannot run: can't start new thread" in caplog.text
+
+
+def test_callbacks_that_hang_keep_a_bounded_number_of_threads(
+    live: LivePool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the bound a request is killed without its callbacks, which is logged; once one has returned there is room."""
+    monkeypatch.setattr(killing, "MOST_RUNNING", 1)
+    monkeypatch.setattr(killing, "HEAD_START", 0.0)
+    release = threading.Event()
+    over = threading.Event()
+    executioner = Executioner(False)
+
+    def hang() -> None:
+        release.wait(WATCHDOG)
+        over.set()
+
+    def kill(callback: Callable[[], object]) -> None:
+        live.pool.spawn()
+        running = Running(live)
+        running.job.cancellations = [callback]
+        assert executioner.kill(running.worker, running.job.serial, time.monotonic())
+        executioner.finish()
+        assert running.job.done.wait(WATCHDOG)
+        assert isinstance(running.job.error, WorkerKilled)
+
+    kill(hang)
+    skipped = threading.Event()
+    kill(skipped.set)
+    assert "its cancel callbacks are not run: those of 1 requests hang" in caplog.text
+    release.set()
+    assert over.wait(WATCHDOG)
+    assert executioner._running[0].wait(WATCHDOG)
+    run = threading.Event()
+    kill(run.set)
+    assert run.wait(WATCHDOG)
+    assert not skipped.is_set()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells what a thread is blocked on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -107,6 +108,15 @@ def test_at_once_asks_nobody(scene: Scene) -> None:
     assert (scene.told, scene.ended) == ([], [(143, 0.5)])
 
 
+def test_good_order_tells_nothing_and_has_patience(scene: Scene) -> None:
+    """After a drain: now, without stacks, with all the time exit functions may take; the status is kept."""
+    reaper = scene.start()
+    reaper.arm(scene.in_seconds(LONG), 3)
+    reaper.finish(3)
+    scene.join()
+    assert (scene.told, scene.ended) == ([], [(3, 3.0)])
+
+
 def test_dismissed_reaper_lets_the_process_live(scene: Scene) -> None:
     """Before it was armed, or after."""
     reaper = scene.start()
@@ -174,6 +184,7 @@ end_process(7, 0.5)
     [
         pytest.param("atexit.register(say, 'first'); atexit.register(say, 'last')", "last first ", id="all run"),
         pytest.param("atexit.register(say, 'early'); atexit.register(threading.Event().wait)", "", id="one blocks"),
+        pytest.param("sys.stdout = sys.stderr = None", "", id="no stream"),
         pytest.param("sys.stdout.close(); atexit.register(len, [])", "", id="stream is closed"),
     ],
 )
@@ -188,3 +199,43 @@ def test_exit_function_that_fails_is_told() -> None:
     status, text, _ = end_in_process("atexit.register(say, 'still'); atexit.register(lambda: 1 / 0)")
     assert status == 7
     assert "still" in text and "ZeroDivisionError" in text
+
+
+FULL_PIPE = """
+import os
+os.set_blocking(1, False)
+try:
+    while True:
+        os.write(1, b"x" * 4096)
+except BlockingIOError:
+    os.set_blocking(1, True)
+sys.stdout.write("held back")
+"""
+
+HELD_HANDLER = """
+import logging
+handler = logging.StreamHandler()
+threading.Thread(target=handler.acquire).start()
+"""
+
+
+@pytest.mark.parametrize("before", [FULL_PIPE, HELD_HANDLER], ids=["a pipe nobody reads", "a lock of the log"])
+def test_flush_that_blocks_does_not_keep_the_process(before: str) -> None:
+    """What could not be written is lost; the status is not."""
+    program = f"import sys, threading\nfrom pastepool.runtime.reaper import end_process\n{before}\nend_process(7, 0.1)"
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environ) as process:
+        assert process.wait(6 * WATCHDOG) == 7
+
+
+def test_handlers_of_the_log_are_flushed_when_an_exit_function_blocks() -> None:
+    """Logging's own exit function runs last, so one that blocks keeps it from running."""
+    before = """
+import logging.handlers
+target = logging.StreamHandler(sys.stdout)
+logging.getLogger().addHandler(logging.handlers.MemoryHandler(100, target=target))
+logging.getLogger().warning("held back")
+atexit.register(threading.Event().wait)
+"""
+    status, text, _ = end_in_process(before)
+    assert (status, text) == (7, "held back\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from pastepool.core.notices import BecameHung, HungKilled, ProcessDies
 from pastepool.core.policy import OverloadPolicy
 from pastepool.core.states import Phase, Status
-from pastepool.errors import InjectionUnavailable
+from pastepool.errors import InjectionUnavailable, WorkerKilled
+from pastepool.runtime import injection, killing
 from pastepool.runtime import supervisor as module
+from pastepool.runtime.landing import may_land
 from tests.runtime.pools import WATCHDOG
-from tests.runtime.supervised import LOGGER, Supervised, until
+from tests.runtime.supervised import LOGGER, Call, Supervised, until
 
 HUNG = 30.0
 SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
@@ -288,11 +291,11 @@ def test_request_may_have_a_limit_of_its_own() -> None:
 
 
 def test_kill_that_is_swallowed_is_repeated_with_growing_pauses(caplog: pytest.LogCaptureFixture) -> None:
-    """After 1, 2, 4, 8 seconds; the log says so quietly, and nobody is mailed again."""
+    """After a tenth of dying_limit, then twice that; the log says so quietly, and nobody is mailed again."""
     with Supervised(workers=1, kill_after=100.0, dying_for=1000.0, run=True) as pool:
         call = pool.call(stubborn=True)
         pool.advance(100.0)
-        for number, pause in enumerate((1.0, 2.0, 4.0, 8.0), 2):
+        for number, pause in enumerate((100.0, 200.0, 400.0, 800.0), 2):
             until(lambda number=number: call.swallowed == number - 1, f"kill {number - 1} was swallowed")  # type: ignore[misc]
             pool.advance(pause - 0.001)
             assert call.swallowed == number - 1
@@ -324,8 +327,66 @@ def test_kill_that_comes_through_at_the_second_attempt_is_told_like_any_other(
         assert 'File "app/db.py"' in logged(caplog, logging.WARNING)[-1]
 
 
-def test_call_that_does_not_hear_becomes_a_zombie_and_is_left_alone() -> None:
-    """Blocked outside of Python it goes on; replaced, dying, then zombie: without a limit on zombies nothing more."""
+def test_clean_up_gets_a_tenth_of_the_dying_limit_undisturbed() -> None:
+    """A ``finally`` that takes half a minute is not interrupted while the dying limit is five."""
+    cleaned, release = threading.Event(), threading.Event()
+
+    class Cleaning(Call):
+        def _compute(self) -> None:
+            try:
+                super()._compute()
+            finally:
+                cleaned.set()
+                while not release.is_set():
+                    pass
+
+    with Supervised(workers=1, kill_after=100.0, dying_for=300.0, run=True) as pool:
+        call = pool.call_of(Cleaning())
+        pool.advance(100.0)
+        assert cleaned.wait(WATCHDOG)
+        pool.advance(29.999)
+        release.set()
+        assert call.done.wait(WATCHDOG)
+        assert call.events == ["run", "killed", "failed", "conclude"]
+
+
+def test_kill_that_was_held_back_is_tried_again_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was raised, so there is no clean-up to wait for: the plan hears of it and looks again soon."""
+    monkeypatch.setattr(injection, "_HOLD_BACK", 0.0)
+    with Supervised(workers=1, kill_after=100.0, dying_for=300.0, run=True) as pool:
+        call = pool.call()
+        monkeypatch.setattr(injection, "may_land", lambda ident: False)
+        pool.advance(100.0)
+        until(lambda: pool.clock.waiting_until == [pool.clock.now() + 1.0], "it looks again in a second")
+        assert call.events == ["run", "killed"]
+        monkeypatch.setattr(injection, "may_land", may_land)
+        pool.advance(1.0)
+        assert call.done.wait(WATCHDOG)
+        assert isinstance(call.error, WorkerKilled)
+
+
+def test_callback_of_a_killed_call_is_over_before_the_exception_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the kill limit the callback runs first; a call that it ends is hit by nothing."""
+    monkeypatch.setattr(killing, "HEAD_START", 4 * WATCHDOG)
+    with Supervised(workers=1, kill_after=100.0, run=True) as pool:
+        call = pool.call()
+
+        def cancel() -> None:
+            call.release()
+            assert call.done.wait(WATCHDOG)
+
+        call.cancellations = [cancel]
+        pool.advance(100.0)
+        assert call.done.wait(WATCHDOG)
+        assert (call.error, call.events) == (None, ["run", "killed", "conclude"])
+        until(lambda: 1 not in pool.pool.workers, "its worker leaves all the same")
+
+
+def test_call_that_does_not_hear_becomes_a_zombie_and_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Blocked outside of Python it goes on; replaced, dying, then zombie, which is said once: without a limit on zombies
+    nothing more.
+    """
     with Supervised(workers=1, kill_after=100.0, dying_for=50.0, run=True) as pool:
         call = pool.call(blocked=True)
         pool.advance(100.0)
@@ -333,6 +394,16 @@ def test_call_that_does_not_hear_becomes_a_zombie_and_is_left_alone() -> None:
         pool.advance(50.0)
         assert pool.number(Status.ZOMBIE) == 1
         assert pool.ends == []
+        pool.advance(500.0)
+        [line] = logged(caplog, logging.ERROR)
+        assert line.startswith(
+            f"worker 1 is a zombie: {call.title()} has run for 150 s and not ended 50 s after its kill; its thread cannot "
+            "be ended; 1 zombie, any number allowed; zombie for 50 s: blocked in recv from 10.0.0.5:5432"
+        )
+        assert 'File "app/db.py", line 88, in fetch' in line
+        [event] = [event for event in pool.chronicle.events() if event.kind == "zombie"]
+        assert (event.worker, event.serial, event.title) == (1, call.serial, call.title())
+        assert event.stack
         pool.finish(call)
         pool.await_live(1)
 

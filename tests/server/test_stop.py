@@ -232,12 +232,12 @@ def test_connection_given_back_just_after_the_drain_has_looked(serve: Serve) -> 
     run = Running(path_echo, {"shutdown_timeout": 60}).start()
     with run.client() as client:
         client.get("/")
-        real = run.server.poller.close_unused
+        real = run.server.poller._open.close_unused
 
         def only_later() -> None:
-            run.server.poller.close_unused = real  # type: ignore[method-assign]
+            run.server.poller._open.close_unused = real  # type: ignore[method-assign]
 
-        run.server.poller.close_unused = only_later  # type: ignore[method-assign]
+        run.server.poller._open.close_unused = only_later  # type: ignore[method-assign]
         run.server.stop()
         assert client.ended()
     run.join()

@@ -127,6 +127,27 @@ def test_cookie_cannot_be_made_up(change: Any) -> None:
     assert open_gate().judge(environ(HTTP_COOKIE=f"{COOKIE}={cookie}"), HOME, NOW).status == 401
 
 
+def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Token, cookie and csrf value are compared by what takes as long for a near miss as for a far one."""
+    compared = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(other)
+        return one == other
+
+    monkeypatch.setattr("pastepool.watch.access.hmac.compare_digest", compare)
+    gate = open_gate()
+    gate.judge(environ(HTTP_X_PASTEPOOL_TOKEN="wrong"), HOME, NOW)
+    assert compared == [TOKEN.encode()] or compared == [TOKEN.encode(), b""]
+    compared.clear()
+    cookie = gate.cookie(NOW)
+    assert gate.judge(environ(HTTP_COOKIE=f"{COOKIE}={cookie}"), HOME, NOW).by == "cookie"
+    assert compared == [cookie.partition(".")[2].encode()]
+    compared.clear()
+    assert gate.judge_change(environ(), "wrong", "cookie").status == 403
+    assert compared == [gate.csrf.encode()]
+
+
 def test_cookie_is_found_among_others() -> None:
     """The name must be whole."""
     assert cookie_value(f"x{COOKIE}=no; {COOKIE} = yes ;y=1") == "yes"

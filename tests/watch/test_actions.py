@@ -49,6 +49,20 @@ def test_kill_ends_the_request_and_says_so(caplog: pytest.LogCaptureFixture) -> 
     assert not any("abc" in line for line in told)
 
 
+def test_what_was_done_is_seen_by_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks are shared for a while, but none from before an action is shown after it."""
+    with watched(spin, allow_kill=True, **SETTINGS) as run, run.client() as client:
+        csrf = run.csrf()
+        client.ask("/spin")
+        row = one_row(run)
+        monkeypatch.setattr("pastepool.watch.observer.FRESH_FOR", 600.0)
+        run.state()
+        assert run.state()["taken_at"] == run.state()["taken_at"], "one look for everybody"
+        assert run.post("kill", csrf=csrf, worker=row["worker"], serial=row["serial"])[1]["outcome"] == "killed"
+        assert run.busy() == []
+        client.response()
+
+
 def test_kill_hits_only_the_request_that_was_seen() -> None:
     """With the serial of another request nobody is killed, even though the worker is busy."""
     with Held() as held, watched(held, allow_kill=True, **SETTINGS) as run, run.client() as client:
@@ -155,6 +169,46 @@ def test_dump_writes_every_stack_to_the_log(caplog: pytest.LogCaptureFixture) ->
     text = "\n".join(record.getMessage() for record in caplog.records if record.name == "pastepool.watch")
     for name in ("pastepool worker 1", "pastepool supervisor", "MainThread", "_released.wait"):
         assert name in text
+
+
+ACTIONS = {
+    "kill": "asked to kill worker",
+    "dump": "wrote the stacks of",
+    "reset": "set all counters back",
+    "flame": "began a flame graph",
+}
+
+
+@pytest.mark.parametrize("door", ["the admin listener", "the page"])
+@pytest.mark.parametrize("action", list(ACTIONS))
+def test_every_action_is_logged_and_an_event(action: str, door: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Who did what, and through which door, stands in the log and among the events; a kill names its request."""
+    admin = door == "the admin listener"
+    with watched(spin, allow_kill=True, threadpool_workers=3) as run, run.client() as client:
+        client.ask("/spin")
+        until(lambda: any(row["path"] == "/spin" for row in run.busy()), "the request runs")
+        row = next(row for row in run.busy() if row["path"] == "/spin")
+        fields: dict[str, Any] = {"worker": row["worker"], "serial": row["serial"]} if action == "kill" else {}
+        status, said = run.post(action, admin=admin, **({"seconds": 5} if action == "flame" else fields))
+        assert said["ok"], (status, said)
+        told = f"127.0.0.1, by {door}, {ACTIONS[action]}"
+        assert [record for record in caplog.records if record.getMessage().startswith(told)]
+        (event,) = [event for event in run.state()["events"] if event["kind"] == "action"]
+        assert event["text"].startswith(told)
+        if action == "kill":
+            assert event["text"].endswith("GET /spin") and event["serial"] == row["serial"]
+        else:
+            run.post("kill", worker=row["worker"], serial=row["serial"])
+        client.response()
+
+
+def test_refused_action_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An attempt from another site leaves a line with its address."""
+    with watched(plain(), **SETTINGS) as run:
+        body = form(csrf=run.csrf())
+        assert run.ask("/api/v1/reset", "Origin: http://evil.example", method="POST", body=body).status == 403
+    told = [record.getMessage() for record in caplog.records if record.name == "pastepool.watch"]
+    assert told == ["127.0.0.1: refused api/v1/reset: This was sent by another site, and is refused."]
 
 
 def test_reset_counts_from_nothing() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from pastepool.server import Server
 from pastepool.settings import read
 from pastepool.watch.app import WatchApp
 from pastepool.watch.options import WatchOptions
-from tests.server.serving import WATCHDOG, Client, plain
+from tests.server.commands import Command, arguments, configuration, get
+from tests.server.serving import WATCHDOG, Client, Response, plain
 from tests.watch.watching import Held, until, watched
 
 FULL: dict[str, Any] = {
@@ -25,6 +28,14 @@ FULL: dict[str, Any] = {
     "threadpool_hung_thread_limit": "20ms",
     "queue_limit": 1,
 }
+
+
+def assert_guarded(response: Response) -> None:
+    """The headers that keep a browser from doing anything with an answer but show it."""
+    assert response.fields["content-security-policy"].startswith("default-src 'none'")
+    assert "frame-ancestors 'none'" in response.fields["content-security-policy"]
+    assert response.fields["x-content-type-options"] == "nosniff"
+    assert response.fields["cache-control"] == "no-store"
 
 
 def test_page_answers_when_everything_hangs() -> None:
@@ -114,6 +125,7 @@ def test_what_is_no_request_is_refused(sent: bytes, status: int) -> None:
         client.send(sent)
         response = client.response()
         assert response.status == status and response.closes
+        assert_guarded(response)
 
 
 def test_idle_connections_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,8 +144,9 @@ def test_connections_that_all_work_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     with watched(plain()) as run, contextlib.closing(Client(run.admin_port)) as streaming:
         streaming.ask("/api/v1/events", "Host: localhost", version="1.0")
         streaming.read_until(b"\n\n")
-        assert run.ask("/health").status == 503
-        assert b"limit of 1 connections" in run.ask("/health").body
+        refused = run.ask("/health")
+        assert refused.status == 503 and b"limit of 1 connections" in refused.body
+        assert_guarded(refused)
 
 
 def test_page_that_fails_is_answered_500(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +154,9 @@ def test_page_that_fails_is_answered_500(caplog: pytest.LogCaptureFixture, monke
     with watched(plain()) as run:
         with monkeypatch.context() as patch:
             patch.setattr("pastepool.watch.app.text_table", lambda state: 1 / 0)
-            assert run.ask("/", "Accept: text/plain").status == 500
+            failed = run.ask("/", "Accept: text/plain")
+            assert failed.status == 500
+            assert_guarded(failed)
         assert run.ask("/", "Accept: text/plain").status == 200
     assert "the page of the admin listener failed" in caplog.text
 
@@ -189,6 +204,16 @@ def test_no_listener_without_the_option() -> None:
     server = Server(read({"port": 0}), plain())
     server.bind()[0].close()
     assert server.admin_listeners == ()
+
+
+def test_demonstration_opens_it_from_the_command_line(tmp_path: Path) -> None:
+    """``paster serve development.ini admin_listen=...`` is all it takes to follow the manual."""
+    ini = configuration("development.ini", tmp_path)
+    given = ("http_port=0", "admin_listen=127.0.0.1:0", "admin_allow_kill=true")
+    with Command(arguments("paster", ini, *given), tmp_path) as command:
+        port = int(command.read_until(re.compile(r"threads are shown on http://127\.0\.0\.1:(\d+)"))[1])
+        status, body = get(port, "/api/v1/state")
+        assert status == 200 and json.loads(body)["actions"]["kill"]
 
 
 def test_two_pages_share_one_look() -> None:

@@ -85,6 +85,34 @@ def test_every_answer_is_guarded(page: TestApp, address: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("method", "address", "status"),
+    [
+        ("GET", "", 401),
+        ("GET", "api/v1/events", 401),
+        ("POST", "login", 401),
+        ("POST", "api/v1/kill", 401),
+        ("GET", "static/app.js", 200),
+    ],
+)
+def test_refusals_are_guarded_too(pool: Any, method: str, address: str, status: int) -> None:
+    """Who has no token yet gets the same headers with the refusal, whatever he asks for."""
+    page = visiting(WatchOptions(token=TOKEN), pool)
+    response = page.request(f"/threads/{address}", method=method, expect_errors=True)
+    assert response.status_int == status
+    assert response.headers["Content-Security-Policy"] == POLICY
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_changes_and_their_refusals_are_guarded(page: TestApp) -> None:
+    """Every POST is answered with the same headers, done or not."""
+    for address in ("kill", "api/v1/kill", "dump", "reset", "flame", "logout", "nothing"):
+        response = page.post(f"/threads/{address}", {"csrf": "x" * 20000}, expect_errors=True)
+        assert response.status_int in (404, 413)
+        assert response.headers["Content-Security-Policy"] == POLICY
+        assert response.headers["Cache-Control"] == "no-store"
+
+
 def test_page_has_nothing_inline(page: TestApp) -> None:
     """No style attribute, no event attribute, no inline script or style, no address outside."""
     text = page.get("/threads/").text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -96,6 +98,18 @@ def test_graph_of_an_idle_pool_is_empty() -> None:
         assert run.ask("/flame.svg").status == 404
         draw(run)
         assert b"<rect" in run.ask("/flame.svg").body and b"<g>" not in run.ask("/flame.svg").body
+
+
+def test_looking_costs_two_hundredths_of_a_processor_at_most(
+    spinning: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a look takes ten milliseconds the next one comes half a second later; what it cost is told."""
+    taken = itertools.count()
+    monkeypatch.setattr("pastepool.watch.flaming.time", SimpleNamespace(thread_time=lambda: 0.01 * next(taken)))
+    draw(spinning)
+    told = spinning.state()["flame"]
+    assert told["title"].startswith("all workers for 0.1 s: 1 look, ")
+    assert 0 < told["cost_share"] <= 0.1, "one look of 10 ms in 100 ms"
 
 
 def test_applications_part_is_cut_out() -> None:

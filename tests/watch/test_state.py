@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from pastepool.runtime.chronicle import Chronicle
+from pastepool.testing import FakeClock
+from pastepool.watch.history import events_of
+from pastepool.watch.wall import Wall
 from tests.server.serving import plain
 from tests.watch.watching import Held, until, watched
 
@@ -82,6 +91,70 @@ def test_requests_at_one_place_are_one_stack() -> None:
         held.release()
 
 
+def test_worker_that_waits_for_its_client_says_so() -> None:
+    """A response a client does not read holds its worker above the watermark, and the row blames nobody else."""
+
+    def export(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield from (b"x" * 65536 for _ in range(1000))
+
+    with watched(export, threadpool_workers=2, output_high_watermark="64k") as run:
+        with run.client() as client:
+            client.ask("/export")
+            until(lambda: [row["phase"] for row in run.busy()] == ["waiting for the client"], "the output is full")
+            (row,) = run.busy()
+            assert (row["title"], row["status"]) == ("GET /export", "busy")
+        until(lambda: not run.busy(), "the client has gone")
+
+
+def test_kill_and_zombie_are_events_with_their_stacks() -> None:
+    """What a request did when it was killed, and when it had not ended long after, stays among the events."""
+    settings: dict[str, Any] = {
+        "threadpool_workers": 2,
+        "threadpool_hung_thread_limit": "20ms",
+        "threadpool_kill_thread_limit": "50ms",
+        "threadpool_dying_limit": "50ms",
+    }
+    with Held() as held, watched(held, **settings) as run, run.client() as client:
+        client.ask("/report")
+        held.await_calls()
+        until(lambda: run.state()["pool"]["counts"]["zombie"] == 1, "it is a zombie")
+        until(lambda: "zombie" in {event["kind"] for event in run.state()["events"]}, "the event is there")
+        events = {event["kind"]: event for event in run.state()["events"]}
+        for kind in ("hung", "killed", "zombie"):
+            assert "GET /report" in events[kind]["text"], kind
+            assert any("_released.wait" in frame["source"] for frame in events[kind]["stack"]), kind
+        assert events["spawned"]["stack"] == []
+        held.release()
+        assert client.response().status == 504
+
+
+def test_mails_are_events() -> None:
+    """A mail that was handed over and one that was not are both told, with where they went."""
+    chronicle, mail = Chronicle(FakeClock()), EmailMessage()
+    mail["To"], mail["Subject"] = "ops@example.com", "1 hung request killed"
+    chronicle.noting_mail(lambda *_: None)(mail, None, FakeClock())
+
+    def refuse(*_: object) -> None:
+        raise OSError("no route")
+
+    with pytest.raises(OSError, match="no route"):
+        chronicle.noting_mail(refuse)(mail, None, FakeClock())
+    assert [(event.kind, event.text) for event in chronicle.events()] == [
+        ("mail failed", "could not mail ops@example.com: no route"),
+        ("mail sent", "mailed ops@example.com: 1 hung request killed"),
+    ]
+
+
+def test_events_name_files_as_the_rows_do() -> None:
+    """The application's files are named from its directory in an event's sentence, as everywhere on the page."""
+    chronicle = Chronicle(FakeClock())
+    chronicle.note("hung", "worker 1 is hung", detail="waiting for a lock (/srv/shop/db.py:88 fetch)")
+    vantage: Any = SimpleNamespace(chronicle=chronicle)
+    (event,) = events_of(vantage, Wall(FakeClock()), "/srv/shop")
+    assert event["detail"] == "waiting for a lock (db.py:88 fetch)"
+
+
 def test_stack_that_does_not_move_is_told() -> None:
     """From the second look on a row says for how long its stack has been the same."""
     with Held() as held, watched(held, threadpool_workers=2) as run, run.client() as client:
@@ -144,6 +217,21 @@ def test_backlog_and_counters_are_told() -> None:
         state = run.state()
         assert state["totals"]["waited"] == 1 and state["latency"]["queue"]["max"] > 0
         assert state["slowest"][0]["path"] in ("/first", "/second") and state["slowest"][0]["status"] == 200
+
+
+def test_connections_beyond_the_limit_are_counted() -> None:
+    """A client that is turned away is counted and an event, which several within a while are together."""
+    with Held() as held, watched(held, threadpool_workers=2, connection_limit=1) as run, run.client() as client:
+        client.ask("/")
+        held.await_calls()
+        for _ in range(2):
+            with run.client() as another:
+                assert another.response().status == 503
+        until(lambda: run.state()["totals"]["turned_away"] == 2, "both are counted")
+        (event,) = [event for event in run.state()["events"] if event["kind"] == "shed"]
+        assert event["count"] == 2 and "limit of connections" in event["text"]
+        held.release()
+        client.response()
 
 
 def test_settings_are_shown_masked() -> None:

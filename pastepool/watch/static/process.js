@@ -37,7 +37,11 @@ const FACTS = [
   ["collections", ({ process }) => process.gc.map(collected).join("; ")],
   ["requests", ({ totals }) => `${number(Number(totals.requests))} in ${duration(Number(totals.counted_for))}`],
   ["threads so far", ({ totals }) => said(totals, { spawned: "spawned", killed: "killed", gone: "gone" })],
-  ["given up", ({ totals }) => said(totals, { refused: "refused", expired: "waited too long", dropped: "hung up" })],
+  [
+    "given up",
+    ({ totals }) =>
+      said(totals, { refused: "refused", expired: "waited too long", dropped: "hung up", turned_away: "turned away" }),
+  ],
   ["you", ({ you }) => you.address],
 ];
 

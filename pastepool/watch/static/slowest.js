@@ -10,9 +10,9 @@ import { duration } from "./words.js";
 /** @type {[string, string][]} */
 const COLUMNS = [
   ["took", "figure"],
-  ["queued", "figure"],
+  ["queued", "figure queued"],
   ["request", "wide"],
-  ["client", ""],
+  ["client", "client"],
   ["answer", "answer"],
   ["ago", "figure"],
 ];
@@ -37,7 +37,7 @@ export function slowest() {
 
 function row() {
   const took = heading("", "row", "figure");
-  const queued = make("td", "figure soft");
+  const queued = make("td", "figure soft queued");
   const title = make("td", "wide request");
   const client = make("td", "client");
   const answer = make("td", "answer");

@@ -1,0 +1,216 @@
+"""Every kind of hang there is, in one server at once: what the client is told, and what becomes of the thread."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.server.commands import ROOT
+from tests.server.programs import Program
+from tests.server.serving import WATCHDOG, Client, until
+
+KILL = 0.3
+LIMITS = {
+    "threadpool_hung_thread_limit": 0.15,
+    "threadpool_kill_thread_limit": KILL,
+    "threadpool_dying_limit": 0.2,
+    "threadpool_workers": 10,  # nobody waits for a worker, who would be told later
+    "threadpool_max_workers": 30,
+}
+
+KINDS = {
+    "loop": "a Python loop",
+    "sleep": "`time.sleep`",
+    "recv": "`socket.recv` on a connection of its own",
+    "select": "`select` on a connection of its own",
+    "lock": "`Lock.acquire`",
+    "queue": "`queue.get`",
+    "child": "the wait for a subprocess",
+    "swallow": "a loop that catches `BaseException`",
+}
+
+AT_ONCE = "at once"
+WITH_THE_CALL = "when its call returns"
+WITH_THE_APPLICATION = "when the application returns"
+
+EXPECTED = {
+    # kind: (without, with) kill_unblocks_sockets
+    "loop": (AT_ONCE, AT_ONCE),
+    "sleep": (WITH_THE_CALL, WITH_THE_CALL),
+    "recv": (WITH_THE_CALL, AT_ONCE),
+    "select": (WITH_THE_CALL, AT_ONCE),
+    "lock": (WITH_THE_CALL, WITH_THE_CALL),
+    "queue": (WITH_THE_CALL, WITH_THE_CALL),
+    "child": (WITH_THE_CALL, WITH_THE_CALL),
+    "swallow": (WITH_THE_APPLICATION, WITH_THE_APPLICATION),
+}
+
+SLEEP = 3.0
+"""Nothing lets a sleeper go, so it wakes by itself: long after it has become a zombie, also on a busy machine."""
+
+HANGS = f"""
+import contextlib, json, queue, select, socket, subprocess
+
+mine, peer = socket.socketpair()
+mine_too, peer_too = socket.socketpair()
+lock = threading.Lock()
+lock.acquire()
+parcels = queue.Queue()
+child = subprocess.Popen(["sleep", "600"])
+atexit.register(child.kill)
+let_go = threading.Event()
+threads = {{}}
+began_at, zombie_at, ended_at = {{}}, {{}}, {{}}
+
+
+def watch():
+    while True:
+        time.sleep(0.005)
+        zombies = server.paste_pool.track_threads()["zombie"]
+        for kind, thread in list(threads.items()):
+            if not thread.is_alive():
+                ended_at.setdefault(kind, time.monotonic())
+            elif thread in zombies:
+                zombie_at.setdefault(kind, time.monotonic())
+
+
+def loop():
+    while not let_go.is_set():
+        pass
+
+
+def swallow():
+    while not let_go.is_set():
+        try:
+            time.sleep(0.001)
+        except BaseException:
+            pass
+
+
+HANGS = {{
+    "loop": loop,
+    "sleep": lambda: time.sleep({SLEEP}),
+    "recv": lambda: mine.recv(1),
+    "select": lambda: select.select([mine_too], [], []),
+    "lock": lock.acquire,
+    "queue": parcels.get,
+    "child": child.wait,
+    "swallow": swallow,
+}}
+
+
+def release():
+    let_go.set()
+    for end in (peer, peer_too):
+        with contextlib.suppress(OSError):  # kill_unblocks_sockets has shut it down
+            end.send(b"x")
+    lock.release()
+    parcels.put(None)
+    child.kill()
+
+
+def app(environ, start_response):
+    kind = environ["PATH_INFO"][1:]
+    if kind in HANGS:
+        began_at[kind] = time.monotonic()
+        threads[kind] = threading.current_thread()
+        HANGS[kind]()
+    if kind == "watch":
+        threading.Thread(target=watch, daemon=True).start()
+    if kind == "release":
+        release()
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps([began_at, zombie_at, ended_at]).encode()]
+"""
+
+Instants = dict[str, float]
+"""By kind; on the monotonic clock, which is the same for all processes of a machine."""
+
+
+class Drill:
+    """
+    One server in which every kind of hang is under way at once.
+
+    Seconds by kind, up to the moment when all are let go. ``told_after``: from the call to the 504. ``zombie_after`` and
+    ``ended_after``: from the 504 until the thread was a zombie, until it had ended. A drill is made only if everything
+    comes that is expected, and if each thread ends that is let go.
+    """
+
+    def __init__(self, folder: Path, unblock: bool) -> None:
+        self.expected = {kind: outcomes[unblock] for kind, outcomes in EXPECTED.items()}
+        self.told_after: Instants = {}
+        self.zombie_after: Instants = {}
+        self.ended_after: Instants = {}
+        self._told_at: Instants = {}
+        options: dict[str, Any] = {**LIMITS, "kill_unblocks_sockets": "true" if unblock else "false"}
+        program = Program(folder, HANGS, **options)
+        with program, contextlib.ExitStack() as stack:
+            self._ask(program, "/watch")
+            self._hang(program, stack)
+            until(lambda: self._settled(program), "each thread has ended or is a zombie, as expected")
+            self._ask(program, "/release")
+            until(lambda: set(self._ask(program, "/ended")[2]) == set(KINDS), "each thread that was let go has ended")
+
+    def _hang(self, program: Program, stack: contextlib.ExitStack) -> None:
+        threads = []
+        for kind in KINDS:
+            client = stack.enter_context(program.client())
+            threads.append(threading.Thread(target=self._await_answer, args=(kind, client)))
+            threads[-1].start()
+        for thread in threads:
+            thread.join(2 * WATCHDOG)
+        assert set(self._told_at) == set(KINDS), "not each client was told 504"
+
+    def _await_answer(self, kind: str, client: Client) -> None:
+        if client.get(f"/{kind}").status == 504:
+            self._told_at[kind] = time.monotonic()
+
+    def _settled(self, program: Program) -> bool:
+        began_at, zombie_at, ended_at = self._ask(program, "/settled")
+        self.told_after = {kind: at - began_at[kind] for kind, at in self._told_at.items()}
+        self.zombie_after = {kind: at - self._told_at[kind] for kind, at in zombie_at.items()}
+        # A thread may have ended before its client has read the answer.
+        self.ended_after = {kind: max(0.0, at - self._told_at[kind]) for kind, at in ended_at.items()}
+        return all(kind in (ended_at if outcome is AT_ONCE else zombie_at) for kind, outcome in self.expected.items())
+
+    def _ask(self, program: Program, path: str) -> list[Instants]:
+        with program.client() as client:
+            found: list[Instants] = json.loads(client.get(path).body)
+        return found
+
+    def says(self, kind: str) -> str:
+        """What became of one kind's thread, in words."""
+        if kind in self.ended_after:
+            return f"{AT_ONCE} ({self.ended_after[kind]:.1f} s)"
+        return f"{self.expected[kind]}; until then a zombie (after {self.zombie_after[kind]:.1f} s)"
+
+
+TABLE = ROOT / "docs" / "_generated" / "hang-table.md"
+
+
+def table(blocked: Drill, unblocked: Drill) -> str:
+    """The table of the manual."""
+    lines = [
+        "<!-- Written by tests/server/test_hang_table.py with PASTEPOOL_WRITE_DOCS=1. Not edited by hand. -->",
+        "",
+        "And here is what becomes of such requests, as the tests see it with the limits",
+        f"`threadpool_kill_thread_limit = {KILL:g}` and `threadpool_dying_limit = {LIMITS['threadpool_dying_limit']:g}`,",
+        "in seconds; the last two columns count from the kill:",
+        "",
+        "| the request hangs in | its client is told 504 after | its thread ends | with `kill_unblocks_sockets = true` |",
+        "|---|---|---|---|",
+    ]
+    for kind, words in KINDS.items():
+        told = max(drill.told_after[kind] for drill in (blocked, unblocked))
+        lines.append(f"| {words} | {told:.1f} s | {blocked.says(kind)} | {unblocked.says(kind)} |")
+    return "\n".join(lines) + "\n"
+
+
+def shape(text: str) -> str:
+    """A table without its measured numbers."""
+    return re.sub(r"\d+\.\d s", "N s", text)
