@@ -14,8 +14,11 @@ QUESTION = (
     "import sys, sysconfig; print(sys.implementation.name, '%d%d' % sys.version_info[:2], "
     "sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
 )
-TESTS = ("tests/core", "tests/http1", "tests/wsgi", "tests/runtime", "tests/testing", "tests/compat", "tests/server")
-"""What could differ from one CPython to another; the manual, the commands and the browser are tested on one of them."""
+TESTS = (
+    *("tests/core", "tests/http1", "tests/wsgi", "tests/runtime", "tests/testing", "tests/compat"),
+    *(f"tests/server/test_{name}.py" for name in ("conversation", "overload", "stop", "drills")),
+)
+"""What could differ from one CPython to another; manual, commands, page and the longer rehearsals run on one of them."""
 
 PLACES = (
     "~/.pyenv/versions/3.*/bin/python",

@@ -180,9 +180,12 @@ class Page:
     def click(self, selector: str) -> None:
         """Press what is there as a person would: it must be in sight and not covered."""
         element = self._driver.find_element("css selector", selector)
+        unfolds = self._scripted and element.tag_name == "summary"
         if self._scripted:
             self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
+        if unfolds:  # what it unfolds is drawn when the page is told of it, a little later
+            self.measure("requestAnimationFrame(() => setTimeout(done));")
 
     def write(self, selector: str, text: str) -> None:
         """Type into a field."""
