@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
