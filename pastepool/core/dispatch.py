@@ -1,5 +1,6 @@
 """
-When the leader passes the baton before it calls the application.
+When the leader passes the baton before it calls the application: where calls have lately been long, and where the last
+call of the same kind was.
 
 Keeping it costs nothing if the call is short; if it is long, everybody else waits until the caretaker looks. Passing
 it costs a thread switch either way. So the expected wait is compared with the price of the switch.
@@ -29,6 +30,12 @@ NEGLIGIBLE: Seconds = 0.00002
 A call this short need not be counted while the expectation is as small: both are far below what would change anything.
 """
 
+KINDS_LIMIT = 256
+"""
+How many kinds are remembered, since clients choose the paths; when it is reached all are forgotten, and learnt again in a
+call each. Nothing derives it.
+"""
+
 _WEIGHT = 1 / 16
 """How much one call moves the expectation: four calls of 0.5 ms switch to passing, some forty short ones back."""
 
@@ -44,6 +51,32 @@ def expected_wait(before: Seconds, duration: Seconds) -> Seconds:
     """
     wait = duration if duration < LOOK_EVERY else LOOK_EVERY
     return before + (wait - before) * _WEIGHT
+
+
+class LongKinds:
+    """
+    The kinds of tasks (an application's paths) whose last call was long.
+
+    Where most calls are short and some are not, the average says "short": every long one is begun with the baton, and all
+    others wait until the caretaker looks. But the long ones are mostly of the same few kinds.
+
+    ``names``: empty where nothing is long, which is all that a short call has to look at. Runs on: any worker; single
+    operations of one dict, so that two workers at once lose a note at worst.
+    """
+
+    __slots__ = ("names",)
+
+    def __init__(self) -> None:
+        self.names: dict[object, None] = {}
+
+    def note(self, kind: object, duration: Seconds) -> None:
+        """Learn from one call that has ended."""
+        if duration < LOOK_EVERY:
+            self.names.pop(kind, None)
+            return
+        if len(self.names) >= KINDS_LIMIT:
+            self.names.clear()
+        self.names[kind] = None
 
 
 def look_after(quiet_looks: int) -> Seconds:

@@ -16,6 +16,7 @@ _log = logging.getLogger("pastepool.app")
 class BackgroundTask:
     """A callable without arguments as a task of the pool; it is supervised, and killed, like a request."""
 
+    kind = "background task"
     arrived_at: Seconds = 0.0
     started_at: Seconds = 0.0
     worker_name = ""

@@ -100,6 +100,11 @@ class Exchange(Call):
 
     # For the pool.
 
+    @property
+    def kind(self) -> bytes:
+        """Its path."""
+        return self.request.path
+
     def run(self, window: Window) -> None:
         """Call the application and answer. Raises whatever ended it early; the window may still be open then."""
         self.respond(self.site.application, window)

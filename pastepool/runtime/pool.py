@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from pastepool.core.dispatch import LongKinds
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Record, TaskSummary
 from pastepool.runtime.baton import Baton
@@ -38,9 +39,10 @@ class Pool:
     """
     The table of workers.
 
-    ``workers``: by id; written under ``_lock``, read by anyone as a copy. ``expected_wait``: what the dispatch rule
-    goes by (core.dispatch); written by every worker, as an estimate. ``leading``: what leaders need. ``changed``:
-    called when a worker came or went, or ended a call longer than ``long_call``, on that worker; must return at once.
+    ``workers``: by id; written under ``_lock``, read by anyone as a copy. ``expected_wait``, ``long_kinds``: what the
+    dispatch rules go by (core.dispatch); written by every worker, as estimates. ``leading``: what leaders need.
+    ``changed``: called when a worker came or went, or ended a call longer than ``long_call``, on that worker; must
+    return at once.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Pool:
     ) -> None:
         self.workers: dict[WorkerId, Worker] = {}
         self.expected_wait = 0.0
+        self.long_kinds = LongKinds()
         self.leading = leading
         self.changed: Callable[[], None] = lambda: None
         self.long_call = policy.hung_after

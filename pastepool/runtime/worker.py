@@ -11,7 +11,7 @@ import threading
 from bisect import bisect
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pastepool.core.dispatch import NEGLIGIBLE, PASS_ABOVE, expected_wait
+from pastepool.core.dispatch import LOOK_EVERY, NEGLIGIBLE, PASS_ABOVE, expected_wait
 from pastepool.core.histogram import BOUNDS
 from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
@@ -34,7 +34,8 @@ class PoolTask(Protocol):
     What a worker runs.
 
     ``run``: the work; opens the window around what may be killed. ``failed``: ``run`` raised; the window is shut.
-    ``conclude``: the last act, whatever happened. ``serial``: tells this task from every other one.
+    ``conclude``: the last act, whatever happened. ``serial``: tells this task from every other one. ``kind``: tasks of
+    the same kind are expected to take about as long.
     """
 
     serial: int
@@ -42,6 +43,8 @@ class PoolTask(Protocol):
     started_at: Seconds
     worker_name: str
 
+    @property
+    def kind(self) -> object: ...
     def run(self, window: Window) -> None: ...
     def failed(self, error: BaseException) -> None: ...
     def conclude(self, now: Seconds) -> None: ...
@@ -149,6 +152,7 @@ class Worker:
         baton = self._baton
         pool = self._pool
         next_task = pool.leading.next_task
+        long_kinds = pool.long_kinds.names
         while True:
             # What the leader itself put into the backlog (share_ready) is nobody's if no other worker comes back.
             task = baton.next_waiting() if baton.backlog else next_task()
@@ -161,10 +165,16 @@ class Worker:
                     continue
             if pool.expected_wait > PASS_ABOVE:
                 pool.share_ready()
-                if baton.pass_on():
-                    self._leading = False
-                    self._run(task)
-                    return
+                passed = baton.pass_on()
+            elif long_kinds and task.kind in long_kinds:
+                # What else is ready is left to the next leader: it is short, and not worth waking many for.
+                passed = baton.pass_on()
+            else:
+                passed = False
+            if passed:
+                self._leading = False
+                self._run(task)
+                return
             baton.put_down()
             self._run(task)
             if not baton.pick_up():
@@ -203,6 +213,8 @@ class Worker:
         task.conclude(ended)
         if duration > NEGLIGIBLE or pool.expected_wait > NEGLIGIBLE:
             pool.expected_wait = expected_wait(pool.expected_wait, duration)
+            if duration >= LOOK_EVERY or pool.long_kinds.names:
+                pool.long_kinds.note(task.kind, duration)
         self.served += 1
         if self.window.killed or self.fact[0] is not _BUSY:
             self.leaving = True

@@ -41,6 +41,18 @@ def page_beside(app: Callable[..., Iterable[bytes]], **options: Any) -> Callable
     return dispatch
 
 
+def test_P7_requests_bring_a_look() -> None:
+    """After hung_check_period requests the supervisor is nudged; time alone would do, so once is enough here."""
+    nudged: list[str] = []
+    with running(path_echo, threadpool_hung_check_period=3) as run, run.client() as client:
+        run.server.site.nudge = lambda: nudged.append("look")
+        for number in range(2):
+            client.get(f"/{number}")
+        assert nudged == []
+        client.get("/2")
+        assert nudged == ["look"]
+
+
 def test_P8_a_killed_request_ends_with_system_exit_and_its_finally_runs() -> None:
     """At the kill limit, without any other request: SystemExit, ``finally``, and a worker more before it is dead."""
     app = Application()

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pastepool.core.dispatch import LOOK_AT_LEAST_EVERY, LOOK_EVERY, PASS_ABOVE, expected_wait, look_after
+from pastepool.core.dispatch import (
+    KINDS_LIMIT,
+    LOOK_AT_LEAST_EVERY,
+    LOOK_EVERY,
+    PASS_ABOVE,
+    LongKinds,
+    expected_wait,
+    look_after,
+)
 
 durations = st.floats(min_value=0, max_value=1e6)
 
@@ -52,6 +60,34 @@ def test_longer_calls_never_make_for_a_smaller_expectation(calls: list[float], m
     """If each call lasts as long or longer, so does the expected wait."""
     longer = [duration + extra for duration, extra in zip(calls, more, strict=False)]
     assert after_calls(*longer) >= after_calls(*calls) - 1e-12
+
+
+def test_kind_is_long_from_one_long_call_to_the_next_short_one() -> None:
+    """As long as a look, or longer, is long; and what has become short is not expected to be long any more."""
+    kinds = LongKinds()
+    kinds.note(b"/report", LOOK_EVERY)
+    kinds.note(b"/fast", LOOK_EVERY * 0.99)
+    assert set(kinds.names) == {b"/report"}
+    kinds.note(b"/report", 0.0)
+    assert not kinds.names
+
+
+@given(st.lists(st.tuples(st.integers(0, 3 * KINDS_LIMIT), durations), max_size=1000))
+def test_bounded_number_of_kinds_is_remembered(calls: list[tuple[int, float]]) -> None:
+    """Whatever clients ask for; and the last long call is always among them."""
+    kinds = LongKinds()
+    for kind, duration in calls:
+        kinds.note(kind, duration)
+        assert (kind in kinds.names) is (duration >= LOOK_EVERY)
+        assert len(kinds.names) <= KINDS_LIMIT
+
+
+def test_all_kinds_are_forgotten_when_there_are_too_many() -> None:
+    """The one that is one too many is the first of the next."""
+    kinds = LongKinds()
+    for kind in range(KINDS_LIMIT + 1):
+        kinds.note(kind, 1.0)
+    assert set(kinds.names) == {KINDS_LIMIT}
 
 
 def test_looks_become_rare_only_where_none_finds_anything() -> None:

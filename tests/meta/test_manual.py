@@ -62,6 +62,14 @@ def test_manual_names_only_options_that_exist() -> None:
     assert named <= known
 
 
+def test_design_says_where_every_module_of_the_runtime_belongs() -> None:
+    """The largest floor has a map, and nothing is missing on it or gone."""
+    table = page("discussion/design.md").partition("## Where to find it in `runtime`")[2]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row.split("|")[2])}
+    assert named == {path.stem for path in (ROOT / "pastepool" / "runtime").glob("[a-z]*.py")}
+
+
 ASK_FOR_LOGGER = ("getLogger", "scribbled")
 
 

@@ -27,6 +27,7 @@ WATCHDOG = 5.0
 class Job:
     """A task that is a callable: counts how often it ran, how it ended and who refused it."""
 
+    kind: object = "job"
     arrived_at = 0.0
     started_at = 0.0
     worker_name = ""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pastepool.core.dispatch import PASS_ABOVE
+from pastepool.core.dispatch import LOOK_EVERY, PASS_ABOVE
 from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
 from pastepool.runtime.injection import Window
@@ -92,6 +92,34 @@ def test_leader_passes_the_baton_before_a_call_that_is_expected_to_be_long(live:
     assert gate.thread == leader
     assert await_leader(live) != leader
     gate.opened.set()
+
+
+def test_leader_passes_the_baton_before_a_call_of_a_kind_that_was_long(live: LivePool) -> None:
+    """Where calls are short on the whole, one whose like was long keeps nobody from polling; what is short does."""
+    leader = await_leader(live)
+    live.pool.long_kinds.note("report", 1.0)
+    gate = Gate()
+    job = Job(gate)
+    job.kind = "report"
+    live.feed.add(job)
+    gate.await_entered()
+    assert gate.thread == leader
+    assert await_leader(live) != leader
+    gate.opened.set()
+
+
+def test_worker_learns_which_kinds_are_long(live: LivePool) -> None:
+    """From calls as they end: long once, long until shown otherwise."""
+    await_leader(live)
+    kinds, gate = live.pool.long_kinds.names, Gate()
+    [long] = live.run(gate)
+    gate.await_entered()
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + LOOK_EVERY, "the call is long")
+    gate.opened.set()
+    until(lambda: set(kinds) == {long.kind}, "that it is long is learnt")
+    live.run(lambda: None)
+    until(lambda: not kinds, "that it is short is learnt")
 
 
 def test_leader_stuck_in_a_call_is_relieved(live: LivePool) -> None:
