@@ -11,7 +11,7 @@ import threading
 from bisect import bisect
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pastepool.core.dispatch import LOOK_EVERY, NEGLIGIBLE, PASS_ABOVE, expected_wait
+from pastepool.core.dispatch import LONG, NEGLIGIBLE, PASS_ABOVE, expected_wait
 from pastepool.core.histogram import BOUNDS
 from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
@@ -213,7 +213,7 @@ class Worker:
         task.conclude(ended)
         if duration > NEGLIGIBLE or pool.expected_wait > NEGLIGIBLE:
             pool.expected_wait = expected_wait(pool.expected_wait, duration)
-            if duration >= LOOK_EVERY or pool.long_kinds.names:
+            if duration >= LONG or pool.long_kinds.names:
                 pool.long_kinds.note(task.kind, duration)
         self.served += 1
         if self.window.killed or self.fact[0] is not _BUSY:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pastepool.core.dispatch import (
     KINDS_LIMIT,
+    LONG,
     LOOK_AT_LEAST_EVERY,
     LOOK_EVERY,
     PASS_ABOVE,
@@ -63,10 +64,10 @@ def test_longer_calls_never_make_for_a_smaller_expectation(calls: list[float], m
 
 
 def test_kind_is_long_from_one_long_call_to_the_next_short_one() -> None:
-    """As long as a look, or longer, is long; and what has become short is not expected to be long any more."""
+    """Ten milliseconds or longer is long; and what has become short is not expected to be long any more."""
     kinds = LongKinds()
-    kinds.note(b"/report", LOOK_EVERY)
-    kinds.note(b"/fast", LOOK_EVERY * 0.99)
+    kinds.note(b"/report", LONG)
+    kinds.note(b"/fast", LONG * 0.99)
     assert set(kinds.names) == {b"/report"}
     kinds.note(b"/report", 0.0)
     assert not kinds.names
@@ -78,7 +79,7 @@ def test_bounded_number_of_kinds_is_remembered(calls: list[tuple[int, float]]) -
     kinds = LongKinds()
     for kind, duration in calls:
         kinds.note(kind, duration)
-        assert (kind in kinds.names) is (duration >= LOOK_EVERY)
+        assert (kind in kinds.names) is (duration >= LONG)
         assert len(kinds.names) <= KINDS_LIMIT
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pastepool.core.dispatch import LOOK_EVERY, PASS_ABOVE
+from pastepool.core.dispatch import LONG, PASS_ABOVE
 from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
 from pastepool.runtime.injection import Window
@@ -115,7 +115,7 @@ def test_worker_learns_which_kinds_are_long(live: LivePool) -> None:
     [long] = live.run(gate)
     gate.await_entered()
     began = time.monotonic()
-    until(lambda: time.monotonic() > began + LOOK_EVERY, "the call is long")
+    until(lambda: time.monotonic() > began + LONG, "the call is long")
     gate.opened.set()
     until(lambda: set(kinds) == {long.kind}, "that it is long is learnt")
     live.run(lambda: None)
