@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,3 +58,9 @@ def open_sockets() -> set[tuple[str, str]]:
         if target.startswith("socket:"):
             found.add((name, target))
     return found
+
+
+def pytest_configure() -> None:
+    """Hear SIGINT, and have child processes hear it, also where a shell has put us into the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
