@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import os
+import sys
+from collections.abc import Iterator
 from configparser import ConfigParser
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "pastepool"
 SKIPPED = {".git", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".stamps", ".tox", ".venv", "build"}
 SKIPPED |= {".import_linter_cache", "_build", "__pycache__", "pastepool.egg-info"}
+
+
+@contextmanager
+def sphinx_extension(name: str) -> Iterator[ModuleType]:
+    """One of the manual's own extensions, which are in no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "_ext" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        del sys.modules[name]
 
 
 def sources() -> list[Path]:

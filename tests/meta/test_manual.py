@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,7 @@ from pastepool import entrypoints
 from pastepool.settings import Settings, read
 from pastepool.settings.options import OPTIONS
 from pastepool.wsgi.environ import connection_prototype, listener_prototype
-from tests.meta.repository import ROOT, sources, tree
+from tests.meta.repository import ROOT, sources, sphinx_extension, tree
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -35,13 +35,10 @@ def strings_in_code() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def option_table() -> ModuleType:
+def option_table() -> Iterator[ModuleType]:
     """The Sphinx extension that writes the reference of options."""
-    spec = importlib.util.spec_from_file_location("option_table", DOCS / "_ext" / "option_table.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with sphinx_extension("option_table") as module:
+        yield module
 
 
 def test_reference_has_every_option_once(option_table: ModuleType) -> None:

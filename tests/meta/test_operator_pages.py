@@ -8,10 +8,9 @@ same configuration file, so that a page that has fallen behind fails.
 from __future__ import annotations
 
 import ast
-import importlib.util
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -30,7 +29,7 @@ from pastepool.core.states import Event, Phase, Record, Status, TaskSummary, adv
 from pastepool.runtime import mailer, smtp
 from pastepool.settings import Settings, read
 from pastepool.settings.options import OPTIONS
-from tests.meta.repository import PACKAGE, ROOT, sources, tree
+from tests.meta.repository import PACKAGE, ROOT, sources, sphinx_extension, tree
 
 DOCS = ROOT / "docs"
 HUNG_DATABASE = DOCS / "how-to" / "files" / "hung-database.ini"
@@ -282,13 +281,10 @@ def test_page_of_states_says_who_counts() -> None:
 
 
 @pytest.fixture(scope="module")
-def when_made() -> ModuleType:
+def when_made() -> Iterator[ModuleType]:
     """The Sphinx extension for parts that a test makes."""
-    spec = importlib.util.spec_from_file_location("when_made", DOCS / "_ext" / "when_made.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with sphinx_extension("when_made") as module:
+        yield module
 
 
 def test_measured_parts_are_put_in_when_they_are_there(when_made: ModuleType, tmp_path: Path) -> None:

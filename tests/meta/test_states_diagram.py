@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import re
-import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from types import ModuleType
@@ -13,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from pastepool.core.states import TRANSITIONS, Event, Phase, Status
-from tests.meta.repository import ROOT
+from tests.meta.repository import ROOT, sphinx_extension
 
 DOCS = ROOT / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -23,13 +21,8 @@ CELLS = [(phase.value, event.value, after.value) for phase, row in TRANSITIONS.i
 @pytest.fixture(scope="module")
 def extension() -> Iterator[ModuleType]:
     """The Sphinx extension that draws."""
-    spec = importlib.util.spec_from_file_location("states_diagram", DOCS / "_ext" / "states_diagram.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with sphinx_extension("states_diagram") as module:
+        yield module
 
 
 def moves_in(svg: str) -> list[tuple[str, str, str]]:
