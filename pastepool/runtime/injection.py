@@ -167,8 +167,10 @@ class Window:
     def _shut_disputed(self) -> None:
         fence = self._fence
         self._leaving = True
-        fence.acquire()
-        self._leaving = False
+        try:
+            fence.acquire()
+        finally:
+            self._leaving = False  # also where a kill lands here, inside ``write()``, and the application swallows it
         self._token.clear()
         self._disputed = None
         if self.killed:

@@ -345,6 +345,19 @@ def test_kill_that_lands_inside_shut_itself(
     assert window.kill(1, pytest.fail) is Injected.WINDOW_SHUT
 
 
+def test_kill_swallowed_on_the_way_out_can_be_repeated(injections: Injections) -> None:
+    """An application that swallows what lands in its ``write()``, at the fence, is killed again like any other."""
+    window = Window()
+    window.open(1)
+    assert window.kill(1, lambda: None) is Injected.LANDING
+    fence = window._fence
+    window._fence = Interrupted(fence, [], 1, after=False)  # type: ignore[assignment]
+    with pytest.raises(WorkerKilled):
+        window.shut()
+    window._fence = fence
+    assert window.kill(1, pytest.fail) is Injected.LANDING
+
+
 @pytest.fixture
 def frequent_switches() -> Iterator[None]:
     """Threads take turns fifty times as often as usual."""
