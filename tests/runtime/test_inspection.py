@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from pastepool.core.report import Diagnosis, Place, activity, sentence
+from pastepool.core.report import Diagnosis, activity, sentence
 from pastepool.core.states import Status
-from pastepool.runtime import descriptors, inspection, procfs, stacks, syscalls, unblocking, waits
+from pastepool.runtime import descriptors, inspection, procfs, syscalls, unblocking, waits
 from pastepool.runtime.inspection import MEASURED_FOR_AT_LEAST, Inspector
 
 WATCHDOG = 5.0
@@ -617,50 +617,6 @@ def test_a_file_is_named_by_its_path(tmp_path: Path) -> None:
         number = file.fileno()
         assert descriptors.describe(number) == str(tmp_path / "log")
     assert descriptors.describe(number) == ""
-
-
-# ------------------------------------------------------------------------------------------------------------ stacks
-
-
-def test_a_stack_is_kept_without_its_frames() -> None:
-    """What is kept of a stack are names and numbers, innermost first: no frame, so no local variable of a request."""
-    places = stacks.stack_of(sys._getframe())
-    assert (places[0].file, places[0].function) == (__file__, "test_a_stack_is_kept_without_its_frames")
-    assert all(type(place) is Place for place in places)
-
-
-def test_a_runaway_recursion_is_cut() -> None:
-    """Of a stack deeper than the limit the innermost calls are kept, and its text says that there are more."""
-
-    def dive(depth: int) -> tuple[Place, ...]:
-        return dive(depth - 1) if depth else stacks.stack_of(sys._getframe())
-
-    places = dive(stacks.DEPTH_LIMIT + 50)
-    assert len(places) == stacks.DEPTH_LIMIT
-    assert {place.function.rpartition(".")[2] for place in places} == {"dive"}
-    assert stacks.stack_lines(places)[0] == "  (the innermost 200 calls only)"
-
-
-def test_the_text_of_a_stack_reads_like_a_traceback() -> None:
-    """Outermost call first, with the source line where there is one, and without it where there is none."""
-
-    def inner() -> tuple[Place, ...]:
-        return stacks.stack_of(sys._getframe(), 1)
-
-    here = inner()[0]
-    lines = stacks.stack_lines((here, Place("<string>", 3, "made_up")))
-    assert lines == [
-        '  File "<string>", line 3, in made_up',
-        f'  File "{__file__}", line {here.line}, in {here.function}',
-        "    return stacks.stack_of(sys._getframe(), 1)",
-    ]
-
-
-def test_without_a_gil_no_frame_is_walked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a free-threaded interpreter walking a running thread's frames can crash: the stack is left out."""
-    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-    assert stacks.current_frames() == {}
-    assert Inspector().look(threading.get_ident(), threading.get_native_id(), 0.0).frames == ()
 
 
 # -------------------------------------------------------------------------------------------------------- unblocking
