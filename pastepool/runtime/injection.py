@@ -25,15 +25,15 @@ Source: contract P8, P15; ours, because CPython offers nothing of the kind.
 
 from __future__ import annotations
 
-import ctypes
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
-from pastepool.errors import InjectionUnavailable, WorkerKilled
-from pastepool.runtime.landing import may_land
+from pastepool.errors import WorkerKilled
+from pastepool.runtime.async_exc import set_async_exc
+from pastepool.runtime.landing import raise_where_it_may_land
 from pastepool.types import Injected, Seconds
 
 _HOLD_BACK: Seconds = 0.0005
@@ -60,17 +60,6 @@ has always been enough; but where it lands in a callback of the garbage collecto
 """
 
 
-def _set_async_exc(ident: int, exception: type[BaseException] | None) -> int:
-    raised = ctypes.py_object(exception) if exception is not None else ctypes.c_void_p(None)
-    return int(ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), raised))
-
-
-def check_available() -> None:
-    """Raises: InjectionUnavailable where the interpreter has no way to raise in another thread (not CPython)."""
-    if not hasattr(getattr(ctypes, "pythonapi", None), "PyThreadState_SetAsyncExc"):
-        raise InjectionUnavailable("This Python cannot raise an exception in another thread; no request is killed.")
-
-
 class _Absorbed(BaseException):
     """Raised by a thread in itself, and never seen outside of ``_absorb_one``."""
 
@@ -83,7 +72,7 @@ def _absorb(ident: int) -> None:
     for _ in range(_TRIES):
         if _absorb_one(ident):
             return
-    _set_async_exc(ident, None)
+    set_async_exc(ident, None)
 
 
 def _absorb_one(ident: int) -> bool:
@@ -99,7 +88,7 @@ def _absorb_one(ident: int) -> bool:
     5. Another thread whose exception waits, because it is blocked, raises the flag again by itself when it comes back.
     """
     try:
-        _set_async_exc(ident, _Absorbed)
+        set_async_exc(ident, _Absorbed)
         _look_often()
     except _Absorbed:
         return True
@@ -120,7 +109,7 @@ def _withdraw(ident: int) -> None:
     if _FLAG_IS_SHARED:
         _absorb(ident)
     else:
-        _set_async_exc(ident, None)
+        set_async_exc(ident, None)
 
 
 class Window:
@@ -220,7 +209,8 @@ class Window:
         for _ in range(_HOLD_BACK_TIMES):
             if self._leaving:
                 break
-            if may_land(self._ident):
-                return Injected.LANDING if _set_async_exc(self._ident, WorkerKilled) else Injected.GONE
+            raised = raise_where_it_may_land(self._ident, WorkerKilled)
+            if raised is not None:
+                return Injected.LANDING if raised else Injected.GONE
             time.sleep(_HOLD_BACK)
         return Injected.HELD_BACK

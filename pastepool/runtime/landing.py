@@ -1,6 +1,6 @@
 """
 Where a kill must not land, although the window is open: inside the few lines that take or give back a lock of
-everybody's.
+everybody's, or where it would be lost.
 
 An exception that lands between the taking of a lock and the ``try`` that gives it back leaves the lock taken for
 ever. Where that lock is an application's own, the application has to live with it (contract P15). But ``logging``,
@@ -9,9 +9,12 @@ applications call into the pool itself (``add_task``, ``pastepool.kill_after``).
 with a victim that does nothing but log: 3 to 4 kills of 100 left the handler's lock behind, and the next line anybody
 logged never came back. With this rule: 0 of 30,000.
 
-Why looking first is enough: whoever looks has the interpreter's lock, so the victim stands still, and what is
-injected before that lock is let go lands where the victim stands now. A thread that has just got the lock keeps it
-for some milliseconds.
+Looking and raising are one step (``async_exc``): otherwise the thread may have gone on in between, from a harmless
+place to one of those. From 3.13 on the exception may come one look of the thread's later than that, at the entry of the
+next function at the latest; hence nothing of the import system is hit, where that could be the way out of a lock.
+
+Nor in the callbacks of the standard library's weak collections: they run wherever garbage is found, the interpreter
+swallows what is raised in them, and the collection keeps an entry that is dead.
 
 Runs on: supervisor.
 """
@@ -21,14 +24,16 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import weakref
 from types import CodeType, FrameType
 
+from pastepool.runtime.async_exc import set_async_exc, set_async_exc_inside
 from pastepool.runtime.stacks import current_frames
 
 _HERE = os.path.dirname(__file__) + os.sep
 
 _IMPORTING = "<frozen importlib._bootstrap>"
-_LOCKING_FILES = frozenset({logging.__file__, threading.__file__, _IMPORTING})
+_LOCKING_FILES = frozenset({logging.__file__, threading.__file__})
 _LOCKING_CODE = frozenset(
     {"acquire", "release", "__enter__", "__exit__", "_acquireLock", "_releaseLock", "_acquire_restore", "_release_save"}
 )
@@ -36,20 +41,31 @@ _LOCKING_CODE = frozenset(
 Where the standard library takes and gives back locks in Python, and what those functions are called (3.10 to 3.14).
 """
 
+_WEAK_FILES = frozenset({weakref.__file__, weakref.WeakSet.__init__.__code__.co_filename})
+_WEAK_CALLBACKS = frozenset({"_remove", "remove", "_cb"})
+"""What is called, in which files, when an entry of a ``WeakSet``, a weak dictionary or a ``WeakMethod`` has died."""
+
 _MAY_BE_HIT = _HERE + "background.py"
 """Ours, and the innermost frame there is while it runs a callable that is no Python."""
 
 
-def may_land(ident: int) -> bool:
+def raise_where_it_may_land(ident: int, exception: type[BaseException]) -> bool | None:
     """
-    Say whether an exception injected into a thread now would do harm to nobody else.
+    Raise in a thread if it stands where that hurts nobody else.
 
-    Always, where frames cannot be looked at (no GIL) or the thread has ended.
+    Where frames cannot be looked at (no GIL) it is raised without looking.
+
+    Returns: None if it does not, or has moved on meanwhile, and nothing was raised; False if it has ended.
     """
     frame = current_frames().get(ident)
     if frame is None:
-        return True
-    return not (_locks(frame.f_code) or _is_ours(_caller_of_threading(frame)))
+        return bool(set_async_exc(ident, exception))
+    return set_async_exc_inside(frame, ident, exception) if may_land(frame) else None
+
+
+def may_land(frame: FrameType) -> bool:
+    """Say whether an exception raised in a thread's innermost frame would arrive, and do harm to nobody else."""
+    return not (_locks(frame.f_code) or _would_lose_it(frame.f_code) or _is_ours(_caller_of_threading(frame)))
 
 
 def _locks(code: CodeType) -> bool:
@@ -61,8 +77,12 @@ def _locks(code: CodeType) -> bool:
     they are short.
     """
     if code.co_filename not in _LOCKING_FILES:
-        return False
+        return code.co_filename == _IMPORTING
     return code.co_name in _LOCKING_CODE or (code.co_filename != threading.__file__ and "acquire" in code.co_names)
+
+
+def _would_lose_it(code: CodeType) -> bool:
+    return code.co_name in _WEAK_CALLBACKS and code.co_filename in _WEAK_FILES
 
 
 def _caller_of_threading(frame: FrameType) -> FrameType:

@@ -10,35 +10,19 @@ Runs on: any thread; the thread looked at goes on running.
 
 from __future__ import annotations
 
-import gc
 import linecache
 import sys
-import threading
 from collections.abc import Mapping
 from types import CodeType, FrameType
 
 from pastepool.core.report import Place
+from pastepool.runtime.collector import CollectorKeptOut
 
 DEPTH_LIMIT = 200
 """
 Frames kept of one stack, counted from the innermost. Frameworks nest 30 to 90 deep; only a runaway recursion goes
 beyond, and there the innermost 200 say it all.
 """
-
-_COLLECTS_INSIDE = (3, 11) <= sys.version_info < (3, 11, 9)
-"""
-Whether looking at all threads can stop the process for ever (CPython issue 106883): it makes a frame object for each
-while it keeps the interpreter's list of threads locked.
-
-1. One of those objects starts the garbage collector, which runs a callback written in Python (``WeakSet`` has one).
-2. The callback gives up the interpreter's lock to whoever is next.
-3. That thread ends, starts another one or sends an exception: all three wait for the list, and keep that lock.
-
-Seen here on 3.11.7: once in some 300,000 kills.
-"""
-
-_looking = threading.RLock()
-"""Held while the collector is off, or two who look at once would leave it off. A finalizer may look as well."""
 
 
 def current_frames() -> Mapping[int, FrameType]:
@@ -51,18 +35,12 @@ def current_frames() -> Mapping[int, FrameType]:
     """
     if _runs_without_gil():
         return {}
-    return _frames_uncollected() if _COLLECTS_INSIDE else sys._current_frames()
-
-
-def _frames_uncollected() -> Mapping[int, FrameType]:
-    with _looking:
-        collects = gc.isenabled()
-        try:
-            gc.disable()
-            return sys._current_frames()
-        finally:
-            if collects:
-                gc.enable()
+    # Until 3.11.8 the interpreter makes objects while it has its list of threads locked (CPython issue 106883):
+    # 1. one of them starts the garbage collector, which runs a callback written in Python (WeakSet has one);
+    # 2. the callback lets go of the interpreter's lock; 3. the thread that gets it ends, or starts another one, and
+    # waits for the list with that lock in its hand. The process is dead. Seen on 3.11.7, once in some 300,000 kills.
+    with CollectorKeptOut():
+        return sys._current_frames()
 
 
 def stack_of(frame: FrameType | None, limit: int = DEPTH_LIMIT) -> tuple[Place, ...]:

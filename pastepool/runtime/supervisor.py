@@ -33,9 +33,9 @@ from pastepool.core.states import Phase, Status, count_by_status
 from pastepool.core.supervision import plan, wears_out_after
 from pastepool.core.wording import printable
 from pastepool.errors import InjectionUnavailable
+from pastepool.runtime.async_exc import check_available
 from pastepool.runtime.baton import Baton
 from pastepool.runtime.chronicle import Chronicle
-from pastepool.runtime.injection import check_available
 from pastepool.runtime.inspection import Inspector
 from pastepool.runtime.killing import Executioner
 from pastepool.runtime.pool import Pool

@@ -2,8 +2,8 @@
 Kills at random moments into workers under load, and the account of what they did.
 
 The load alternates what applications do: calls of 0 to 0.4 ms that compute or sleep, responses that come piece by piece
-(the window shuts and opens around each), ``write()``, lines that are logged, calls into the pool itself, and calls
-that leave a cancel callback.
+(the window shuts and opens around each), ``write()``, lines that are logged, calls into the pool itself, calls that
+leave a cancel callback, and finalizers that compute, in which the interpreter swallows a kill.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pastepool.core.policy import OverloadPolicy
 from pastepool.core.states import Phase
-from pastepool.runtime.injection import Window
+from pastepool.errors import WorkerKilled
+from pastepool.runtime.injection import Window, _Absorbed
 from pastepool.runtime.killing import Executioner
 from pastepool.runtime.worker import Worker
 from tests.runtime.pools import WATCHDOG, Job, LivePool
@@ -30,9 +31,8 @@ LONGEST = 0.0004
 OUTSTANDING = 60
 _PIECES = 12
 
-app_log = logging.getLogger("tests.kill_stress")
-app_log.propagate = False
-app_log.setLevel(logging.INFO)
+app_log = logging.Logger("tests.kill_stress", logging.INFO)
+"""Made by hand, so that nobody's tool hangs handlers of its own on it."""
 
 
 class Streaming(Job):
@@ -72,13 +72,17 @@ class Writing(Job):
 
 @dataclass
 class Account:
-    """What a run came to. Every list names what must not be."""
+    """
+    What a run came to. Every list names what must not be. ``swallowed``: kills that landed in a finalizer or a
+    callback of a weak reference.
+    """
 
     kills: int = 0
     refused: int = 0
     again: int = 0
     tasks: int = 0
     landed: int = 0
+    swallowed: int = 0
     innocent_hit: list[str] = field(default_factory=list)
     not_run_once: list[str] = field(default_factory=list)
     survived: list[str] = field(default_factory=list)
@@ -86,11 +90,24 @@ class Account:
     polled_together: list[str] = field(default_factory=list)
     errors_logged: list[str] = field(default_factory=list)
     locks_left: list[str] = field(default_factory=list)
+    unraisable: list[str] = field(default_factory=list)
 
     @property
     def faults(self) -> dict[str, list[str]]:
         """Everything that must not be, by name; empty when all is well."""
         return {name: value[:5] for name, value in vars(self).items() if isinstance(value, list) and value}
+
+
+class Finalized:
+    """Takes its time when it is dropped, also if it was killed before it had any last words."""
+
+    last_words: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(self, last_words: Callable[[], None]) -> None:
+        self.last_words = last_words
+
+    def __del__(self) -> None:
+        self.last_words()
 
 
 class _Errors(logging.Handler):
@@ -119,7 +136,13 @@ class Stress:
 
     def run(self, kills: int) -> Account:
         """Kill so many, wait for what is left, and account for everything."""
-        with _watched_logs(self._handler) as errors, _frequent_switches(), _no_callbacks_of_the_collector(), self.live:
+        with (
+            _watched_logs(self._handler) as errors,
+            _counted_unraisable(self.account),
+            _frequent_switches(),
+            _no_callbacks_of_the_collector(),
+            self.live,
+        ):
             self.live.pool.changed = self._replace
             feeder = threading.Thread(target=self._feed, name="feeder")
             feeder.start()
@@ -141,7 +164,7 @@ class Stress:
             self.live.feed.add(job)
 
     def _job(self) -> Job:
-        kind = self._random.randrange(8)
+        kind = self._random.randrange(9)
         if kind == 0:
             job: Job = Job(lambda: None)
         elif kind == 1:
@@ -157,6 +180,8 @@ class Stress:
         elif kind == 6:
             job = Job(self._compute)
             job.cancellations = [self._sleep]
+        elif kind == 7:
+            job = Job(self._drop)
         else:
             job = Job(self._call_the_pool)
         conclude = job.conclude
@@ -180,6 +205,9 @@ class Stress:
 
     def _sleep(self) -> None:
         time.sleep(random.uniform(0, LONGEST))
+
+    def _drop(self) -> None:
+        Finalized(self._compute)
 
     def _log_lines(self) -> None:
         for number in range(5):
@@ -272,6 +300,23 @@ def _watched_logs(handler: logging.Handler) -> Iterator[list[str]]:
     finally:
         ours.removeHandler(errors)
         app_log.removeHandler(handler)
+
+
+@contextmanager
+def _counted_unraisable(account: Account) -> Iterator[None]:
+    """What the interpreter swallows: kills are counted (some are meant to land there), anything else must not be."""
+
+    def swallowed(raised: sys.UnraisableHookArgs) -> None:
+        if raised.exc_type in (WorkerKilled, _Absorbed):
+            account.swallowed += 1
+        else:
+            account.unraisable.append(f"{raised.exc_type.__name__} in {raised.object!r}")
+
+    before, sys.unraisablehook = sys.unraisablehook, swallowed
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import random
 import subprocess
 import sys
@@ -15,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from pastepool.errors import InjectionUnavailable, WorkerKilled
+from pastepool.errors import WorkerKilled
 from pastepool.runtime import injection
-from pastepool.runtime.injection import Window, check_available
+from pastepool.runtime.injection import Window
 from pastepool.types import Injected
 
 WATCHDOG = 5.0
@@ -97,9 +96,9 @@ class Injections:
 def injections(monkeypatch: pytest.MonkeyPatch) -> Injections:
     """Notes what would be raised where, and raises nothing; each thread is taken to have a flag of its own."""
     noted = Injections()
-    monkeypatch.setattr(injection, "_set_async_exc", noted)
+    monkeypatch.setattr(injection, "set_async_exc", noted)
     monkeypatch.setattr(injection, "_FLAG_IS_SHARED", False)
-    monkeypatch.setattr(injection, "may_land", lambda ident: True)
+    monkeypatch.setattr(injection, "raise_where_it_may_land", lambda ident, error: bool(noted(ident, error)))
     return noted
 
 
@@ -256,14 +255,15 @@ def test_thread_that_is_gone_is_told_apart(injections: Injections) -> None:
 
 def test_kill_is_held_back_where_it_would_hurt_others(injections: Injections, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the worker stands in the wrong place, the claim is taken and the exception comes with a later attempt."""
-    monkeypatch.setattr(injection, "may_land", lambda ident: False)
+    raises = injection.raise_where_it_may_land
+    monkeypatch.setattr(injection, "raise_where_it_may_land", lambda ident, error: None)
     monkeypatch.setattr(injection, "_HOLD_BACK", 0.0)
     window = Window()
     told: list[str] = []
     window.open(1)
     assert window.kill(1, lambda: told.append("504")) is Injected.HELD_BACK
     assert (injections.made, told, window.killed) == ([], ["504"], True)
-    monkeypatch.setattr(injection, "may_land", lambda ident: True)
+    monkeypatch.setattr(injection, "raise_where_it_may_land", raises)
     assert window.kill(1, pytest.fail) is Injected.LANDING
 
 
@@ -333,7 +333,7 @@ def test_kill_that_lands_inside_shut_itself(
     window._token = Interrupted(token, steps, nth, after)  # type: ignore[assignment]
     window._fence = Interrupted(fence, steps, nth, after)  # type: ignore[assignment]
     clearing = Interrupted(SimpleNamespace(made=injections), steps, nth, after)
-    monkeypatch.setattr(injection, "_set_async_exc", lambda ident, exception: clearing.made(ident, exception))
+    monkeypatch.setattr(injection, "set_async_exc", lambda ident, exception: clearing.made(ident, exception))
     with pytest.raises(WorkerKilled):
         window.shut()
     assert steps == STEPS_OF_SHUT[:nth]
@@ -444,7 +444,7 @@ def test_what_is_taken_back_never_arrives() -> None:
 def test_where_nothing_is_raised_the_mark_is_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """If our own exception does not come, for whatever reason, nothing is left marked."""
     noted = Injections()
-    monkeypatch.setattr(injection, "_set_async_exc", noted)
+    monkeypatch.setattr(injection, "set_async_exc", noted)
     monkeypatch.setattr(injection, "_FLAG_IS_SHARED", True)
     injection._withdraw(7)
     assert noted.made == [*[(7, injection._Absorbed)] * injection._TRIES, (7, None)]
@@ -460,7 +460,7 @@ def test_one_that_is_swallowed_is_raised_again(monkeypatch: pytest.MonkeyPatch) 
             raise injection._Absorbed
         return 1
 
-    monkeypatch.setattr(injection, "_set_async_exc", swallow_the_first)
+    monkeypatch.setattr(injection, "set_async_exc", swallow_the_first)
     monkeypatch.setattr(injection, "_FLAG_IS_SHARED", True)
     injection._withdraw(7)
     assert raised == [injection._Absorbed] * 2
@@ -584,11 +584,3 @@ def test_kills_of_one_thread_in_thousands_of_rounds_never_leak() -> None:
     assert not worker.is_alive()
     assert late == []
     assert landed[0] > rounds / 2
-
-
-def test_interpreter_without_the_call_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no exception can be raised in another thread, that is an error with a sentence, not an AttributeError."""
-    check_available()
-    monkeypatch.setattr(ctypes, "pythonapi", SimpleNamespace())
-    with pytest.raises(InjectionUnavailable, match="no request is killed"):
-        check_available()

@@ -8,15 +8,18 @@ import io
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from pastepool.core.policy import OverloadPolicy
+from pastepool.errors import WorkerKilled
 from pastepool.runtime.background import BackgroundTask
 from pastepool.runtime.baton import Baton
 from pastepool.runtime.injection import Window
-from pastepool.runtime.landing import may_land
+from pastepool.runtime.landing import may_land, raise_where_it_may_land
 from pastepool.runtime.stacks import current_frames
 from pastepool.types import Injected
 from tests.runtime.pools import LivePool
@@ -43,6 +46,11 @@ def standing_in(body: Callable[[], object], function: str, let_go: Callable[[], 
         assert not thread.is_alive()
 
 
+def may_be_hit(ident: int) -> bool:
+    """Say it of a thread that stands still."""
+    return may_land(current_frames()[ident])
+
+
 @pytest.fixture
 def taken() -> Iterator[threading.Lock]:
     """A lock that somebody has."""
@@ -60,23 +68,23 @@ def test_application_code_may_be_hit(taken: threading.Lock) -> None:
         taken.acquire()
 
     with standing_in(application, "application", taken.release) as ident:
-        assert may_land(ident)
+        assert may_be_hit(ident)
 
 
 def test_waiting_in_the_standard_library_may_be_hit() -> None:
     """``Event.wait`` waits in the functions of ``threading``; it gives everything back when an exception comes."""
     event = threading.Event()
     with standing_in(event.wait, "wait", event.set) as ident:
-        assert may_land(ident)
+        assert may_be_hit(ident)
 
 
-def test_sleep_and_ended_threads_may_be_hit() -> None:
-    """Where there is no frame to look at nothing is held back."""
+def test_thread_that_has_ended_is_told_from_one_that_is_spared() -> None:
+    """There is nobody to raise anything in, now or later."""
     thread = threading.Thread(target=lambda: None)
     thread.start()
     thread.join()
     assert thread.ident is not None
-    assert may_land(thread.ident)
+    assert raise_where_it_may_land(thread.ident, WorkerKilled) is False
 
 
 def test_log_handler_at_its_lock_is_spared() -> None:
@@ -88,7 +96,7 @@ def test_log_handler_at_its_lock_is_spared() -> None:
     before_3_13 = "acquire" in logging.Handler.handle.__code__.co_names
     place = "acquire" if before_3_13 else "handle"
     with standing_in(lambda: handler.handle(record), place, handler.lock.release) as ident:
-        assert may_land(ident) is not before_3_13, "from 3.13 on handle says `with self.lock`, which is safe"
+        assert may_be_hit(ident) is not before_3_13, "from 3.13 on handle says `with self.lock`, which is safe"
 
 
 def test_conditions_door_is_spared() -> None:
@@ -101,7 +109,7 @@ def test_conditions_door_is_spared() -> None:
 
     condition.acquire()
     with standing_in(application, "__enter__", condition.release) as ident:
-        assert not may_land(ident)
+        assert not may_be_hit(ident)
 
 
 def test_our_own_code_is_spared_when_an_application_calls_it() -> None:
@@ -111,7 +119,7 @@ def test_our_own_code_is_spared_when_an_application_calls_it() -> None:
     baton = Baton(OverloadPolicy(), lambda: None)
     baton._lock.acquire()
     with standing_in(lambda: baton.submit(object()), "offer", baton._lock.release) as ident:
-        assert not may_land(ident)
+        assert not may_be_hit(ident)
 
 
 def test_our_own_code_is_spared_inside_the_standard_library() -> None:
@@ -129,7 +137,16 @@ def test_our_own_code_is_spared_inside_the_standard_library() -> None:
         lock = supervisor._signal._cond._lock  # type: ignore[attr-defined]
         lock.acquire()
         with standing_in(supervisor.nudge, "__enter__", lock.release) as ident:
-            assert not may_land(ident)
+            assert not may_be_hit(ident)
+
+
+def test_callback_of_a_weak_set_is_spared(taken: threading.Lock) -> None:
+    """It runs wherever garbage is found, and the interpreter swallows what is raised in it: a kill would be lost."""
+    members: weakref.WeakSet[object] = weakref.WeakSet()
+    members.data = SimpleNamespace(discard=taken.acquire)  # type: ignore[attr-defined]
+    callback = members._remove  # type: ignore[attr-defined]
+    with standing_in(lambda: callback(True), "_remove", taken.release) as ident:
+        assert not may_be_hit(ident)
 
 
 def test_background_task_without_python_of_its_own_may_be_hit(taken: threading.Lock) -> None:
@@ -141,7 +158,7 @@ def test_background_task_without_python_of_its_own_may_be_hit(taken: threading.L
         task.run(Window())
 
     with standing_in(run, "run", taken.release) as ident:
-        assert may_land(ident)
+        assert may_be_hit(ident)
 
 
 def test_thread_blocked_where_it_is_spared_is_killed_later() -> None:

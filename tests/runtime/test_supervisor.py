@@ -12,7 +12,7 @@ from pastepool.core.notices import BecameHung, HungKilled, ProcessDies
 from pastepool.core.policy import OverloadPolicy
 from pastepool.core.states import Phase, Status
 from pastepool.errors import InjectionUnavailable, WorkerKilled
-from pastepool.runtime import injection, killing
+from pastepool.runtime import injection, killing, landing
 from pastepool.runtime import supervisor as module
 from pastepool.runtime.landing import may_land
 from tests.runtime.pools import WATCHDOG
@@ -355,11 +355,11 @@ def test_kill_that_was_held_back_is_tried_again_in_a_second(monkeypatch: pytest.
     monkeypatch.setattr(injection, "_HOLD_BACK", 0.0)
     with Supervised(workers=1, kill_after=100.0, dying_for=300.0, run=True) as pool:
         call = pool.call()
-        monkeypatch.setattr(injection, "may_land", lambda ident: False)
+        monkeypatch.setattr(landing, "may_land", lambda frame: False)
         pool.advance(100.0)
         until(lambda: pool.clock.waiting_until == [pool.clock.now() + 1.0], "it looks again in a second")
         assert call.events == ["run", "killed"]
-        monkeypatch.setattr(injection, "may_land", may_land)
+        monkeypatch.setattr(landing, "may_land", may_land)
         pool.advance(1.0)
         assert call.done.wait(WATCHDOG)
         assert isinstance(call.error, WorkerKilled)
