@@ -37,7 +37,7 @@ from pastepool.runtime.sampler import Sampler
 from pastepool.runtime.signals import Signals
 from pastepool.runtime.site import Site
 from pastepool.runtime.smtp import deliver
-from pastepool.runtime.stacks import current_frames, stack_lines, stack_of
+from pastepool.runtime.stacks import frame_of, stack_lines, stack_of
 from pastepool.runtime.stamp import Stamp
 from pastepool.runtime.supervisor import Supervisor
 from pastepool.runtime.threads import spawn_thread
@@ -378,4 +378,4 @@ def _tell_failure() -> None:
 
 
 def _stack_of(ident: int | None) -> str:
-    return "\n".join(stack_lines(stack_of(current_frames().get(ident or 0))))
+    return "\n".join(stack_lines(stack_of(frame_of(ident or 0))))

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from types import FrameType
 
-from pastepool.core.report import Diagnosis
+from pastepool.core.report import Diagnosis, Place
 from pastepool.runtime.descriptors import describe
 from pastepool.runtime.procfs import cpu_seconds, descriptor_link
-from pastepool.runtime.stacks import current_frames, stack_of
+from pastepool.runtime.stacks import current_frames, frame_of, stack_of
 from pastepool.runtime.waits import Wait, wait_of
 from pastepool.types import Seconds
 
@@ -75,24 +74,28 @@ class Inspector:
         Returns:
             what could be found out. Nothing is known about CPU time before the second look.
         """
-        return self.look_at_all([(ident, native_id)], now)[ident]
+        stack = stack_of(frame_of(ident))
+        with self._lock:
+            return self._look_locked((ident, native_id), stack, now)
 
-    def look_at_all(self, threads: Iterable[Thread], now: Seconds) -> dict[int, Diagnosis]:
+    def look_at_all(self, threads: Collection[Thread], now: Seconds) -> dict[int, Diagnosis]:
         """
         Diagnose several threads, by ``ident``.
 
-        Cheaper than one after the other: the interpreter lists the stacks of all its threads at each question.
+        Cheaper than one after the other: the interpreter lists the stacks of all its threads at each question. Not for
+        the supervisor, see ``stacks.current_frames``.
         """
         frames = current_frames()
+        stacks = {ident: stack_of(frames.get(ident)) for ident, _ in threads}
+        del frames
         with self._lock:
-            return {thread[0]: self._look_locked(thread, frames, now) for thread in threads}
+            return {thread[0]: self._look_locked(thread, stacks[thread[0]], now) for thread in threads}
 
-    def _look_locked(self, thread: Thread, frames: Mapping[int, FrameType], now: Seconds) -> Diagnosis:
-        ident, native_id = thread
+    def _look_locked(self, thread: Thread, stack: tuple[Place, ...], now: Seconds) -> Diagnosis:
         memory = self._remember_locked(thread, now)
-        wait = wait_of(native_id)
+        wait = wait_of(thread[1])
         return Diagnosis(
-            frames=stack_of(frames.get(ident)),
+            frames=stack,
             cpu_share=memory.share,
             measured_for=memory.measured_for,
             syscall=wait.name if wait else None,

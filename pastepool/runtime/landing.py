@@ -28,7 +28,7 @@ import weakref
 from types import CodeType, FrameType
 
 from pastepool.runtime.async_exc import set_async_exc, set_async_exc_inside
-from pastepool.runtime.stacks import current_frames
+from pastepool.runtime.stacks import frame_of
 
 _HERE = os.path.dirname(__file__) + os.sep
 
@@ -57,7 +57,7 @@ def raise_where_it_may_land(ident: int, exception: type[BaseException]) -> bool 
 
     Returns: None if it does not, or has moved on meanwhile, and nothing was raised; False if it has ended.
     """
-    frame = current_frames().get(ident)
+    frame = frame_of(ident)
     if frame is None:
         return bool(set_async_exc(ident, exception))
     return set_async_exc_inside(frame, ident, exception) if may_land(frame) else None

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import starmap
+from operator import itemgetter
 from types import CodeType, FrameType
 
 from pastepool.core.report import Place
@@ -29,6 +31,9 @@ def current_frames() -> Mapping[int, FrameType]:
     """
     Give the innermost frame of every thread, by ``threading.get_ident()``.
 
+    Whoever has a frame when its function returns drops its local variables, and runs their finalizers: so let go of the
+    answer soon, and where an application's finalizer must never run (on the supervisor) ask ``frame_of``.
+
     Returns:
         nothing on an interpreter that runs without its GIL: walking the frames of a thread that runs meanwhile has
         crashed CPython there (issue 118680).
@@ -41,6 +46,22 @@ def current_frames() -> Mapping[int, FrameType]:
     # waits for the list with that lock in its hand. The process is dead. Seen on 3.11.7, once in some 300,000 kills.
     with CollectorKeptOut():
         return sys._current_frames()
+
+
+def frame_of(ident: int) -> FrameType | None:
+    """
+    Give the innermost frame of one thread; None if it has ended, or where frames cannot be looked at.
+
+    The other threads' frames are gone again before any of them can run on: all of this is one call written in C.
+    """
+    if _runs_without_gil():
+        return None
+    look: Iterator[FrameType] = map(itemgetter(ident), starmap(sys._current_frames, [()]))
+    with CollectorKeptOut():
+        try:
+            return next(look)
+        except KeyError:
+            return None
 
 
 def stack_of(frame: FrameType | None, limit: int = DEPTH_LIMIT) -> tuple[Place, ...]:

@@ -86,6 +86,7 @@ def test_without_a_gil_no_frame_is_walked(monkeypatch: pytest.MonkeyPatch) -> No
     """On a free-threaded interpreter walking a running thread's frames can crash: the stack is left out."""
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     assert stacks.current_frames() == {}
+    assert stacks.frame_of(threading.get_ident()) is None
     assert Inspector().look(threading.get_ident(), threading.get_native_id(), 0.0).frames == ()
 
 
@@ -93,3 +94,51 @@ def test_a_look_while_garbage_is_collected_and_threads_come_and_go_does_not_stop
     """CPython 3.11 before 3.11.9, left alone, is dead after some of these looks: its issue 106883."""
     ended = subprocess.run([sys.executable, "-c", LOOKS], capture_output=True, text=True, timeout=30)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("True", "", 0)
+
+
+class Left:
+    """A local variable of a request: notes on which thread it is dropped."""
+
+    def __init__(self, dropped_on: list[str]) -> None:
+        self.dropped_on = dropped_on
+
+    def __del__(self) -> None:
+        self.dropped_on.append(threading.current_thread().name)
+
+
+def test_who_looks_at_one_thread_drops_no_variables_of_another() -> None:
+    """
+    An application's finalizer runs on the thread that lets go of the last frame: after a look at all threads that may
+    be whoever looked, after a look at one it is not. The supervisor must not be hung by a finalizer.
+    """
+    dropped_on: list[str] = []
+    inside, go = threading.Semaphore(0), threading.Semaphore(0)
+
+    def request() -> None:
+        left = Left(dropped_on)
+        inside.release()
+        go.acquire()
+        assert left.dropped_on is dropped_on
+
+    for look in (lambda: stacks.frame_of(threading.get_ident()), stacks.current_frames):
+        worker = threading.Thread(target=request, name="worker")
+        worker.start()
+        inside.acquire()
+        seen = look()
+        go.release()
+        worker.join()
+        assert seen
+        del seen
+    assert dropped_on == ["worker", threading.current_thread().name]
+
+
+def test_thread_that_has_ended_has_no_frame() -> None:
+    """There is nothing to be seen of it, and that is no error."""
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    assert thread.ident is not None
+    assert stacks.frame_of(thread.ident) is None
+    own = stacks.frame_of(threading.get_ident())
+    assert own is not None
+    assert own.f_back is sys._getframe()
