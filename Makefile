@@ -46,6 +46,7 @@ tox: $(STAMPS)/dev
 
 slow: $(STAMPS)/dev
 	@$(BIN)/python -m pytest -m slow -o timeout=900
+	@$(BIN)/python .ci/pythons.py -m slow -o timeout=900 tests/slow/test_kill_stress.py
 
 retest:
 	@rm -f $(addprefix $(STAMPS)/,lint pytest docs pythons)

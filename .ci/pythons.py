@@ -1,4 +1,8 @@
-"""Run the fast suite, by tox, on every CPython of this machine that setup.cfg names and this one is not."""
+"""
+Run tests, by tox, on every CPython of this machine that setup.cfg names and this one is not.
+
+Which tests: pytest's arguments, or else what of the fast suite could differ.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +71,7 @@ def main() -> int:
     print("also on", ", ".join(path for _, path in sorted(found.items())), flush=True)
     command = [sys.executable, "-m", "tox", "run-parallel", "--parallel-no-spinner"]
     command += ["--skip-missing-interpreters", "false", "-e", ",".join(f"py{digits}" for digits in sorted(found))]
-    return subprocess.run([*command, "--discover", *found.values(), "--", *TESTS]).returncode
+    return subprocess.run([*command, "--discover", *found.values(), "--", *(sys.argv[1:] or TESTS)]).returncode
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 from pastepool.core.deadlines import transfer_deadline
 from pastepool.core.histogram import BOUNDS
-from pastepool.core.supervision import look_is_due
+from pastepool.core.looks import look_is_due
 from pastepool.errors import PeerError
 from pastepool.http1.engine import Request
 from pastepool.http1.response import CONTINUE, healthy_answer, short_answer

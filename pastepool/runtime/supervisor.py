@@ -29,8 +29,9 @@ from pastepool.core.masking import masked_path, request_facts
 from pastepool.core.notices import BecameHung, HungKilled, Notice, ProcessDies, TaskReport
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.report import counts_line, sentence
+from pastepool.core.sizing import wears_out_after
 from pastepool.core.states import Phase, Status, count_by_status
-from pastepool.core.supervision import plan, wears_out_after
+from pastepool.core.supervision import plan
 from pastepool.core.wording import printable
 from pastepool.errors import InjectionUnavailable
 from pastepool.runtime.async_exc import check_available

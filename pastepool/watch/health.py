@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pastepool.core.facts import SERVING
 from pastepool.core.states import Status, count_by_status
-from pastepool.core.supervision import SERVING
 from pastepool.runtime.vantage import Vantage
 from pastepool.watch.observer import State
 

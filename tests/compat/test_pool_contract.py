@@ -10,23 +10,13 @@ import math
 
 import pytest
 
+from pastepool.core.actions import Action, Capped, ExitProcess, Kill, KillAsked, NoteHung, Retire, Spawn
+from pastepool.core.history import History
+from pastepool.core.looks import look_is_due
 from pastepool.core.notices import HungKilled, Origin, ProcessDies, TaskReport, compose
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Event, Phase, Record, Status, TaskSummary, advance, classify
-from pastepool.core.supervision import (
-    Action,
-    Capped,
-    ExitProcess,
-    History,
-    Kill,
-    KillAsked,
-    NoteHung,
-    Plan,
-    Retire,
-    Spawn,
-    look_is_due,
-    plan,
-)
+from pastepool.core.supervision import Plan, plan
 
 NOW = 100_000.0
 PASTE = PoolPolicy()

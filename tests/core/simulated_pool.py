@@ -12,20 +12,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pastepool.core.actions import Action, ExitProcess, Forget, Kill, KillAsked, Retire, Spawn
+from pastepool.core.history import History
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Event, Phase, Record, Status, TaskSummary, advance, classify
-from pastepool.core.supervision import (
-    Action,
-    ExitProcess,
-    Forget,
-    History,
-    Kill,
-    KillAsked,
-    Plan,
-    Retire,
-    Spawn,
-    plan,
-)
+from pastepool.core.supervision import Plan, plan
 
 SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
 

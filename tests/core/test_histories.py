@@ -14,22 +14,13 @@ from hypothesis import Phase as Phases
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from pastepool.core.actions import Capped, ExitProcess, Kill, KillAsked, NoteHung, NoteZombie, Retire, Spawn
 from pastepool.core.ending import SHORTEST_LIFE
+from pastepool.core.history import Shortage
+from pastepool.core.looks import patience
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Event, Phase, Status
-from pastepool.core.supervision import (
-    Capped,
-    ExitProcess,
-    Kill,
-    KillAsked,
-    NoteHung,
-    NoteZombie,
-    Plan,
-    Retire,
-    Shortage,
-    Spawn,
-    patience,
-)
+from pastepool.core.supervision import Plan
 from tests.core.simulated_pool import SERVING, Kills, SimulatedPool
 
 limits = st.sampled_from([0.1, 1.0, 3.7, 10.0, 30.0, 100.0])

@@ -8,26 +8,13 @@ from itertools import pairwise
 
 import pytest
 
-from pastepool.core.history import Injection
+from pastepool.core.actions import Capped, ExitProcess, Forget, Kill, KillAsked, NoteHung, NoteZombie, Retire, Spawn
+from pastepool.core.history import Injection, Shortage
+from pastepool.core.looks import REQUEST_LOOK_PAUSE, look_is_due, patience
 from pastepool.core.policy import PoolPolicy
+from pastepool.core.sizing import wears_out_after
 from pastepool.core.states import Event, Phase, Record, Status
-from pastepool.core.supervision import (
-    REQUEST_LOOK_PAUSE,
-    Capped,
-    ExitProcess,
-    Forget,
-    Kill,
-    KillAsked,
-    NoteHung,
-    NoteZombie,
-    Retire,
-    Shortage,
-    Spawn,
-    look_is_due,
-    patience,
-    plan,
-    wears_out_after,
-)
+from pastepool.core.supervision import plan
 from tests.core.simulated_pool import Kills, SimulatedPool, pool_of
 
 POLICY = PoolPolicy(

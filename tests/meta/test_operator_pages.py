@@ -21,7 +21,8 @@ import pytest
 from paste.deploy import loadwsgi
 
 from pastepool.core import masking, notices, supervision
-from pastepool.core.actions import Action, ExitProcess, Kill, NoteHung, NoteZombie, Spawn
+from pastepool.core.actions import Action, Capped, ExitProcess, Kill, NoteHung, NoteZombie, Spawn
+from pastepool.core.facts import SERVING
 from pastepool.core.history import Injection
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.report import Diagnosis, Place, sentence
@@ -129,7 +130,7 @@ def test_log_lines_of_the_walk_are_real(line: tuple[str, str]) -> None:
     patterns = [*logged_elsewhere(), ACCESS_LINE]
     if CAPPED.fullmatch(text):
         counts = {Status.HUNG: 4, Status.DYING: 2}
-        assert text == supervision.Capped(6, 2, counts, 0).describe()
+        assert text == Capped(6, 2, counts, 0).describe()
         return
     assert text in supervised or any(pattern.fullmatch(text) for pattern in patterns), text
 
@@ -276,7 +277,7 @@ def test_pauses_between_kills_are_those_of_the_code() -> None:
 
 def test_page_of_states_says_who_counts() -> None:
     """The statuses that count towards the pool are those the plan counts."""
-    serving = ", ".join(f"*{status.value}*" for status in supervision.SERVING)
+    serving = ", ".join(f"*{status.value}*" for status in SERVING)
     assert f"| {serving} | yes | yes |" in page("reference/states.md")
 
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from pastepool.core.actions import Retire
 from pastepool.core.states import Phase, Status, classify
-from pastepool.core.supervision import Retire
 from tests.server.conftest import Serve
 from tests.server.hanging import Hanging, asked
 from tests.server.programs import Program

@@ -1,0 +1,133 @@
+"""
+How many workers there should be, who comes and who goes: rules 3 to 5 of ``supervision.plan``.
+
+Knows facts; starts and ends no thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pastepool.core.actions import Capped, Retire, Spawn
+from pastepool.core.facts import Facts
+from pastepool.core.history import Shortage
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Phase, Record, Status
+from pastepool.core.wording import counted, spoken
+from pastepool.types import Seconds, WorkerId
+
+START_PAUSE = 1.0
+"""Seconds without a spawn after a thread could not be started: what the machine lacks now it still lacks at once."""
+
+RETIRE_PAUSE = 1.0
+"""Seconds at least before a worker that would not retire is asked again."""
+
+WORN = "it has run as many requests as it may"
+
+
+def wears_out_after(worker: WorkerId, policy: PoolPolicy) -> int:
+    """
+    Say how many requests one worker runs before it makes room for a fresh one.
+
+    ``max_requests``, and up to a tenth more that differs from worker to worker: those spawned together do not leave
+    together. The worker's number decides, no dice: the same worker always gets the same answer.
+
+    Returns: a count; 0 for never.
+    """
+    spread = policy.max_requests // 10 + 1
+    return policy.max_requests + worker * 7919 % spread if policy.max_requests > 0 else 0
+
+
+def workers_wanted(facts: Facts) -> tuple[int, str]:
+    """How many workers rules 3 and 4 ask for, whatever the cap says, and why: the rule that asks for more is enough."""
+    missing = facts.floor - facts.fresh
+    free = facts.counts[Status.IDLE] + facts.counts[Status.STARTING]
+    busy, enough = facts.counts[Status.BUSY], facts.policy.spawn_if_under
+    if facts.backlog and not free and enough - busy > max(0, missing):
+        return enough - busy, f"{counted(facts.backlog, 'request')} waiting, {busy} busy, spawn_if_under = {enough}"
+    if missing > 0:
+        return missing, f"{facts.fresh} of {facts.floor} can serve without being hung or worn"
+    return 0, ""
+
+
+def spawns_for(facts: Facts, wanted: int, why: str) -> list[Spawn]:
+    """Spawn so many as far as the cap allows; none soon after a thread could not be started."""
+    count = min(wanted, facts.room)
+    if count <= 0 or facts.now < facts.start_failed_at + START_PAUSE:
+        return []
+    return [Spawn(count, why)]
+
+
+def shortage_of(facts: Facts) -> Shortage:
+    """How far the cap keeps the pool from what it should be."""
+    if not facts.missing_for_the_cap:
+        return Shortage.NONE
+    return Shortage.SOME if facts.serving or facts.room else Shortage.NOBODY_SERVES
+
+
+def capped_note(facts: Facts) -> list[Capped]:
+    """Say that the cap is reached, and who has the threads."""
+    return [Capped(facts.cap, facts.missing_for_the_cap, facts.counts, facts.backlog)]
+
+
+def surplus_began_at(facts: Facts) -> Seconds | None:
+    """Since when there has been a surplus; None while there is none."""
+    if not facts.surplus:
+        return None
+    known = facts.history.surplus_since
+    return facts.now if known is None else known
+
+
+def retire_at(record: Record, facts: Facts, asked_to_retire: Mapping[WorkerId, Seconds]) -> Seconds:
+    """
+    When a worker is to be asked to retire; infinity while it is needed.
+
+    One that is busy and worn is told once for each task it runs, and leaves after that task: under load a worker that
+    always leads is never seen idle. It is told only when those who are not worn are enough without it.
+    """
+    asked_at = asked_to_retire.get(record.worker, -math.inf)
+    again_at = asked_at + max(RETIRE_PAUSE, facts.policy.idle_for) if asked_at >= record.since else -math.inf
+    if record.phase is Phase.BUSY:
+        told = asked_at >= record.since
+        return math.inf if told or facts.backlog or facts.fresh < facts.floor else facts.now
+    if record.worker in facts.worn:
+        return max(again_at, facts.now) if facts.renewable else math.inf
+    surplus_since = surplus_began_at(facts)
+    if surplus_since is None:
+        return math.inf
+    return max(again_at, max(surplus_since, record.since) + facts.policy.idle_for)
+
+
+def retires_due(facts: Facts) -> list[Retire]:
+    """The longest idle go first; whoever refused once goes last, or a leader nobody disturbs would block the rest."""
+    asked = facts.history.asked_to_retire
+    able = [record for record in facts.records if record.phase is Phase.IDLE or _is_busy_and_worn(record, facts)]
+    due = [record for record in able if facts.now >= retire_at(record, facts, asked)]
+    due.sort(key=lambda record: (record.worker in asked, record.since, record.worker))
+    worn = [record for record in due if record.worker in facts.worn]
+    surplus = [record for record in due if record.worker not in facts.worn]
+    return [
+        *(Retire(record.worker, WORN, even_busy=True) for record in worn[: facts.renewable]),
+        *(Retire(record.worker, _surplus_text(record, facts)) for record in surplus[: facts.surplus]),
+    ]
+
+
+def _is_busy_and_worn(record: Record, facts: Facts) -> bool:
+    return record.worker in facts.worn and facts.status(record) is Status.BUSY
+
+
+def _surplus_text(record: Record, facts: Facts) -> str:
+    return f"idle for {spoken(facts.now - record.since)}, and more than {facts.floor} can serve"
+
+
+def retirements_asked(facts: Facts, retires: Sequence[Retire]) -> Mapping[WorkerId, Seconds]:
+    """Forgets whoever has worked since: he was needed, and his refusal is no more than that."""
+    able = (Phase.IDLE, Phase.BUSY)
+    idle_since = {record.worker: record.since for record in facts.records if record.phase in able}
+    kept = {
+        worker: asked_at
+        for worker, asked_at in facts.history.asked_to_retire.items()
+        if asked_at >= idle_since.get(worker, math.inf)  # since then it has done the same
+    }
+    return kept | {retire.worker: facts.now for retire in retires}
