@@ -43,6 +43,13 @@ class StartError(PastepoolError):
     """
 
 
+class NoThread(PastepoolError, RuntimeError):
+    """
+    The system has no thread left for us. ``str()`` is the system's reason, no sentence. Catcher: say which thread, and
+    do without it or do not start.
+    """
+
+
 class PoolClosed(PastepoolError, RuntimeError):
     """A task came after the pool was told to stop. Catcher: whoever submits must stop submitting."""
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pastepool import __version__
 from pastepool.core.wording import counted
-from pastepool.errors import StartError
+from pastepool.errors import NoThread, StartError
 from pastepool.runtime import scribe
 from pastepool.runtime.acceptor import Acceptor
 from pastepool.runtime.access_log import access_line
@@ -191,7 +191,7 @@ class Server:
 
     def serve(self) -> None:
         """
-        Serve until stopped; return at once if that has happened already. A server serves once.
+        Serve until stopped; return at once if that has happened already. A server serves once. Raises: StartError.
 
         Runs on: the calling thread, which becomes the caretaker.
         """
@@ -199,6 +199,33 @@ class Server:
             self._close_listeners()
             return
         self.bind()
+        try:
+            self._begin()
+        except NoThread as error:
+            with contextlib.suppress(Exception):  # of what was not begun some cannot be ended
+                self._shut_down()
+            self._close_listeners()
+            raise StartError(
+                f"The server's threads cannot be started: {error}. Raise the limit on threads (ulimit -u; pids.max of a"
+                f" container), or lower threadpool_workers (now {self.settings.pool.workers})."
+            ) from error
+        # Against losing a stop that comes just now: (1) we set ``_started``, then look at ``_stop_asked``; (2)
+        # ``_begin_stop`` sets ``_stop_asked``, then looks at ``_started``. Whichever comes second sees the other's
+        # write.
+        self._started = True
+        if self._stopped():
+            self._begin_stop(0)
+        self.ready.set()
+        try:
+            self.caretaker.take_care()
+        except BaseException:
+            if not self._status:
+                raise
+            _tell_failure()  # an end that has begun is ended in its order, with its status
+        self._shut_down()
+
+    def _begin(self) -> None:
+        """Start everything, the threads too. Raises: NoThread."""
         scribe.begin()
         for note in self.settings.notes:
             _log.warning("%s", note)
@@ -216,20 +243,6 @@ class Server:
             self._admin.start([(listener, self._prototype(listener)) for listener in self.admin_listeners])
             self.sampler.watched(for_ever=True)
         self._announce()
-        # Against losing a stop that comes just now: (1) we set ``_started``, then look at ``_stop_asked``; (2)
-        # ``_begin_stop`` sets ``_stop_asked``, then looks at ``_started``. Whichever comes second sees the other's
-        # write.
-        self._started = True
-        if self._stopped():
-            self._begin_stop(0)
-        self.ready.set()
-        try:
-            self.caretaker.take_care()
-        except BaseException:
-            if not self._status:
-                raise
-            _tell_failure()  # an end that has begun is ended in its order, with its status
-        self._shut_down()
 
     def stop(self) -> None:
         """
@@ -262,6 +275,7 @@ class Server:
             self._close_admin,
             lambda: self.sampler.close(_EXIT_MARGIN),
             self.pool.close,
+            self.poller.wake,
             lambda: self.pool.join(leave_for),
             self.poller.close,
             lambda: self.mailer.close(_EXIT_MARGIN),

@@ -33,6 +33,7 @@ from email.utils import formatdate, make_msgid
 from pastepool.core.notices import MailRate, MailState, Notice, Origin, ProcessDies, compose, digest, digest_at, offer
 from pastepool.core.wording import counted, printable
 from pastepool.runtime.smtp import Route, deliver
+from pastepool.runtime.threads import spawn_thread
 from pastepool.settings.values import MailSettings
 from pastepool.types import Clock, Seconds
 
@@ -95,7 +96,7 @@ class Mailer:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._finished = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._started = False
         self._queue: deque[Notice] = deque()
         self._lost = 0
         self._closing = False
@@ -105,12 +106,12 @@ class Mailer:
         self._origin = Origin("", 0)
 
     def start(self) -> None:
-        """Start the thread, in the process that will serve. A second call does nothing."""
-        if self._settings.recipients and self._thread is None:
+        """Start the thread, in the process that will serve. A second call does nothing. Raises: NoThread."""
+        if self._settings.recipients and not self._started:
             self._origin = Origin(socket.gethostname(), os.getpid(), self._config_file)
             self._retry_at = self._clock.now()
-            self._thread = threading.Thread(target=self._run, name="pastepool-mailer", daemon=True)
-            self._thread.start()
+            spawn_thread(self._run, "pastepool mailer")
+            self._started = True
 
     def submit(self, notice: Notice) -> None:
         """
@@ -139,7 +140,7 @@ class Mailer:
         with self._lock:
             self._closing = True
         self._wake.set()
-        if self._thread is None:
+        if not self._started:
             return not self._queue
         return self._clock.wait(self._finished, self._clock.now() + wait) and not self._outbox
 

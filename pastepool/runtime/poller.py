@@ -114,7 +114,9 @@ class Poller:
         acceptor.start(self._readiness)
 
     def close(self) -> None:
-        """Close everything that is still open. Runs on: baton, as its last act."""
+        """Close everything that is still open, if it was ever opened. Runs on: baton, as its last act."""
+        if self._waker[0] < 0:
+            return
         self._acceptor.close()
         self._open.close_all()
         self._readiness.close()

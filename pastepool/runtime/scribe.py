@@ -21,6 +21,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pastepool.errors import NoThread
 from pastepool.runtime.threads import spawn_thread
 from pastepool.types import Seconds
 
@@ -61,7 +62,7 @@ class Scribe:
         self._process = 0
 
     def begin(self) -> None:
-        """A server begins to serve, in this process."""
+        """A server begins to serve, in this process. Raises: NoThread."""
         if self._process != os.getpid():
             self.__init__()  # type: ignore[misc]  # what a parent had is not ours, its locks least (contract F2)
             self._process = os.getpid()
@@ -70,11 +71,18 @@ class Scribe:
             if self._servers > 1:
                 return
             self._ended = ended = threading.Event()
-        spawn_thread(functools.partial(self._run, ended), "pastepool scribe")
+        try:
+            spawn_thread(functools.partial(self._run, ended), "pastepool scribe")
+        except NoThread:
+            with self._changed:
+                self._servers -= 1
+            raise
 
     def end(self, patience: Seconds) -> None:
         """A server has ended: with the last one the scribe ends, once it has written what waits, or is left behind."""
         with self._changed:
+            if not self._servers:
+                return  # the one that ends did not come to begin
             self._servers -= 1
             if self._servers:
                 return
