@@ -30,6 +30,7 @@ from pastepool.runtime.acceptor import Acceptor
 from pastepool.runtime.connection import BODY, HEAD, LINGER, NEVER, NEXT, READER, WORKER, Connection
 from pastepool.runtime.content import Content
 from pastepool.runtime.exchange import Exchange
+from pastepool.runtime.held_receive import held_receiver
 from pastepool.runtime.open_connections import OpenConnections
 from pastepool.runtime.readiness import HANGUP, HANGUP_ONCE, READ, WRITE, Readiness, open_readiness
 from pastepool.runtime.scribe import scribbled
@@ -96,6 +97,7 @@ class Poller:
         self._on_hangup: Callable[[Any], None] = lambda exchange: None
         self.on_turned_away: Callable[[str, float], None] = lambda fate, now: None
         self._interrupted = False
+        self._held_receive = held_receiver(_READ_SIZE)
 
     def start(self, site: Site, acceptor: Acceptor, on_hangup: Callable[[Any], None]) -> None:
         """
@@ -195,15 +197,19 @@ class Poller:
         asked.
         """
         tasks: list[Exchange] = []
+        held_receive = self._held_receive
         while len(tasks) < most:
-            task = self._from_batch()
+            task = self._from_batch(held_receive)
             if task is None:
                 break
             tasks.append(task)
         return tasks
 
-    def _from_batch(self) -> Exchange | None:
-        """Go on with the batch until a request is complete; None at its end."""
+    def _from_batch(self, held_receive: Callable[[int], bytes] | None = None) -> Exchange | None:
+        """
+        Go on with the batch until a request is complete; None at its end. ``held_receive``: tried first, where the
+        interpreter's lock is in demand.
+        """
         find = self.connections.get
         for fd, mask in self._batch:
             connection = find(fd)
@@ -218,7 +224,10 @@ class Poller:
                 continue
             # The common case of ``_event``: a client that may send a request does.
             try:
-                data = connection.recv(_READ_SIZE)
+                if held_receive is None:
+                    data = connection.recv(_READ_SIZE)
+                else:
+                    data = held_receive(fd) or connection.recv(_READ_SIZE)
                 engine = connection.engine
                 if data:
                     engine.feed(data)
