@@ -19,6 +19,7 @@ from pastepool.errors import ClientGone, WorkerKilled
 from pastepool.http1.engine import Request
 from pastepool.http1.response import NO_CONTENT, short_answer
 from pastepool.runtime.connection import NEXT, Connection
+from pastepool.runtime.held_io import HELD_AT_MOST, held_send
 from pastepool.runtime.output import FilePart, Output
 from pastepool.runtime.readiness import READ
 from pastepool.types import Seconds
@@ -270,6 +271,14 @@ class Exchange(Call):
                 self._queue(memoryview(data)[sent:])
         else:
             self._queue(memoryview(data))
+
+    def transmit_more(self, data: bytes) -> None:
+        connection = self.connection
+        if connection.output is None and len(data) <= HELD_AT_MOST:
+            data = data[held_send(connection.sock, data) :]
+            if not data:
+                return
+        self.transmit(data)
 
     def transmit_two(self, head: bytes, body: bytes) -> None:
         connection = self.connection

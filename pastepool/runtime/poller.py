@@ -30,7 +30,7 @@ from pastepool.runtime.acceptor import Acceptor
 from pastepool.runtime.connection import BODY, HEAD, LINGER, NEVER, NEXT, READER, WORKER, Connection
 from pastepool.runtime.content import Content
 from pastepool.runtime.exchange import Exchange
-from pastepool.runtime.held_receive import held_receiver
+from pastepool.runtime.held_io import HELD_AT_MOST, held_receiver
 from pastepool.runtime.open_connections import OpenConnections
 from pastepool.runtime.readiness import HANGUP, HANGUP_ONCE, READ, WRITE, Readiness, open_readiness
 from pastepool.runtime.scribe import scribbled
@@ -48,7 +48,7 @@ _LONGEST_POLL: Seconds = 86400.0
 _BATCH = 64
 """Events taken from the kernel at once: fewer system calls under load; more would only lengthen a holder's list."""
 
-_READ_SIZE = 16384
+_READ_SIZE = HELD_AT_MOST
 _READ_SIZE_CONTENT = 262144
 """Bytes per read: small where a client could send many requests, large where we know that content comes. Measured."""
 
@@ -97,7 +97,7 @@ class Poller:
         self._on_hangup: Callable[[Any], None] = lambda exchange: None
         self.on_turned_away: Callable[[str, float], None] = lambda fate, now: None
         self._interrupted = False
-        self._held_receive = held_receiver(_READ_SIZE)
+        self._held_receive = held_receiver()
 
     def start(self, site: Site, acceptor: Acceptor, on_hangup: Callable[[Any], None]) -> None:
         """
@@ -205,7 +205,7 @@ class Poller:
             tasks.append(task)
         return tasks
 
-    def _from_batch(self, held_receive: Callable[[int], bytes] | None = None) -> Exchange | None:
+    def _from_batch(self, held_receive: Callable[[socket.socket], bytes] | None = None) -> Exchange | None:
         """
         Go on with the batch until a request is complete; None at its end. ``held_receive``: tried first, where the
         interpreter's lock is in demand.
@@ -227,7 +227,7 @@ class Poller:
                 if held_receive is None:
                     data = connection.recv(_READ_SIZE)
                 else:
-                    data = held_receive(fd) or connection.recv(_READ_SIZE)
+                    data = held_receive(connection.sock) or connection.recv(_READ_SIZE)
                 engine = connection.engine
                 if data:
                     engine.feed(data)

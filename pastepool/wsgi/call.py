@@ -72,6 +72,10 @@ class Call(ABC):
     @abstractmethod
     def transmit(self, data: bytes) -> None: ...
 
+    def transmit_more(self, data: bytes) -> None:
+        """Like ``transmit``, for what follows the first bytes of a response: more of the same is likely."""
+        self.transmit(data)
+
     @abstractmethod
     def transmit_two(self, head: bytes, body: bytes) -> None:
         """Like ``transmit`` of both joined, without joining them."""
@@ -240,15 +244,16 @@ class Call(ABC):
                 self.transmit(rendered)
             return
         size = len(piece)
+        transmit = self.transmit if rendered else self.transmit_more
         if self._chunked:
-            self.transmit(rendered + chunk(piece))
+            transmit(rendered + chunk(piece))
         elif self._left is None:
-            self.transmit(rendered + piece)
+            transmit(rendered + piece)
         else:
             if size > self._left:
                 self._refuse_excess(rendered, piece, self._left)
             self._left -= size
-            self.transmit(rendered + piece)
+            transmit(rendered + piece)
         self.content_sent += size
 
     def _refuse_excess(self, rendered: bytes, piece: bytes, left: int) -> NoReturn:
@@ -268,7 +273,7 @@ class Call(ABC):
                 raise AppError(f"The application announced Content-Length {head.content_length} and yielded nothing.")
             self.transmit(self._begin(head, None if no_content else 0))
         elif self._chunked:
-            self.transmit(LAST_CHUNK)
+            self.transmit_more(LAST_CHUNK)
         elif self._left and not no_content:
             raise AppError(f"The application yielded {self._left} bytes less than its Content-Length.")
 
