@@ -8,13 +8,13 @@ CPython's ``PyThreadState_SetAsyncExc``.
 from __future__ import annotations
 
 import ctypes
-import sys
-from itertools import chain, starmap, takewhile
-from operator import is_, itemgetter
+from itertools import chain, takewhile
+from operator import is_
 from types import FrameType
 
 from pastepool.errors import InjectionUnavailable
 from pastepool.runtime.collector import CollectorKeptOut
+from pastepool.runtime.stacks import look_at
 
 
 def check_available() -> None:
@@ -43,8 +43,7 @@ def set_async_exc_inside(frame: FrameType, ident: int, exception: type[BaseExcep
 
     Returns: None if the thread is elsewhere, and nothing was marked; False if it has ended.
     """
-    look = map(itemgetter(ident), starmap(sys._current_frames, [()]))
-    is_inside = map(is_, look, (frame,))
+    is_inside = map(is_, look_at(ident), (frame,))
     set_it = ctypes.pythonapi.PyThreadState_SetAsyncExc
     marked = map(set_it, (ctypes.c_ulong(ident),), (ctypes.py_object(exception),))
     with CollectorKeptOut():
