@@ -18,7 +18,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from pastepool.errors import AppError, ClientGone, PeerError
+from pastepool.errors import AppError, ClientGone, NoThread, PeerError
 from pastepool.http1.engine import Engine, Request
 from pastepool.http1.limits import Limits
 from pastepool.http1.response import CONTINUE, short_answer
@@ -198,10 +198,17 @@ class AdminListener:
         self._finished = threading.Event()
 
     def start(self, listeners: Sequence[tuple[Listener, dict[str, Any]]]) -> None:
-        """Start to accept, in the process that will serve. ``listeners``: each with the environ its requests share."""
+        """
+        Start to accept, in the process that will serve. ``listeners``: each with the environ its requests share. Raises:
+        NoThread.
+        """
         self._listeners = listeners
         self._waker = os.pipe()
-        self._spawn(self._accept_all, "pastepool admin")
+        try:
+            self._spawn(self._accept_all, "pastepool admin")
+        except NoThread:
+            self._finished.set()  # there is nothing for ``close`` to wait for
+            raise
 
     def close(self, wait: Seconds) -> None:
         """Accept no more, hang up, and wait so long for the threads to have gone."""

@@ -59,8 +59,9 @@ def held_receiver() -> Callable[[socket.socket], bytes]:
 
 def held_send(sock: socket.socket, data: bytes) -> int:
     """
-    Send what the socket takes of at most ``HELD_AT_MOST`` bytes. Returns: how many; 0 where none could be sent, and
-    ``socket.send`` tells why. Runs on: any thread.
+    Send what the socket takes of ``data``, which is no longer than ``HELD_AT_MOST``.
+
+    Returns: how many bytes; 0 where none could be sent, and ``socket.send`` tells why. Runs on: any thread.
     """
     sent: int = next(map(_send, starmap(sock.fileno, _ONCE), (data,), (len(data),), _SEND_FLAGS))
     return max(0, sent)
