@@ -11,6 +11,8 @@ import pytest
 
 from pastepool.runtime.collector import CollectorKeptOut
 
+WATCHDOG = 5.0
+
 pytestmark = pytest.mark.skipif(sys.version_info >= (3, 12), reason="it never begins inside of a call here")
 
 
@@ -45,19 +47,22 @@ def test_it_stays_off_where_the_application_has_switched_it_off() -> None:
     assert not gc.isenabled()
 
 
-def test_two_threads_at_once_leave_it_on() -> None:
-    """The second waits for the first, or it would find it off and leave it so."""
+def test_second_thread_waits_for_the_first() -> None:
+    """Or the first would switch it on again while the second counts on its being off."""
     gc.enable()
-    came: list[bool] = []
+    entered, first_has_left = threading.Event(), threading.Event()
+    collects: list[bool] = []
 
     def second() -> None:
         with CollectorKeptOut():
-            came.append(gc.isenabled())
+            entered.set()
+            assert first_has_left.wait(WATCHDOG)
+            collects.append(gc.isenabled())
 
+    other = threading.Thread(target=second)
     with CollectorKeptOut():
-        other = threading.Thread(target=second)
         other.start()
-        assert came == []
-    other.join()
-    assert came == [False]
-    assert gc.isenabled()
+        assert not entered.wait(0.05)
+    first_has_left.set()
+    other.join(WATCHDOG)
+    assert (collects, gc.isenabled()) == ([False], True)
