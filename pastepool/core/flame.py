@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from pastepool.core.ownership import Owner, owner_of
 from pastepool.core.report import Place
-from pastepool.core.stack_view import Owner, owner_of, short_name
+from pastepool.core.stack_view import short_name
 from pastepool.core.wording import printable
 
 NODE_LIMIT = 5000

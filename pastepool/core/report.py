@@ -7,11 +7,11 @@ fills in the values defined here, and leaves out what its system does not tell.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pastepool.core.ownership import Owner, below, owner_of
 from pastepool.core.states import Status
 from pastepool.core.wording import LINE_LIMIT, counted, printable, spoken
 from pastepool.types import Seconds
@@ -115,14 +115,6 @@ _HINTS: Mapping[tuple[str, str], str] = {
 _HINT_DEPTH = 6
 """Innermost calls searched for a hint: ``queue.get`` to its lock is two, ``communicate`` to its poll four."""
 
-_NOT_THE_APPLICATION = re.compile(
-    r"[/\\](site-packages|dist-packages)[/\\]"
-    r"|[/\\]lib(64)?[/\\]python\d[^/\\]*[/\\]"
-    r"|[/\\]python\d+[/\\]lib[/\\]"
-    r"|[/\\]pastepool[/\\](core|http1|runtime|server|wsgi)\b"
-    r"|^<",
-    re.IGNORECASE,
-)
 _PACKAGES = re.compile(r"^.*[/\\](?:site-packages|dist-packages)[/\\]")
 
 
@@ -183,7 +175,7 @@ def _hint(frames: tuple[Place, ...]) -> str:
     """Guess from well-known calls of the standard library; the outermost says most (``queue.get``, not its lock)."""
     found = ""
     for place in frames[:_HINT_DEPTH]:
-        if not _is_foreign(place.file):
+        if owner_of(place.file) is Owner.OWN:
             break
         found = _HINTS.get((_base_name(place.file), place.function.rpartition(".")[2]), found)
     return found
@@ -199,29 +191,15 @@ def telling_place(frames: tuple[Place, ...], app_root: str = "") -> Place | None
 
     Returns: the innermost call of all where none is the application's; ``None`` for an empty stack.
     """
-    own = [place for place in frames if not _is_foreign(_below(place.file, app_root))]
-    at_home = [place for place in own if app_root and _below(place.file, app_root) != place.file]
+    own = [place for place in frames if owner_of(place.file, app_root) is Owner.OWN]
+    at_home = [place for place in own if app_root and below(place.file, app_root) != place.file]
     return next(iter(at_home or own or frames), None)
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_foreign(file: str) -> bool:
-    """Remembered, because a page looks at the same few hundred files each second."""
-    return bool(_NOT_THE_APPLICATION.search(file))
 
 
 def place_text(place: Place, app_root: str = "") -> str:
     """Write a place as ``app/db.py:88 fetch``: the file from ``app_root`` or from the directory packages lie in."""
-    file = _PACKAGES.sub("", _below(place.file, app_root))
+    file = _PACKAGES.sub("", below(place.file, app_root))
     return printable(f"{file}:{place.line} {place.function}", LINE_LIMIT)
-
-
-def _below(file: str, root: str) -> str:
-    """Name a file from ``root``; as it is when it lies elsewhere."""
-    base = root.rstrip("/\\")
-    if base and file.startswith(base) and file[len(base) : len(base) + 1] in ("/", "\\"):
-        return file[len(base) + 1 :]
-    return file
 
 
 def counts_line(counts: Mapping[Status, int], waiting: int) -> str:

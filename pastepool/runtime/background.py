@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from pastepool.core.ownership import calls_application
 from pastepool.core.wording import printable
 from pastepool.types import Seconds
 from pastepool.wsgi.call import Window
@@ -28,6 +29,7 @@ class BackgroundTask:
         self.serial = serial
         self._work = work
 
+    @calls_application
     def run(self, window: Window) -> None:
         """Do the work inside the window."""
         window.open(self.serial)

@@ -22,15 +22,13 @@ Runs on: supervisor.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import weakref
 from types import CodeType, FrameType
 
+from pastepool.core.ownership import must_not_be_hit
 from pastepool.runtime.async_exc import set_async_exc, set_async_exc_inside
 from pastepool.runtime.stacks import frame_of
-
-_HERE = os.path.dirname(__file__) + os.sep
 
 _IMPORTING = "<frozen importlib._bootstrap>"
 _LOCKING_FILES = frozenset({logging.__file__, threading.__file__})
@@ -44,9 +42,6 @@ Where the standard library takes and gives back locks in Python, and what those 
 _WEAK_FILES = frozenset({weakref.__file__, weakref.WeakSet.__init__.__code__.co_filename})
 _WEAK_CALLBACKS = frozenset({"_remove", "remove", "_cb"})
 """What is called, in which files, when an entry of a ``WeakSet``, a weak dictionary or a ``WeakMethod`` has died."""
-
-_MAY_BE_HIT = _HERE + "background.py"
-"""Ours, and the innermost frame there is while it runs a callable that is no Python."""
 
 
 def raise_where_it_may_land(ident: int, exception: type[BaseException]) -> bool | None:
@@ -65,7 +60,9 @@ def raise_where_it_may_land(ident: int, exception: type[BaseException]) -> bool 
 
 def may_land(frame: FrameType) -> bool:
     """Say whether an exception raised in a thread's innermost frame would arrive, and do harm to nobody else."""
-    return not (_locks(frame.f_code) or _would_lose_it(frame.f_code) or _is_ours(_caller_of_threading(frame)))
+    return not (
+        _locks(frame.f_code) or _would_lose_it(frame.f_code) or must_not_be_hit(_caller_of_threading(frame).f_code)
+    )
 
 
 def _locks(code: CodeType) -> bool:
@@ -90,8 +87,3 @@ def _caller_of_threading(frame: FrameType) -> FrameType:
     while frame.f_code.co_filename == threading.__file__ and frame.f_back is not None:
         frame = frame.f_back
     return frame
-
-
-def _is_ours(frame: FrameType) -> bool:
-    file = frame.f_code.co_filename
-    return file.startswith(_HERE) and file != _MAY_BE_HIT

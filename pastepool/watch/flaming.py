@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pastepool.core.flame import FlameTree, svg
+from pastepool.core.ownership import Owner, owner_of
 from pastepool.core.report import Place
-from pastepool.core.stack_view import Owner, owner_of
 from pastepool.core.wording import counted
 from pastepool.runtime.scribe import scribbled
 from pastepool.runtime.stacks import current_frames, stack_of

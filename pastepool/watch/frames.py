@@ -7,8 +7,9 @@ import linecache
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pastepool.core.ownership import Owner, owner_of
 from pastepool.core.report import Place
-from pastepool.core.stack_view import Owner, owner_of, short_name, telling_index
+from pastepool.core.stack_view import short_name, telling_index
 from pastepool.core.wording import printable
 from pastepool.runtime.stacks import DEPTH_LIMIT
 

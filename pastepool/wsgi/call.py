@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
+from pastepool.core.ownership import calls_application
 from pastepool.errors import AppError
 from pastepool.http1.engine import Request
 from pastepool.http1.response import LAST_CHUNK, NO_CONTENT, Head, chunk, render_head
@@ -96,6 +97,7 @@ class Call(ABC):
     def code(self) -> int:
         return self._head.code if self._head is not None else 0
 
+    @calls_application
     def respond(self, application: Application, window: Window) -> None:
         """
         Call the application and hand its whole response over.
@@ -207,6 +209,7 @@ class Call(ABC):
         self._chunked = True
         return b"Transfer-Encoding: chunked\r\n"
 
+    @calls_application
     def _stream(self, result: Any, window: Window) -> None:
         """A response that comes piece by piece. The window is open on entry."""
         serial = self.serial
@@ -224,6 +227,7 @@ class Call(ABC):
         finally:
             self._close(result, window)
 
+    @calls_application
     def _close(self, result: Any, window: Window) -> None:
         close = getattr(result, "close", None)
         if close is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pastepool.core.ownership import calls_application
+
 
 class FileWrapper:
     """
@@ -20,4 +22,9 @@ class FileWrapper:
             self.close = filelike.close
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self.filelike.read(self.block_size), b"")
+        return iter(self._block, b"")
+
+    @calls_application
+    def _block(self) -> bytes:
+        block: bytes = self.filelike.read(self.block_size)
+        return block

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pastepool.core.ownership import own_file
 from pastepool.core.report import Diagnosis, Place, activity, counts_line, place_text, sentence, telling_place
 from pastepool.core.states import Status
 
@@ -17,9 +18,9 @@ SITE = "/srv/shop/venv/lib/python3.11/site-packages"
 OWN = Place("/srv/shop/app/db.py", 88, "fetch")
 DRIVER = Place(f"{SITE}/driver/net.py", 7, "read")
 SOCKET = Place(f"{LIB}/socket.py", 706, "readinto")
-WORKER = Place("/opt/x/lib/python3.11/site-packages/pastepool/runtime/worker.py", 5, "run")
-CHECKOUT = Place("/home/dev/pastepool/wsgi/call.py", 5, "call")
-STACK = (SOCKET, DRIVER, OWN, CHECKOUT, WORKER)
+WORKER = Place(own_file("runtime/worker.py"), 5, "run")
+CALL = Place(own_file("wsgi/call.py"), 5, "call")
+STACK = (SOCKET, DRIVER, OWN, CALL, WORKER)
 
 
 def test_a_thread_blocked_on_a_database() -> None:

@@ -1,35 +1,31 @@
-"""Whose code a call is, how it is named, and what a worker does for its client."""
+"""How a call is named on the page, and what a worker does for its client."""
 
 from __future__ import annotations
 
 import pytest
 
+from pastepool.core.ownership import own_file
 from pastepool.core.report import Place
-from pastepool.core.stack_view import Owner, owner_of, phase_of, short_name, telling_index
+from pastepool.core.stack_view import phase_of, short_name, telling_index
 
 SITE = "/venv/lib/python3.11/site-packages"
-OURS = f"{SITE}/pastepool"
 
 
 @pytest.mark.parametrize(
-    ("file", "owner", "short"),
+    ("file", "short"),
     [
-        ("/srv/shop/shop/db.py", Owner.OWN, "shop/db.py"),
-        ("/elsewhere/tool.py", Owner.OWN, "/elsewhere/tool.py"),
-        (f"{SITE}/pyramid/router.py", Owner.LIBRARY, "pyramid/router.py"),
-        ("/usr/lib/python3/dist-packages/webob/dec.py", Owner.LIBRARY, "webob/dec.py"),
-        ("/usr/lib/python3.12/threading.py", Owner.STDLIB, "threading.py"),
-        ("<frozen importlib._bootstrap>", Owner.STDLIB, "<frozen importlib._bootstrap>"),
-        (f"{OURS}/runtime/worker.py", Owner.SERVER, "pastepool/runtime/worker.py"),
-        ("/src/pastepool/wsgi/call.py", Owner.SERVER, "pastepool/wsgi/call.py"),
-        (f"{OURS}/demo/app.py", Owner.LIBRARY, "pastepool/demo/app.py"),
-        ("/srv/pastepool_shop/db.py", Owner.OWN, "/srv/pastepool_shop/db.py"),
-        ("C:\\Python312\\Lib\\queue.py", Owner.STDLIB, "C:\\Python312\\Lib\\queue.py"),
+        ("/srv/shop/shop/db.py", "shop/db.py"),
+        ("/elsewhere/tool.py", "/elsewhere/tool.py"),
+        (f"{SITE}/pyramid/router.py", "pyramid/router.py"),
+        ("/usr/lib/python3.12/threading.py", "threading.py"),
+        ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
+        (own_file("wsgi/call.py"), "pastepool/wsgi/call.py"),
+        ("/srv/pastepool_shop/db.py", "/srv/pastepool_shop/db.py"),
+        ("C:\\Python312\\Lib\\queue.py", "C:\\Python312\\Lib\\queue.py"),
     ],
 )
-def test_files_have_an_owner_and_a_short_name(file: str, owner: Owner, short: str) -> None:
-    """By where they lie, and without the part that is the same for all."""
-    assert owner_of(file) is owner
+def test_files_have_a_short_name(file: str, short: str) -> None:
+    """Without the part of the path that is the same for all files of one owner."""
     assert short_name(file, "/srv/shop/") == short
 
 
@@ -38,8 +34,8 @@ def stack(*calls: tuple[str, str]) -> list[Place]:
     return [Place(file, 1, function) for file, function in calls]
 
 
-WORKER = [(f"{OURS}/runtime/worker.py", "Worker._run"), ("/usr/lib/python3.11/threading.py", "Thread.run")]
-RESPOND = [(f"{OURS}/wsgi/call.py", "Call.respond"), *WORKER]
+WORKER = [(own_file("runtime/worker.py"), "Worker._run"), ("/usr/lib/python3.11/threading.py", "Thread.run")]
+RESPOND = [(own_file("wsgi/call.py"), "Call.respond"), *WORKER]
 
 
 @pytest.mark.parametrize(
@@ -49,13 +45,13 @@ RESPOND = [(f"{OURS}/wsgi/call.py", "Call.respond"), *WORKER]
         ([("/usr/lib/python3.11/threading.py", "Event.wait"), ("/srv/app.py", "view"), *RESPOND], "running"),
         (RESPOND, "running"),
         (WORKER, "running"),
-        ([(f"{OURS}/runtime/exchange.py", "Exchange.transmit"), *RESPOND], "writing"),
-        ([(f"{OURS}/wsgi/call.py", "Call._emit"), *RESPOND], "writing"),
+        ([(own_file("runtime/exchange.py"), "Exchange.transmit"), *RESPOND], "writing"),
+        ([(own_file("wsgi/call.py"), "Call._emit"), *RESPOND], "writing"),
         (
             [
                 ("/usr/lib/python3.11/threading.py", "Condition.wait"),
-                (f"{OURS}/runtime/output.py", "Output.wait_below"),
-                (f"{OURS}/runtime/exchange.py", "Exchange._queue"),
+                (own_file("runtime/output.py"), "Output.wait_below"),
+                (own_file("runtime/exchange.py"), "Exchange._queue"),
                 *RESPOND,
             ],
             "waiting for the client",

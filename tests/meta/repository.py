@@ -44,7 +44,7 @@ def texts() -> list[Path]:
     found = []
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [name for name in folders if name not in SKIPPED]
-        found += [Path(folder, name) for name in names if not name.startswith(".coverage")]
+        found += [Path(folder, name) for name in names if name not in SKIPPED and not name.startswith(".coverage")]
     return sorted(path for path in found if path.suffix in kinds)
 
 

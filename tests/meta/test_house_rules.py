@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.meta.repository import ROOT, module_name, sources, texts, tree
+from tests.meta.repository import PACKAGE, ROOT, module_name, sources, texts, tree
 
 LONGEST_FUNCTION = 50
 PLACES = [f"/{place}/" for place in ("work", "root", "opt/pp")] + ["/opt/" + "wheels", "/opt/" + "pypi"]
@@ -71,3 +71,18 @@ def test_fragments_have_a_known_type() -> None:
     """Each changelog fragment has a type towncrier knows; another would never be published."""
     names = [path.name for path in (ROOT / "changelog.d").iterdir() if path.name != ".gitignore"]
     assert [name for name in names if name.split(".")[1] not in FRAGMENTS] == []
+
+
+def test_paths_named_in_the_code_exist() -> None:
+    """A module that the code names by its path in the package is there; a move without the name changes a rule."""
+    rooms = "|".join(sorted(path.name for path in PACKAGE.iterdir() if path.is_dir()))
+    named = {
+        node.value
+        for path in sources()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(rf"(pastepool/)?({rooms})/[\w/]+\.py", node.value)
+    }
+    assert "wsgi/call.py" in named
+    assert [name for name in sorted(named) if not (PACKAGE / name.removeprefix("pastepool/")).is_file()] == []

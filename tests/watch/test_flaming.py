@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pastepool.core.ownership import own_file
 from pastepool.core.report import Place
 from pastepool.watch.flaming import applications_part
 from tests.server.serving import plain
@@ -114,7 +115,7 @@ def test_looking_costs_two_hundredths_of_a_processor_at_most(
 
 def test_applications_part_is_cut_out() -> None:
     """What is below the application is left out; a worker in the server's own code is one call of it."""
-    server = [Place("/x/pastepool/wsgi/call.py", 1, "respond"), Place("/x/pastepool/runtime/worker.py", 1, "_run")]
+    server = [Place(own_file(f"{module}.py"), 1, "run") for module in ("wsgi/call", "runtime/worker")]
     lock = Place("/usr/lib/python3.11/threading.py", 1, "wait")
     own = Place("/srv/app.py", 1, "view")
     assert applications_part((lock, own, *server)) == (lock, own)
