@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from pastepool.core.ending import end_at
 from pastepool.errors import SettingsError, StartError
 from pastepool.settings import Settings, read, section_of
-from pastepool.settings.place import Place
+from pastepool.settings.place import SettingsPlace
 from pastepool.types import Seconds
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_co
 
     given = global_conf or {}
     with _told_to_operator():
-        options = read_options(local_conf, Place(APPLICATION_SECTION, str(given.get("__file__") or "")))
+        options = read_options(local_conf, SettingsPlace(APPLICATION_SECTION, str(given.get("__file__") or "")))
     return WatchApp(options)
 
 

@@ -18,30 +18,31 @@ from typing import Any
 from pastepool import __version__
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
-from pastepool.runtime import scribe
-from pastepool.runtime.acceptor import Acceptor
-from pastepool.runtime.access_log import access_line
-from pastepool.runtime.admin import AdminListener
-from pastepool.runtime.baton import Baton
-from pastepool.runtime.caretaker import Caretaker
-from pastepool.runtime.chronicle import Chronicle
-from pastepool.runtime.clock import MonotonicClock
-from pastepool.runtime.inspection import Inspector
-from pastepool.runtime.listener import Listener, open_listeners, url
-from pastepool.runtime.mailer import Mailer
-from pastepool.runtime.paste_pool import PastePool
-from pastepool.runtime.poller import Poller
-from pastepool.runtime.pool import Leading, Pool
-from pastepool.runtime.reaper import Reaper, run_apart
-from pastepool.runtime.sampler import Sampler
-from pastepool.runtime.signals import Signals
-from pastepool.runtime.site import Site
-from pastepool.runtime.smtp import deliver
-from pastepool.runtime.stacks import frame_of, stack_lines, stack_of
-from pastepool.runtime.stamp import Stamp
-from pastepool.runtime.supervisor import Supervisor
-from pastepool.runtime.threads import spawn_thread
-from pastepool.runtime.vantage import Vantage
+from pastepool.runtime.http.access_log import access_line
+from pastepool.runtime.http.date_header import DateHeader
+from pastepool.runtime.http.poller import Poller
+from pastepool.runtime.http.shared import Shared
+from pastepool.runtime.inspection.inspector import Inspector
+from pastepool.runtime.inspection.stacks import frame_of, stack_lines, stack_of
+from pastepool.runtime.log import scribe
+from pastepool.runtime.mail.mailer import Mailer
+from pastepool.runtime.mail.smtp import deliver
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.caretaker import Caretaker
+from pastepool.runtime.pool.leading import Leading
+from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.sockets.acceptor import Acceptor
+from pastepool.runtime.sockets.listener import Listener, open_listeners, url
+from pastepool.runtime.supervision.event_journal import EventJournal
+from pastepool.runtime.supervision.supervisor import Supervisor
+from pastepool.runtime.system.clock import MonotonicClock
+from pastepool.runtime.system.forced_exit import ForcedExit, run_apart
+from pastepool.runtime.system.signals import Signals
+from pastepool.runtime.system.threads import spawn_thread
+from pastepool.runtime.watching.admin_listener import AdminListener
+from pastepool.runtime.watching.paste_pool import PastePool
+from pastepool.runtime.watching.sampler import Sampler
+from pastepool.runtime.watching.server_view import ServerView
 from pastepool.settings.values import Settings
 from pastepool.types import Seconds
 from pastepool.wsgi.call import Application
@@ -86,9 +87,9 @@ class Server:
         self.listeners: tuple[Listener, ...] = ()
         self.admin_listeners: tuple[Listener, ...] = ()
         self.ready = threading.Event()
-        self.chronicle = Chronicle(self.clock)
+        self.journal = EventJournal(self.clock)
         self.mailer = Mailer(
-            settings.mail, self.clock, config_file=settings.config_file, deliver=self.chronicle.noting_mail(deliver)
+            settings.mail, self.clock, config_file=settings.config_file, deliver=self.journal.noting_mail(deliver)
         )
         self.poller = Poller(settings, self.clock)
         self.baton = Baton(settings.overload, self.poller.wake)
@@ -99,12 +100,14 @@ class Server:
         self.paste_pool = PastePool(
             self.pool, self.baton, settings.pool, self.clock, self.poller.serials, self.supervisor.ask_kill
         )
-        self.site = self._make_site(application)
+        self.shared = self._make_shared(application)
         self.sampler = Sampler(self.pool, self.baton, settings.pool, self.clock, spawn_thread)
         self.caretaker.on_shed = self.poller.on_turned_away = self._shed
-        self.paste_pool.vantage = self._make_vantage()
-        self._admin = AdminListener(admin, self.site.stamp, self.clock, spawn_thread) if admin is not None else None
-        self._reaper = Reaper(self.clock, self._give_up, self.stop)
+        self.paste_pool.server_view = self._make_server_view()
+        self._admin = (
+            AdminListener(admin, self.shared.date_header, self.clock, spawn_thread) if admin is not None else None
+        )
+        self._forced_exit = ForcedExit(self.clock, self._give_up, self.stop)
         self._signals = Signals(self._first_signal, self._second_signal)
         self._gave_up = False
         self._ended = False
@@ -127,14 +130,14 @@ class Server:
             mail=self.mailer.submit,
             mail_hung=self.settings.mail.when_hung,
             end_process=self._end_for_zombies,
-            chronicle=self.chronicle,
+            journal=self.journal,
         )
 
-    def _make_site(self, application: Application) -> Site:
+    def _make_shared(self, application: Application) -> Shared:
         settings = self.settings
-        return Site(
+        return Shared(
             application=application,
-            stamp=Stamp(settings.server_header),
+            date_header=DateHeader(settings.server_header),
             clock=self.clock,
             keep_alive_for=settings.timeouts.keep_alive or float("inf"),
             watermark=settings.output_high_watermark,
@@ -145,17 +148,17 @@ class Server:
             old_protocol=settings.protocol_version == "HTTP/1.0",
         )
 
-    def _make_vantage(self) -> Vantage:
-        return Vantage(
+    def _make_server_view(self) -> ServerView:
+        return ServerView(
             pool=self.pool,
             baton=self.baton,
             poller=self.poller,
             supervisor=self.supervisor,
-            site=self.site,
+            shared=self.shared,
             settings=self.settings,
             clock=self.clock,
             tally=self.pool.tally,
-            chronicle=self.chronicle,
+            journal=self.journal,
             sampler=self.sampler,
             spawn=spawn_thread,
             began_at=self.clock.now(),
@@ -166,7 +169,7 @@ class Server:
 
     def _shed(self, fate: str, now: Seconds) -> None:
         self.pool.tally.count(fate)
-        self.chronicle.note_shed(fate, now)
+        self.journal.note_shed(fate, now)
 
     # Life.
 
@@ -230,14 +233,14 @@ class Server:
         for note in self.settings.notes:
             _log.warning("%s", note)
         listeners = [(listener.socket, self._prototype(listener)) for listener in self.listeners]
-        self.poller.start(self.site, Acceptor(listeners, self.clock), self.caretaker.hung_up)
+        self.poller.start(self.shared, Acceptor(listeners, self.clock), self.caretaker.hung_up)
         self._signals.install()
-        self._reaper.has_host = threading.current_thread() is not threading.main_thread()
-        spawn_thread(self._reaper.run, "pastepool reaper")
+        self._forced_exit.has_host = threading.current_thread() is not threading.main_thread()
+        spawn_thread(self._forced_exit.run, "pastepool forced exit")
         self.mailer.start()
         for _ in range(self.settings.pool.workers):
             self.pool.spawn()
-        self.chronicle.note("spawned", f"spawn {counted(self.settings.pool.workers, 'worker')}: the server starts")
+        self.journal.note("spawned", f"spawn {counted(self.settings.pool.workers, 'worker')}: the server starts")
         spawn_thread(self.supervisor.run, "pastepool supervisor")
         if self._admin is not None:
             self._admin.start([(listener, self._prototype(listener)) for listener in self.admin_listeners])
@@ -259,7 +262,7 @@ class Server:
         self._stop_asked = True
         if not self._started:
             return
-        self._reaper.arm(self.clock.now() + self.settings.timeouts.shutdown, status)
+        self._forced_exit.arm(self.clock.now() + self.settings.timeouts.shutdown, status)
         self.poller.ask(self._drain)
         self.baton.ring()
 
@@ -283,14 +286,14 @@ class Server:
         )
         failures = [failure for step in steps if (failure := _attempt(step)) is not None]
         if self._status:
-            self._reaper.finish(self._status)
+            self._forced_exit.finish(self._status)
             # The reaper ends the process; SystemExit would be swallowed by paster (contract P11).
             threading.Event().wait()
         if self._signals.fired:
-            self._reaper.extend(self.clock.now() + _EXIT_MARGIN)
-            atexit.register(self._reaper.exit_begins)
+            self._forced_exit.extend(self.clock.now() + _EXIT_MARGIN)
+            atexit.register(self._forced_exit.exit_begins)
         else:
-            self._reaper.dismiss()
+            self._forced_exit.dismiss()
         self._signals.restore()
         self._ended = True
         if failures:
@@ -333,9 +336,9 @@ class Server:
 
     def _drain(self) -> None:
         """Take no new clients, close the unused connections; the rest close as their responses end. Runs on: baton."""
-        if self.site.draining:
+        if self.shared.draining:
             return
-        self.site.draining = True
+        self.shared.draining = True
         _attempt(lambda: _log.info("stopping: requests that run or wait are finished first"))
         shutdown = self.settings.timeouts.shutdown
         try:
@@ -347,7 +350,7 @@ class Server:
         self._begin_stop(0)
 
     def _second_signal(self, number: int) -> None:
-        self._reaper.arm(self.clock.now(), 128 + number, at_once=True)
+        self._forced_exit.arm(self.clock.now(), 128 + number, at_once=True)
 
     def _end_for_zombies(self, reason: str) -> None:
         """Runs on: supervisor."""

@@ -40,6 +40,19 @@ class Spawner(Protocol):
     def __call__(self, body: Callable[[], None], name: str) -> None: ...
 
 
+class CallWindow(Protocol):
+    """What a task does with its worker's window: the time in which a kill may land (``runtime.window``)."""
+
+    def open(self, serial: int) -> None:
+        """Raises: WorkerKilled if the kill came while the window was shut."""
+
+    def open_for_close(self, serial: int) -> None:
+        """Like ``open``, for the application's ``close``, which runs after a kill too."""
+
+    def shut(self) -> None:
+        """After it returns no kill can land."""
+
+
 class Injected(enum.Enum):
     """
     What became of an attempt to raise in another thread.

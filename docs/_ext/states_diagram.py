@@ -17,10 +17,10 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from pastepool.core.policy import PoolPolicy
-from pastepool.core.states import TRANSITIONS, Event, Phase, Record, Status, TaskSummary, classify
+from pastepool.core.states import TRANSITIONS, Phase, Record, Status, TaskSummary, WorkerEvent, classify
 from pastepool.settings.options import OPTIONS
 
-Table = Mapping[Phase, Mapping[Event, Phase]]
+Table = Mapping[Phase, Mapping[WorkerEvent, Phase]]
 Point = tuple[float, float]
 
 
@@ -73,7 +73,7 @@ _STYLE = """
 # ---------------------------------------------------------------------------------------------------------- the facts
 
 
-def moves(table: Table = TRANSITIONS) -> list[tuple[Phase, Event, Phase]]:
+def moves(table: Table = TRANSITIONS) -> list[tuple[Phase, WorkerEvent, Phase]]:
     """Every cell of the table that is not empty: phase, event, next phase."""
     return [(phase, event, after) for phase, row in table.items() for event, after in row.items()]
 
@@ -135,7 +135,7 @@ def _text(at: Point, words: str, kind: str) -> str:
     return f'<text class="{kind}" x="{at[0]:.1f}" y="{at[1]:.1f}">{escape(words)}</text>'
 
 
-def _move(move: tuple[Phase, Event, Phase], table: Table) -> str:
+def _move(move: tuple[Phase, WorkerEvent, Phase], table: Table) -> str:
     phase, event, after = move
     path, label = _route(phase, after, back=phase in table[after].values())
     names = f'data-phase="{phase.value}" data-event="{event.value}" data-after="{after.value}"'
@@ -186,12 +186,14 @@ def _loop(box: Box) -> tuple[str, Point]:
 
 def states_table(table: Table = TRANSITIONS) -> str:
     """The table of phases and events as it stands in the code; an empty cell cannot happen."""
-    head = ["| phase |", *(f" {event.value} |" for event in Event)]
+    head = ["| phase |", *(f" {event.value} |" for event in WorkerEvent)]
     rows = [
-        "".join([f"| **{phase.value}** |", *(f" {row[event].value if event in row else ''} |" for event in Event)])
+        "".join(
+            [f"| **{phase.value}** |", *(f" {row[event].value if event in row else ''} |" for event in WorkerEvent)]
+        )
         for phase, row in table.items()
     ]
-    return "\n".join(["".join(head), "|---" * (len(Event) + 1) + "|", *rows])
+    return "\n".join(["".join(head), "|---" * (len(WorkerEvent) + 1) + "|", *rows])
 
 
 def statuses_table() -> str:

@@ -14,7 +14,7 @@ from pastepool.core.actions import Kill, KillAsked, NoteHung, NoteZombie
 from pastepool.core.facts import Facts
 from pastepool.core.history import History, Injection
 from pastepool.core.policy import PoolPolicy
-from pastepool.core.states import Event, Phase, Record, Status, advance
+from pastepool.core.states import Phase, Record, Status, WorkerEvent, advance
 from pastepool.types import Seconds, WorkerId
 
 
@@ -33,7 +33,7 @@ def kills_due(facts: Facts) -> Iterator[Kill]:
         elif KillAsked(record.worker, record.serial) in facts.asked:
             yield Kill(record.worker, record.serial, record.title, ran_for, None)
         elif facts.now >= kill_at(record, facts.policy):
-            yield Kill(record.worker, record.serial, record.title, ran_for, _kill_limit(record, facts.policy))
+            yield Kill(record.worker, record.serial, record.title, ran_for, _kill_after(record, facts.policy))
 
 
 def injection_of(history: History, record: Record) -> Injection | None:
@@ -44,7 +44,7 @@ def injection_of(history: History, record: Record) -> Injection | None:
     return Injection(record.serial, 1, record.since) if record.phase is Phase.DYING else None
 
 
-def _kill_limit(record: Record, policy: PoolPolicy) -> Seconds:
+def _kill_after(record: Record, policy: PoolPolicy) -> Seconds:
     own = None if record.task is None else record.task.kill_after
     limit = policy.kill_after if own is None else own
     return limit if limit > 0 else math.inf
@@ -52,7 +52,7 @@ def _kill_limit(record: Record, policy: PoolPolicy) -> Seconds:
 
 def kill_at(record: Record, policy: PoolPolicy) -> Seconds:
     """When a task is to be killed for the first time; infinity for never."""
-    return record.since + _kill_limit(record, policy)
+    return record.since + _kill_after(record, policy)
 
 
 def told_of(missed: Collection[tuple[WorkerId, int]], history: History) -> History:
@@ -70,7 +70,9 @@ def killed(facts: Facts, kills: Sequence[Kill]) -> tuple[Record, ...]:
     """The records as they will be once the kills are applied."""
     victims = {kill.worker for kill in kills}
     return tuple(
-        advance(record, Event.KILL, facts.now) if record.worker in victims and record.phase is Phase.BUSY else record
+        advance(record, WorkerEvent.KILL, facts.now)
+        if record.worker in victims and record.phase is Phase.BUSY
+        else record
         for record in facts.records
     )
 

@@ -29,7 +29,7 @@ class Phase(enum.Enum):
     GONE = "gone"
 
 
-class Event(enum.Enum):
+class WorkerEvent(enum.Enum):
     """What can happen to a worker. ``FINISHED``: its call returned or raised. ``EXITED``: its thread has ended."""
 
     READY = "ready"
@@ -53,17 +53,17 @@ class Status(enum.Enum):
     GONE = "gone"
 
 
-TRANSITIONS: Mapping[Phase, Mapping[Event, Phase]] = MappingProxyType(
+TRANSITIONS: Mapping[Phase, Mapping[WorkerEvent, Phase]] = MappingProxyType(
     {
-        Phase.STARTING: MappingProxyType({Event.READY: Phase.IDLE, Event.EXITED: Phase.GONE}),
+        Phase.STARTING: MappingProxyType({WorkerEvent.READY: Phase.IDLE, WorkerEvent.EXITED: Phase.GONE}),
         Phase.IDLE: MappingProxyType(
-            {Event.TOOK: Phase.BUSY, Event.RETIRE: Phase.RETIRING, Event.EXITED: Phase.GONE},
+            {WorkerEvent.TOOK: Phase.BUSY, WorkerEvent.RETIRE: Phase.RETIRING, WorkerEvent.EXITED: Phase.GONE},
         ),
         Phase.BUSY: MappingProxyType(
-            {Event.FINISHED: Phase.IDLE, Event.KILL: Phase.DYING, Event.EXITED: Phase.GONE},
+            {WorkerEvent.FINISHED: Phase.IDLE, WorkerEvent.KILL: Phase.DYING, WorkerEvent.EXITED: Phase.GONE},
         ),
-        Phase.RETIRING: MappingProxyType({Event.EXITED: Phase.GONE}),
-        Phase.DYING: MappingProxyType({Event.FINISHED: Phase.DYING, Event.EXITED: Phase.GONE}),
+        Phase.RETIRING: MappingProxyType({WorkerEvent.EXITED: Phase.GONE}),
+        Phase.DYING: MappingProxyType({WorkerEvent.FINISHED: Phase.DYING, WorkerEvent.EXITED: Phase.GONE}),
         Phase.GONE: MappingProxyType({}),
     }
 )
@@ -119,7 +119,7 @@ class Record:
         return "" if self.task is None else self.task.title
 
 
-def advance(record: Record, event: Event, now: Seconds, task: TaskSummary | None = None) -> Record:
+def advance(record: Record, event: WorkerEvent, now: Seconds, task: TaskSummary | None = None) -> Record:
     """
     Move one worker along the table.
 
@@ -138,11 +138,11 @@ def advance(record: Record, event: Event, now: Seconds, task: TaskSummary | None
     phase = TRANSITIONS[record.phase].get(event)
     if phase is None:
         raise InternalError(f"worker {record.worker} is {record.phase.value}: {event.value!r} cannot happen to it")
-    if (task is None) is (event is Event.TOOK):
+    if (task is None) is (event is WorkerEvent.TOOK):
         raise InternalError(
             f"worker {record.worker}: {event.value!r} came {'without' if task is None else 'with'} a task"
         )
-    kept = record.task if event is Event.KILL else task
+    kept = record.task if event is WorkerEvent.KILL else task
     return Record(record.worker, phase, record.since if phase is record.phase else now, kept)
 
 

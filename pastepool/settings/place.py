@@ -17,7 +17,7 @@ LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True)
-class Place:
+class SettingsPlace:
     """A section of a configuration file; ``config_file`` is empty where a program gave the values."""
 
     section: str
@@ -26,9 +26,9 @@ class Place:
     def __str__(self) -> str:
         return f"[{self.section}] of {self.config_file}" if self.config_file else f"[{self.section}]"
 
-    def default(self) -> Place:
+    def default(self) -> SettingsPlace:
         """The [DEFAULT] section of the same file."""
-        return Place("DEFAULT", self.config_file)
+        return SettingsPlace("DEFAULT", self.config_file)
 
     def unknown(self, key: str, value: str) -> SettingsError:
         """The key is no option of ours."""

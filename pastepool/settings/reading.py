@@ -15,7 +15,7 @@ from pastepool.http1.limits import Limits
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, OPTIONS
 from pastepool.settings.parsing import Refused, Unfit, plain_text
-from pastepool.settings.place import Place
+from pastepool.settings.place import SettingsPlace
 from pastepool.settings.relations import settle
 from pastepool.settings.values import AdminSettings, MailSettings, Settings
 
@@ -63,7 +63,7 @@ def read(
         reference names of Paste 3.10 (contract P1, P5 to P12, P18); the table.
     """
     inherited = dict(global_conf or {})
-    place = Place(section, str(inherited.get("__file__") or ""))
+    place = SettingsPlace(section, str(inherited.get("__file__") or ""))
     values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
     own = _read_section(local, place)
     mail = _read_mail(inherited, own, place.default())
@@ -77,7 +77,7 @@ def read(
     return _build(values, place, tuple(notes))
 
 
-def _read_section(local: Mapping[str, object], place: Place) -> dict[str, Any]:
+def _read_section(local: Mapping[str, object], place: SettingsPlace) -> dict[str, Any]:
     """Parse every key that is set; two spellings of one option must agree."""
     own: dict[str, Any] = {}
     spelt: dict[str, str] = {}
@@ -97,7 +97,7 @@ def _read_section(local: Mapping[str, object], place: Place) -> dict[str, Any]:
     return own
 
 
-def _read_mail(inherited: Mapping[str, object], own: Mapping[str, Any], place: Place) -> dict[str, Any]:
+def _read_mail(inherited: Mapping[str, object], own: Mapping[str, Any], place: SettingsPlace) -> dict[str, Any]:
     """
     Take from [DEFAULT] the mail options the section leaves out; of several names the first of the row wins.
 
@@ -117,7 +117,7 @@ def _read_mail(inherited: Mapping[str, object], own: Mapping[str, Any], place: P
     return taken
 
 
-def _text(key: str, option: Option, raw: object, place: Place) -> str:
+def _text(key: str, option: Option, raw: object, place: SettingsPlace) -> str:
     try:
         return plain_text(raw)
     except Unfit as unfit:
@@ -126,7 +126,7 @@ def _text(key: str, option: Option, raw: object, place: Place) -> str:
         raise place.unfit(key, option, _shown_raw(raw), unfit.problem) from None
 
 
-def _parse(key: str, option: Option, text: str, place: Place) -> Any:
+def _parse(key: str, option: Option, text: str, place: SettingsPlace) -> Any:
     try:
         return option.parser(text)
     except Unfit as unfit:
@@ -137,7 +137,9 @@ def _shown_raw(raw: object) -> str:
     return str(raw).strip()
 
 
-def _split_addresses(values: dict[str, Any], own: Mapping[str, Any], mail: Mapping[str, Any], place: Place) -> None:
+def _split_addresses(
+    values: dict[str, Any], own: Mapping[str, Any], mail: Mapping[str, Any], place: SettingsPlace
+) -> None:
     """
     Part ``host:port`` values. A port given beside one in the same section must agree with it; otherwise the server
     section's wins over [DEFAULT]'s.
@@ -156,7 +158,7 @@ def _split_addresses(values: dict[str, Any], own: Mapping[str, Any], mail: Mappi
         values[port_name] = port
 
 
-def _guard_admin(values: Mapping[str, Any], place: Place) -> None:
+def _guard_admin(values: Mapping[str, Any], place: SettingsPlace) -> None:
     """Refuse to show private data to other machines without a secret (contract P17)."""
     if not values["admin_token"] and not all(network.is_loopback for network in values["admin_allow_from"]):
         shown = BY_NAME["admin_allow_from"].show(values["admin_allow_from"])
@@ -164,13 +166,13 @@ def _guard_admin(values: Mapping[str, Any], place: Place) -> None:
         raise place.contradiction("admin_allow_from", shown, "admin_token", "none", remedy)
 
 
-def _idle_admin(values: Mapping[str, Any], own: Mapping[str, Any], place: Place) -> list[str]:
+def _idle_admin(values: Mapping[str, Any], own: Mapping[str, Any], place: SettingsPlace) -> list[str]:
     given = [] if values["admin_listen"] else [name for name in own if name.startswith("admin_")]
     return [f"{place}: {name} has no effect: admin_listen is not set." for name in given]
 
 
 def _hidden(
-    local: Mapping[str, object], inherited: Mapping[str, object], values: Mapping[str, Any], place: Place
+    local: Mapping[str, object], inherited: Mapping[str, object], values: Mapping[str, Any], place: SettingsPlace
 ) -> list[str]:
     """Tell of server options PasteDeploy swallowed: it drops from the section whatever [DEFAULT] names too."""
     return [
@@ -182,7 +184,7 @@ def _hidden(
     ]
 
 
-def _build(values: Mapping[str, Any], place: Place, notes: tuple[str, ...]) -> Settings:
+def _build(values: Mapping[str, Any], place: SettingsPlace, notes: tuple[str, ...]) -> Settings:
     """Put every value where its row's ``field`` says."""
     flat: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {name: {} for name in _NESTED}

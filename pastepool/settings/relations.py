@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pastepool.settings.options import BY_NAME, MOST_WORKERS
-from pastepool.settings.place import Place
+from pastepool.settings.place import SettingsPlace
 
 WORKERS = "threadpool_workers"
 MAX_WORKERS = "threadpool_max_workers"
@@ -65,7 +65,7 @@ RELATIONS = (
 """In this order a default that has given way once never has to again: the narrower bound comes first."""
 
 
-def settle(values: dict[str, Any], given: frozenset[str], place: Place) -> list[str]:
+def settle(values: dict[str, Any], given: frozenset[str], place: SettingsPlace) -> list[str]:
     """
     Make ``values`` free of contradictions, in place.
 
@@ -94,7 +94,7 @@ def _spread_socket_timeout(values: dict[str, Any], given: frozenset[str]) -> Non
                 values[name] = values[SOCKET_TIMEOUT]
 
 
-def _apply(relation: Relation, values: dict[str, Any], given: frozenset[str], place: Place) -> list[str]:
+def _apply(relation: Relation, values: dict[str, Any], given: frozenset[str], place: SettingsPlace) -> list[str]:
     low, high = relation.low, relation.high
     unbounded = relation.zero_is_never and values[high] == 0
     if unbounded or values[low] <= values[high]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pastepool.core.telling.masking import MASK
 from pastepool.settings.options import BY_NAME, nearest
-
-MASK = "********"
-"""Always the same length, so that it tells nothing about the secret's."""
 
 _SECRET_KEY = re.compile(r"passw|passphrase|secret|token|credential", re.IGNORECASE)
 

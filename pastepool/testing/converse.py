@@ -19,7 +19,8 @@ from pastepool.errors import ClientGone, PeerError, WorkerKilled
 from pastepool.http1.engine import Engine, Request
 from pastepool.http1.limits import Limits
 from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
-from pastepool.wsgi.call import Application, Call, Window
+from pastepool.types import CallWindow
+from pastepool.wsgi.call import Application, Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype, listener_prototype
 
 _log = logging.getLogger("pastepool.app")
@@ -55,7 +56,7 @@ class Conversation:
     ``gone``: whether the client has hung up.
     """
 
-    def __init__(self, app: Application, *, limits: Limits | None = None, window: Window | None = None) -> None:
+    def __init__(self, app: Application, *, limits: Limits | None = None, window: CallWindow | None = None) -> None:
         listener = listener_prototype(
             server_name="localhost", server_port=80, software="pastepool", errors=sys.stderr, extra={}
         )

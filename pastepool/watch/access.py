@@ -30,7 +30,7 @@ LOGGED_IN_FOR: Seconds = 12 * 3600.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Admission:
     """
     What becomes of a request. ``status``: 200 lets in, 401 asks for the token, 403 sends away. ``text``: why, with the
     remedy. ``by``: what carried the token, ``header`` or ``cookie``.
@@ -59,7 +59,7 @@ class Gate:
         """Whether one must know something to be let in."""
         return bool(self._token)
 
-    def judge(self, environ: Mapping[str, Any], visitor: Visitor, now: Seconds) -> Verdict:
+    def judge(self, environ: Mapping[str, Any], visitor: Visitor, now: Seconds) -> Admission:
         """
         Say whether a visitor may see the page.
 
@@ -68,36 +68,36 @@ class Gate:
         """
         address = _address(visitor.address)
         if address is None:
-            return Verdict(403, "Nobody knows where this request comes from, so it is not let in.")
+            return Admission(403, "Nobody knows where this request comes from, so it is not let in.")
         if not any(address in network for network in self._allow_from if network.version == address.version):
-            return Verdict(
+            return Admission(
                 403, f"{address} is not let in. allow_from, beside the other settings of this page, says who is."
             )
         if self._token:
             return self._judge_token(environ, now)
         if not address.is_loopback:
-            return Verdict(
+            return Admission(
                 403, "Without a token only this machine is let in; set one beside the other settings of this page."
             )
         if visitor.forwarded:
-            return Verdict(
+            return Admission(
                 403, "This came through a proxy, so its address says nothing. Set a token to use this page behind one."
             )
         if not _names_this_machine(str(environ.get("HTTP_HOST", ""))):
-            return Verdict(403, "Without a token this page is shown under localhost and loopback addresses only.")
-        return Verdict()
+            return Admission(403, "Without a token this page is shown under localhost and loopback addresses only.")
+        return Admission()
 
-    def _judge_token(self, environ: Mapping[str, Any], now: Seconds) -> Verdict:
+    def _judge_token(self, environ: Mapping[str, Any], now: Seconds) -> Admission:
         scheme, _, credentials = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
         offered = [
             str(environ.get("HTTP_X_PASTEPOOL_TOKEN", "")),
             credentials.strip() if scheme.lower() == "bearer" else "",
         ]
         if any(self.knows(one) for one in offered if one):
-            return Verdict(by="header")
+            return Admission(by="header")
         if self._is_ours(cookie_value(str(environ.get("HTTP_COOKIE", ""))), now):
-            return Verdict(by="cookie")
-        return Verdict(401, "The token is wrong." if any(offered) else "This page asks for its token.")
+            return Admission(by="cookie")
+        return Admission(401, "The token is wrong." if any(offered) else "This page asks for its token.")
 
     def knows(self, offered: str) -> bool:
         """Say whether this is the token, in a time that does not tell how much of it is right."""
@@ -119,26 +119,26 @@ class Gate:
     def _proof(self, until: str) -> str:
         return hmac.new(self._cookie_key, until.encode("ascii"), hashlib.sha256).hexdigest()
 
-    def judge_change(self, environ: Mapping[str, Any], form_csrf: str, by: str) -> Verdict:
+    def judge_change(self, environ: Mapping[str, Any], form_csrf: str, by: str) -> Admission:
         """
         Say whether a POST comes from our own page. ``by``: how the visitor was let in.
 
         A request whose header carries the token needs no proof: no foreign page can make a browser send that.
         """
         if by == "header":
-            return Verdict()
-        verdict = judge_origin(environ)
-        if verdict.status != 200:
-            return verdict
+            return Admission()
+        admission = judge_origin(environ)
+        if admission.status != 200:
+            return admission
         offered = form_csrf or str(environ.get("HTTP_X_PASTEPOOL_CSRF", ""))
         if not hmac.compare_digest(offered.encode("utf-8", "surrogateescape"), self.csrf.encode()):
-            return Verdict(
+            return Admission(
                 403, "The form is missing its csrf value, or the server was started anew since; load the page again."
             )
-        return Verdict()
+        return Admission()
 
 
-def judge_origin(environ: Mapping[str, Any]) -> Verdict:
+def judge_origin(environ: Mapping[str, Any]) -> Admission:
     """Refuse what a browser says another site has sent. A client that is no browser says nothing, and passes here."""
     site = environ.get("HTTP_SEC_FETCH_SITE")
     origin = environ.get("HTTP_ORIGIN")
@@ -146,7 +146,7 @@ def judge_origin(environ: Mapping[str, Any]) -> Verdict:
         allowed = site == "same-origin"
     else:
         allowed = origin is None or _host_of(str(origin)) == str(environ.get("HTTP_HOST", "")).lower()
-    return Verdict() if allowed else Verdict(403, "This was sent by another site, and is refused.")
+    return Admission() if allowed else Admission(403, "This was sent by another site, and is refused.")
 
 
 def cookie_value(header: str) -> str:

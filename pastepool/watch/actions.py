@@ -11,13 +11,13 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from pastepool.core.masking import masked_path, request_facts
 from pastepool.core.states import Phase
+from pastepool.core.telling.masking import masked_path, request_facts
 from pastepool.core.wording import counted, printable, spoken
-from pastepool.runtime.scribe import scribbled
-from pastepool.runtime.stacks import current_frames, stack_lines, stack_of
-from pastepool.runtime.vantage import Vantage
-from pastepool.runtime.worker import Worker
+from pastepool.runtime.inspection.stacks import current_frames, stack_lines, stack_of
+from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.pool.worker import Worker
+from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
 from pastepool.watch.visitor import Visitor
 
@@ -57,9 +57,9 @@ def task_title(task: Any) -> str:
     return f"{facts['method']} {facts.get('path', '')}" if "method" in facts else printable(masked_path(task.title()))
 
 
-def find(vantage: Vantage, number: int, serial: int) -> Worker | Outcome:
+def find(server_view: ServerView, number: int, serial: int) -> Worker | Outcome:
     """Find the worker that runs a request, or say why there is none."""
-    worker = vantage.pool.workers.get(number)
+    worker = server_view.pool.workers.get(number)
     if worker is None or not worker.ident:
         return Outcome(404, "not found", f"There is no worker {number} any more.")
     task = worker.fact[2]
@@ -68,29 +68,29 @@ def find(vantage: Vantage, number: int, serial: int) -> Worker | Outcome:
     return worker
 
 
-def kill(vantage: Vantage, visitor: Visitor, number: int, serial: int) -> Outcome:
+def kill(server_view: ServerView, visitor: Visitor, number: int, serial: int) -> Outcome:
     """
     Have one request killed, if it still runs, and wait a little for what becomes of it.
 
     Runs on: the thread that answers, for ``OUTCOME_WITHIN`` seconds at most.
     """
-    worker = find(vantage, number, serial)
+    worker = find(server_view, number, serial)
     if isinstance(worker, Outcome):
         return worker
     if number == visitor.worker:
         return Outcome(403, "refused", "That is the worker that answers you; it is not killed from its own page.")
-    if not vantage.supervisor.can_kill:
+    if not server_view.supervisor.can_kill:
         return Outcome(403, "refused", "This Python cannot raise an exception in another thread; no request is killed.")
     title = task_title(worker.fact[2])
-    _note(vantage, visitor, f"asked to kill worker {number}: {title}", worker=number, serial=serial, title=title)
-    vantage.supervisor.ask_kill(number, serial)
-    outcome = _await_end(vantage, worker, serial, title)
+    _note(server_view, visitor, f"asked to kill worker {number}: {title}", worker=number, serial=serial, title=title)
+    server_view.supervisor.ask_kill(number, serial)
+    outcome = _await_end(server_view, worker, serial, title)
     _log.warning("%s was told of its kill of worker %d: %s", _who(visitor), number, outcome.text)
     return outcome
 
 
-def _await_end(vantage: Vantage, worker: Worker, serial: int, title: str) -> Outcome:
-    clock, never = vantage.clock, threading.Event()
+def _await_end(server_view: ServerView, worker: Worker, serial: int, title: str) -> Outcome:
+    clock, never = server_view.clock, threading.Event()
     asked_at = clock.now()
     while clock.now() < asked_at + OUTCOME_WITHIN:
         phase, _, task = worker.fact
@@ -102,7 +102,7 @@ def _await_end(vantage: Vantage, worker: Worker, serial: int, title: str) -> Out
     if worker.fact[0] is Phase.DYING:
         text = (
             f"{title} is told to end and has not ended yet: it is in a call that does not return, or it catches what"
-            f" it is told. After {spoken(vantage.settings.pool.dying_for)} it counts as a zombie."
+            f" it is told. After {spoken(server_view.settings.pool.dying_for)} it counts as a zombie."
         )
         return Outcome(202, "dying", text)
     text = (
@@ -111,7 +111,7 @@ def _await_end(vantage: Vantage, worker: Worker, serial: int, title: str) -> Out
     return Outcome(202, "pending", text)
 
 
-def dump(vantage: Vantage | None, visitor: Visitor) -> Outcome:
+def dump(server_view: ServerView | None, visitor: Visitor) -> Outcome:
     """Write the stack of every thread to the log."""
     frames = current_frames()
     if not frames:
@@ -124,32 +124,32 @@ def dump(vantage: Vantage | None, visitor: Visitor) -> Outcome:
         lines.append(f"{names.get(ident, 'a thread Python did not start')} ({ident}):")
         lines += stack_lines(stack_of(frame))
     text = f"wrote the stacks of {counted(len(frames), 'thread')} to the log"
-    if vantage is None:
+    if server_view is None:
         _log.warning("%s %s", _who(visitor), text)
     else:
-        _note(vantage, visitor, text)
+        _note(server_view, visitor, text)
     _log.warning("stacks of all threads, on Python %s:\n%s", sys.version.split()[0], "\n".join(lines))
     return Outcome(
         200, "dumped", f"The stacks of {counted(len(frames), 'thread')} are in the log (logger pastepool.watch)."
     )
 
 
-def note_reset(vantage: Vantage, visitor: Visitor) -> Outcome:
+def note_reset(server_view: ServerView, visitor: Visitor) -> Outcome:
     """Tell of a reset that was made."""
-    _note(vantage, visitor, "set all counters back to nothing")
+    _note(server_view, visitor, "set all counters back to nothing")
     return Outcome(200, "reset", "Everything is counted from nothing again.")
 
 
-def note_flame(vantage: Vantage, visitor: Visitor, seconds: int, worker: int) -> Outcome:
+def note_flame(server_view: ServerView, visitor: Visitor, seconds: int, worker: int) -> Outcome:
     """Tell of a flame graph that was begun."""
     who = f"worker {worker}" if worker else "all workers"
-    _note(vantage, visitor, f"began a flame graph of {who} for {seconds} s")
+    _note(server_view, visitor, f"began a flame graph of {who} for {seconds} s")
     return Outcome(202, "started", f"Looking at {who} for {seconds} s.")
 
 
-def _note(vantage: Vantage, visitor: Visitor, what: str, **about: Any) -> None:
+def _note(server_view: ServerView, visitor: Visitor, what: str, **about: Any) -> None:
     _log.warning("%s %s", _who(visitor), what)
-    vantage.chronicle.note("action", f"{_who(visitor)} {what}", **about)
+    server_view.journal.note("action", f"{_who(visitor)} {what}", **about)
 
 
 def _who(visitor: Visitor) -> str:

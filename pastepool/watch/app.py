@@ -18,10 +18,10 @@ from typing import Any
 from webob import Request, Response
 
 from pastepool.core.wording import printable
-from pastepool.runtime.scribe import scribbled
-from pastepool.runtime.vantage import Vantage
+from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.watching.server_view import ServerView
 from pastepool.watch import actions
-from pastepool.watch.access import LOGGED_IN_FOR, Gate, Verdict, judge_origin
+from pastepool.watch.access import LOGGED_IN_FOR, Admission, Gate, judge_origin
 from pastepool.watch.actions import Outcome
 from pastepool.watch.answers import (
     SECURITY,
@@ -69,8 +69,8 @@ class Visit:
 
     request: Any
     visitor: Visitor
-    verdict: Verdict
-    vantage: Vantage | None
+    admission: Admission
+    server_view: ServerView | None
     pool: Any
     api: bool = False
 
@@ -133,19 +133,19 @@ class WatchApp:
             return moved(f"{str(request.script_name).rpartition('/')[2]}/" if request.script_name else "/")
         name = path[1:]
         pool = request.environ.get(POOL_KEY)
-        vantage = getattr(pool, "vantage", None)
-        vantage = vantage if isinstance(vantage, Vantage) else None
+        server_view = getattr(pool, "server_view", None)
+        server_view = server_view if isinstance(server_view, ServerView) else None
         if name == "health":
-            return _health(vantage)
-        visitor = identify(request.environ, vantage)
-        verdict = self._gate.judge(request.environ, visitor, time.time())
-        visit = Visit(request, visitor, verdict, vantage, pool, name.startswith("api/"))
-        if verdict.status == 401 and name == "login" and request.method == "POST":
+            return _health(server_view)
+        visitor = identify(request.environ, server_view)
+        admission = self._gate.judge(request.environ, visitor, time.time())
+        visit = Visit(request, visitor, admission, server_view, pool, name.startswith("api/"))
+        if admission.status == 401 and name == "login" and request.method == "POST":
             return self._login(visit)
-        if verdict.status == 401 and name.startswith("static/"):
+        if admission.status == 401 and name.startswith("static/"):
             return self._asset(visit, name)
-        if verdict.status != 200:
-            return self._refused(visit, verdict)
+        if admission.status != 200:
+            return self._refused(visit, admission)
         return self._routed(visit, name)
 
     def _routed(self, visit: Visit, name: str) -> Any:
@@ -165,12 +165,12 @@ class WatchApp:
         if method == "POST":
             if (visit.request.content_length or 0) > FORM_LIMIT:
                 return _said(visit, Outcome(413, "invalid", "The form is too large."))
-            verdict = self._gate.judge_change(
-                visit.request.environ, str(visit.request.POST.get("csrf", "")), visit.verdict.by
+            admission = self._gate.judge_change(
+                visit.request.environ, str(visit.request.POST.get("csrf", "")), visit.admission.by
             )
-            if verdict.status != 200:
-                _log.warning("%s: refused %s: %s", printable(visit.visitor.address), name, verdict.text)
-                return _said(visit, Outcome(verdict.status, "refused", verdict.text))
+            if admission.status != 200:
+                _log.warning("%s: refused %s: %s", printable(visit.visitor.address), name, admission.text)
+                return _said(visit, Outcome(admission.status, "refused", admission.text))
             return self._done(visit, route[method])
         return route[method](visit)
 
@@ -179,38 +179,38 @@ class WatchApp:
         try:
             return action(visit)
         finally:
-            if visit.vantage is not None:
-                self._watched(visit.vantage).observer.look_anew()
+            if visit.server_view is not None:
+                self._watched(visit.server_view).observer.look_anew()
 
-    def _refused(self, visit: Visit, verdict: Verdict) -> Any:
-        if verdict.status == 401 and not visit.api and wants(visit.request) == "text/html":
+    def _refused(self, visit: Visit, admission: Admission) -> Any:
+        if admission.status == 401 and not visit.api and wants(visit.request) == "text/html":
             form = (
-                f'<p>{esc(verdict.text)}</p><form method="post" action="login"><label>Token <input type="password"'
+                f'<p>{esc(admission.text)}</p><form method="post" action="login"><label>Token <input type="password"'
                 ' name="token" autocomplete="current-password" required autofocus></label>'
                 " <button>Log in</button></form>"
             )
             response = html_answer(401, plain_page("watch_threads", form, back=False))
         else:
-            response = _said(visit, Outcome(verdict.status, "refused", verdict.text))
-        if verdict.status == 401:
+            response = _said(visit, Outcome(admission.status, "refused", admission.text))
+        if admission.status == 401:
             response.headers["WWW-Authenticate"] = 'Bearer realm="pastepool watch_threads"'
         return response
 
     # Looking.
 
-    def _watched(self, vantage: Vantage) -> Watched:
+    def _watched(self, server_view: ServerView) -> Watched:
         """What all pages of one server share, made when the first is asked for. One step of a dict, so no lock."""
-        found = vantage.shared.get("watch")
+        found = server_view.common.get("watch")
         if not isinstance(found, Watched):
-            made = Watched(Observer(vantage), Flames(vantage, app_root_of(vantage)))
-            found = vantage.shared.setdefault("watch", made)
+            made = Watched(Observer(server_view), Flames(server_view, app_root_of(server_view)))
+            found = server_view.common.setdefault("watch", made)
         return found
 
     def _state(self, visit: Visit) -> State:
-        vantage, visitor = visit.vantage, visit.visitor
-        ours = vantage is not None
-        if vantage is not None:
-            watched = self._watched(vantage)
+        server_view, visitor = visit.server_view, visit.visitor
+        ours = server_view is not None
+        if server_view is not None:
+            watched = self._watched(server_view)
             state = watched.observer.state(visitor, self._options.allow_kill)
             state["flame"] = watched.flames.status()
         else:
@@ -226,7 +226,7 @@ class WatchApp:
             "address": printable(visitor.address, 60),
             "worker": visitor.worker or None,
             "serial": visitor.serial or None,
-            "logged_in": visit.verdict.by == "cookie",
+            "logged_in": visit.admission.by == "cookie",
         }
         state["transport"] = {"stream": visitor.closing is not None, "poll_every": POLL_EVERY}
         return state
@@ -254,7 +254,7 @@ class WatchApp:
         return Response(app_iter=body, content_type="text/event-stream", charset="utf-8")
 
     def _counters(self, visit: Visit) -> Any:
-        if visit.vantage is None:
+        if visit.server_view is None:
             return _said(visit, Outcome(501, "not found", "There is no pool of pastepool to count."))
         return json_answer(counters_of(self._state(visit)))
 
@@ -272,9 +272,9 @@ class WatchApp:
 
     # Doing.
 
-    def _target(self, visit: Visit) -> tuple[Vantage, int, int] | Outcome:
+    def _target(self, visit: Visit) -> tuple[ServerView, int, int] | Outcome:
         """Which request of which server a kill is aimed at."""
-        if visit.vantage is None:
+        if visit.server_view is None:
             return Outcome(501, "refused", "Only requests of pastepool's own pool can be killed.")
         if not self._options.allow_kill:
             return Outcome(
@@ -283,15 +283,15 @@ class WatchApp:
         worker, serial = visit.number("worker"), visit.number("serial")
         if worker is None or serial is None:
             return Outcome(400, "invalid", "worker and serial must both be whole numbers, as the page has them.")
-        return visit.vantage, worker, serial
+        return visit.server_view, worker, serial
 
     def _ask(self, visit: Visit) -> Any:
         """Name the request and ask, before it is killed."""
         target = self._target(visit)
         if isinstance(target, Outcome):
             return _said(visit, target)
-        vantage, number, serial = target
-        worker = actions.find(vantage, number, serial)
+        server_view, number, serial = target
+        worker = actions.find(server_view, number, serial)
         if isinstance(worker, Outcome):
             return _said(visit, worker)
         task = worker.fact[2]
@@ -311,49 +311,49 @@ class WatchApp:
         )
 
     def _dump(self, visit: Visit) -> Any:
-        return _said(visit, actions.dump(visit.vantage, visit.visitor))
+        return _said(visit, actions.dump(visit.server_view, visit.visitor))
 
     def _reset(self, visit: Visit) -> Any:
-        if visit.vantage is None:
+        if visit.server_view is None:
             return _said(visit, Outcome(501, "refused", "There is nothing to reset."))
-        self._watched(visit.vantage).observer.reset()
-        return _said(visit, actions.note_reset(visit.vantage, visit.visitor))
+        self._watched(visit.server_view).observer.reset()
+        return _said(visit, actions.note_reset(visit.server_view, visit.visitor))
 
     def _flame_status(self, visit: Visit) -> Any:
-        return json_answer(_NO_FLAME if visit.vantage is None else self._watched(visit.vantage).flames.status())
+        return json_answer(_NO_FLAME if visit.server_view is None else self._watched(visit.server_view).flames.status())
 
     def _flame(self, visit: Visit) -> Any:
         seconds, worker = visit.number("seconds"), visit.number("worker") or 0
-        if visit.vantage is None:
+        if visit.server_view is None:
             return _said(visit, Outcome(501, "refused", "Only pastepool's own pool is looked at."))
         if seconds not in CHOICES:
             return _said(visit, Outcome(400, "invalid", f"seconds must be one of {', '.join(map(str, CHOICES))}."))
         try:
-            begun = self._watched(visit.vantage).flames.start(seconds, worker)
+            begun = self._watched(visit.server_view).flames.start(seconds, worker)
         except RuntimeError as error:
             return _said(visit, Outcome(503, "refused", f"No thread can be started for it: {error}."))
         if not begun:
             return _said(visit, Outcome(409, "running", "Another flame graph is being drawn; there is one at a time."))
-        return _said(visit, actions.note_flame(visit.vantage, visit.visitor, seconds, worker))
+        return _said(visit, actions.note_flame(visit.server_view, visit.visitor, seconds, worker))
 
     def _picture(self, visit: Visit) -> Any:
-        picture = None if visit.vantage is None else self._watched(visit.vantage).flames.picture()
+        picture = None if visit.server_view is None else self._watched(visit.server_view).flames.picture()
         if picture is None:
             return _said(visit, Outcome(404, "not found", "There is no finished flame graph yet."))
         return Response(body=picture, content_type="image/svg+xml", charset="utf-8")
 
     def _login(self, visit: Visit) -> Any:
         request = visit.request
-        verdict = judge_origin(request.environ)
-        if verdict.status == 200 and (request.content_length or 0) <= FORM_LIMIT:
+        admission = judge_origin(request.environ)
+        if admission.status == 200 and (request.content_length or 0) <= FORM_LIMIT:
             if self._gate.knows(str(request.POST.get("token", ""))):
                 _log.info("%s logged in", printable(visit.visitor.address))
                 response = moved("./")
                 response.headers["Set-Cookie"] = cookie_header(request, self._gate.cookie(time.time()), LOGGED_IN_FOR)
                 return response
-            verdict = Verdict(401, "The token is wrong.")
-        _log.warning("%s: refused login: %s", printable(visit.visitor.address), verdict.text)
-        return self._refused(visit, verdict)
+            admission = Admission(401, "The token is wrong.")
+        _log.warning("%s: refused login: %s", printable(visit.visitor.address), admission.text)
+        return self._refused(visit, admission)
 
     def _logout(self, visit: Visit) -> Any:
         response = moved("./")
@@ -384,9 +384,9 @@ def _said(visit: Visit, outcome: Outcome) -> Any:
     return html_answer(outcome.status, plain_page(outcome.outcome.capitalize(), f"<p>{esc(outcome.text)}</p>"))
 
 
-def _health(vantage: Vantage | None) -> Any:
+def _health(server_view: ServerView | None) -> Any:
     """Whether anybody can be served; tells nothing else, because it asks for no token."""
-    status, word = health_of(vantage)
+    status, word = health_of(server_view)
     return json_answer({"status": word}, status)
 
 

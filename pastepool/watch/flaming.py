@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pastepool.core.flame import FlameTree, svg
 from pastepool.core.ownership import Owner, owner_of
-from pastepool.core.report import Place
+from pastepool.core.telling.report import CodePlace
 from pastepool.core.wording import counted
-from pastepool.runtime.scribe import scribbled
-from pastepool.runtime.stacks import current_frames, stack_of
-from pastepool.runtime.vantage import Vantage
+from pastepool.runtime.inspection.stacks import current_frames, stack_of
+from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
+from pastepool.watch.flame import FlameTree, svg
 from pastepool.watch.wall import rounded
 
 _log = scribbled("pastepool.watch")
@@ -64,8 +64,8 @@ class Flames:
     Fields written under ``_lock``: ``_run``. ``_finished`` is written by the sampling thread.
     """
 
-    def __init__(self, vantage: Vantage, app_root: str) -> None:
-        self._vantage = vantage
+    def __init__(self, server_view: ServerView, app_root: str) -> None:
+        self._server_view = server_view
         self._app_root = app_root
         self._lock = threading.Lock()
         self._run: _Run | None = None
@@ -76,9 +76,9 @@ class Flames:
         with self._lock:
             if self._run is not None:
                 return False
-            self._run = run = _Run(seconds, worker, self._vantage.clock.now(), FlameTree())
+            self._run = run = _Run(seconds, worker, self._server_view.clock.now(), FlameTree())
             try:
-                self._vantage.spawn(lambda: self._sample(run), "pastepool flame graph")
+                self._server_view.spawn(lambda: self._sample(run), "pastepool flame graph")
             except RuntimeError:
                 self._run = None
                 raise
@@ -91,7 +91,7 @@ class Flames:
 
     def status(self) -> dict[str, Any]:
         """How it stands, as the JSON has it."""
-        run, finished, now = self._run, self._finished, self._vantage.clock.now()
+        run, finished, now = self._run, self._finished, self._server_view.clock.now()
         ends_at = run.began_at + run.seconds if run else now
         return {
             "running": run is not None,
@@ -108,7 +108,7 @@ class Flames:
     def _sample(self, run: _Run) -> None:
         try:
             self._look_on(run)
-            now = self._vantage.clock.now()
+            now = self._server_view.clock.now()
             picture = svg(run.tree, run.title(), self._app_root).encode("utf-8", "replace")
             share = run.cost / max(0.001, now - run.began_at)
             self._finished = _Finished(picture, run.title(), now, round(share, 4))
@@ -119,9 +119,9 @@ class Flames:
                 self._run = None
 
     def _look_on(self, run: _Run) -> None:
-        clock, never = self._vantage.clock, threading.Event()
+        clock, never = self._server_view.clock, threading.Event()
         ends_at = run.began_at + run.seconds
-        while clock.now() < ends_at and not self._vantage.site.draining:
+        while clock.now() < ends_at and not self._server_view.shared.draining:
             began = time.thread_time()
             self._look(run)
             took = time.thread_time() - began
@@ -131,14 +131,14 @@ class Flames:
     def _look(self, run: _Run) -> None:
         frames = current_frames()
         run.looks += 1
-        for worker in self._vantage.workers():
+        for worker in self._server_view.workers():
             if worker.fact[2] is not None and run.worker in (0, worker.worker_id):
                 places = applications_part(stack_of(frames.get(worker.ident)))
                 if places:
                     run.tree.add(places)
 
 
-def applications_part(places: Sequence[Place]) -> Sequence[Place]:
+def applications_part(places: Sequence[CodePlace]) -> Sequence[CodePlace]:
     """Leave out the calls every stack of a worker begins with; of one in the server's own code one call is left."""
     inner = tuple(itertools.takewhile(lambda place: owner_of(place.file) is not Owner.SERVER, places))
     if len(inner) == len(places) or any(owner_of(place.file) is not Owner.STDLIB for place in inner):

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pastepool.core.masking import request_facts
-from pastepool.core.report import Diagnosis, place_text, telling_place
 from pastepool.core.states import Status
+from pastepool.core.telling.masking import request_facts
+from pastepool.core.telling.report import Diagnosis, place_text, telling_place
 from pastepool.core.wording import counted
-from pastepool.runtime.clock import MonotonicClock
-from pastepool.runtime.stacks import current_frames, stack_of
+from pastepool.runtime.inspection.stacks import current_frames, stack_of
+from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.types import Seconds
 from pastepool.watch.frames import Stacks
 from pastepool.watch.observer import FORMAT, VERSION, State

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pastepool.core.ownership import Owner, owner_of
-from pastepool.core.report import Place
-from pastepool.core.stack_view import short_name, telling_index
+from pastepool.core.telling.report import CodePlace
+from pastepool.core.telling.stack_view import short_name, telling_index
 from pastepool.core.wording import printable
-from pastepool.runtime.stacks import DEPTH_LIMIT
+from pastepool.runtime.inspection.stacks import DEPTH_LIMIT
 
 SHOWN_STACKS = 100
 """Distinct stacks in one state, the most common first: five hundred of them would be megabytes. Nothing derives it."""
@@ -23,7 +23,7 @@ Frame = dict[str, Any]
 
 
 @functools.lru_cache(maxsize=_FRAMES_KEPT)
-def frame_of(place: Place, app_root: str) -> Frame:
+def frame_of(place: CodePlace, app_root: str) -> Frame:
     """Describe one call. The answer is shared: nobody may change it."""
     owner = owner_of(place.file)
     return {
@@ -37,7 +37,7 @@ def frame_of(place: Place, app_root: str) -> Frame:
     }
 
 
-def frames_of(places: Iterable[Place], app_root: str) -> list[Frame]:
+def frames_of(places: Iterable[CodePlace], app_root: str) -> list[Frame]:
     """Describe a stack, innermost call first."""
     return [frame_of(place, app_root) for place in places]
 
@@ -47,9 +47,9 @@ class Stacks:
 
     def __init__(self, app_root: str) -> None:
         self._app_root = app_root
-        self._workers: dict[Sequence[Place], list[int]] = {}
+        self._workers: dict[Sequence[CodePlace], list[int]] = {}
 
-    def add(self, worker: int, places: Sequence[Place]) -> None:
+    def add(self, worker: int, places: Sequence[CodePlace]) -> None:
         """Take one worker's stack, if it has one."""
         if places:
             self._workers.setdefault(places, []).append(worker)
@@ -66,7 +66,7 @@ class Stacks:
         )
         return stacks, {worker: stack["id"] for stack in stacks for worker in stack["workers"]}, note
 
-    def _stack(self, number: int, places: Sequence[Place], workers: list[int]) -> dict[str, Any]:
+    def _stack(self, number: int, places: Sequence[CodePlace], workers: list[int]) -> dict[str, Any]:
         return {
             "id": number,
             "workers": workers,

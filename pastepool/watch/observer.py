@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pastepool.core.masking import request_facts
-from pastepool.core.report import counts_line
 from pastepool.core.states import Status
+from pastepool.core.telling.masking import request_facts
+from pastepool.core.telling.report import counts_line
 from pastepool.core.wording import printable
-from pastepool.runtime.vantage import Vantage
+from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
+from pastepool.watch.figures import events_of, latency_of, series_of, slowest_of, totals_of
 from pastepool.watch.frames import Stacks
-from pastepool.watch.history import events_of, latency_of, series_of, slowest_of, totals_of
 from pastepool.watch.process import Process
 from pastepool.watch.rows import Look, Movements, Seen, app_root_of, personal, see, status_of
 from pastepool.watch.visitor import Visitor
@@ -43,7 +43,7 @@ NO_FRAMES = "This interpreter runs without its GIL, where looking at the stacks 
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedLook:
     """What one look found, the same for everybody who asks."""
 
     good_until: Seconds
@@ -57,12 +57,12 @@ class Observer:
     Fields written under ``_lock``: ``_last`` and what ``_movements`` and ``_process`` remember.
     """
 
-    def __init__(self, vantage: Vantage) -> None:
-        self._vantage = vantage
+    def __init__(self, server_view: ServerView) -> None:
+        self._server_view = server_view
         self._lock = threading.Lock()
         self._movements = Movements()
-        self._process = Process(vantage.began_at)
-        self._last: Shared | None = None
+        self._process = Process(server_view.began_at)
+        self._last: SharedLook | None = None
 
     def state(self, visitor: Visitor, may_kill: bool) -> State:
         """
@@ -71,39 +71,39 @@ class Observer:
         Args:
             visitor: who asks; his own worker is marked and never offered for a kill.
         """
-        self._vantage.sampler.watched()
+        self._server_view.sampler.watched()
         common = self._look(visitor).common
         return {**common, "workers": [personal(row, visitor, may_kill) for row in common["workers"]]}
 
     def reset(self) -> None:
         """Count from nothing again."""
-        self._vantage.reset()
+        self._server_view.reset()
 
     def look_anew(self) -> None:
         """Forget the last look: something was done since, and whoever did it wants to see what became of it."""
         with self._lock:
             self._last = None
 
-    def _look(self, visitor: Visitor) -> Shared:
-        now = self._vantage.clock.now
+    def _look(self, visitor: Visitor) -> SharedLook:
+        now = self._server_view.clock.now
         with self._lock:
             last = self._last
             if last is None or now() >= last.good_until:
                 began = now()
                 common = self._gather(visitor)
-                last = self._last = Shared(began + max(FRESH_FOR, COST_LIMIT * (now() - began)), common)
+                last = self._last = SharedLook(began + max(FRESH_FOR, COST_LIMIT * (now() - began)), common)
             return last
 
     def _gather(self, visitor: Visitor) -> State:
-        vantage = self._vantage
-        wall = Wall(vantage.clock)
-        seen = see(vantage, visitor)
-        unmoved = self._movements.follow(seen, vantage, wall.now)
-        stacks = Stacks(app_root_of(vantage))
+        server_view = self._server_view
+        wall = Wall(server_view.clock)
+        seen = see(server_view, visitor)
+        unmoved = self._movements.follow(seen, server_view, wall.now)
+        stacks = Stacks(app_root_of(server_view))
         for one in seen:
             stacks.add(one.worker.worker_id, one.diagnosis.frames)
         shown, stack_of, note = stacks.shown()
-        totals = vantage.totals()
+        totals = server_view.totals()
         process = self._process.facts(wall)
         return {
             "format": FORMAT,
@@ -112,26 +112,26 @@ class Observer:
             "note": "",
             "taken_at": wall.text(wall.now),
             "pool": self._pool(seen, wall.now),
-            "workers": Look(vantage, wall.now, stack_of, unmoved).rows(seen),
+            "workers": Look(server_view, wall.now, stack_of, unmoved).rows(seen),
             "stacks": shown,
             "stacks_note": note or ("" if process["gil"] else NO_FRAMES),
             "backlog": self._backlog(wall.now),
             "connections": {
-                "open": len(vantage.poller.connections),
-                "limit": vantage.settings.overload.connection_limit,
+                "open": len(server_view.poller.connections),
+                "limit": server_view.settings.overload.connection_limit,
             },
-            "latency": latency_of(vantage, totals),
-            "series": series_of(vantage.sampler.samples()),
-            "events": events_of(vantage, wall, app_root_of(vantage)),
-            "slowest": slowest_of(vantage, wall),
-            "totals": totals_of(vantage, totals, wall),
+            "latency": latency_of(server_view, totals),
+            "series": series_of(server_view.sampler.samples()),
+            "events": events_of(server_view, wall, app_root_of(server_view)),
+            "slowest": slowest_of(server_view, wall),
+            "totals": totals_of(server_view, totals, wall),
             "process": process,
-            "settings": [list(pair) for pair in vantage.settings.shown()],
+            "settings": [list(pair) for pair in server_view.settings.shown()],
         }
 
     def _pool(self, everything: Sequence[Seen], now: Seconds) -> dict[str, Any]:
-        policy = self._vantage.settings.pool
-        counts = Counter(status_of(seen, self._vantage, now) for seen in everything)
+        policy = self._server_view.settings.pool
+        counts = Counter(status_of(seen, self._server_view, now) for seen in everything)
         counts.pop(Status.GONE, None)
         return {
             "size": counts.total(),
@@ -143,13 +143,13 @@ class Observer:
             "dying_for": policy.dying_for,
             "max_zombies": policy.max_zombies,
             "counts": {status.value: counts[status] for status in Status if status is not Status.GONE},
-            "summary": counts_line(counts, len(self._vantage.baton.backlog)),
-            "draining": self._vantage.site.draining,
+            "summary": counts_line(counts, len(self._server_view.baton.backlog)),
+            "draining": self._server_view.shared.draining,
         }
 
     def _backlog(self, now: Seconds) -> dict[str, Any]:
-        overload = self._vantage.settings.overload
-        waiting = tuple(self._vantage.baton.backlog)
+        overload = self._server_view.settings.overload
+        waiting = tuple(self._server_view.baton.backlog)
         return {
             "length": len(waiting),
             "limit": overload.queue_limit,

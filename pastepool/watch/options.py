@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pastepool.core.telling.masking import MASK
 from pastepool.errors import SettingsError
 from pastepool.settings.option import Option
 from pastepool.settings.parsing import LOOPBACK, Networks, Secret, Truth, Unfit, plain_text
-from pastepool.settings.place import Place
-from pastepool.settings.secrets import MASK, mask
+from pastepool.settings.place import SettingsPlace
+from pastepool.settings.secrets import mask
 from pastepool.settings.values import Network
 
 OPTIONS = (
@@ -69,7 +70,7 @@ class WatchOptions:
     allow_from: tuple[Network, ...] = LOOPBACK
 
 
-def read_options(local: Mapping[str, object], place: Place) -> WatchOptions:
+def read_options(local: Mapping[str, object], place: SettingsPlace) -> WatchOptions:
     """
     Read and check a section.
 
@@ -93,7 +94,7 @@ def read_options(local: Mapping[str, object], place: Place) -> WatchOptions:
     return options
 
 
-def _unknown(key: str, value: str, place: Place) -> SettingsError:
+def _unknown(key: str, value: str, place: SettingsPlace) -> SettingsError:
     plain = key.strip().lower().replace("-", "_")
     close = next(iter(difflib.get_close_matches(plain, BY_NAME, n=1, cutoff=0.6)), "")
     known = ", ".join(BY_NAME)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pastepool.core.masking import masked_path, request_facts
-from pastepool.core.report import Diagnosis, Place, activity, place_text, sentence, telling_place
-from pastepool.core.stack_view import phase_of
 from pastepool.core.states import Phase, Record, Status, classify
+from pastepool.core.telling.masking import masked_path, request_facts
+from pastepool.core.telling.report import CodePlace, Diagnosis, activity, place_text, sentence, telling_place
+from pastepool.core.telling.stack_view import phase_of
 from pastepool.core.wording import printable
-from pastepool.runtime.vantage import Vantage
-from pastepool.runtime.worker import Worker
+from pastepool.runtime.pool.worker import Worker
+from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
 from pastepool.watch.visitor import Visitor
 from pastepool.watch.wall import rounded
@@ -42,14 +42,14 @@ class Seen:
         return "" if self.task is None else printable(masked_path(self.task.title()))
 
 
-def see(vantage: Vantage, visitor: Visitor) -> list[Seen]:
+def see(server_view: ServerView, visitor: Visitor) -> list[Seen]:
     """Look at every worker, and into those that run something other than the request that asks."""
     # Requests before stacks: a look waits for the GIL as often as somebody computes, and a request that ends meanwhile
     # lets go of its environ.
-    everything = [_without_stack(worker, *worker.fact) for worker in vantage.workers()]
+    everything = [_without_stack(worker, *worker.fact) for worker in server_view.workers()]
     running = [seen.worker for seen in everything if seen.task is not None and seen.worker.worker_id != visitor.worker]
-    now = vantage.clock.now()
-    looked = vantage.inspector.look_at_all([(worker.ident, worker.native_id) for worker in running], now)
+    now = server_view.clock.now()
+    looked = server_view.inspector.look_at_all([(worker.ident, worker.native_id) for worker in running], now)
     return [_with_stack(seen, looked.get(seen.worker.ident)) for seen in everything]
 
 
@@ -64,14 +64,14 @@ def _with_stack(seen: Seen, diagnosis: Diagnosis | None) -> Seen:
     return replace(seen, diagnosis=diagnosis)
 
 
-def status_of(seen: Seen, vantage: Vantage, now: Seconds) -> Status:
+def status_of(seen: Seen, server_view: ServerView, now: Seconds) -> Status:
     """Say what a person is told about a worker."""
-    return classify(Record(seen.worker.worker_id, seen.phase, seen.since), now, vantage.settings.pool)
+    return classify(Record(seen.worker.worker_id, seen.phase, seen.since), now, server_view.settings.pool)
 
 
-def app_root_of(vantage: Vantage) -> str:
+def app_root_of(server_view: ServerView) -> str:
     """The directory of the configuration file: where most applications are started from their own."""
-    file = vantage.settings.config_file
+    file = server_view.settings.config_file
     return os.path.dirname(os.path.abspath(file)) if file else ""
 
 
@@ -79,7 +79,7 @@ def app_root_of(vantage: Vantage) -> str:
 class Look:
     """What all rows of one state share."""
 
-    vantage: Vantage
+    server_view: ServerView
     now: Seconds
     stack_of: Mapping[int, int]
     unmoved: Mapping[int, Seconds]
@@ -95,7 +95,7 @@ class Look:
 
     def _row(self, seen: Seen) -> dict[str, Any]:
         worker, now = seen.worker, self.now
-        status = status_of(seen, self.vantage, now)
+        status = status_of(seen, self.server_view, now)
         lasted = max(0.0, now - seen.since)
         row: dict[str, Any] = {
             "worker": worker.worker_id,
@@ -112,7 +112,7 @@ class Look:
 
     def _task(self, seen: Seen, status: Status, lasted: Seconds) -> dict[str, Any]:
         facts, diagnosis, number = seen.facts, seen.diagnosis, seen.worker.worker_id
-        root = app_root_of(self.vantage)
+        root = app_root_of(self.server_view)
         place = telling_place(diagnosis.frames, root)
         return {
             "ran_for": rounded(max(0.0, self.now - seen.task.started_at)),
@@ -134,9 +134,9 @@ class Look:
         }
 
     def _kill_in(self, seen: Seen) -> Seconds | None:
-        own = seen.task.kill_limit
-        limit = self.vantage.settings.pool.kill_after if own is None else own
-        if seen.phase is not Phase.BUSY or not limit > 0 or not self.vantage.supervisor.can_kill:
+        own = seen.task.kill_after
+        limit = self.server_view.settings.pool.kill_after if own is None else own
+        if seen.phase is not Phase.BUSY or not limit > 0 or not self.server_view.supervisor.can_kill:
             return None
         return rounded(max(0.0, seen.since + limit - self.now))
 
@@ -176,22 +176,22 @@ class Movements:
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[int, Sequence[Place], Seconds]] = {}
+        self._known: dict[int, tuple[int, Sequence[CodePlace], Seconds]] = {}
 
-    def follow(self, everything: Sequence[Seen], vantage: Vantage, now: Seconds) -> dict[int, Seconds]:
+    def follow(self, everything: Sequence[Seen], server_view: ServerView, now: Seconds) -> dict[int, Seconds]:
         """Compare with the last look. Answers since when each worker's stack has been as it is now."""
-        known: dict[int, tuple[int, Sequence[Place], Seconds]] = {}
+        known: dict[int, tuple[int, Sequence[CodePlace], Seconds]] = {}
         for seen in everything:
             frames = seen.diagnosis.frames
             if frames and seen.task is not None:
-                known[seen.worker.worker_id] = (seen.serial, frames, self._since(seen, vantage, now))
+                known[seen.worker.worker_id] = (seen.serial, frames, self._since(seen, server_view, now))
         self._known = known
         return {number: since for number, (_, _, since) in known.items()}
 
-    def _since(self, seen: Seen, vantage: Vantage, now: Seconds) -> Seconds:
+    def _since(self, seen: Seen, server_view: ServerView, now: Seconds) -> Seconds:
         number, frames = seen.worker.worker_id, seen.diagnosis.frames
         serial, before, since = self._known.get(number, (0, (), now))
         if serial == seen.serial:
             return since if before == frames else now
-        noted_at, noted = vantage.chronicle.last_stack(number, seen.serial)
+        noted_at, noted = server_view.journal.last_stack(number, seen.serial)
         return noted_at if tuple(noted) == frames else now

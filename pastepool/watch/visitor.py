@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pastepool.runtime.admin import CLOSING
-from pastepool.runtime.vantage import Vantage
+from pastepool.runtime.watching.admin_listener import CLOSING
+from pastepool.runtime.watching.server_view import ServerView
 
 FORWARDED_BY = (
     "HTTP_FORWARDED",
@@ -42,15 +42,15 @@ class Visitor:
     closing: threading.Event | None = None
 
 
-def identify(environ: Mapping[str, Any], vantage: Vantage | None) -> Visitor:
-    """Find out who asks. ``vantage``: of our own server, if that is what answers."""
+def identify(environ: Mapping[str, Any], server_view: ServerView | None) -> Visitor:
+    """Find out who asks. ``server_view``: of our own server, if that is what answers."""
     told = str(environ.get("REMOTE_ADDR") or "")
     forwarded = any(environ.get(key) for key in FORWARDED_BY)
     closing = environ.get(CLOSING)
     if isinstance(closing, threading.Event):
         return Visitor(told, forwarded, closing=closing)
     ident = threading.get_ident()
-    for worker in vantage.workers() if vantage else ():
+    for worker in server_view.workers() if server_view else ():
         task = worker.fact[2]
         if worker.ident == ident and task is not None:
             connection = getattr(task, "connection", None)

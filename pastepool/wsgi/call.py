@@ -4,7 +4,7 @@ One call of one application, to the letter of PEP 3333: from environ to response
 Knows the application, the framing of its answer and the window in which a kill may land. Does not know sockets: where
 bytes go is for a subclass to say. Everything here runs on the worker that has the request.
 
-The window (see ``runtime.injection``) is open exactly while the application's code runs: the call, each step of its
+The window (see ``runtime.window``) is open exactly while the application's code runs: the call, each step of its
 iterable, its ``close``. It is shut while bytes are handed over, so no kill ever lands in ours. Whoever shuts it has the
 claim to write.
 """
@@ -13,32 +13,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from pastepool.core.ownership import calls_application
 from pastepool.errors import AppError
 from pastepool.http1.engine import Request
 from pastepool.http1.response import LAST_CHUNK, NO_CONTENT, Head, chunk, render_head
+from pastepool.types import CallWindow
 from pastepool.wsgi.file_wrapper import FileWrapper
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 
-Stamp = Callable[[], tuple[bytes, bytes, bytes]]
+DateAndServer = Callable[[], tuple[bytes, bytes, bytes]]
 """Answers the rendered Date field, Server field, and both."""
-
-
-class Window(Protocol):
-    """The part of a worker's time in which a kill may land."""
-
-    def open(self, serial: int) -> None:
-        """Raises: WorkerKilled if the kill came while the window was shut."""
-
-    def open_for_close(self, serial: int) -> None:
-        """Like ``open``, for the application's ``close``, which runs after a kill too."""
-
-    def shut(self) -> None:
-        """After it returns no kill can land."""
 
 
 _COPY_LIMIT = 16384
@@ -61,14 +49,14 @@ class Call(ABC):
     _head: Head | None = None
     _chunked = False
     _left: int | None = None
-    _window: Window
+    _window: CallWindow
 
-    def __init__(self, request: Request, environ: dict[str, Any], serial: int, stamp: Stamp) -> None:
+    def __init__(self, request: Request, environ: dict[str, Any], serial: int, stamp: DateAndServer) -> None:
         self.request = request
         self.environ = environ
         self.serial = serial
         self.keep_alive = request.keep_alive
-        self._stamp = stamp
+        self._date_and_server = stamp
 
     @abstractmethod
     def transmit(self, data: bytes) -> None: ...
@@ -98,7 +86,7 @@ class Call(ABC):
         return self._head.code if self._head is not None else 0
 
     @calls_application
-    def respond(self, application: Application, window: Window) -> None:
+    def respond(self, application: Application, window: CallWindow) -> None:
         """
         Call the application and hand its whole response over.
 
@@ -158,7 +146,7 @@ class Call(ABC):
             self.began = True
             self._left = 0
             self.content_sent = size
-            both = self._stamp()[2]
+            both = self._date_and_server()[2]
             self.transmit(b"%b%b%bContent-Length: %d\r\n\r\n%b" % (status_line, fields, both, size, body))
             return
         if self.request.method == "HEAD" or head.code in NO_CONTENT:
@@ -181,7 +169,7 @@ class Call(ABC):
         """
         self.began = True
         code, status_line, fields, length, has_date, has_server = head
-        date, server, both = self._stamp()
+        date, server, both = self._date_and_server()
         if has_date or has_server:
             both = (b"" if has_date else date) + (b"" if has_server else server)
         if length is None:
@@ -210,7 +198,7 @@ class Call(ABC):
         return b"Transfer-Encoding: chunked\r\n"
 
     @calls_application
-    def _stream(self, result: Any, window: Window) -> None:
+    def _stream(self, result: Any, window: CallWindow) -> None:
         """A response that comes piece by piece. The window is open on entry."""
         serial = self.serial
         try:
@@ -228,7 +216,7 @@ class Call(ABC):
             self._close(result, window)
 
     @calls_application
-    def _close(self, result: Any, window: Window) -> None:
+    def _close(self, result: Any, window: CallWindow) -> None:
         close = getattr(result, "close", None)
         if close is not None:
             window.shut()
@@ -286,7 +274,7 @@ class Call(ABC):
             raise AppError("The application yielded content before calling start_response (PEP 3333).")
         return self._head
 
-    def _send_file(self, filelike: Any, window: Window) -> bool:
+    def _send_file(self, filelike: Any, window: CallWindow) -> bool:
         """Answer whether the whole response was handed over as a file."""
         head = self._started()
         window.shut()

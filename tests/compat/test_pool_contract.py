@@ -13,10 +13,10 @@ import pytest
 from pastepool.core.actions import Action, Capped, ExitProcess, Kill, KillAsked, NoteHung, Retire, Spawn
 from pastepool.core.history import History
 from pastepool.core.looks import look_is_due
-from pastepool.core.notices import HungKilled, Origin, ProcessDies, TaskReport, compose
 from pastepool.core.policy import PoolPolicy
-from pastepool.core.states import Event, Phase, Record, Status, TaskSummary, advance, classify
+from pastepool.core.states import Phase, Record, Status, TaskSummary, WorkerEvent, advance, classify
 from pastepool.core.supervision import Plan, plan
+from pastepool.core.telling.notices import HungKilled, Origin, ProcessDies, TaskReport, compose
 
 NOW = 100_000.0
 PASTE = PoolPolicy()
@@ -50,7 +50,9 @@ def after(made: Plan, records: list[Record], now: float) -> list[Record]:
     """The records once a plan's kills and spawns have been applied and the new threads have started."""
     victims = killed(made.actions)
     dies = [record.worker in victims and record.phase is Phase.BUSY for record in records]
-    applied = [advance(record, Event.KILL, now) if die else record for record, die in zip(records, dies, strict=True)]
+    applied = [
+        advance(record, WorkerEvent.KILL, now) if die else record for record, die in zip(records, dies, strict=True)
+    ]
     first = max(record.worker for record in records) + 1
     return applied + [Record(number, Phase.IDLE, now) for number in range(first, first + spawned(made.actions))]
 
@@ -75,7 +77,7 @@ def test_P2_the_pool_neither_explodes_nor_freezes() -> None:
             unserved += 1
         elif int(now) % 4 == 0:
             serials += 1
-            took = advance(idle, Event.TOOK, now, TaskSummary("GET /hang", serials, now))
+            took = advance(idle, WorkerEvent.TOOK, now, TaskSummary("GET /hang", serials, now))
             records = [took if record is idle else record for record in records]
     assert (serials, unserved) == (500, 0)
     assert most <= 12
@@ -114,7 +116,7 @@ def test_P6_hung_is_working_for_longer_than_hung_thread_limit() -> None:
 
 def test_P9_a_killed_thread_that_lives_on_is_a_zombie_after_dying_thread_limit() -> None:
     """300 seconds by default, counted from the kill; and that instant is looked at."""
-    dying = advance(workers(busy=1)[0], Event.KILL, NOW)
+    dying = advance(workers(busy=1)[0], WorkerEvent.KILL, NOW)
     assert PASTE.dying_for == 300.0
     assert classify(dying, math.nextafter(NOW + 300.0, 0), PASTE) is Status.DYING
     assert classify(dying, NOW + 300.0, PASTE) is Status.ZOMBIE
@@ -208,7 +210,7 @@ def test_P8_a_worker_replaced_when_it_hung_is_not_replaced_again_when_it_is_kill
 
 def test_P8_a_kill_that_does_not_take_effect_is_repeated() -> None:
     """It may take long to take effect: the pool tells the thread again, when its clean-up has had half a minute."""
-    dying = advance(workers(busy=1)[0], Event.KILL, NOW)
+    dying = advance(workers(busy=1)[0], WorkerEvent.KILL, NOW)
     made = plan([dying], 0, NOW, PoolPolicy(workers=1))
     assert made.look_again_at == NOW + 30.0
     again = plan([dying], 0, NOW + 30.0, PoolPolicy(workers=1), history=made.history)
@@ -278,7 +280,7 @@ def test_P14_a_trickle_of_bad_requests_cannot_outrun_the_check() -> None:
         if now == 10.0 * (serial + 1):
             serial += 1
             idle = next(record for record in records if record.phase is Phase.IDLE)
-            took = advance(idle, Event.TOOK, now, TaskSummary("GET /hang", serial, now))
+            took = advance(idle, WorkerEvent.TOOK, now, TaskSummary("GET /hang", serial, now))
             records = [took if record is idle else record for record in records]
         if now == due:
             made = plan(records, 0, now, policy, history=history)
@@ -326,7 +328,7 @@ def test_P15_nothing_is_raised_outside_of_an_applications_call() -> None:
         Record(2, Phase.IDLE, 0.0),
         Record(3, Phase.RETIRING, 0.0),
         Record(4, Phase.GONE, 0.0),
-        advance(advance(workers(busy=1)[0], Event.KILL, 0.0), Event.FINISHED, 1.0),
+        advance(advance(workers(busy=1)[0], WorkerEvent.KILL, 0.0), WorkerEvent.FINISHED, 1.0),
     ]
     asked = [KillAsked(record.worker, serial) for record in records for serial in (0, 1)]
     assert killed(plan(records, 0, NOW, PASTE, asked=asked).actions) == []

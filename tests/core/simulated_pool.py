@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pastepool.core.actions import Action, ExitProcess, Forget, Kill, KillAsked, Retire, Spawn
 from pastepool.core.history import History
 from pastepool.core.policy import PoolPolicy
-from pastepool.core.states import Event, Phase, Record, Status, TaskSummary, advance, classify
+from pastepool.core.states import Phase, Record, Status, TaskSummary, WorkerEvent, advance, classify
 from pastepool.core.supervision import Plan, plan
 
 SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
@@ -94,7 +94,7 @@ class SimulatedPool:
         elif isinstance(action, Retire) and self.records[action.worker].phase is Phase.BUSY:
             assert action.even_busy
         elif isinstance(action, Retire) and action.worker != self.leader:
-            self.happen(action.worker, Event.RETIRE)
+            self.happen(action.worker, WorkerEvent.RETIRE)
 
     def kill(self, action: Kill) -> None:
         """Do what becomes of kills."""
@@ -103,7 +103,7 @@ class SimulatedPool:
         if self.kills is not Kills.LAND:
             self.missed.add(task)
         if self.kills is not Kills.FIND_IT_SHUT and record.phase is Phase.BUSY and record.serial == action.serial:
-            self.happen(action.worker, Event.KILL)
+            self.happen(action.worker, WorkerEvent.KILL)
 
     def spawn(self) -> None:
         """Start one worker, or find that the machine has no thread left."""
@@ -113,20 +113,20 @@ class SimulatedPool:
         self.spawned += 1
         self.records[self.spawned] = Record(self.spawned, Phase.STARTING, self.now)
 
-    def happen(self, worker: int, event: Event, task: TaskSummary | None = None) -> None:
+    def happen(self, worker: int, event: WorkerEvent, task: TaskSummary | None = None) -> None:
         """Let one event come."""
         self.records[worker] = advance(self.records[worker], event, self.now, task)
 
     def ready(self) -> None:
         """Let every starting worker arrive."""
         for worker in self.in_phase(Phase.STARTING):
-            self.happen(worker, Event.READY)
+            self.happen(worker, WorkerEvent.READY)
 
     def take(self, worker: int, kill_after: float | None = None, title: str = "GET /x") -> int:
         """Let an idle worker take a request; gives its serial."""
         self.serials += 1
         task = TaskSummary(title, self.serials, self.now, kill_after)
-        self.happen(worker, Event.TOOK, task)
+        self.happen(worker, WorkerEvent.TOOK, task)
         return self.serials
 
     def in_phase(self, *phases: Phase) -> list[int]:
@@ -172,5 +172,5 @@ def pool_of(policy: PoolPolicy, *, hung: int = 0, busy: int = 0, idle: int = 0, 
     for worker in range(hung + 1, hung + busy + dying + 1):
         pool.take(worker)
     for worker in range(hung + busy + 1, hung + busy + dying + 1):
-        pool.happen(worker, Event.KILL)
+        pool.happen(worker, WorkerEvent.KILL)
     return pool

@@ -19,7 +19,7 @@ from pastepool.core.ending import SHORTEST_LIFE
 from pastepool.core.history import Shortage
 from pastepool.core.looks import patience
 from pastepool.core.policy import PoolPolicy
-from pastepool.core.states import Event, Phase, Status
+from pastepool.core.states import Phase, Status, WorkerEvent
 from pastepool.core.supervision import Plan
 from tests.core.simulated_pool import SERVING, Kills, SimulatedPool
 
@@ -101,7 +101,7 @@ class Histories(RuleBasedStateMachine):
             return
         worker = busy[pick % len(busy)]
         was_hung = any(worker == hung for hung, _ in self.pool.history.hung)
-        self.pool.happen(worker, Event.FINISHED)
+        self.pool.happen(worker, WorkerEvent.FINISHED)
         if self.pool.backlog:
             self.pool.backlog -= 1
             self.pool.take(worker)
@@ -113,7 +113,7 @@ class Histories(RuleBasedStateMachine):
         """The application swallowed the kill and came back."""
         dying = [w for w in self.pool.in_phase(Phase.DYING) if self.pool.records[w].task is not None]
         if dying:
-            self.pool.happen(dying[pick % len(dying)], Event.FINISHED)
+            self.pool.happen(dying[pick % len(dying)], WorkerEvent.FINISHED)
 
     @rule(pick=picks)
     def a_thread_ends(self, pick: int) -> None:
@@ -121,7 +121,7 @@ class Histories(RuleBasedStateMachine):
         expected = self.pool.in_phase(Phase.RETIRING, Phase.DYING)
         alive = expected or (sorted(self.pool.records) if pick % 3 == 0 else [])
         if alive:
-            self.pool.happen(alive[pick % len(alive)], Event.EXITED)
+            self.pool.happen(alive[pick % len(alive)], WorkerEvent.EXITED)
             self.look()
 
     @rule(pick=picks, stale=st.booleans())

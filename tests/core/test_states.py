@@ -10,11 +10,11 @@ import pytest
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import (
     TRANSITIONS,
-    Event,
     Phase,
     Record,
     Status,
     TaskSummary,
+    WorkerEvent,
     advance,
     classify,
     count_by_status,
@@ -35,11 +35,11 @@ TABLE = """
 TASK = TaskSummary("GET /x", serial=7, began_at=100.0)
 
 
-def cells() -> list[tuple[Phase, Event, Phase | None]]:
+def cells() -> list[tuple[Phase, WorkerEvent, Phase | None]]:
     """Read the table above."""
     head, *rows = [line.split() for line in TABLE.strip().splitlines()]
     return [
-        (Phase[name], Event[event], None if to == "-" else Phase[to])
+        (Phase[name], WorkerEvent[event], None if to == "-" else Phase[to])
         for name, *goals in rows
         for event, to in zip(head, goals, strict=True)
     ]
@@ -51,9 +51,9 @@ def record_in(phase: Phase) -> Record:
 
 
 @pytest.mark.parametrize(("phase", "event", "goal"), cells())
-def test_every_cell_of_the_table(phase: Phase, event: Event, goal: Phase | None) -> None:
+def test_every_cell_of_the_table(phase: Phase, event: WorkerEvent, goal: Phase | None) -> None:
     """A cell leads where the design says; an empty one is an InternalError that names worker, phase and event."""
-    task = TASK if event is Event.TOOK else None
+    task = TASK if event is WorkerEvent.TOOK else None
     assert TRANSITIONS[phase].get(event) is goal
     if goal is None:
         with pytest.raises(InternalError, match=rf"worker 3 is {phase.value}: '{event.value}'"):
@@ -71,28 +71,28 @@ def test_the_table_has_a_row_for_every_phase_and_leads_only_to_phases() -> None:
 
 def test_since_moves_with_the_phase_and_only_then() -> None:
     """A worker that swallowed its kill has been dying since the kill, not since its call returned."""
-    killed = advance(record_in(Phase.BUSY), Event.KILL, 150.0)
+    killed = advance(record_in(Phase.BUSY), WorkerEvent.KILL, 150.0)
     assert killed.since == 150.0
-    finished = advance(killed, Event.FINISHED, 170.0)
+    finished = advance(killed, WorkerEvent.FINISHED, 170.0)
     assert (finished.phase, finished.since) == (Phase.DYING, 150.0)
 
 
 def test_a_task_comes_with_took_survives_the_kill_and_goes_with_the_call() -> None:
     """While a task is known its worker is inside the application's call."""
-    busy = advance(record_in(Phase.IDLE), Event.TOOK, 110.0, TASK)
+    busy = advance(record_in(Phase.IDLE), WorkerEvent.TOOK, 110.0, TASK)
     assert (busy.task, busy.serial, busy.title) == (TASK, 7, "GET /x")
-    dying = advance(busy, Event.KILL, 120.0)
+    dying = advance(busy, WorkerEvent.KILL, 120.0)
     assert dying.task is TASK
-    for after in (advance(busy, Event.FINISHED, 120.0), advance(dying, Event.FINISHED, 130.0)):
+    for after in (advance(busy, WorkerEvent.FINISHED, 120.0), advance(dying, WorkerEvent.FINISHED, 130.0)):
         assert (after.task, after.serial, after.title) == (None, 0, "")
 
 
 def test_took_needs_a_task_and_nothing_else_has_one() -> None:
     """A record never says busy without saying with what."""
     with pytest.raises(InternalError, match="'took' came without a task"):
-        advance(record_in(Phase.IDLE), Event.TOOK, 110.0)
+        advance(record_in(Phase.IDLE), WorkerEvent.TOOK, 110.0)
     with pytest.raises(InternalError, match="'finished' came with a task"):
-        advance(record_in(Phase.BUSY), Event.FINISHED, 110.0, TASK)
+        advance(record_in(Phase.BUSY), WorkerEvent.FINISHED, 110.0, TASK)
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in (Phase.BUSY, Phase.DYING)])

@@ -13,7 +13,7 @@ from pastepool.core.history import Injection, Shortage
 from pastepool.core.looks import REQUEST_LOOK_PAUSE, look_is_due, patience
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.sizing import wears_out_after
-from pastepool.core.states import Event, Phase, Record, Status
+from pastepool.core.states import Phase, Record, Status, WorkerEvent
 from pastepool.core.supervision import plan
 from tests.core.simulated_pool import Kills, SimulatedPool, pool_of
 
@@ -61,7 +61,7 @@ def test_with_nobody_to_serve_there_is_nothing_to_look_for() -> None:
     """Every thread is a zombie that may not be killed again: only a thread's end changes anything, and that nudges."""
     pool = pool_of(replace(POLICY, max_workers=4), dying=4)
     for worker in (1, 2, 3, 4):
-        pool.happen(worker, Event.FINISHED)
+        pool.happen(worker, WorkerEvent.FINISHED)
     pool.now += 50.0
     assert pool.look().look_again_at == math.inf
 
@@ -69,7 +69,7 @@ def test_with_nobody_to_serve_there_is_nothing_to_look_for() -> None:
 def test_the_gone_are_forgotten_and_replaced_at_once() -> None:
     """A worker that ended for whatever reason does not shrink the pool."""
     pool = pool_of(POLICY, idle=4)
-    pool.happen(2, Event.EXITED)
+    pool.happen(2, WorkerEvent.EXITED)
     assert pool.look().actions == (Forget(2), Spawn(1, "3 of 4 can serve without being hung or worn"))
     assert pool.plan().actions == ()
 
@@ -93,7 +93,7 @@ def test_a_hung_task_is_noted_once() -> None:
     assert NoteHung(1, 1, "GET /x", 30.0, 30.0) in pool.look().actions
     pool.now = 1040.0
     assert pool.look().actions == ()
-    pool.happen(1, Event.FINISHED)
+    pool.happen(1, WorkerEvent.FINISHED)
     pool.take(1)
     pool.now = 1070.0
     assert NoteHung(1, 2, "GET /x", 30.0, 30.0) in pool.look().actions
@@ -260,7 +260,7 @@ def test_a_worker_that_swallowed_its_kill_and_returned_is_left_alone() -> None:
     """Outside of the application's call nothing is injected; the worker leaves by itself."""
     pool = pool_of(POLICY, idle=3, dying=1)
     pool.look()
-    pool.happen(1, Event.FINISHED)
+    pool.happen(1, WorkerEvent.FINISHED)
     pool.now += 40.0
     assert pool.look().actions == ()
 
@@ -283,7 +283,7 @@ def test_a_refused_kill_is_not_forgotten_and_never_moves_to_another_task() -> No
     pool.missed = {(1, 1)}
     pool.now = 1011.0
     assert pool.plan().actions[0] == Kill(1, 1, "GET /x", 11.0, None, attempt=2)
-    pool.happen(1, Event.FINISHED)
+    pool.happen(1, WorkerEvent.FINISHED)
     pool.take(1)
     assert not [action for action in pool.plan(at=1110.9).actions if isinstance(action, Kill)]
     assert pool.plan(at=1111.0).actions[0] == Kill(1, 2, "GET /x", 100.0, 100.0)
@@ -363,7 +363,7 @@ def test_the_shortage_is_said_once_and_again_when_it_grows() -> None:
     assert pool.history.shortage is Shortage.NOBODY_SERVES
     assert len(pool.acted(Capped)) == 2
     for worker in (1, 2, 3, 4):
-        pool.happen(worker, Event.FINISHED)
+        pool.happen(worker, WorkerEvent.FINISHED)
     pool.look()
     assert pool.history.shortage is Shortage.NONE
     for worker in (1, 2):
@@ -399,7 +399,7 @@ def test_after_a_failed_start_nobody_looks_unless_somebody_is_missing() -> None:
     assert pool.look().look_again_at == 1030.0
     pool = pool_of(replace(POLICY, max_workers=4), dying=4)
     for worker in (1, 2, 3, 4):
-        pool.happen(worker, Event.FINISHED)
+        pool.happen(worker, WorkerEvent.FINISHED)
     pool.start_failed_at = pool.now
     assert pool.look().look_again_at == 1050.0
 
@@ -424,7 +424,7 @@ def test_surplus_begins_with_the_end_of_the_need_and_not_with_idleness() -> None
     pool = pool_of(POLICY, hung=1, idle=4)
     pool.look()
     pool.now += 60.0
-    pool.happen(1, Event.FINISHED)
+    pool.happen(1, WorkerEvent.FINISHED)
     assert pool.look().look_again_at == 1080.0
     pool.now = 1080.0
     assert [type(action) for action in pool.look().actions] == [Retire]
@@ -438,7 +438,7 @@ def test_whoever_has_just_worked_is_not_the_one_to_retire() -> None:
         pool.take(worker)
     pool.now = 1010.0
     for worker in (1, 2):
-        pool.happen(worker, Event.FINISHED)
+        pool.happen(worker, WorkerEvent.FINISHED)
     made = pool.look()
     assert (made.actions, made.look_again_at) == ((), 1030.0)
 
@@ -491,7 +491,7 @@ def test_a_refusal_is_remembered_from_look_to_look() -> None:
     pool.look()
     pool.now = 1019.0
     pool.take(2)
-    pool.happen(2, Event.FINISHED)
+    pool.happen(2, WorkerEvent.FINISHED)
     for second in range(19):
         pool.now = 1020.0 + second
         pool.look()
@@ -508,7 +508,7 @@ def test_a_refusal_is_forgotten_when_the_worker_has_worked_since() -> None:
     assert pool.history.asked_to_retire == {1: 1020.0}
     pool.now = 1025.0
     pool.take(1)
-    pool.happen(1, Event.FINISHED)
+    pool.happen(1, WorkerEvent.FINISHED)
     pool.look()
     assert 1 not in pool.history.asked_to_retire
 
@@ -520,13 +520,13 @@ def test_without_idle_time_a_refused_retirement_still_pauses() -> None:
     made = pool.look()
     assert [action.worker for action in made.actions if isinstance(action, Retire)] == [1]
     assert made.look_again_at == 1001.0
-    pool.happen(2, Event.EXITED)
+    pool.happen(2, WorkerEvent.EXITED)
     pool.spawn()
     assert pool.look().actions == (Forget(2),)
     pool.now = 1001.0
     assert [action.worker for action in pool.look().actions if isinstance(action, Retire)] == [1]
     pool.take(1)
-    pool.happen(1, Event.FINISHED)
+    pool.happen(1, WorkerEvent.FINISHED)
     assert pool.history.asked_to_retire == {1: 1001.0}
     for _ in range(3):
         assert pool.look().actions == ()
@@ -565,7 +565,7 @@ def test_a_busy_worn_worker_finishes_first() -> None:
     assert pool.in_phase(Phase.BUSY) == [1]
     assert pool.look().actions == ()
     pool.now += 1
-    pool.happen(1, Event.FINISHED)
+    pool.happen(1, WorkerEvent.FINISHED)
     assert pool.look().actions == (retire,)
 
 
@@ -587,7 +587,7 @@ def test_with_little_room_the_worn_leave_a_few_at_a_time() -> None:
     pool.look()
     assert (pool.in_phase(Phase.RETIRING), pool.serving()) == ([1, 2], 4)
     for worker in (1, 2):
-        pool.happen(worker, Event.EXITED)
+        pool.happen(worker, WorkerEvent.EXITED)
     pool.look()
     assert (pool.in_phase(Phase.RETIRING), pool.serving()) == ([3, 4], 4)
 
@@ -630,7 +630,7 @@ def test_a_zombie_is_noted_once_when_it_becomes_one() -> None:
     """At dying_for after the kill, with what it ran, since when, and how many there are of how many allowed."""
     pool = pool_of(replace(POLICY, max_zombies=3), idle=4, dying=2)
     pool.look()
-    pool.happen(2, Event.FINISHED)
+    pool.happen(2, WorkerEvent.FINISHED)
     pool.now = math.nextafter(1050.0, 0)
     pool.look()
     assert not pool.acted(NoteZombie)
@@ -646,14 +646,14 @@ def test_a_zombie_is_noted_once_when_it_becomes_one() -> None:
 def test_more_zombies_than_allowed_end_the_process_once() -> None:
     """At the limit nothing, one above it the end, and no second end at the next look."""
     pool = pool_of(replace(POLICY, max_zombies=2), idle=4, dying=3)
-    pool.happen(3, Event.EXITED)
+    pool.happen(3, WorkerEvent.EXITED)
     pool.look()
     pool.now += 50.0
     pool.look()
     assert pool.number(Status.ZOMBIE) == 2
     assert not pool.ended()
     pool = pool_of(replace(POLICY, max_zombies=2), idle=4, dying=3)
-    pool.happen(2, Event.FINISHED)
+    pool.happen(2, WorkerEvent.FINISHED)
     pool.look()
     pool.now += 50.0
     for _ in range(3):
@@ -684,7 +684,7 @@ def test_zombies_that_end_within_the_first_second_are_forgiven() -> None:
     pool.look()
     pool.now += 0.1
     pool.look()
-    pool.happen(1, Event.EXITED)
+    pool.happen(1, WorkerEvent.EXITED)
     pool.look()
     pool.now = pool.serving_since + 1.0
     pool.look()

@@ -59,15 +59,6 @@ def test_manual_names_only_options_that_exist() -> None:
     assert named <= known
 
 
-@pytest.mark.parametrize("floor", ["core", "runtime"])
-def test_design_says_where_every_module_belongs(floor: str) -> None:
-    """The tables of the modules name each that exists, and none that does not."""
-    table = page("discussion/design.md").partition(f"## Where to find it in `{floor}`")[2].partition("## ")[0]
-    rows = "".join(line.split("|")[2] for line in table.splitlines() if line.startswith("|"))
-    named = set(re.findall(r"`([a-z_]+)`", rows))
-    assert named == {path.stem for path in (ROOT / "pastepool" / floor).glob("[a-z]*.py")}
-
-
 ASK_FOR_LOGGER = ("getLogger", "scribbled")
 
 

@@ -20,14 +20,15 @@ from typing import Any
 import pytest
 from paste.deploy import loadwsgi
 
-from pastepool.core import masking, notices, supervision
+from pastepool.core import supervision
 from pastepool.core.actions import Action, Capped, ExitProcess, Kill, NoteHung, NoteZombie, Spawn
 from pastepool.core.facts import SERVING
 from pastepool.core.history import Injection
 from pastepool.core.policy import PoolPolicy
-from pastepool.core.report import Diagnosis, Place, sentence
-from pastepool.core.states import Event, Phase, Record, Status, TaskSummary, advance
-from pastepool.runtime import mailer, smtp
+from pastepool.core.states import Phase, Record, Status, TaskSummary, WorkerEvent, advance
+from pastepool.core.telling import masking, notices
+from pastepool.core.telling.report import CodePlace, Diagnosis, sentence
+from pastepool.runtime.mail import mailer, smtp
 from pastepool.settings import Settings, read
 from pastepool.settings.options import OPTIONS
 from tests.meta.repository import PACKAGE, ROOT, sources, sphinx_extension, tree
@@ -61,8 +62,8 @@ def same_port(text: str) -> str:
 def blocked() -> Diagnosis:
     """What an inspection finds out about the demonstration's hung socket."""
     directory = "/srv/app/env/lib/python3.11/site-packages/pastepool/demo/"
-    frames = (Place(directory + "hanging.py", 48, "on_socket"), Place(directory + "hanging.py", 93, "hanging"))
-    return Diagnosis(frames, syscall="recvfrom", target="127.0.0.1:46387")
+    frames = (CodePlace(directory + "hanging.py", 48, "on_socket"), CodePlace(directory + "hanging.py", 93, "hanging"))
+    return Diagnosis(frames, syscall="recvfrom", waits_for="127.0.0.1:46387")
 
 
 def said(action: Action) -> str:
@@ -99,7 +100,7 @@ def after(records: list[Record], action: Action, now: float) -> Iterable[Record]
     """The workers once an action has been applied."""
     for record in records:
         first_kill = isinstance(action, Kill) and not action.again and action.worker == record.worker
-        yield advance(record, Event.KILL, now) if first_kill else record
+        yield advance(record, WorkerEvent.KILL, now) if first_kill else record
     if isinstance(action, Spawn):
         yield from (Record(len(records) + 1 + more, Phase.IDLE, now) for more in range(action.count))
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from pastepool.core.states import TRANSITIONS, Event, Phase, Status
+from pastepool.core.states import TRANSITIONS, Phase, Status, WorkerEvent
 from tests.meta.repository import ROOT, sphinx_extension
 
 DOCS = ROOT / "docs"
@@ -54,7 +54,7 @@ def test_diagram_names_each_status_once(extension: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(("phase", "event"), [(phase, event) for phase, row in TRANSITIONS.items() for event in row])
-def test_diagram_follows_the_table(extension: ModuleType, phase: Phase, event: Event) -> None:
+def test_diagram_follows_the_table(extension: ModuleType, phase: Phase, event: WorkerEvent) -> None:
     """A table without one of the cells gives a picture without that arrow."""
     less = {p: {e: after for e, after in row.items() if (p, e) != (phase, event)} for p, row in TRANSITIONS.items()}
     left = moves_in(extension.diagram(less))
@@ -93,7 +93,7 @@ def test_table_of_states_is_the_table(extension: ModuleType) -> None:
     head, _, *rows = [
         [cell.strip(" *") for cell in line.strip("|").split("|")] for line in extension.states_table().splitlines()
     ]
-    assert head == ["phase", *(event.value for event in Event)]
+    assert head == ["phase", *(event.value for event in WorkerEvent)]
     assert [row[0] for row in rows] == [phase.value for phase in Phase]
     read = [(row[0], event, after) for row in rows for event, after in zip(head[1:], row[1:], strict=True) if after]
     assert sorted(read) == sorted(CELLS)
@@ -116,4 +116,4 @@ def test_page_of_states_is_made_from_all_of_it(extension: ModuleType) -> None:
     assert "<!--" not in made
     assert extension.diagram() in made
     explained = re.findall(r"^(\w+)\n: ", text, re.MULTILINE)
-    assert explained == [event.value for event in Event]
+    assert explained == [event.value for event in WorkerEvent]

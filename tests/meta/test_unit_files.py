@@ -12,7 +12,7 @@ import pytest
 from paste.deploy import loadwsgi
 
 from pastepool import entrypoints, server
-from pastepool.runtime import reaper
+from pastepool.runtime.system import forced_exit
 from pastepool.settings import Settings, read
 from tests.meta.repository import ROOT
 
@@ -48,7 +48,7 @@ def production() -> Settings:
 
 def longest_end() -> float:
     """How long the process may live after a drain: its own exit, the log, the last mail, the exit functions, the flush."""
-    return 2 * server._EXIT_MARGIN + server._TELL_FOR + reaper._EXIT_FUNCTIONS_FOR + reaper._FLUSH_FOR
+    return 2 * server._EXIT_MARGIN + server._TELL_FOR + forced_exit._EXIT_FUNCTIONS_FOR + forced_exit._FLUSH_FOR
 
 
 def longest_stop() -> float:

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pastepool.core.policy import OverloadPolicy
 from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
-from pastepool.runtime.injection import Window, _Absorbed
-from pastepool.runtime.killing import Executioner
-from pastepool.runtime.worker import Worker
+from pastepool.runtime.pool.worker import Worker
+from pastepool.runtime.supervision.kill_ladder import KillLadder
+from pastepool.runtime.window.window import Window, _Absorbed
 from tests.runtime.pools import WATCHDOG, Job, LivePool
 
 LONGEST = 0.0004
@@ -242,14 +242,14 @@ class Stress:
             return
         if self._random.random() < 0.5:
             time.sleep(self._random.uniform(0, LONGEST))
-        executioner, serial, now = Executioner(False), fact[2].serial, self.live.clock.now()
-        if not executioner.kill(worker, serial, now):
+        ladder, serial, now = KillLadder(False), fact[2].serial, self.live.clock.now()
+        if not ladder.kill(worker, serial, now):
             self.account.refused += 1
             return
-        executioner.finish()
+        ladder.finish()
         self.victims[serial] = worker
         for _ in range(self._random.choice((0, 0, 0, 1, 4))):
-            self.account.again += executioner.kill(worker, serial, now)
+            self.account.again += ladder.kill(worker, serial, now)
 
     def _settle(self, errors: list[str]) -> None:
         account = self.account

@@ -14,12 +14,12 @@ from types import TracebackType
 from typing import Any
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
-from pastepool.runtime.baton import Baton
-from pastepool.runtime.caretaker import Caretaker
-from pastepool.runtime.clock import MonotonicClock
-from pastepool.runtime.injection import Window
-from pastepool.runtime.pool import Leading, Pool
-from pastepool.runtime.threads import spawn_thread
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.caretaker import Caretaker
+from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.system.clock import MonotonicClock
+from pastepool.runtime.system.threads import spawn_thread
+from pastepool.runtime.window.window import Window
 
 WATCHDOG = 5.0
 
@@ -31,7 +31,7 @@ class Job:
     arrived_at = 0.0
     started_at = 0.0
     worker_name = ""
-    kill_limit: float | None = None
+    kill_after: float | None = None
     cancellations: list[Callable[[], Any]] | None = None
     environ: dict[str, Any] | None = None
     _serials = itertools.count(1)

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from pastepool.core.notices import Notice
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
-from pastepool.core.report import Diagnosis, Place
 from pastepool.core.states import Phase, Status, classify
-from pastepool.runtime.baton import Baton
-from pastepool.runtime.chronicle import Chronicle
-from pastepool.runtime.pool import Leading, Pool
-from pastepool.runtime.supervisor import Supervisor
-from pastepool.runtime.worker import Worker
+from pastepool.core.telling.notices import Notice
+from pastepool.core.telling.report import CodePlace, Diagnosis
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.pool.worker import Worker
+from pastepool.runtime.supervision.event_journal import EventJournal
+from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.testing import FakeClock, StepSpawner
 from tests.runtime.pools import WATCHDOG, Job
 
@@ -75,7 +75,7 @@ class Inspector:
     """Finds every thread in the same place."""
 
     def look(self, ident: int, native_id: int, now: float) -> Diagnosis:
-        return Diagnosis(frames=(Place("app/db.py", 88, "fetch"),), syscall="recvfrom", target="10.0.0.5:5432")
+        return Diagnosis(frames=(CodePlace("app/db.py", 88, "fetch"),), syscall="recvfrom", waits_for="10.0.0.5:5432")
 
 
 class Supervised:
@@ -104,7 +104,7 @@ class Supervised:
         self.pool = Pool(self.baton, self.policy, self.clock, self._spawn, leading, LOGGER)
         self.mails: list[Notice] = []
         self.ends: list[str] = []
-        self.chronicle = Chronicle(self.clock)
+        self.journal = EventJournal(self.clock)
         self.supervisor = Supervisor(
             self.pool,
             self.baton,
@@ -115,7 +115,7 @@ class Supervised:
             mail=self.mails.append,
             mail_hung=mail_hung,
             end_process=self.ends.append,
-            chronicle=self.chronicle,
+            journal=self.journal,
         )
         self.pool.changed = self._changed
         self.changes = 0

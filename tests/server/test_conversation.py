@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pastepool.runtime import readiness
-from pastepool.runtime.connection import NEVER, Connection, Waiting
-from pastepool.runtime.readiness import READ
+from pastepool.runtime.http.connection import NEVER, Connection, Waiting
+from pastepool.runtime.sockets import readiness
+from pastepool.runtime.sockets.readiness import READ
 from tests.server.conftest import Serve
 from tests.server.serving import Environ, Held, Running, body_echo, path_echo, plain, until
 

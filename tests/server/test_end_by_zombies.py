@@ -18,8 +18,8 @@ from tests.server.zombies import Dying
 
 PREPARED = """
 from pastepool import server as server_module
-from pastepool.runtime import reaper
-server_module._EXIT_MARGIN = reaper._EXIT_FUNCTIONS_FOR = 0.3  # so that a test may wait for them
+from pastepool.runtime.system import forced_exit
+server_module._EXIT_MARGIN = forced_exit._EXIT_FUNCTIONS_FOR = 0.3  # so that a test may wait for them
 born = time.monotonic()
 
 
@@ -66,15 +66,15 @@ BEHAVIOURS = {
 """What is done in a process before its server is made, and what it has to live with."""
 
 FAILURES = {
-    "listener": "from pastepool.runtime.acceptor import Acceptor; Acceptor.close = fails",
-    "poller": "from pastepool.runtime.poller import Poller; Poller.close = fails",
-    "pool": "from pastepool.runtime.pool import Pool; Pool.close = fails",
-    "sampler": "from pastepool.runtime.sampler import Sampler; Sampler.close = fails",
-    "mail that is asked for": "from pastepool.runtime.mailer import Mailer; Mailer.submit = fails",
-    "mail that is waited for": "from pastepool.runtime.mailer import Mailer; Mailer.close = fails",
-    "wake of the main thread": "from pastepool.runtime.caretaker import Caretaker; Caretaker.finish = fails",
+    "listener": "from pastepool.runtime.sockets.acceptor import Acceptor; Acceptor.close = fails",
+    "poller": "from pastepool.runtime.http.poller import Poller; Poller.close = fails",
+    "pool": "from pastepool.runtime.pool.pool import Pool; Pool.close = fails",
+    "sampler": "from pastepool.runtime.watching.sampler import Sampler; Sampler.close = fails",
+    "mail that is asked for": "from pastepool.runtime.mail.mailer import Mailer; Mailer.submit = fails",
+    "mail that is waited for": "from pastepool.runtime.mail.mailer import Mailer; Mailer.close = fails",
+    "wake of the main thread": "from pastepool.runtime.pool.caretaker import Caretaker; Caretaker.finish = fails",
     "main thread": """
-        from pastepool.runtime.caretaker import Caretaker
+        from pastepool.runtime.pool.caretaker import Caretaker
         take_care = Caretaker.take_care
         Caretaker.take_care = lambda self: fails(take_care(self))
         """,

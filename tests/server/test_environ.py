@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import pastepool
-from pastepool.runtime.paste_pool import PastePool
+from pastepool.runtime.watching.paste_pool import PastePool
 from tests.server.conftest import Serve
 from tests.server.serving import Environ, path_echo
 

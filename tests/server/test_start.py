@@ -12,7 +12,7 @@ from pastepool.server import Server
 from pastepool.settings import read
 from tests.server.serving import path_echo
 
-THREADS = ["pastepool scribe", "pastepool reaper", "pastepool mailer", "pastepool supervisor", "pastepool admin"]
+THREADS = ["pastepool scribe", "pastepool forced exit", "pastepool mailer", "pastepool supervisor", "pastepool admin"]
 
 
 @pytest.mark.parametrize("name", THREADS)

@@ -31,7 +31,7 @@ COMMANDS = {
 
 STAND_IN = """
 import atexit, sys, types
-from pastepool.runtime.listener import open_listeners
+from pastepool.runtime.sockets.listener import open_listeners
 
 class Server:
     def __init__(self, settings, app, admin=None):

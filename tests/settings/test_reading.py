@@ -506,10 +506,10 @@ def test_secrets_are_masked_wherever_settings_are_shown() -> None:
     """The password is in the value and nowhere else: not in the list, not in repr, not in a complaint."""
     settings = read({"smtp_password": "hunter2"})
     assert settings.mail.password == "hunter2"
-    assert dict(settings.shown())["smtp_password"] == "********"
+    assert dict(settings.shown())["smtp_password"] == "***"
     assert "hunter2" not in repr(settings)
     error = complaint({"smtp_password": "hunter2\nhunter3"})
-    assert "hunter" not in str(error) and error.value == "********"
+    assert "hunter" not in str(error) and error.value == "***"
     assert "hunter2" not in str(complaint({"smtp_pasword": "hunter2"}))
 
 
@@ -521,7 +521,7 @@ def test_a_missing_secret_is_seen_to_be_missing() -> None:
 
 @pytest.mark.parametrize(
     ("key", "shown"),
-    [("smtp_password", "********"), ("api_token", "********"), ("my_secret", "********"), ("port", "x"), ("zzz", "x")],
+    [("smtp_password", "***"), ("api_token", "***"), ("my_secret", "***"), ("port", "x"), ("zzz", "x")],
 )
 def test_what_sounds_like_a_secret_is_masked(key: str, shown: str) -> None:
     """Also under a key that is none of ours."""

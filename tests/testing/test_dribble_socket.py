@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from pastepool.runtime.output import Output
+from pastepool.runtime.http.output import Output
 from pastepool.testing import DribbleSocket
 
 

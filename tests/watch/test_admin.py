@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pastepool.errors import StartError
-from pastepool.runtime import admin
+from pastepool.runtime.watching import admin_listener
 from pastepool.server import Server
 from pastepool.settings import read
 from pastepool.watch.app import WatchApp
@@ -130,7 +130,7 @@ def test_what_is_no_request_is_refused(sent: bytes, status: int) -> None:
 
 def test_idle_connections_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the limit the connection that has been idle longest goes, so that an operator always gets in."""
-    monkeypatch.setattr(admin, "CONNECTION_LIMIT", 3)
+    monkeypatch.setattr(admin_listener, "CONNECTION_LIMIT", 3)
     with watched(plain()) as run, contextlib.ExitStack() as stack:
         idle = [stack.enter_context(contextlib.closing(Client(run.admin_port))) for _ in range(3)]
         assert idle[2].get("/health", version="1.0").status in (200, 503)
@@ -140,7 +140,7 @@ def test_idle_connections_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_connections_that_all_work_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """When none is idle the next one is told 503 and turned away."""
-    monkeypatch.setattr(admin, "CONNECTION_LIMIT", 1)
+    monkeypatch.setattr(admin_listener, "CONNECTION_LIMIT", 1)
     with watched(plain()) as run, contextlib.closing(Client(run.admin_port)) as streaming:
         streaming.ask("/api/v1/events", "Host: localhost", version="1.0")
         streaming.read_until(b"\n\n")
@@ -219,9 +219,9 @@ def test_demonstration_opens_it_from_the_command_line(tmp_path: Path) -> None:
 def test_two_pages_share_one_look() -> None:
     """The mounted page and the admin listener look at the same pool through the same observer."""
     with watched(plain()) as run:
-        vantage = run.server.paste_pool.vantage
-        assert vantage is not None
+        server_view = run.server.paste_pool.server_view
+        assert server_view is not None
         run.state(admin=True)
-        shared = vantage.shared["watch"]
+        shared = server_view.common["watch"]
         run.state(admin=False)
-        assert vantage.shared == {"watch": shared}
+        assert server_view.common == {"watch": shared}

@@ -45,8 +45,8 @@ def pool() -> Any:
 def page(pool: Any) -> Iterator[TestApp]:
     """The page of that server; what looking started is stopped."""
     yield visiting(pool=pool)
-    pool.vantage.sampler.close(5.0)
-    pool.vantage.sampler._stop.clear()
+    pool.server_view.sampler.close(5.0)
+    pool.server_view.sampler._stop.clear()
 
 
 def test_mount_point_is_redirected_to_its_slash(page: TestApp) -> None:
@@ -188,8 +188,8 @@ def test_token_is_asked_for_and_kept_as_a_cookie(pool: Any) -> None:
     state = page.get("/threads/api/v1/state").json
     assert state["you"]["logged_in"] and TOKEN not in json.dumps(state)
     page.post("/threads/logout", {"csrf": "x"}, status=403)
-    pool.vantage.sampler.close(5.0)
-    pool.vantage.sampler._stop.clear()
+    pool.server_view.sampler.close(5.0)
+    pool.server_view.sampler._stop.clear()
 
 
 def test_token_in_the_address_is_no_token(pool: Any) -> None:
@@ -278,8 +278,8 @@ def test_logout_gives_the_cookie_back(pool: Any) -> None:
     assert "Max-Age=0" in given
     page.cookiejar.clear()
     page.get("/threads/", status=401)
-    pool.vantage.sampler.close(5.0)
-    pool.vantage.sampler._stop.clear()
+    pool.server_view.sampler.close(5.0)
+    pool.server_view.sampler._stop.clear()
 
 
 def test_paste_deploy_finds_the_application(tmp_path: Path) -> None:

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
-from pastepool.core.slowest import KEPT
 from pastepool.core.states import Phase
-from pastepool.runtime.baton import Baton
-from pastepool.runtime.pool import Leading, Pool
-from pastepool.runtime.sampler import KEPT as SAMPLES_KEPT
-from pastepool.runtime.sampler import LINGERS_FOR, Sampler
-from pastepool.runtime.tally import Tally, WorkerTally
-from pastepool.runtime.threads import spawn_thread
+from pastepool.core.telling.slowest import KEPT
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.pool.tally import Tally, WorkerTally
+from pastepool.runtime.system.threads import spawn_thread
+from pastepool.runtime.watching.sampler import KEPT as SAMPLES_KEPT
+from pastepool.runtime.watching.sampler import LINGERS_FOR, Sampler
 from pastepool.testing import FakeClock
 from pastepool.watch.app import WatchApp
-from pastepool.watch.history import series_of
+from pastepool.watch.figures import series_of
 from pastepool.watch.options import WatchOptions
 from tests.server.serving import plain, running
 from tests.watch.watching import mounted, until, watched

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pastepool.core.ownership import own_file
-from pastepool.core.report import Place
+from pastepool.core.telling.report import CodePlace
 from pastepool.watch.flaming import applications_part
 from tests.server.serving import plain
 from tests.watch.watching import Watched, form, until, watched
@@ -23,8 +23,8 @@ from tests.watch.watching import Watched, form, until, watched
 def draw(run: Watched) -> None:
     """Have a graph drawn of a tenth of a second, which the page does not offer, and wait for it."""
     assert not run.state()["flame"]["ready"]
-    vantage = run.server.paste_pool.vantage
-    assert vantage is not None and vantage.shared["watch"].flames.start(0.1, 0)
+    server_view = run.server.paste_pool.server_view
+    assert server_view is not None and server_view.common["watch"].flames.start(0.1, 0)
     until(lambda: run.state()["flame"]["ready"], "it is drawn")
 
 
@@ -115,9 +115,9 @@ def test_looking_costs_two_hundredths_of_a_processor_at_most(
 
 def test_applications_part_is_cut_out() -> None:
     """What is below the application is left out; a worker in the server's own code is one call of it."""
-    server = [Place(own_file(f"{module}.py"), 1, "run") for module in ("wsgi/call", "runtime/worker")]
-    lock = Place("/usr/lib/python3.11/threading.py", 1, "wait")
-    own = Place("/srv/app.py", 1, "view")
+    server = [CodePlace(own_file(f"{module}.py"), 1, "run") for module in ("wsgi/call", "runtime/pool/worker")]
+    lock = CodePlace("/usr/lib/python3.11/threading.py", 1, "wait")
+    own = CodePlace("/srv/app.py", 1, "view")
     assert applications_part((lock, own, *server)) == (lock, own)
     assert list(applications_part((lock, *server))) == [server[0]]
     assert list(applications_part(tuple(server))) == [server[0]]

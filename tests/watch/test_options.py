@@ -10,11 +10,11 @@ from pastepool.entrypoints import watch_threads
 from pastepool.errors import SettingsError
 from pastepool.settings import read
 from pastepool.settings.parsing import LOOPBACK
-from pastepool.settings.place import Place
+from pastepool.settings.place import SettingsPlace
 from pastepool.watch.app import WatchApp
 from pastepool.watch.options import OPTIONS, WatchOptions, read_options
 
-PLACE = Place("app:watch", "site.ini")
+PLACE = SettingsPlace("app:watch", "site.ini")
 SECRET = "correct-horse-battery"
 
 
@@ -41,8 +41,8 @@ def test_every_option_is_read() -> None:
         ),
         ({"colour": "red"}, "it has allow_kill, token, allow_from"),
         ({"allow_kill": "perhaps"}, "allow_kill = 'perhaps' is not true or false"),
-        ({"token": "short"}, "token = '********' is not at least 16 printable ASCII characters without blanks"),
-        ({"tokken": SECRET}, "'tokken' (value '********')"),
+        ({"token": "short"}, "token = '***' is not at least 16 printable ASCII characters without blanks"),
+        ({"tokken": SECRET}, "'tokken' (value '***')"),
         ({"allow_from": "10.0.0.1/8"}, "allow_from = '10.0.0.1/8' is not addresses or networks"),
         ({"allow_from": "0.0.0.0/0"}, "allow_from = 0.0.0.0/0 contradicts token = none"),
     ],

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pastepool.runtime.chronicle import Chronicle
+from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.testing import FakeClock
-from pastepool.watch.history import events_of
+from pastepool.watch.figures import events_of
 from pastepool.watch.wall import Wall
 from tests.server.serving import plain
 from tests.watch.watching import Held, until, watched
@@ -131,16 +131,16 @@ def test_kill_and_zombie_are_events_with_their_stacks() -> None:
 
 def test_mails_are_events() -> None:
     """A mail that was handed over and one that was not are both told, with where they went."""
-    chronicle, mail = Chronicle(FakeClock()), EmailMessage()
+    journal, mail = EventJournal(FakeClock()), EmailMessage()
     mail["To"], mail["Subject"] = "ops@example.com", "1 hung request killed"
-    chronicle.noting_mail(lambda *_: None)(mail, None, FakeClock())
+    journal.noting_mail(lambda *_: None)(mail, None, FakeClock())
 
     def refuse(*_: object) -> None:
         raise OSError("no route")
 
     with pytest.raises(OSError, match="no route"):
-        chronicle.noting_mail(refuse)(mail, None, FakeClock())
-    assert [(event.kind, event.text) for event in chronicle.events()] == [
+        journal.noting_mail(refuse)(mail, None, FakeClock())
+    assert [(event.kind, event.text) for event in journal.events()] == [
         ("mail failed", "could not mail ops@example.com: no route"),
         ("mail sent", "mailed ops@example.com: 1 hung request killed"),
     ]
@@ -148,10 +148,10 @@ def test_mails_are_events() -> None:
 
 def test_events_name_files_as_the_rows_do() -> None:
     """The application's files are named from its directory in an event's sentence, as everywhere on the page."""
-    chronicle = Chronicle(FakeClock())
-    chronicle.note("hung", "worker 1 is hung", detail="waiting for a lock (/srv/shop/db.py:88 fetch)")
-    vantage: Any = SimpleNamespace(chronicle=chronicle)
-    (event,) = events_of(vantage, Wall(FakeClock()), "/srv/shop")
+    journal = EventJournal(FakeClock())
+    journal.note("hung", "worker 1 is hung", detail="waiting for a lock (/srv/shop/db.py:88 fetch)")
+    server_view: Any = SimpleNamespace(journal=journal)
+    (event,) = events_of(server_view, Wall(FakeClock()), "/srv/shop")
     assert event["detail"] == "waiting for a lock (db.py:88 fetch)"
 
 

@@ -1,0 +1,61 @@
+"""
+How a stack is shown to a person: whose code each call is, which line tells most, what the thread does for its client.
+
+Knows paths of source files as Python installs them. Pure: the source lines themselves are read elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from pastepool.core.ownership import PACKAGE_ROOT, Owner, below, own_file, owner_of
+from pastepool.core.telling.report import CodePlace, telling_place
+
+_INSTALLED = re.compile(
+    r"^.*[/\\](?:site-packages|dist-packages)[/\\]|^.*[/\\]lib(?:64)?[/\\]python\d[^/\\]*[/\\]", re.IGNORECASE
+)
+
+_WAITS_FOR_CLIENT = own_file("runtime/http/output.py")
+_WRITES = frozenset(
+    {
+        own_file("runtime/http/connection.py"),
+        own_file("runtime/http/exchange.py"),
+        own_file("runtime/http/poller.py"),
+        own_file("runtime/pool/worker.py"),
+        own_file("wsgi/call.py"),
+    }
+)
+
+_CALLS_THE_APPLICATION = frozenset({"_run", "respond", "run"})
+
+
+def short_name(file: str, app_root: str = "") -> str:
+    """Name a file from the application's directory, or from the one packages lie in; whole where neither is above."""
+    named = below(file, app_root)
+    if named == file and owner_of(file) is Owner.SERVER:
+        named = below(file, str(PurePath(PACKAGE_ROOT).parent))
+    return _INSTALLED.sub("", file) if named == file else named
+
+
+def telling_index(frames: Sequence[CodePlace], app_root: str = "") -> int:
+    """Say which call of a stack tells its reader most; 0 for an empty one."""
+    place = telling_place(tuple(frames), app_root)
+    return 0 if place is None else frames.index(place)
+
+
+def phase_of(frames: Sequence[CodePlace]) -> str:
+    """
+    Say what a busy worker does for its client, by its innermost calls that are not the interpreter's.
+
+    Returns: ``running`` (in the application, or nobody knows), ``writing``, ``waiting for the client``.
+    """
+    for place in frames:
+        if place.file == _WAITS_FOR_CLIENT:
+            return "waiting for the client"
+        if place.file in _WRITES:
+            return "running" if place.function.rpartition(".")[2] in _CALLS_THE_APPLICATION else "writing"
+        if owner_of(place.file) is not Owner.STDLIB:
+            return "running"
+    return "running"

@@ -1,0 +1,73 @@
+"""The access log: one line for each request, however it ended (logger ``pastepool.access``)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pastepool.core.telling.masking import masked_path, masked_query, masked_url
+from pastepool.core.wording import printable
+from pastepool.runtime.log.pen import Pen
+from pastepool.runtime.log.scribe import scribbled
+from pastepool.types import Seconds
+
+if TYPE_CHECKING:
+    from pastepool.http1.engine import Request
+    from pastepool.runtime.http.exchange import Exchange
+
+_by_pen = Pen(logging.getLogger("pastepool.access"))
+_by_scribe = scribbled("pastepool.access")
+
+_FIELD_LIMIT = 300
+
+
+def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Callable[[], None]:
+    """
+    Answer what logs one request: the combined format, then duration, queue wait, worker, and its fate if it was not
+    simply answered. The line says what holds now, whenever it is written.
+
+    Values of a query that look secret are masked, and nothing a client sends can end the line or a quoted field.
+
+    Runs on: whoever ends the request: its worker; with ``aside``, because they must not wait for the log, the supervisor
+    for a killed one and the baton's holder for a refused one.
+    """
+    request, environ = exchange.request, exchange.environ
+    waited = max(0.0, exchange.started_at - exchange.arrived_at) if exchange.arrived_at and exchange.started_at else 0.0
+    since = exchange.started_at or exchange.arrived_at or now
+    return partial(
+        (_by_scribe if aside else _by_pen).info,
+        '%s - %s [%s] "%s %s %s" %s %s "%s" "%s" %.6f %.6f %s%s',
+        exchange.connection.peer or "-",
+        _quoted(_text(environ, "REMOTE_USER")).replace(" ", "%20") or "-",
+        time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
+        request.method,
+        _target(request),
+        f"HTTP/{request.version}",
+        exchange.code_sent or exchange.code or "-",
+        exchange.content_sent or "-",
+        _quoted(masked_url(_text(environ, "HTTP_REFERER"))) or "-",
+        _quoted(_text(environ, "HTTP_USER_AGENT")) or "-",
+        max(0.0, now - since),
+        waited,
+        exchange.worker_name or "-",
+        f" {exchange.fate}" if exchange.fate else "",
+    )
+
+
+def _text(environ: dict[str, Any], key: str) -> str:
+    """A value of the environ, in which the application may have put anything by now."""
+    value = environ.get(key, "")
+    return value if isinstance(value, str) else ""
+
+
+def _target(request: Request) -> str:
+    path, question, query = request.target.decode("latin-1").partition("?")
+    return _quoted(masked_path(path) + (question + masked_query(query) if query else ""))
+
+
+def _quoted(text: str) -> str:
+    """Backslash first: one that the client sent must not unmake our escape of the quotation mark behind it."""
+    return printable(text.replace("\\", "\\\\").replace('"', '\\"'), _FIELD_LIMIT)

@@ -1,0 +1,50 @@
+"""What all exchanges of one server share. Filled in by the server before the first connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pastepool.runtime.http.date_header import DateHeader
+from pastepool.runtime.pool.tally import Tally
+from pastepool.types import Clock, Seconds
+from pastepool.wsgi.call import Application
+
+if TYPE_CHECKING:
+    from pastepool.runtime.http.connection import Connection
+
+
+class TakesBack(Protocol):
+    """What a worker asks of the poller when it has done with a connection. Each is safe on any thread."""
+
+    def give_back(self, connection: Connection) -> None: ...
+    def rearm(self, connection: Connection) -> None: ...
+    def flush_soon(self, connection: Connection) -> None: ...
+    def close_soon(self, connection: Connection) -> None: ...
+    def close_now(self, connection: Connection) -> None: ...
+
+
+@dataclass
+class Shared:
+    """
+    ``access``: ``access_line`` or None. ``nudge``: has the supervisor look. ``old_protocol``:
+    answer in HTTP/1.0 and close. ``draining``: written once, by the
+    server; from then on every response closes its connection.
+    """
+
+    application: Application
+    date_header: DateHeader
+    clock: Clock
+    keep_alive_for: Seconds
+    watermark: int
+    access: Callable[..., Callable[[], None]] | None
+    nudge: Callable[[], Any]
+    poller: TakesBack
+    tally: Tally
+    old_protocol: bool = False
+    date_and_server: Callable[[], tuple[bytes, bytes, bytes]] = field(init=False)
+    draining: bool = False
+
+    def __post_init__(self) -> None:
+        self.date_and_server = self.date_header.current  # bound once: a request would bind it again

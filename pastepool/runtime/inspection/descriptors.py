@@ -1,0 +1,166 @@
+"""
+Say in words what a file descriptor of this process leads to: a socket's other end, a file, a pipe.
+
+Knows socket addresses as Linux keeps them in memory and as it prints them in /proc/net. A descriptor that belongs to
+the application is only asked about: it is never read, duplicated, wrapped in a socket object (which may change its
+blocking mode) or closed. Says less, and raises nothing, where there is no /proc.
+
+Runs on: any thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterable
+
+from pastepool.runtime.inspection.procfs import descriptor_link
+
+SOCKET = "socket:["
+"""How a link from /proc/self/fd begins for a socket; the inode and a bracket follow."""
+
+_ADDRESS_SIZE = 128
+_NET_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_NET_ROWS = 100_000
+"""Rows read of a table of connections at most: a proxy's must not hold the supervisor up. Nothing derives it."""
+
+_LISTENING = "0A"
+
+
+def describe(descriptor: int, link: str = "") -> str:
+    """
+    Say what a descriptor leads to, in a few words for a person.
+
+    Args:
+        link: what ``descriptor_link`` said of it, if that was asked already.
+
+    Returns:
+        an address (``10.0.0.5:5432``, ``[::1]:6379``, the path of a unix socket), a path, "a pipe", "a socket"; nothing
+        when the descriptor is not open.
+    """
+    link = link or descriptor_link(descriptor)
+    if link.startswith(SOCKET):
+        return peer_of(descriptor, link) or "a socket"
+    if link.startswith("pipe:["):
+        return "a pipe"
+    return link.removeprefix("anon_inode:")
+
+
+def peer_of(descriptor: int, link: str) -> str:
+    """
+    Say who is at the other end of a socket.
+
+    ``getpeername`` is asked first, on the bare number: measured at 2 us, where the kernel takes 3 to 9 ms to print its
+    table of connections. The table knows one thing more: whom a socket is still connecting to.
+
+    Returns:
+        nothing for a socket without a named other end.
+    """
+    return _peer_by_call(descriptor) or _peer_by_table(link.removeprefix(SOCKET).rstrip("]"))
+
+
+def _peer_by_call(descriptor: int) -> str:
+    getpeername = _getpeername()
+    if getpeername is None:
+        return ""
+    address = ctypes.create_string_buffer(_ADDRESS_SIZE)
+    size = ctypes.c_uint(_ADDRESS_SIZE)
+    if getpeername(descriptor, address, ctypes.byref(size)) != 0:
+        return ""
+    return address_in_words(address.raw[: size.value])
+
+
+def address_in_words(address: bytes) -> str:
+    """
+    Turn a socket address as the C library lays it out into what a person writes.
+
+    Returns:
+        nothing for an address without a name (a socket pair) or of a family we do not know.
+
+    Source: ip(7), ipv6(7), unix(7).
+    """
+    if len(address) < 2:
+        return ""
+    (family,) = struct.unpack_from("=H", address)
+    write = _WRITERS.get(family)
+    return write(address) if write else ""
+
+
+def _inet(address: bytes) -> str:
+    return host_and_port(socket.inet_ntop(socket.AF_INET, address[4:8]), int.from_bytes(address[2:4], "big"))
+
+
+def _inet6(address: bytes) -> str:
+    return host_and_port(socket.inet_ntop(socket.AF_INET6, address[8:24]), int.from_bytes(address[2:4], "big"))
+
+
+def _unix(address: bytes) -> str:
+    path = address[2:]
+    if path.startswith(b"\0"):
+        return "@" + path[1:].decode(errors="replace") if path.strip(b"\0") else ""
+    return path.rstrip(b"\0").decode(errors="replace")
+
+
+_WRITERS: dict[int, Callable[[bytes], str]] = {int(socket.AF_INET): _inet, int(socket.AF_INET6): _inet6}
+if hasattr(socket, "AF_UNIX"):
+    _WRITERS[int(socket.AF_UNIX)] = _unix
+
+
+def host_and_port(host: str, port: int) -> str:
+    """Join the two as a URL does; an IPv4 address inside an IPv6 one is shown as itself."""
+    host = host.removeprefix("::ffff:") if "." in host else host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _peer_by_table(inode: str) -> str:
+    for path in _NET_TABLES:
+        try:
+            with open(path, encoding="ascii") as rows:
+                found = peer_in_table(rows, inode)
+        except OSError:
+            continue
+        if found:
+            return found
+    return ""
+
+
+def peer_in_table(rows: Iterable[str], inode: str) -> str:
+    """
+    Find a socket in the kernel's table of TCP connections.
+
+    Returns:
+        the other end; for a socket that listens its own address, which is the one that says something; or nothing.
+
+    Source: proc(5), ``/proc/net/tcp``: columns 1 to 3 are local address, remote address and state, 9 the inode.
+    """
+    for _, row in zip(range(_NET_ROWS), rows, strict=False):
+        columns = row.split()
+        if len(columns) > 9 and columns[9] == inode:
+            return _table_address(columns[1] if columns[3] == _LISTENING else columns[2])
+    return ""
+
+
+def _table_address(text: str) -> str:
+    """Read ``0100007F:1538``: 32-bit words in the machine's own byte order, then the port."""
+    host, _, port = text.partition(":")
+    words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
+    packed = b"".join(struct.pack("=I", word) for word in words)
+    family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+    return host_and_port(socket.inet_ntop(family, packed), int(port, 16))
+
+
+@functools.cache
+def _getpeername() -> Callable[..., int] | None:
+    """Look the C library's function up; None where there is none, or where its addresses are laid out differently."""
+    if sys.platform != "linux":
+        return None
+    try:
+        found = ctypes.CDLL(None, use_errno=True).getpeername
+    except (OSError, AttributeError):
+        return None
+    found.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    found.restype = ctypes.c_int
+    return found

@@ -1,0 +1,1 @@
+"""Log lines that never make the wrong thread wait."""

@@ -1,0 +1,99 @@
+"""
+The caretaker: the thread that called ``serve``, which looks after the baton while workers lead, and holds it when
+none can.
+
+It keeps the promises that have to hold with every worker hung: clients are accepted, requests wait in a bounded
+backlog and are refused in time, health is answered, deadlines pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pastepool.core.policy import OverloadPolicy
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.leading import Polling
+from pastepool.types import Clock
+
+
+class Caretaker:
+    """
+    ``take_care`` blocks until ``finish``. Everything but ``finish`` runs on the caretaker's thread; ``refuse`` also
+    on a leader's.
+
+    ``on_first_waiting``: called when a request begins to wait because no worker is free. ``on_shed``: told of each
+    waiting request that was given up: ``refused``, ``expired`` or ``dropped``, and when.
+    """
+
+    def __init__(
+        self,
+        baton: Baton,
+        poller: Polling,
+        overload: OverloadPolicy,
+        clock: Clock,
+        on_first_waiting: Callable[[], None],
+    ) -> None:
+        self._baton = baton
+        self._poller = poller
+        self._overload = overload
+        self._clock = clock
+        self._on_first_waiting = on_first_waiting
+        self.on_shed: Callable[[str, float], None] = lambda fate, now: None
+        self._finished = False
+
+    def finish(self) -> None:
+        """End ``take_care``. Runs on: any thread."""
+        self._finished = True
+        self._baton.ring()
+        self._poller.wake()
+
+    def take_care(self) -> None:
+        """Watch the leaders, or hold the baton, until finished."""
+        while not self._finished:
+            if self._baton.caretaker_holds():
+                self._hold()
+            else:
+                self._baton.watch(self._is_finished)
+
+    def _is_finished(self) -> bool:
+        return self._finished
+
+    def _hold(self) -> None:
+        """Keep the baton while no worker is free: accept, read, queue, refuse what cannot wait."""
+        baton = self._baton
+        if baton.backlog:
+            self._on_first_waiting()  # a leader left it there before its own call turned out to be long
+        while not self._finished:
+            if baton.hand_over():
+                return
+            task = self._poller.next_task(baton.next_expiry())
+            now = self._clock.now()
+            self._expire(now)
+            if task is None:
+                continue
+            task.arrived_at = now
+            if not baton.offer(task):
+                self.refuse(task)
+            elif len(baton.backlog) == 1:
+                self._on_first_waiting()
+
+    def _expire(self, now: float) -> None:
+        for late in self._baton.expired(now):
+            text = "All workers are busy; the request waited too long."
+            self.on_shed("expired", now)
+            late.refuse(503, text, self._overload.retry_after, "expired", now)
+
+    def refuse(self, task: Any) -> None:
+        """Answer a task for which the backlog has no room. Runs on: baton."""
+        text = "All workers are busy and enough requests wait."
+        now = self._clock.now()
+        self.on_shed("refused", now)
+        task.refuse(503, text, self._overload.retry_after, "refused", now)
+
+    def hung_up(self, task: Any) -> None:
+        """A client has gone: if its request still waits, it is dropped. Runs on: baton."""
+        if self._baton.discard(task):
+            now = self._clock.now()
+            self.on_shed("dropped", now)
+            task.drop(now)

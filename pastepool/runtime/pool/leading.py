@@ -1,0 +1,37 @@
+"""
+What the pool has to know of the thing that finds its tasks: the poller, or another host's.
+
+The pool calls these; it knows no connection and no HTTP. Runs on: the thread that has the baton.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from pastepool.types import Seconds
+
+
+class Polling(Protocol):
+    """What the caretaker does with the poller while it has the baton."""
+
+    def next_task(self, until: Seconds) -> Any:
+        """Poll until a task is complete, a wake-up comes or ``until`` is reached; the last two answer None."""
+
+    def wake(self) -> None:
+        """Have ``next_task`` return soon. Safe in a signal handler."""
+
+
+class Leading(NamedTuple):
+    """
+    What a leader has to know of the poller, as functions, so that the pool knows none.
+
+    ``next_task``: poll until one is complete. ``ready_tasks``: those, up to so many, that need no further look at the
+    kernel. ``refuse``: answer one for which there is no room. ``wake_for_returned``: see to it that what this worker
+    gave back is seen.
+    """
+
+    next_task: Callable[[], Any]
+    ready_tasks: Callable[[int], list[Any]]
+    refuse: Callable[[Any], None]
+    wake_for_returned: Callable[[], None]

@@ -1,0 +1,155 @@
+"""
+The workers: who there is, what each does, and the actions of a plan applied to them. Decides nothing, knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Callable
+
+from pastepool.core.dispatch import LongKinds
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Phase, Record, TaskSummary
+from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.leading import Leading
+from pastepool.runtime.pool.tally import Tally
+from pastepool.runtime.pool.worker import Worker
+from pastepool.types import Clock, Spawner, WorkerId
+
+
+class Pool:
+    """
+    The table of workers.
+
+    ``workers``: by id; written under ``_lock``, read by anyone as a copy. ``expected_wait``, ``long_kinds``: what the
+    dispatch rules go by (core.dispatch); written by every worker, as estimates. ``leading``: what leaders need.
+    ``changed``: called when a worker came or went, or ended a call longer than ``long_call``, on that worker; must
+    return at once.
+    """
+
+    def __init__(
+        self,
+        baton: Baton,
+        policy: PoolPolicy,
+        clock: Clock,
+        spawn: Spawner,
+        leading: Leading,
+        logger: str,
+    ) -> None:
+        self.workers: dict[WorkerId, Worker] = {}
+        self.expected_wait = 0.0
+        self.long_kinds = LongKinds()
+        self.leading = leading
+        self.changed: Callable[[], None] = lambda: None
+        self.long_call = policy.hung_after
+        self.tally = Tally(clock)
+        self.spawned = 0
+        self.start_failed_at = -math.inf
+        self._baton = baton
+        self._clock = clock
+        self._spawn = spawn
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._empty = threading.Event()
+        self._closing = False
+        self._log = scribbled(logger)
+
+    def share_ready(self) -> None:
+        """
+        Read what other clients have sent already, and leave it to followers and the backlog.
+
+        Where calls are long, workers come back all the time; one that finds a task in the backlog neither has to
+        become the leader nor to sleep for a moment. Measured with calls of 0.5 ms. Runs on: the leader, before a call
+        of its own.
+        """
+        baton = self._baton
+        for task in self.leading.ready_tasks(baton.follower_count + len(self.workers)):
+            task.arrived_at = self._clock.now()
+            if not baton.offer(task):
+                self.leading.refuse(task)
+
+    def spawn(self) -> Worker | None:
+        """
+        Start one worker. Answers None if the system has no thread left, with a log line, or if the pool is closing.
+        """
+        worker_id = next(self._ids)
+        worker = Worker(worker_id, f"pastepool worker {worker_id}", self, self._baton, self._clock)
+        with self._lock:
+            if self._closing:
+                return None  # nobody would ever tell it to leave
+            self.workers[worker_id] = worker
+            self._empty.clear()
+        try:
+            self._spawn(worker.main, worker.name)
+        except RuntimeError as error:
+            self.start_failed_at = self._clock.now()
+            self._log.error(
+                "%s cannot be started: %s. Lower threadpool_max_workers or raise the limit (ulimit -u).",
+                worker.name,
+                error,
+            )
+            self.forget(worker_id)
+            self.changed()
+            return None
+        self.spawned += 1
+        self.tally.count("spawned")
+        return worker
+
+    def report_ready(self, worker: Worker) -> None:
+        """Runs on: the worker, before its first turn."""
+        self._log.debug("%s is ready (native id %d)", worker.name, worker.native_id)
+
+    def report_exit(self, worker: Worker) -> None:
+        """Runs on: the worker, as its last act."""
+        worker.fact = (Phase.GONE, self._clock.now(), None)
+        if self._closing:
+            self.forget(worker.worker_id)
+        else:
+            self._log.info("%s is gone after %d requests", worker.name, worker.served)
+        self.changed()
+
+    def forget(self, worker_id: WorkerId) -> None:
+        """Drop a worker whose thread has ended. Runs on: supervisor; at the end the worker itself."""
+        with self._lock:
+            worker = self.workers.pop(worker_id, None)
+            if worker is not None and worker.ident:
+                self.tally.retire(worker.tally)
+                self.tally.count("gone")
+            if not self.workers:
+                self._empty.set()
+
+    def records(self) -> list[Record]:
+        """What the plan is made from; a copy."""
+        with self._lock:
+            workers = list(self.workers.values())
+        return [_record(worker) for worker in workers]
+
+    def close(self) -> None:
+        """Tell every worker to leave at its next turn; followers leave now. Does not wait."""
+        with self._lock:
+            self._closing = True
+            workers = list(self.workers.values())
+        for worker in workers:
+            worker.leaving = True
+        for worker in workers:
+            self._baton.dismiss(worker)
+            if worker.fact[0] is Phase.GONE:  # before we were closing: nobody looks any more who would forget it
+                self.forget(worker.worker_id)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the workers to have left. Answers whether they have."""
+        with self._lock:
+            if not self.workers:
+                return True
+        return self._empty.wait(timeout)
+
+
+def _record(worker: Worker) -> Record:
+    phase, since, task = worker.fact
+    if task is None:
+        return Record(worker.worker_id, phase, since)
+    summary = TaskSummary(task.title(), task.serial, task.started_at, task.kill_after)
+    return Record(worker.worker_id, phase, since, summary)

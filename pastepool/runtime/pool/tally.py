@@ -1,0 +1,168 @@
+"""
+What the pool has done so far, counted so that a request pays next to nothing for it.
+
+Each worker counts into lists of its own (``WorkerTally``), without a lock; they are added up only when somebody asks.
+What happens rarely goes through the one lock here. Nothing is set back while others count: a reset remembers where the
+counters stood.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pastepool.core.telling.histogram import Counts, Summary, added, empty_counts, subtracted, summarize
+from pastepool.core.telling.masking import masked_path, request_facts
+from pastepool.core.telling.slowest import Finished, Slowest
+from pastepool.core.wording import printable
+from pastepool.types import Clock, Seconds, WorkerId
+
+_log = logging.getLogger("pastepool")
+
+COUNTED = ("requests", "waited", "refused", "expired", "dropped", "turned_away", "spawned", "killed", "gone")
+"""The counters, in the order they are shown."""
+
+
+@dataclass
+class WorkerTally:
+    """One worker's histograms, written by that worker alone. ``calls``: application calls; ``waits``: for a worker."""
+
+    calls: Counts = field(default_factory=empty_counts)
+    waits: Counts = field(default_factory=empty_counts)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Everything counted, at one moment."""
+
+    counters: dict[str, int]
+    calls: Counts
+    waits: Counts
+    writes: Counts
+
+
+class Tally:
+    """
+    The counters of one server.
+
+    ``gone_requests``: run by workers that are gone. ``slow_above``: seconds; a worker hands in a request only if it
+    took longer. ``writes``: counted by the baton's holder alone. Fields written under ``_lock``: all others. Runs on:
+    any thread.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        now = clock.now()
+        self.began_at = now
+        self.writes = empty_counts()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._slowest = Slowest(now)
+        self.slow_above = self._slowest.above
+        self._counters = dict.fromkeys(COUNTED, 0)
+        self.gone_requests = 0
+        self._gone = WorkerTally()
+        self._longest = {"calls": 0.0, "waits": 0.0, "writes": 0.0}
+        self._baseline = Totals(dict.fromkeys(COUNTED, 0), empty_counts(), empty_counts(), empty_counts())
+        self.counted_since = now
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Count something rare, one of ``COUNTED``."""
+        with self._lock:
+            self._counters[what] += number
+
+    def note_longest(self, what: str, seconds: Seconds) -> None:
+        """Remember the longest wait or write; calls come by ``note_slow``."""
+        if seconds > self._longest[what]:
+            with self._lock:
+                self._longest[what] = max(self._longest[what], seconds)
+
+    def note_slow(self, task: Any, worker: WorkerId, duration: Seconds, now: Seconds) -> None:
+        """
+        Keep a request that took longer than most, before it lets go of its environ. Raises nothing.
+
+        Runs on: its worker.
+        """
+        try:
+            finished = _finished(task, worker, duration, now)
+        except Exception:
+            _log.exception("a slow request could not be noted; please report this")
+            return
+        with self._lock:
+            self._longest["calls"] = max(self._longest["calls"], duration)
+            self._slowest.turn(now)
+            self._slowest.note(finished)
+            self.slow_above = self._slowest.above
+
+    def retire(self, tally: WorkerTally) -> None:
+        """Take over the counts of a worker that is gone."""
+        with self._lock:
+            self.gone_requests += sum(tally.calls)
+            self._gone = WorkerTally(added((self._gone.calls, tally.calls)), added((self._gone.waits, tally.waits)))
+
+    def slowest(self) -> list[Finished]:
+        """Give the slowest requests of late."""
+        with self._lock:
+            self._slowest.turn(self._clock.now())
+            self.slow_above = self._slowest.above
+            return self._slowest.slowest_first()
+
+    def totals(self, workers: Iterable[WorkerTally]) -> Totals:
+        """Add up everything since the last reset. ``workers``: of those that are there."""
+        return _less(self._all(workers), self._baseline)
+
+    def reset(self, workers: Iterable[WorkerTally]) -> None:
+        """Count from nothing again."""
+        baseline = self._all(workers)
+        now = self._clock.now()
+        with self._lock:
+            self._baseline = baseline
+            self._longest = dict.fromkeys(self._longest, 0.0)
+            self._slowest.clear(now)
+            self.slow_above = self._slowest.above
+            self.counted_since = now
+
+    def summaries(self, totals: Totals) -> dict[str, Summary]:
+        """Say how long requests waited for a worker, ran, and were written, of all that came to a worker."""
+        requests, longest = totals.counters["requests"], self._longest
+        return {
+            "queue": summarize(totals.waits, longest["waits"], requests - sum(totals.waits)),
+            "application": summarize(totals.calls, longest["calls"]),
+            "write": summarize(totals.writes, longest["writes"], max(0, requests - sum(totals.writes))),
+        }
+
+    def _all(self, workers: Iterable[WorkerTally]) -> Totals:
+        present = list(workers)
+        with self._lock:
+            calls = added([self._gone.calls, *(one.calls for one in present)])
+            waits = added([self._gone.waits, *(one.waits for one in present)])
+            counters = {**self._counters, "requests": sum(calls), "waited": sum(waits)}
+            return Totals(counters, calls, waits, list(self.writes))
+
+
+def _less(now: Totals, before: Totals) -> Totals:
+    return Totals(
+        {what: max(0, number - before.counters[what]) for what, number in now.counters.items()},
+        subtracted(now.calls, before.calls),
+        subtracted(now.waits, before.waits),
+        subtracted(now.writes, before.writes),
+    )
+
+
+def _finished(task: Any, worker: WorkerId, duration: Seconds, now: Seconds) -> Finished:
+    facts = dict(request_facts(task.environ)) if task.environ else {}
+    return Finished(
+        title=printable(masked_path(task.title())),
+        method=facts.get("method", ""),
+        path=facts.get("path", ""),
+        client=facts.get("client", ""),
+        duration=duration,
+        queued=max(0.0, task.started_at - task.arrived_at) if task.arrived_at else 0.0,
+        status=getattr(task, "code_sent", 0) or getattr(task, "code", 0),
+        fate=getattr(task, "fate", ""),
+        worker=worker,
+        serial=task.serial,
+        at=now,
+    )

@@ -1,0 +1,259 @@
+"""
+One thread of the pool: takes turns, leads when it has the baton, runs tasks, and never lets an exception out.
+
+Knows no HTTP: a task is something with ``run``, ``failed`` and ``conclude``.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from bisect import bisect
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pastepool.core.dispatch import LONG, NEGLIGIBLE, PASS_ABOVE, expected_wait
+from pastepool.core.states import Phase
+from pastepool.core.telling.histogram import BOUNDS
+from pastepool.errors import WorkerKilled
+from pastepool.runtime.pool.baton import Baton, Turn
+from pastepool.runtime.pool.tally import WorkerTally
+from pastepool.runtime.window.window import Window
+from pastepool.types import Clock, Seconds, WorkerId
+
+if TYPE_CHECKING:
+    from pastepool.runtime.pool.pool import Pool
+
+_log = logging.getLogger("pastepool.pool")
+
+_IDLE, _BUSY = Phase.IDLE, Phase.BUSY
+"""The members by themselves: looking one up on its class costs more than a tenth of a microsecond on CPython 3.11."""
+
+
+class PoolTask(Protocol):
+    """
+    What a worker runs.
+
+    ``run``: the work; opens the window around what may be killed. ``failed``: ``run`` raised; the window is shut.
+    ``conclude``: the last act, whatever happened. ``serial``: tells this task from every other one. ``kind``: tasks of
+    the same kind are expected to take about as long.
+    """
+
+    serial: int
+    arrived_at: Seconds
+    started_at: Seconds
+    worker_name: str
+
+    @property
+    def kind(self) -> object: ...
+    def run(self, window: Window) -> None: ...
+    def failed(self, error: BaseException) -> None: ...
+    def conclude(self, now: Seconds) -> None: ...
+    def title(self) -> str: ...
+    def kill_answer(self, now: Seconds) -> None: ...
+    def cut_if_waiting(self) -> bool: ...
+
+
+Fact = tuple[Phase, Seconds, Any]
+"""
+A worker's phase, since when, and its task: one tuple, so that readers on other threads never see half of a change.
+"""
+
+
+class Worker:
+    """
+    A pool thread.
+
+    ``fact``: written by this worker, and by the supervisor when it retires or kills it; after ``KILL`` the worker
+    leaves it alone. ``leaving``: it exits at its next turn. ``served``: tasks run, ``native_id``/``ident``: 0 until
+    it runs.
+    """
+
+    def __init__(self, worker_id: WorkerId, name: str, pool: Pool, baton: Baton, clock: Clock) -> None:
+        self.worker_id = worker_id
+        self.name = name
+        self.fact: Fact = (Phase.STARTING, clock.now(), None)
+        self.leaving = False
+        self.served = 0
+        self.tally = WorkerTally()
+        self.ident = 0
+        self.native_id = 0
+        self.window: Window
+        self.thread: threading.Thread
+        self._pool = pool
+        self._calls = self.tally.calls
+        self._baton = baton
+        self._now = clock.now
+        self._turn: Any = None
+        self._semaphore = threading.Lock()
+        self._semaphore.acquire()
+        self._leading = False
+
+    @property
+    def polling(self) -> bool:
+        """Whether it is the leader and runs no call."""
+        return self._leading and self.fact[2] is None
+
+    # For the baton, under its lock.
+
+    def retire(self) -> None:
+        """Note that this follower is told to leave. Runs on: supervisor."""
+        self.fact = (Phase.RETIRING, self._now(), None)
+
+    def wake(self, turn: Any) -> None:
+        """Give this sleeping follower its turn. Runs on: whoever has something for it."""
+        self._turn = turn
+        self._semaphore.release()
+
+    def sleep(self) -> Any:
+        """Wait for a turn. Runs on: this worker."""
+        self._semaphore.acquire()
+        return self._turn
+
+    # The thread.
+
+    def main(self) -> None:
+        """The thread's whole life. Runs on: this worker."""
+        self.thread = threading.current_thread()
+        self.thread.thread_id = self.ident = threading.get_ident()  # type: ignore[attr-defined]  # Paste's name for it
+        self.native_id = threading.get_native_id()
+        self.window = Window()
+        self.fact = (Phase.IDLE, self._now(), None)
+        try:
+            self._pool.report_ready(self)
+            self._take_turns()
+        except WorkerKilled as error:
+            self._escape(error)
+        except BaseException:
+            # The last line of defence: whatever happens here must not cost the pool a worker it does not know of.
+            _log.critical("%s ends because of an internal error; please report this", self.name, exc_info=True)
+        finally:
+            if self.polling:
+                # An internal error ended a leader: the caretaker picks it up. In a call it lies there already.
+                self._baton.put_down()
+            self._pool.report_exit(self)
+
+    def _take_turns(self) -> None:
+        baton = self._baton
+        while True:
+            turn = baton.follow(self)
+            if turn is Turn.LEAD:
+                self._leading = True
+                self._lead()
+            elif turn is Turn.LEAVE:
+                return
+            else:
+                self._run(turn)
+            self._pool.leading.wake_for_returned()
+            if self.leaving:
+                return
+
+    def _lead(self) -> None:
+        """Poll and run what comes, until the baton is with somebody else."""
+        baton = self._baton
+        pool = self._pool
+        next_task = pool.leading.next_task
+        long_kinds = pool.long_kinds.names
+        while True:
+            # What the leader itself put into the backlog (share_ready) is nobody's if no other worker comes back.
+            task = baton.next_waiting() if baton.backlog else next_task()
+            if task is None:
+                if self.leaving:
+                    self._resign()
+                    return
+                task = baton.next_waiting()
+                if task is None:
+                    continue
+            if pool.expected_wait > PASS_ABOVE:
+                pool.share_ready()
+                passed = baton.pass_on()
+            elif long_kinds and task.kind in long_kinds:
+                # What else is ready is left to the next leader: it is short, and not worth waking many for.
+                passed = baton.pass_on()
+            else:
+                passed = False
+            if passed:
+                self._leading = False
+                self._run(task)
+                return
+            baton.put_down()
+            self._run(task)
+            if not baton.pick_up():
+                self._leading = False
+                return
+            if self.leaving:
+                self._resign()
+                return
+
+    def _resign(self) -> None:
+        """Leave the baton to whoever wants it."""
+        self._leading = False
+        if not self._baton.pass_on():
+            self._baton.put_down()
+
+    def _run(self, task: PoolTask) -> None:
+        """Run one task and record it. Nothing it raises gets out."""
+        now = self._now
+        started = now()
+        task.started_at = started
+        task.worker_name = self.name
+        self.fact = (_BUSY, started, task)
+        try:
+            task.run(self.window)
+        except BaseException as error:
+            # DESIGN 4: the first of the two places that catch everything. The window may still be open.
+            self._recover(task, error)
+        ended = now()
+        pool = self._pool
+        duration = ended - started
+        if duration > pool.tally.slow_above:
+            pool.tally.note_slow(task, self.worker_id, duration, ended)
+        if task.arrived_at:
+            self._count_wait(started - task.arrived_at)
+        self._calls[bisect(BOUNDS, duration)] += 1
+        task.conclude(ended)
+        if duration > NEGLIGIBLE or pool.expected_wait > NEGLIGIBLE:
+            pool.expected_wait = expected_wait(pool.expected_wait, duration)
+            if duration >= LONG or pool.long_kinds.names:
+                pool.long_kinds.note(task.kind, duration)
+        self.served += 1
+        if self.window.killed or self.fact[0] is not _BUSY:
+            self.leaving = True
+        else:
+            self.fact = (_IDLE, ended, None)
+        if duration > pool.long_call:
+            pool.changed()
+
+    def _count_wait(self, waited: Seconds) -> None:
+        self.tally.waits[bisect(BOUNDS, waited)] += 1
+        self._pool.tally.note_longest("waits", waited)
+
+    def _recover(self, task: PoolTask, error: BaseException) -> None:
+        """
+        Shut the window and let the task answer for its failure.
+
+        A second kill may land between the first one's arrival and the shutting, hence the loop. One that lands on its jump
+        back is outside of the ``try`` and gets past it; see ``_escape``.
+        """
+        while True:
+            try:
+                self.window.shut()
+                break
+            except WorkerKilled:
+                continue
+        try:
+            task.failed(error)
+        except Exception:
+            _log.exception("%s: a failed task could not be cleared away; please report this", self.name)
+
+    def _escape(self, error: WorkerKilled) -> None:
+        """
+        End a task out of which a second kill carried us, past ``_recover``: the other of the two places that catch
+        everything.
+
+        The few instructions before that loop, and its jump back, are the only gap. What is done here was not done there:
+        the window is open as long as an exception can come out of it.
+        """
+        task = self.fact[2]
+        if task is not None:
+            self._recover(task, error)
+            task.conclude(self._now())

@@ -1,0 +1,1 @@
+"""Listening, accepting, readiness, and receiving or sending without giving the interpreter's lock away."""

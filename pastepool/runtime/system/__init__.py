@@ -1,0 +1,1 @@
+"""Clock, threads, signals, and the end of the process: what the operating system gives."""

@@ -1,0 +1,127 @@
+"""
+``environ['paste.httpserver.thread_pool']``: our pool in the shape of Paste's, for those who look into it.
+
+Everything is computed when asked for. Shapes as Paste has them: ``reference`` in docs, "Differences from Paste".
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Phase, Status, classify
+from pastepool.errors import PoolClosed
+from pastepool.runtime.pool.background import BackgroundTask
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.pool.worker import Worker
+from pastepool.types import Clock
+
+if TYPE_CHECKING:
+    from pastepool.runtime.watching.server_view import ServerView
+
+
+class PastePool:
+    """
+    What ``paste.httpserver.ThreadPool`` lets one see and do.
+
+    ``server_view``: what ``watch_threads`` looks from; filled in by the server. Thread ids are ``threading.get_ident``
+    numbers. Times are wall-clock seconds, as Paste's were. Runs on: any thread.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        baton: Baton,
+        policy: PoolPolicy,
+        clock: Clock,
+        serials: itertools.count[int],
+        ask_kill: Callable[[int, int], None],
+    ) -> None:
+        self.pool = pool
+        self.server_view: ServerView | None = None
+        self.nworkers = policy.workers
+        self._baton = baton
+        self._policy = policy
+        self._clock = clock
+        self._serials = serials
+        self._ask_kill = ask_kill
+
+    @property
+    def workers(self) -> list[threading.Thread]:
+        """The threads that serve or could; those that were killed are in ``dying_threads``."""
+        ended = (Phase.DYING, Phase.GONE)
+        return [worker.thread for worker in self._started() if worker.fact[0] not in ended]
+
+    @property
+    def worker_tracker(self) -> dict[int, list[Any]]:
+        """Thread id to [time started, environ or None], of the threads that run something."""
+        return {
+            worker.ident: [self._wall(task.started_at), task.environ]
+            for worker in self._started()
+            for phase, _, task in [worker.fact]
+            if phase is Phase.BUSY and task is not None
+        }
+
+    @property
+    def idle_workers(self) -> list[int]:
+        """The ids of threads that run nothing."""
+        return [worker.ident for worker in self._started() if worker.fact[0] is Phase.IDLE]
+
+    @property
+    def dying_threads(self) -> dict[int, tuple[float, threading.Thread]]:
+        """Thread id to (time killed, thread)."""
+        return {
+            worker.ident: (self._wall(since), worker.thread)
+            for worker in self._started()
+            for phase, since, _ in [worker.fact]
+            if phase is Phase.DYING
+        }
+
+    def track_threads(self) -> dict[str, list[threading.Thread]]:
+        """The threads by state: idle, busy, hung, dying, zombie."""
+        now = self._clock.now()
+        by_id = {worker.worker_id: worker for worker in self._started()}
+        states: dict[str, list[threading.Thread]] = {name: [] for name in ("idle", "busy", "hung", "dying", "zombie")}
+        for record in self.pool.records():
+            status = classify(record, now, self._policy)
+            worker = by_id.get(record.worker)
+            if worker is not None and status not in (Status.STARTING, Status.RETIRING, Status.GONE):
+                states[status.value].append(worker.thread)
+        return states
+
+    def kill_worker(self, thread_id: int) -> None:
+        """
+        Have the request that this thread runs now killed, as at the kill limit.
+
+        Raises: KeyError if no such thread runs anything.
+        """
+        for worker in self._started():
+            task = worker.fact[2]
+            if worker.ident == thread_id and task is not None:
+                self._ask_kill(worker.worker_id, task.serial)
+                return
+        raise KeyError(f"No thread of the pool with the id {thread_id} runs a request.")
+
+    def add_task(self, task: Callable[[], Any]) -> None:
+        """
+        Run a callable without arguments on the pool.
+
+        Raises: PoolClosed if the backlog is full or the server stops.
+        """
+        work = BackgroundTask(task, next(self._serials))
+        work.arrived_at = self._clock.now()
+        if not self._baton.submit(work):
+            raise PoolClosed("The task was not taken: all workers are busy and queue_limit tasks wait already.")
+        if self._baton.backlog:
+            self.pool.changed()  # all workers are busy: whether to spawn one is the supervisor's to say
+
+    def _started(self) -> list[Worker]:
+        return [worker for worker in list(self.pool.workers.values()) if worker.ident]
+
+    def _wall(self, instant: float) -> float:
+        return time.time() - (self._clock.now() - instant)

@@ -1,0 +1,111 @@
+"""
+A look at the pool once a second, for the sparklines; only while somebody watches.
+
+Knows the workers' facts and the length of the backlog; keeps two minutes of them. Its thread starts when somebody comes
+to watch and ends ten minutes after the last one went, or never where the server is told to keep it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Phase
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.pool import Pool
+from pastepool.types import Clock, Seconds, Spawner
+
+_log = logging.getLogger("pastepool")
+
+INTERVAL: Seconds = 1.0
+KEPT = 120
+LINGERS_FOR: Seconds = 600.0
+"""Whoever closed the page and comes back soon finds the minutes between. Nothing derives it."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One look. ``served``: requests so far, by all workers that are there or were."""
+
+    at: Seconds
+    served: int
+    busy: int
+    hung: int
+    backlog: int
+
+
+class Sampler:
+    """
+    Keeps samples.
+
+    Fields written under ``_lock``: ``_runs``, ``_until``. ``_samples`` is appended to by the thread alone.
+    """
+
+    def __init__(self, pool: Pool, baton: Baton, policy: PoolPolicy, clock: Clock, spawn: Spawner) -> None:
+        self._pool = pool
+        self._baton = baton
+        self._hung_after = policy.hung_after
+        self._clock = clock
+        self._spawn = spawn
+        self._samples: deque[Sample] = deque(maxlen=KEPT + 1)
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._finished = threading.Event()
+        self._finished.set()
+        self._until: Seconds = -math.inf
+        self._runs = False
+
+    def watched(self, for_ever: bool = False) -> None:
+        """Say that somebody watches: sample from now on. Runs on: any thread."""
+        with self._lock:
+            self._until = math.inf if for_ever else max(self._until, self._clock.now() + LINGERS_FOR)
+            if self._runs or self._stop.is_set():
+                return
+            finished = threading.Event()
+            try:
+                self._spawn(lambda: self._run(finished), "pastepool sampler")
+                self._runs, self._finished = True, finished
+            except RuntimeError as error:
+                _log.warning("the page shows no curves: its sampler cannot be started: %s", error)
+
+    def samples(self) -> list[Sample]:
+        """Give what is kept, the oldest first."""
+        return list(self._samples)
+
+    def close(self, wait: Seconds) -> None:
+        """Sample no more. Runs on: whoever stops the server."""
+        with self._lock:
+            self._stop.set()
+        self._finished.wait(wait)
+
+    def take(self) -> None:
+        """Take one sample."""
+        now = self._clock.now()
+        busy = hung = 0
+        served = self._pool.tally.gone_requests
+        for worker in list(self._pool.workers.values()):
+            served += worker.served
+            phase, since, _ = worker.fact
+            if phase is Phase.BUSY:
+                late = now >= since + self._hung_after
+                hung += late
+                busy += not late
+        self._samples.append(Sample(now, served, busy, hung, len(self._baton.backlog)))
+
+    def _run(self, finished: threading.Event) -> None:
+        next_at = self._clock.now()
+        while not self._has_ended():
+            self.take()
+            next_at = max(next_at + INTERVAL, self._clock.now())
+            self._clock.wait(self._stop, next_at)
+        finished.set()
+
+    def _has_ended(self) -> bool:
+        """Under the lock with ``watched``: whoever comes to watch now either prolongs this run or starts the next."""
+        with self._lock:
+            self._runs = not self._stop.is_set() and self._clock.now() < self._until
+            return not self._runs

@@ -1,0 +1,60 @@
+"""
+Everything of a running server that ``watch_threads`` may look at and the few things it may ask for, in one place.
+
+The environ's ``paste.httpserver.thread_pool`` leads here. Filled in by the server; knows no HTTP and renders nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pastepool.runtime.http.shared import Shared
+from pastepool.runtime.inspection.inspector import Inspector
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.pool.tally import Tally, Totals
+from pastepool.runtime.pool.worker import Worker
+from pastepool.runtime.supervision.event_journal import EventJournal
+from pastepool.runtime.supervision.supervisor import Supervisor
+from pastepool.runtime.watching.sampler import Sampler
+from pastepool.types import Clock, Seconds, Spawner
+
+if TYPE_CHECKING:
+    from pastepool.runtime.http.poller import Poller
+    from pastepool.settings.values import Settings
+
+
+@dataclass
+class ServerView:
+    """
+    The parts of one server. ``began_at``: monotonic. ``inspector``: one of the page's own, so that its CPU figures are
+    measured between its own looks. ``common``: what the pages of one server keep together.
+    """
+
+    pool: Pool
+    baton: Baton
+    poller: Poller
+    supervisor: Supervisor
+    shared: Shared
+    settings: Settings
+    clock: Clock
+    tally: Tally
+    journal: EventJournal
+    sampler: Sampler
+    spawn: Spawner
+    began_at: Seconds
+    inspector: Inspector = field(default_factory=Inspector)
+    common: dict[str, Any] = field(default_factory=dict)
+
+    def workers(self) -> list[Worker]:
+        """Those whose thread has started."""
+        return [worker for worker in list(self.pool.workers.values()) if worker.ident]
+
+    def totals(self) -> Totals:
+        """Everything counted since the last reset."""
+        return self.tally.totals([worker.tally for worker in list(self.pool.workers.values())])
+
+    def reset(self) -> None:
+        """Count from nothing again."""
+        self.tally.reset([worker.tally for worker in list(self.pool.workers.values())])

@@ -1,0 +1,216 @@
+"""
+The window in which a kill may land, and the call that makes it land.
+
+CPython marks an exception on a thread and raises it when that thread next looks, at no particular place (lifecycle: any
+function entry, any backward jump). Raised between two requests it would break the pool's own bookkeeping. So:
+
+1. A worker's window is open exactly while the application's code runs. It opens by putting a token down and shuts by
+   picking it up again; both are single atomic operations of a deque, so an undisturbed request takes no lock.
+2. The killer works under ``_fence``. It injects only if it can take the token itself, so never when the window is
+   shut. From then on the window is *disputed*: the worker finds no token and has to shut under the fence, where it
+   clears what may still be pending (inject NULL into itself). After ``shut`` has returned none can land.
+3. A kill may be repeated while the window is disputed and not yet shut: same fence, same rule.
+4. An exception that lands inside ``shut`` itself leaves everything as it can be found again: every step may be
+   repeated, and the fence knows its owner. The worker's loop therefore calls ``shut`` again on its way out.
+   What the worker raises in itself to take a kill back (``_withdraw``) never gets out of ``_absorb_one``.
+5. The exception is held back while the worker is in one of the few lines where it would hurt others (``landing``).
+   Those are left in no time; a worker that does not leave them is blocked there, and the kill is repeated later like
+   any other.
+
+The token is also the claim to the response: whoever holds it may write. The worker has it once the window is shut
+undisputed; the killer has it from the moment it took it.
+
+Source: contract P8, P15; ours, because CPython offers nothing of the kind.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from pastepool.errors import WorkerKilled
+from pastepool.runtime.window.async_exc import set_async_exc
+from pastepool.runtime.window.landing import raise_where_it_may_land
+from pastepool.types import Injected, Seconds
+
+_HOLD_BACK: Seconds = 0.0005
+_HOLD_BACK_TIMES = 20
+"""
+How long to let the worker run on from a place where a kill would hurt others, and how often. Nothing derives them.
+"""
+
+_FLAG_IS_SHARED = sys.version_info < (3, 13)
+"""
+Whether all threads of the interpreter share one flag that says "somebody has an exception to raise".
+
+It goes up with every call of ``PyThreadState_SetAsyncExc``, one that takes an exception back included, and down only
+when some thread raises one. While it is up each thread leaves the fast path at each of its looks, and on 3.11 a traced
+function never gets past its first instruction: a process with a debugger in it, or a coverage run, stands still. From
+3.13 on each thread has a flag of its own, and lowers it itself.
+"""
+
+_LOOKS = 100
+_TRIES = 3
+"""
+How often the interpreter is given a reason to look for what was raised, and how often it is raised. The first of each
+has always been enough; but where it lands in a callback of the garbage collector it is swallowed there.
+"""
+
+
+class _Absorbed(BaseException):
+    """Raised by a thread in itself, and never seen outside of ``_absorb_one``."""
+
+
+def _absorb(ident: int) -> None:
+    """
+    Leave nothing that is to be raised in the calling thread, and the flag down. Runs on: any thread whose window is
+    shut.
+    """
+    for _ in range(_TRIES):
+        if _absorb_one(ident):
+            return
+    set_async_exc(ident, None)
+
+
+def _absorb_one(ident: int) -> bool:
+    """
+    Raise in the calling thread, and catch it here. Answers whether it came.
+
+    1. There is one mark a thread, and the last one set wins: whatever was to be raised in this thread is not any more.
+    2. The interpreter looks as soon as that call has returned, at the latest in the loop below. What was marked is
+       raised there, unmarked, and the flag all threads share goes down.
+    3. It cannot get past the ``except``: it comes out of one of two calls inside the ``try``. The loop is in a
+       function of its own, because a jump back that stands directly in a ``try`` is outside of it for some CPythons.
+    4. There is no second one: nobody else raises ours, and nobody may raise a kill now (see the callers).
+    5. Another thread whose exception waits, because it is blocked, raises the flag again by itself when it comes back.
+    """
+    try:
+        set_async_exc(ident, _Absorbed)
+        _look_often()
+    except _Absorbed:
+        return True
+    return False
+
+
+def _look_often() -> None:
+    for _ in range(_LOOKS):
+        pass
+
+
+def _withdraw(ident: int) -> None:
+    """
+    Take back what may be on its way to the calling thread. Runs on: a worker that was killed, under its fence.
+
+    A kill that lands in here before step 1 of ``_absorb_one`` gets out of ``shut``, which is called again.
+    """
+    if _FLAG_IS_SHARED:
+        _absorb(ident)
+    else:
+        set_async_exc(ident, None)
+
+
+class Window:
+    """
+    One worker's window. Made by the worker; ``open`` and ``shut`` run on it, ``kill`` on the supervisor.
+
+    ``killed``: set by the first successful kill, never unset: such a worker leaves after its request.
+    ``_leaving``: the worker waits for the fence, to shut; written by the worker.
+    """
+
+    __slots__ = ("killed", "_token", "_fence", "_disputed", "_ident", "_leaving")
+
+    def __init__(self) -> None:
+        self.killed = False
+        self._token: deque[int] = deque()
+        self._fence = threading.RLock()
+        self._disputed: int | None = None
+        self._ident = threading.get_ident()
+        self._leaving = False
+
+    def open(self, serial: int) -> None:
+        """
+        Let kills land from now on, aimed at the request ``serial``. Raises: WorkerKilled if one came while it was
+        shut.
+        """
+        if self.killed:
+            raise WorkerKilled(3)
+        self._token.append(serial)
+
+    def open_for_close(self, serial: int) -> None:
+        """Let kills land also after the first one: the application's ``close`` may hang as well."""
+        if self.killed:
+            self._disputed = serial
+        else:
+            self._token.append(serial)
+
+    def shut(self) -> None:
+        """Let no kill land any more, and none that is on its way. May be called when shut already."""
+        try:
+            self._token.pop()
+        except IndexError:
+            self._shut_disputed()
+
+    def _shut_disputed(self) -> None:
+        fence = self._fence
+        self._leaving = True
+        try:
+            fence.acquire()
+        finally:
+            self._leaving = False  # also where a kill lands here, inside ``write()``, and the application swallows it
+        self._token.clear()
+        self._disputed = None
+        if self.killed:
+            _withdraw(self._ident)
+        while fence._is_owned():  # type: ignore[attr-defined]
+            fence.release()  # more than once if an exception landed between two of these lines in an earlier run
+
+    def kill(self, serial: int, first: Callable[[], bool | None]) -> Injected:
+        """
+        Raise WorkerKilled in the worker if it is inside the application call of the request ``serial``.
+
+        ``first`` runs after the claim was won and before the exception is on its way: record, answer 504. If it answers
+        True, nothing is raised yet, and the next call does.
+
+        Runs on: supervisor.
+        """
+        injected = self._kill(serial, first)
+        if _FLAG_IS_SHARED and injected is Injected.LANDING:
+            # A thread that is blocked may not raise it for hours, and the others would have the flag before them.
+            _absorb(threading.get_ident())
+        return injected
+
+    def _kill(self, serial: int, first: Callable[[], bool | None]) -> Injected:
+        with self._fence:
+            try:
+                token = self._token.pop()
+            except IndexError:
+                if self._disputed != serial:
+                    return Injected.WINDOW_SHUT
+            else:
+                if token != serial:
+                    # Put back under the fence: the worker, finding no token, waits for the fence and then clears it.
+                    self._token.append(token)
+                    return Injected.WINDOW_SHUT
+                self.killed = True
+                self._disputed = serial
+                if first():
+                    return Injected.HELD_BACK
+            return self._inject()
+
+    def _inject(self) -> Injected:
+        """
+        Raise in the worker as soon as that hurts nobody else. Runs on: the killer, under ``_fence``.
+
+        Not at all in one that waits for that very fence: it is on its way out.
+        """
+        for _ in range(_HOLD_BACK_TIMES):
+            if self._leaving:
+                break
+            raised = raise_where_it_may_land(self._ident, WorkerKilled)
+            if raised is not None:
+                return Injected.LANDING if raised else Injected.GONE
+            time.sleep(_HOLD_BACK)
+        return Injected.HELD_BACK

@@ -1,0 +1,116 @@
+"""What has been: durations, curves, events, the slowest requests, the counters. Each as the JSON has it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from pastepool.core.telling.event_log import PoolEvent
+from pastepool.core.telling.histogram import Summary
+from pastepool.runtime.pool.tally import Totals
+from pastepool.runtime.watching.sampler import INTERVAL, KEPT, Sample
+from pastepool.runtime.watching.server_view import ServerView
+from pastepool.types import Seconds
+from pastepool.watch.frames import frames_of
+from pastepool.watch.wall import Wall, rounded
+
+_GAP: Seconds = 2.5 * INTERVAL
+"""Two samples further apart than this were taken with a pause between them."""
+
+EVENT_FRAMES = 300
+"""Lines of stacks in the events of one state, some 40 KiB; older events still say where it was. Nothing derives it."""
+
+
+def latency_of(server_view: ServerView, totals: Totals) -> dict[str, dict[str, Any]]:
+    """Durations by part of a request."""
+    return {part: _summary(summary) for part, summary in server_view.tally.summaries(totals).items()}
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    figures = {
+        "mean": summary.mean,
+        "p50": summary.p50,
+        "p95": summary.p95,
+        "p99": summary.p99,
+        "max": summary.maximum,
+    }
+    rounded_figures = {word: None if value is None else rounded(value) for word, value in figures.items()}
+    buckets = [[None if upper is None else rounded(upper), count] for upper, count in summary.buckets]
+    return {"count": summary.count, **rounded_figures, "buckets": buckets}
+
+
+def series_of(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Curves, the oldest point first; the first sample only tells from where the second counts."""
+    curves: dict[str, list[float | None]] = {"requests": [], "busy": [], "hung": [], "backlog": []}
+    for before, sample in itertools.pairwise(samples):
+        lasted = sample.at - before.at
+        if lasted > _GAP:
+            for curve in curves.values():
+                curve.append(None)
+        curves["requests"].append(
+            round(max(0, sample.served - before.served) / lasted, 1) if 0 < lasted <= _GAP else None
+        )
+        curves["busy"].append(sample.busy)
+        curves["hung"].append(sample.hung)
+        curves["backlog"].append(sample.backlog)
+    return {"interval": INTERVAL, "limit": KEPT, **{name: curve[-KEPT:] for name, curve in curves.items()}}
+
+
+def events_of(server_view: ServerView, wall: Wall, app_root: str) -> list[dict[str, Any]]:
+    """What has happened, the newest first; their stacks as far as ``EVENT_FRAMES`` go."""
+    room = EVENT_FRAMES
+    shown = []
+    for event in server_view.journal.events():
+        room -= len(event.stack)
+        shown.append(_event(event, wall, app_root, with_stack=room >= 0))
+    return shown
+
+
+def _event(event: PoolEvent, wall: Wall, app_root: str, *, with_stack: bool) -> dict[str, Any]:
+    many = f" ({event.count} times)" if event.count > 1 else ""
+    return {
+        "id": event.number,
+        "kind": event.kind,
+        "at": wall.text(event.at),
+        "ago": wall.ago(event.at),
+        "count": event.count,
+        "text": event.text + many,
+        "detail": _shortened(event.detail, app_root),
+        "worker": event.worker or None,
+        "serial": event.serial or None,
+        "title": event.title,
+        "stack": frames_of(event.stack, app_root) if with_stack else [],
+    }
+
+
+def _shortened(detail: str, app_root: str) -> str:
+    """What the log says with whole paths, with the application's own named from its directory as everywhere here."""
+    return detail.replace(f"{app_root}{os.sep}", "") if app_root else detail
+
+
+def slowest_of(server_view: ServerView, wall: Wall) -> list[dict[str, Any]]:
+    """The slowest finished requests of late."""
+    return [
+        {
+            "title": one.title,
+            "method": one.method,
+            "path": one.path,
+            "client": one.client,
+            "duration": rounded(one.duration),
+            "queued": rounded(one.queued),
+            "status": one.status,
+            "fate": one.fate,
+            "worker": one.worker,
+            "serial": one.serial,
+            "ago": wall.ago(one.at),
+        }
+        for one in server_view.tally.slowest()
+    ]
+
+
+def totals_of(server_view: ServerView, totals: Totals, wall: Wall) -> dict[str, Any]:
+    """The counters."""
+    since = server_view.tally.counted_since
+    return {**totals.counters, "counted_since": wall.text(since), "counted_for": wall.ago(since)}

@@ -1,0 +1,95 @@
+"""Content on its way in: in memory up to a size, in a file without a name beyond it."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+
+import pytest
+
+from pastepool.runtime.http.content import Content
+
+
+def test_content_within_the_limit_stays_in_memory() -> None:
+    """At exactly the limit it is still memory."""
+    content = Content(10)
+    content.add([b"01234", b"56"])
+    content.add([b"789"])
+    assert content.received == 10
+    file = content.file()
+    assert isinstance(file, io.BytesIO)
+    assert file.read() == b"0123456789"
+
+
+def test_content_beyond_the_limit_is_a_file_from_its_first_byte() -> None:
+    """What was in memory moves along; the file stands at its beginning and ends where the content ends."""
+    content = Content(10)
+    content.add([b"0123456789"])
+    content.add([b"a", b"b"])
+    content.add([b"c"])
+    with content.file() as file:
+        assert not isinstance(file, io.BytesIO)
+        assert os.fstat(file.fileno()).st_nlink == 0
+        assert (file.read(), file.read(), content.received) == (b"0123456789abc", b"", 13)
+
+
+def test_limit_of_0_means_always_a_file() -> None:
+    """``body_memory = 0`` keeps nothing in memory."""
+    content = Content(0)
+    content.add([b"x"])
+    with content.file() as file:
+        assert file.read() == b"x"
+        assert file.fileno() >= 0
+
+
+def test_no_content_is_an_empty_file() -> None:
+    """Nothing may come of it: a chunked request without content."""
+    content = Content(0)
+    content.add([])
+    assert (content.file().read(), content.received) == (b"", 0)
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_unfinished_upload_is_let_go(size: int) -> None:
+    """Closing closes the file, if there is one; twice is no harm."""
+    content = Content(10)
+    content.add([b"x" * size])
+    before = len(os.listdir("/proc/self/fd"))
+    content.close()
+    content.close()
+    assert len(os.listdir("/proc/self/fd")) == before - (size > 10)
+
+
+def test_disk_that_fills_up_does_not_keep_the_file_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written at the last moment is not wanted any more: letting go raises nothing."""
+    raw = _Full()
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: io.BufferedRandom(raw))
+    content = Content(0)
+    content.add([b"x"])
+    with pytest.raises(OSError, match="No space"):
+        content.file()
+    content.close()
+    assert raw.closed
+
+
+class _Full(io.RawIOBase):
+    """A file on a full disk."""
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 0
+
+    def tell(self) -> int:
+        return 0
+
+    def write(self, data: object) -> int:
+        raise OSError(28, "No space left on device")

@@ -1,0 +1,256 @@
+"""What waits for a slow reader: order, size, the worker that has to wait, and who lets go of what."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pastepool.errors import ClientGone
+from pastepool.runtime.http.output import FilePart, Output
+
+WATCHDOG = 5.0
+
+
+class Pipe:
+    """Stands for a socket that takes so many bytes a call, until it has taken ``room`` of them."""
+
+    def __init__(self, step: int, room: int) -> None:
+        self.taken = b""
+        self.step = step
+        self.room = room
+
+    def send(self, data: memoryview) -> int:
+        size = min(self.step, self.room - len(self.taken), len(data))
+        if not size:
+            raise BlockingIOError
+        self.taken += data[:size]
+        return size
+
+
+def flush(output: Output, sock: Any) -> bool:
+    """Flush as the poller does."""
+    return output.flush(sock)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A non-blocking server side and its client."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.settimeout(WATCHDOG)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file of 3 MB."""
+    file = tmp_path / "file"
+    file.write_bytes(bytes(range(250)) * 12_000)
+    return file
+
+
+def part_of(path: Path, offset: int = 0, left: int | None = None) -> FilePart:
+    """A stretch of a file, by a descriptor of its own."""
+    fd = os.open(path, os.O_RDONLY)
+    return FilePart(fd, offset, path.stat().st_size - offset if left is None else left)
+
+
+def is_open(part: FilePart) -> bool:
+    """Whether the part's descriptor still exists."""
+    try:
+        os.fstat(part.fd)
+    except OSError:
+        return False
+    return True
+
+
+def in_thread(work: Callable[[], None]) -> threading.Thread:
+    """Start a thread for a worker's part."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_parts_are_sent_in_order_however_little_the_socket_takes() -> None:
+    """Three parts, seven bytes a time: the bytes arrive as they were added, and what is left is known."""
+    output = Output(0.0)
+    for part in (b"first, ", b"second, ", b"third"):
+        assert output.add(memoryview(part))
+    assert output.size == 20
+    pipe = Pipe(7, 10)
+    assert not flush(output, pipe)
+    assert (pipe.taken, output.size, output.moved) == (b"first, sec", 10, 10)
+    pipe.room = 100
+    assert flush(output, pipe)
+    assert (pipe.taken, output.size, output.moved, output.flushed) == (b"first, second, third", 0, 20, True)
+
+
+def test_flushed_output_takes_nothing_more() -> None:
+    """What comes after the last byte was sent is the worker's to send itself."""
+    output = Output(0.0)
+    output.add(memoryview(b"x"))
+    assert flush(output, Pipe(9, 9))
+    assert not output.add(memoryview(b"y"))
+    assert not output.finish()
+    assert not output.finished
+
+
+def test_finished_output_is_the_pollers_to_conclude() -> None:
+    """Whoever says first that it is over, worker or poller, leaves the rest to the other one."""
+    output = Output(0.0)
+    output.add(memoryview(b"x"))
+    assert output.finish()
+    assert output.finished
+    assert flush(output, Pipe(9, 9))
+
+
+def test_one_flush_sends_a_stretch_and_no_more() -> None:
+    """A reader as fast as we send does not keep the baton: after a mebibyte the others have their turn."""
+    output = Output(0.0)
+    for _ in range(50):
+        output.add(memoryview(b"x" * 100_000))
+    pipe = Pipe(100_000, 10_000_000)
+    turns = 0
+    while not flush(output, pipe):
+        turns += 1
+        assert len(pipe.taken) <= turns * (1_048_576 + 100_000)
+    assert (turns, len(pipe.taken)) == (4, 5_000_000)
+
+
+def test_one_flush_of_a_file_sends_a_stretch_and_no_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a file, which the kernel could send to its end at once."""
+    sent = []
+
+    def everything(out: int, source: int, offset: int, count: int) -> int:
+        sent.append(count)
+        return count
+
+    monkeypatch.setattr(os, "sendfile", everything)
+    output = Output(0.0)
+    output.add(part_of(path))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert [flush(output, ours) for _ in range(3)] == [False, False, True]
+    assert sent == [1_048_576, 1_048_576, 3_000_000 - 2 * 1_048_576]
+
+
+def test_file_is_sent_between_bytes_and_closed(pair: tuple[socket.socket, socket.socket], path: Path) -> None:
+    """Head, a stretch of a file, tail: through a real socket, and the descriptor goes with the part."""
+    ours, theirs = pair
+    output = Output(0.0)
+    part = part_of(path, 1000, 2_000_000)
+    output.add(memoryview(b"head "))
+    output.add(part)
+    output.add(memoryview(b" tail"))
+    assert output.size == 2_000_010
+    received = b""
+    while not output.flush(ours):
+        received += theirs.recv(300_000)
+    ours.close()
+    while data := theirs.recv(300_000):
+        received += data
+    assert received == b"head " + path.read_bytes()[1000:2_001_000] + b" tail"
+    assert not is_open(part)
+
+
+def test_file_that_has_become_shorter_is_the_end(pair: tuple[socket.socket, socket.socket], path: Path) -> None:
+    """Nothing can be sent in place of the missing bytes."""
+    output = Output(0.0)
+    part = part_of(path)
+    os.truncate(path, 0)
+    output.add(part)
+    with pytest.raises(ClientGone):
+        output.flush(pair[0])
+    output.break_off()
+    assert not is_open(part)
+
+
+def test_worker_waits_until_little_enough_is_left() -> None:
+    """``wait_below`` ends when the flush has come below the watermark, and not before."""
+    output = Output(0.0)
+    output.add(memoryview(b"x" * 100))
+    pipe = Pipe(10, 10)
+    waited = threading.Event()
+
+    def wait() -> None:
+        output.wait_below(50)
+        waited.set()
+
+    worker = in_thread(wait)
+    for room in (10, 20, 40):
+        pipe.room = room
+        assert not flush(output, pipe)
+        assert not waited.is_set()
+    pipe.room = 60
+    assert not flush(output, pipe)
+    assert waited.wait(WATCHDOG)
+    worker.join(WATCHDOG)
+    output.wait_below(50)
+
+
+def test_worker_that_waits_is_told_when_it_is_hopeless() -> None:
+    """``break_off`` ends the wait with ClientGone, and so does every later attempt."""
+    output = Output(0.0)
+    output.add(memoryview(b"x" * 100))
+    told = threading.Event()
+
+    def wait() -> None:
+        try:
+            output.wait_below(50)
+        except ClientGone:
+            told.set()
+
+    worker = in_thread(wait)
+    output.break_off()
+    assert told.wait(WATCHDOG)
+    worker.join(WATCHDOG)
+    for attempt in (lambda: output.add(memoryview(b"y")), lambda: output.wait_below(1)):
+        with pytest.raises(ClientGone):
+            attempt()
+    assert not output.finish()
+
+
+def test_broken_output_lets_go_of_every_file(path: Path) -> None:
+    """Those that waited, and one that comes too late; breaking off twice is no harm."""
+    output = Output(0.0)
+    waiting, late = part_of(path), part_of(path)
+    output.add(waiting)
+    output.break_off()
+    output.break_off()
+    assert (is_open(waiting), output.size) == (False, 0)
+    with pytest.raises(ClientGone):
+        output.add(late)
+    assert not is_open(late)
+
+
+def test_adding_and_flushing_at_once_loses_nothing() -> None:
+    """A worker that adds while the holder flushes: every byte arrives once and in order, by one way or the other."""
+    pieces = [b"%06d" % number for number in range(20_000)]
+    outputs: list[Output] = []
+    done = threading.Event()
+    pipe = Pipe(1_000_000, 1 << 40)
+
+    def work() -> None:
+        for piece in pieces:
+            if not outputs or not outputs[-1].add(memoryview(piece)):
+                fresh = Output(0.0)
+                fresh.add(memoryview(piece))
+                outputs.append(fresh)
+        done.set()
+
+    pipe.taken = bytearray()  # type: ignore[assignment]  # appended to in place
+    worker = in_thread(work)
+    at = 0
+    while not done.is_set() or at < len(outputs):
+        if at < len(outputs):
+            at += flush(outputs[at], pipe)
+    worker.join(WATCHDOG)
+    assert bytes(pipe.taken) == b"".join(pieces)

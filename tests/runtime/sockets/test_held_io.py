@@ -1,0 +1,78 @@
+"""Receiving and sending with the interpreter's lock in hand, and nothing where the socket has to be asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_receiver, held_send
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two ends."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def test_what_came_is_received_in_pieces_of_bounded_size(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Zero bytes among it."""
+    ours, theirs = pair
+    receive = held_receiver()
+    theirs.sendall(b"a\0b" * HELD_AT_MOST)
+    received = receive(ours)
+    assert len(received) == HELD_AT_MOST
+    assert received.startswith(b"a\0ba\0b")
+
+
+def test_what_was_received_is_kept_when_more_comes(pair: tuple[socket.socket, socket.socket]) -> None:
+    """The buffer is used again, its content is handed out as a copy."""
+    ours, theirs = pair
+    receive = held_receiver()
+    theirs.sendall(b"first")
+    first = receive(ours)
+    theirs.sendall(b"second")
+    assert (first, receive(ours)) == (b"first", b"second")
+
+
+def test_what_is_sent_arrives(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Zero bytes among it; the answer is how much."""
+    ours, theirs = pair
+    assert held_send(ours, b"a\0b") == 3
+    assert theirs.recv(10) == b"a\0b"
+
+
+def test_neither_waits_even_on_a_socket_that_would(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Waiting with the interpreter's lock in hand would stop every thread of the process."""
+    ours, _ = pair
+    assert ours.getblocking()
+    assert held_receiver()(ours) == b""
+    sent = 0
+    while more := held_send(ours, b"x" * HELD_AT_MOST):
+        sent += more
+    assert sent > 0
+
+
+def test_the_end_and_trouble_are_left_to_the_socket(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Both look like nothing here; who asks the socket next is told. No signal ends the process."""
+    ours, theirs = pair
+    receive = held_receiver()
+    theirs.close()
+    assert receive(ours) == b""
+    assert held_send(ours, b"x") == 0
+
+
+def test_socket_that_was_closed_is_nobody_elses(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Its number goes to whatever is opened next, and that is neither read nor written."""
+    ours, theirs = pair
+    number = ours.fileno()
+    ours.close()
+    with contextlib.closing(socket.socket(fileno=os.dup(theirs.fileno()))) as other:
+        assert other.fileno() == number
+        assert held_receiver()(ours) == b""
+        assert held_send(ours, b"x") == 0
