@@ -58,7 +58,7 @@ BROWSER_HEADERS = {
     "Upgrade-Insecure-Requests": "1",
     "Sec-Fetch-Dest": "document",
     "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Shared": "same-origin",
+    "Sec-Fetch-Site": "same-origin",
     "Cache-Control": "max-age=0",
 }
 """With wrk's own Host these are twelve, as many as a desktop browser sends."""
