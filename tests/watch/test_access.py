@@ -164,7 +164,7 @@ def test_browsers_word_on_other_sites_is_taken(fields: dict[str, str]) -> None:
     "origin", ["http://evil.example", "null", "http://localhost:8082", "http://localhost:8081.evil.example"]
 )
 def test_foreign_origin_is_refused(origin: str) -> None:
-    """Where a browser sends no Sec-Fetch-Shared its Origin decides."""
+    """Where a browser sends no Sec-Fetch-Site its Origin decides."""
     assert judge_origin(environ(HTTP_ORIGIN=origin)).status == 403
 
 
