@@ -1,7 +1,8 @@
 """
-What a plan may tell the runtime to do: plain values, each able to say itself in words.
+Define the actions that a plan may tell the runtime to do, as plain values. Each can describe itself in words.
 
-Log, mail and page all use ``describe()``, so the three never disagree. Deciding is ``supervision``'s.
+Log, mail and page all use ``describe()``, so the three always say the same. ``supervision`` decides which actions a
+plan holds.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from pastepool.types import Seconds, WorkerId
 @dataclass(frozen=True)
 class KillAsked:
     """
-    An operator wants one task killed: a fact for the plan like any other, and no action.
+    Record that an operator wants one task killed. This is a fact that the plan reads, not an action.
 
-    ``serial``: of the task he saw. If the worker runs another one by now, nobody is killed.
+    ``serial``: of the task that the operator saw. If the worker runs another task by now, nothing is killed.
     """
 
     worker: WorkerId
@@ -33,7 +34,7 @@ class Forget:
     worker: WorkerId
 
     def describe(self) -> str:
-        """Say it in words."""
+        """Return this action in words."""
         return f"forget worker {self.worker}: its thread has ended"
 
 
@@ -42,9 +43,10 @@ class Kill:
     """
     End one task: record the stack, claim the response, shut the client's socket, call the cancel callbacks, inject.
 
-    Applied under the worker's fence and only while it runs the task ``serial``; otherwise it is refused, which is no
-    error: the call has just returned. ``attempt``: 1 for the first. ``ran_for``: seconds in its present phase.
-    ``limit``: the limit passed; ``None`` when an operator asked, and for later attempts.
+    The runtime applies this under the worker's fence, and only while the worker runs the task ``serial``. Otherwise it
+    refuses the action. That is no error: the call has just returned. ``attempt``: 1 for the first attempt. ``ran_for``:
+    seconds since the worker's present phase began. ``limit``: the limit that the task has passed; ``None`` when an
+    operator asked for the kill, and for later attempts.
     """
 
     worker: WorkerId
@@ -56,11 +58,11 @@ class Kill:
 
     @property
     def again(self) -> bool:
-        """Whether an earlier attempt was made: then only the injection is left to do."""
+        """Say whether an earlier attempt was made. That attempt may have found the window shut and done nothing."""
         return self.attempt > 1
 
     def describe(self) -> str:
-        """Say it in words."""
+        """Return this action in words."""
         task = printable(self.title)
         if self.again:
             return f"kill worker {self.worker} again (attempt {self.attempt}): {task} has not ended"
@@ -71,9 +73,10 @@ class Kill:
 @dataclass(frozen=True)
 class NoteHung:
     """
-    Log one task's stack and diagnosis, once, when it becomes hung.
+    Log one task's stack and diagnosis, once, when the task becomes hung.
 
-    The runtime also remembers to nudge the supervisor when the task ends after all: then its replacement is surplus.
+    If the call of a hung task returns after all, the worker nudges the supervisor, because the worker that was spawned
+    in its place is then surplus.
     """
 
     worker: WorkerId
@@ -83,7 +86,7 @@ class NoteHung:
     limit: Seconds
 
     def describe(self) -> str:
-        """Say it in words."""
+        """Return this action in words."""
         task = printable(self.title)
         return f"worker {self.worker} is hung: {task} has run for {spoken(self.ran_for)} (limit {spoken(self.limit)})"
 
@@ -93,9 +96,9 @@ class NoteZombie:
     """
     Log one worker, once, when it becomes a zombie: its thread is lost until its call returns by itself.
 
-    ``serial``/``title``: 0 and empty where the call has ended, and the thread has not. ``ran_for``: seconds since the
-    call began. ``dying_for``: seconds since its kill. ``zombies``: how many there are, this one included. ``allowed``:
-    more than so many end the process; 0 means any number.
+    ``serial``/``title``: 0 and empty where the call has ended but the thread has not. ``ran_for``: seconds since the
+    call began. ``dying_for``: seconds since the kill. ``zombies``: how many zombies there are, this one included.
+    ``allowed``: the process ends when there are more zombies than this; 0 means that any number is allowed.
     """
 
     worker: WorkerId
@@ -107,7 +110,7 @@ class NoteZombie:
     allowed: int
 
     def describe(self) -> str:
-        """Say it in words."""
+        """Return this action in words."""
         ran = f"{printable(self.title)} has run for {spoken(self.ran_for)} and not ended"
         what = ran if self.title else "its call has ended, and its thread has not"
         allowed = f"{self.allowed}" if self.allowed > 0 else "any number"
@@ -122,24 +125,26 @@ class Spawn:
     """
     Start ``count`` workers, at least one.
 
-    Their records exist, as *starting*, when this has been applied; otherwise the next plan spawns them again. A thread
-    that cannot be started gets no record: the runtime notes when (``start_failed_at``) and nudges the supervisor.
+    After the runtime has applied this, each new worker has a record with the phase *starting*. Without that record the
+    next plan would spawn the worker again. A thread that cannot be started gets no record: the runtime notes the
+    instant (``start_failed_at``) and nudges the supervisor.
     """
 
     count: int
     why: str
 
     def describe(self) -> str:
-        """Say it in words."""
+        """Return this action in words."""
         return f"spawn {counted(self.count, 'worker')}: {self.why}"
 
 
 @dataclass(frozen=True)
 class Capped:
     """
-    Say once why hung and dying workers are not replaced: as many threads live as may.
+    Log once why hung and dying workers are not replaced: the number of live threads has reached the cap.
 
-    ``counts``: workers by status. ``missing``: how many would have been spawned. ``waiting``: requests in the backlog.
+    ``counts``: workers by status. ``missing``: how many workers would have been spawned without the cap. ``waiting``:
+    requests in the backlog.
     """
 
     cap: int
@@ -148,7 +153,7 @@ class Capped:
     waiting: int
 
     def describe(self) -> str:
-        """Say it in words: who holds the threads, who is served, and what the operator can do."""
+        """Say which workers hold the threads, how many can still serve, and what the operator can do."""
         held = ", ".join(
             f"{self.counts[status]} {status.value}"
             for status in (Status.HUNG, Status.DYING, Status.ZOMBIE, Status.RETIRING)
@@ -171,8 +176,8 @@ class Retire:
     """
     Ask one worker to leave.
 
-    Refused, which is no error, unless the worker is waiting among the followers: a later plan asks again.
-    ``even_busy``: not refused then either; the worker leaves as soon as it runs nothing.
+    The runtime refuses this unless the worker waits among the followers. That is no error: a later plan asks again.
+    ``even_busy``: the runtime does not refuse; a worker that runs a task leaves as soon as the task has ended.
     """
 
     worker: WorkerId
@@ -180,18 +185,18 @@ class Retire:
     even_busy: bool = False
 
     def describe(self) -> str:
-        """Say it in words."""
+        """Return this action in words."""
         return f"retire worker {self.worker}: {self.why}"
 
 
 @dataclass(frozen=True)
 class ExitProcess:
-    """End the process in good order (contract P10, P11); planned once."""
+    """End the process in good order (contract P10, P11). This action is planned at most once."""
 
     reason: str
 
     def describe(self) -> str:
-        """Say it in words."""
+        """Return this action in words."""
         return f"end the process: {self.reason}"
 
 

@@ -1,9 +1,10 @@
 """
-When the leader passes the baton before it calls the application: where calls have lately been long, and where the last
-call of the same kind was.
+Decide whether the leader passes the baton on before it calls the application.
 
-Keeping it costs nothing if the call is short; if it is long, everybody else waits until the caretaker looks. Passing
-it costs a thread switch either way. So the expected wait is compared with the price of the switch.
+The leader passes the baton when recent calls were long, or when the last call of the same kind was long. If the leader
+keeps the baton, a short call costs nothing more, but during a long call all other clients wait until the caretaker
+looks. If the leader passes the baton, that costs a thread switch in both cases. So the rule compares the expected wait
+with the price of the switch.
 
 Source: ours, measured (docs/adr/0002): with a threshold of 1 ms an application that blocks for 0.5 ms falls from 16,000
 to 1,500 requests a second.
@@ -14,47 +15,55 @@ from __future__ import annotations
 from pastepool.types import Seconds
 
 LOOK_EVERY: Seconds = 0.001
-"""How long a leader may stay in one call before the caretaker's next look takes the baton."""
+"""Time between two looks of the caretaker. A leader that two looks find in the same call loses the baton."""
 
 LOOK_AT_LEAST_EVERY: Seconds = 0.008
 """
-How rarely the caretaker looks while it never finds anything. A look costs two or three thread switches (measured: at
-one a millisecond 7 % of a loaded server's CPU).
+The longest time between two looks of the caretaker, used after many looks that found nothing. A look costs two or three
+thread switches (measured: one look a millisecond takes 7 % of a loaded server's CPU).
 """
 
 PASS_ABOVE: Seconds = 0.0001
-"""An expected wait above which the switch is the cheaper choice."""
+"""If the expected wait is longer than this, the leader passes the baton, because the switch costs less."""
 
 NEGLIGIBLE: Seconds = 0.00002
 """
-A call this short need not be counted while the expectation is as small: both are far below what would change anything.
+A call that is no longer than this is not counted while the expected wait is no longer either: both values are far too
+small to change a decision.
 """
 
 LONG: Seconds = 0.01
 """
-From when on a call makes its kind a long one. Well above what a short call takes that has to wait for the interpreter's
-lock: at 1 ms an application that read 64 KiB in 33 us a request was called long once, passed on from then on, and so
-became one (78 us). The caretaker sees to what is in between.
+A call that takes at least this long makes its kind a long kind.
+
+This is well above the time of a short call that has to wait for the GIL. With a limit of 1 ms an application that read
+64 KiB in 33 us a request was once taken for long. From then on the leader passed the baton before each of its calls,
+and so a request took 78 us. Calls between ``LOOK_EVERY`` and this limit are left to the caretaker.
 """
 
 KINDS_LIMIT = 256
 """
-How many kinds are remembered, since clients choose the paths; when it is reached all are forgotten, and learnt again in a
-call each. Nothing derives it.
+How many kinds are remembered. There is a limit because clients choose the paths. When it is reached, all kinds are
+forgotten, and each long kind is learnt again from its next call.
 """
 
 _WEIGHT = 1 / 16
-"""How much one call moves the expectation: four calls of 0.5 ms switch to passing, some forty short ones back."""
+"""
+How much one call moves the expected wait. After four calls of 0.5 ms the leader passes the baton; after some forty
+short calls it keeps the baton again.
+"""
 
 
 def expected_wait(before: Seconds, duration: Seconds) -> Seconds:
     """
-    Update what the next call is expected to make others wait if the baton is kept.
+    Return how long the next call is expected to make other clients wait if the leader keeps the baton.
 
-    A call counts for at most ``LOOK_EVERY``, because then the caretaker steps in: one call of 50 ms among hundreds of
-    short ones must not make them all pay for switches.
+    ``before``: the expected wait so far. ``duration``: of the call that has ended. A call counts for at most
+    ``LOOK_EVERY``, because after that time the caretaker takes the baton away. So one call of 50 ms among hundreds of
+    short ones does not make all of them pay for thread switches.
 
-    Runs on: worker, after each call. Concurrent updates may lose one another; it is an estimate.
+    Runs on: worker, after each call. If two workers update the value at once, one update may be lost; the value is an
+    estimate.
     """
     wait = duration if duration < LOOK_EVERY else LOOK_EVERY
     return before + (wait - before) * _WEIGHT
@@ -62,13 +71,14 @@ def expected_wait(before: Seconds, duration: Seconds) -> Seconds:
 
 class LongKinds:
     """
-    The kinds of tasks (an application's paths) whose last call was long.
+    Remember the kinds of tasks (an application's paths) whose last call was long.
 
-    Where most calls are short and some are not, the average says "short": every long one is begun with the baton, and all
-    others wait until the caretaker looks. But the long ones are mostly of the same few kinds.
+    If most calls are short and a few are long, the expected wait is short. Then the leader keeps the baton during each
+    long call, and all other clients wait until the caretaker looks. But the long calls are mostly of a few kinds, so
+    the leader can know them by their kind.
 
-    ``names``: empty where nothing is long, which is all that a short call has to look at. Runs on: any worker; single
-    operations of one dict, so that two workers at once lose a note at worst.
+    ``names``: the long kinds. It is empty while no kind is long, and a short call tests nothing but that. Runs on: any
+    worker. Each step is a single operation of one dict, so two workers at once lose one note at worst.
     """
 
     __slots__ = ("names",)
@@ -77,7 +87,7 @@ class LongKinds:
         self.names: dict[object, None] = {}
 
     def note(self, kind: object, duration: Seconds) -> None:
-        """Learn from one call that has ended."""
+        """Remember or forget the kind of a call that has ended, depending on its duration."""
         if duration < LONG:
             self.names.pop(kind, None)
             return
@@ -88,18 +98,18 @@ class LongKinds:
 
 def look_after(quiet_looks: int) -> Seconds:
     """
-    Say how long the caretaker waits before its next look, after so many looks that found no leader stuck in a call.
+    Return how long the caretaker waits before its next look.
 
-    Every ``LOOK_EVERY`` for a quarter of a second after the last stuck leader: where some calls are slow, there is
-    always one among the last few. Then more and more rarely.
+    ``quiet_looks``: how many looks in a row found no leader stuck in a call. For the first 250 of them (a quarter of a
+    second) the caretaker looks every ``LOOK_EVERY``: where some calls are slow, one of the last few calls was slow.
+    After that each wait is a quarter longer than the one before, up to ``LOOK_AT_LEAST_EVERY``.
 
-    Source: Go's monitor thread sleeps adaptively for the same reason. Neither number is derived.
+    Source: Go's monitor thread adapts its sleep for the same reason.
     """
     if quiet_looks < _QUIET_LOOKS:
         return LOOK_EVERY
-    growth = min(
-        quiet_looks - _QUIET_LOOKS, _GROWTHS
-    )  # a leader of short calls is looked at without end: no power may overflow
+    # The number of looks has no limit, so the exponent gets one: 1.25 ** 10000 overflows a float.
+    growth = min(quiet_looks - _QUIET_LOOKS, _GROWTHS)
     return min(LOOK_EVERY * 1.25**growth, LOOK_AT_LEAST_EVERY)
 
 

@@ -1,7 +1,7 @@
 """
-When a process is to end because of its zombies (rule 6 of ``supervision.plan``), and not before it has lived for a while.
+Decide when the process ends because of its zombies (rule 6 of ``supervision.plan``).
 
-Knows facts and one constant; ends nothing.
+A process never ends before it has lived for ``SHORTEST_LIFE``. This module knows facts and constants; it ends nothing.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from pastepool.types import Seconds
 
 SHORTEST_LIFE: Seconds = 1.0
 """
-How long a process lives at least before it ends by itself, so that no two starts come within one second.
+The shortest time that a process lives before it ends by itself. So two starts are never less than one second apart.
 
-paster's monitor (contract P10) starts again whatever has ended, at once, for ever: of a server that dies as soon as it
-lives it would make a loop that takes a core and fills the disk with its log. Nothing derives the number.
+paster's monitor (contract P10) starts an ended process again at once, without a limit. If a server ended right after
+each start, this would become a loop that uses a whole core and fills the disk with its log.
 """
 
 TITLES = 5
 TITLE_LIMIT = 80
-"""How many tasks the reason of an exit names, and how much of each: it has to fit on a line."""
+"""How many tasks the reason of an exit names, and how many characters of each title: the reason fits on one line."""
 
 
 def end_at(now: Seconds, since: Seconds) -> Seconds:
     """
-    Say when a process ends that would end ``now``: at once, unless it has lived only ``since`` less than a moment ago.
+    Return when a process that has a reason to end ``now`` may end: at once, or after ``SHORTEST_LIFE``.
 
-    Returns: ``now``, or a later instant of the same clock. Runs on: any thread; pure. Source: ours, see the constant.
+    ``since``: when the process began. Returns: ``now``, or a later instant of the same clock. Runs on: any thread;
+    pure. Source: ours, see the constant.
     """
     return max(now, since + SHORTEST_LIFE)
 
 
 def ends_at(facts: Facts) -> Seconds:
-    """When the process is to end as things are; infinity while it need not, and once its end was planned."""
+    """Return when the process is to end, given these facts; infinity if it need not, or if its end was planned."""
     limit = facts.policy.max_zombies
     if facts.history.ending or limit <= 0 or facts.counts[Status.ZOMBIE] <= limit:
         return math.inf
@@ -45,7 +46,7 @@ def ends_at(facts: Facts) -> Seconds:
 
 
 def ends_due(facts: Facts) -> list[ExitProcess]:
-    """End the process where it is time; at most one action, whose reason fits on a line."""
+    """Return the action that ends the process if it is time, otherwise an empty list. Its reason fits on one line."""
     if facts.now < ends_at(facts):
         return []
     zombies = [record for record in facts.records if facts.status(record) is Status.ZOMBIE]

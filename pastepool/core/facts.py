@@ -1,11 +1,12 @@
 """
-Everything one plan of the supervisor is made from, and the numbers its rules have in common.
+Hold everything that one plan of the supervisor is made from, and compute the numbers that its rules have in common.
 
 Knows records, numbers and instants; decides nothing.
 
-The words: a worker can *serve* while it is starting, idle, or busy without being hung. It *lives* until its thread has
-ended: a hung, dying or zombie thread still costs memory, so the cap counts it, and a pool whose cap is reached says so
-(``Capped``) instead of growing. That is the walk between exploding and freezing (contract P2).
+The words: a worker can *serve* while it is starting, idle, or busy without being hung. A worker *lives* until its
+thread has ended. The cap (``max_workers``) counts every live worker: a hung, dying or zombie thread still uses memory.
+A pool that has reached the cap says so (``Capped``) and does not grow. So hung workers are replaced, and yet the number
+of threads stays bounded (contract P2). A worker is *worn* when it has run as many requests as it may.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from pastepool.core.states import Record, Status, classify, count_by_status
 from pastepool.types import Seconds, WorkerId
 
 SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
-"""What a worker is called while it can serve."""
+"""The statuses of a worker that can serve."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything one plan is made from. ``records``: without the gone. ``coming``: workers this plan spawns."""
+    """
+    Hold everything that one plan is made from.
+
+    ``records``: of all workers that are not gone. ``coming``: how many workers this plan spawns. All other fields are
+    described as the arguments of ``supervision.plan``.
+    """
 
     records: tuple[Record, ...]
     backlog: int
@@ -42,50 +48,54 @@ class Facts:
 
     @property
     def cap(self) -> int:
-        """How many may live."""
+        """Return how many workers may live."""
         return max(1, self.policy.max_workers)
 
     @property
     def floor(self) -> int:
-        """How many should be able to serve: at least one, and no more than may live."""
+        """Return how many workers should be able to serve: at least one, and no more than may live."""
         return min(max(1, self.policy.workers), self.cap)
 
     @property
     def room(self) -> int:
-        """How many more may live."""
+        """Return how many more workers may be spawned."""
         return max(0, self.cap - len(self.records))
 
     def status(self, record: Record) -> Status:
-        """What a person is told about one worker."""
+        """Return the status that a person is shown for one worker."""
         return classify(record, self.now, self.policy)
 
     @cached_property
     def counts(self) -> Counter[Status]:
-        """Workers by status."""
+        """Return how many workers have each status."""
         return count_by_status(self.records, self.now, self.policy)
 
     @cached_property
     def serving(self) -> int:
-        """How many can serve, worn ones among them."""
+        """Return how many workers can serve, worn ones included."""
         return sum(self.counts[status] for status in SERVING)
 
     @cached_property
     def fresh(self) -> int:
-        """How many can serve and are not worn, those that are coming among them."""
+        """Return how many workers can serve and are not worn. Workers that this plan spawns are included."""
         able = (record for record in self.records if self.status(record) in SERVING)
         return self.coming + sum(record.worker not in self.worn for record in able)
 
     @property
     def surplus(self) -> int:
-        """How many more can serve than should; none while requests wait."""
+        """Return how many more workers than ``floor`` can serve and are not worn; 0 while requests wait."""
         return 0 if self.backlog else max(0, self.fresh - self.floor)
 
     @property
     def renewable(self) -> int:
-        """How many worn workers can go with enough left to serve; none while requests wait."""
+        """Return how many worn workers can leave so that ``floor`` others can still serve; 0 while requests wait."""
         return 0 if self.backlog else max(0, self.serving + self.coming - self.floor)
 
     @property
     def missing_for_the_cap(self) -> int:
-        """How many the cap keeps from being spawned. Worn workers serve on where there is no room to replace them."""
+        """
+        Return how many workers are needed but cannot be spawned because of the cap.
+
+        Worn workers count as able to serve: they go on serving where there is no room to replace them.
+        """
         return max(0, self.floor - self.serving - self.room)

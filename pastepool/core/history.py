@@ -1,7 +1,7 @@
 """
-What a plan has to know of the plans before it, as one value that is handed from look to look.
+Hold what a plan has to know of the plans before it, as one value that each plan hands to the next.
 
-Knows no rule: ``supervision`` reads and renews it. The supervisor keeps it and does not look inside.
+Knows no rule: ``supervision`` reads the value and makes the next one. The supervisor keeps it and does not look inside.
 """
 
 from __future__ import annotations
@@ -15,24 +15,32 @@ from pastepool.types import Seconds, WorkerId
 CLEANUP_FLOOR: Seconds = 1.0
 CLEANUP_SHARE = 10
 """
-What an application that was killed gets to clean up before the kill is repeated: the tenth part of ``dying_for``, and a
-second at least. A repetition lands in a ``finally`` as well, and helps only where a kill was swallowed: a thread that
-is blocked keeps what was raised in it. Nothing derives either number.
+How long a killed application may clean up before the kill is repeated: a tenth of ``dying_for``, and at least one
+second. A repeated kill may interrupt a ``finally`` that is cleaning up. It helps only where the application swallowed
+the kill before: in a blocked thread the first exception still waits to be raised.
 """
 
 PAUSE_LIMIT: Seconds = 30.0
-"""Seconds between two attempts at most, or ``dying_for`` if that is longer; nothing derives it."""
+"""
+The longest pause between two attempts. After an attempt that raised something, the longest pause is ``dying_for`` if
+that is longer.
+"""
 
 MISSED_PAUSE: Seconds = 1.0
 MISSED_OFTEN = 8
 """
-Seconds until an attempt that raised nothing is made again, and after how many in a row the pause begins to double: by
-then the thread is blocked where nothing may be raised, and every attempt is a line in the log.
+``MISSED_PAUSE``: how long after an attempt that raised nothing the next one is made. ``MISSED_OFTEN``: after how many
+such attempts in a row the pause begins to double. By then the thread is blocked where nothing may be raised, and every
+attempt writes a line to the log.
 """
 
 
 class Shortage(enum.IntEnum):
-    """How far the cap keeps the pool from replacing its hung and dying workers."""
+    """
+    Say how far the cap keeps the pool from replacing its hung and dying workers.
+
+    ``SOME``: fewer workers can serve than should. ``NOBODY_SERVES``: no worker can serve, and none may be spawned.
+    """
 
     NONE = 0
     SOME = 1
@@ -42,11 +50,11 @@ class Shortage(enum.IntEnum):
 @dataclass(frozen=True)
 class Injection:
     """
-    That a kill was planned for a task.
+    Record the attempts to kill one task.
 
-    ``attempts``: how often. ``last_at``: when, the last time. ``missed``: how many attempts raised nothing, because the
-    thread stood where that hurts others or the window was shut. ``in_a_row``: how many of those came one after the
-    other. ``last_missed``: whether the last one was such.
+    ``attempts``: how many were planned. ``last_at``: when the last one was planned. ``missed``: how many raised
+    nothing, because the window was shut, or because the thread stood where an exception would hurt others.
+    ``in_a_row``: how many attempts missed one after the other. ``last_missed``: whether the last attempt missed.
     """
 
     serial: int
@@ -57,20 +65,21 @@ class Injection:
     last_missed: bool = False
 
     def again(self, now: Seconds) -> Injection:
-        """One more attempt, of which nobody knows yet whether it raised anything."""
+        """Return the record with one more attempt, made ``now``. Whether it raises anything is not known yet."""
         in_a_row = self.in_a_row if self.last_missed else 0
         return replace(self, attempts=self.attempts + 1, last_at=now, in_a_row=in_a_row, last_missed=False)
 
     def missing(self) -> Injection:
-        """The same with the news that the last attempt raised nothing."""
+        """Return the record after the news that the last attempt raised nothing."""
         return replace(self, missed=self.missed + 1, in_a_row=self.in_a_row + 1, last_missed=True)
 
     def due_at(self, dying_for: Seconds) -> Seconds:
         """
-        When the next attempt is due.
+        Return when the next attempt is due.
 
-        After one that raised nothing, soon. After the first one that did, what clean-up gets; after each further one
-        twice as long, up to ``dying_for``.
+        After an attempt that raised nothing, the pause is short (``MISSED_PAUSE``). After the first attempt that raised
+        something, the pause is the time for clean-up. After each further one the pause is twice as long, up to
+        ``dying_for``.
         """
         if self.last_missed:
             return self.last_at + min(MISSED_PAUSE * 2.0 ** _few(self.in_a_row - MISSED_OFTEN), PAUSE_LIMIT)
@@ -80,20 +89,20 @@ class Injection:
 
 
 def _few(times: int) -> int:
-    """Doublings that can be computed: far above any pause by then."""
+    """Limit a number of doublings to 0 to 20: 20 exceed every longest pause, and a larger power could overflow."""
     return min(max(times, 0), 20)
 
 
 @dataclass(frozen=True)
 class History:
     """
-    What the next plan has to know of this one and those before.
+    Hold what the next plan has to know of this plan and the ones before it.
 
-    ``hung``: worker and serial of each task noted as hung. ``zombies``: workers noted as zombies.
-    ``injections``: kills planned for running tasks, by worker.
-    ``surplus_since``: since when more workers can serve than should; ``None`` while no more can.
-    ``asked_to_retire``: workers asked to retire that are idle still, and when they were asked.
-    ``shortage``: the last one said. ``ending``: the end of the process has been planned.
+    ``hung``: worker and serial of each task that was noted as hung. ``zombies``: workers that were noted as zombies.
+    ``injections``: the attempts to kill each task that still runs, by worker.
+    ``surplus_since``: since when more workers can serve than should; ``None`` while there is no surplus.
+    ``asked_to_retire``: workers that were asked to retire, and when. Only those whose phase is still the same.
+    ``shortage``: as this plan found it. ``ending``: whether the end of the process has been planned.
     """
 
     hung: frozenset[tuple[WorkerId, int]] = frozenset()

@@ -1,7 +1,7 @@
 """
-Whom to kill, and what to say of the hung and of the zombies: rule 2 of ``supervision.plan``.
+Decide which tasks to kill, and which hung workers and zombies to note: rule 2 of ``supervision.plan``.
 
-Knows facts; kills nobody.
+Knows facts; kills nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from pastepool.types import Seconds, WorkerId
 
 
 def kills_due(facts: Facts) -> Iterator[Kill]:
-    """Kill whoever is past the limit, was asked for, or has not ended by the last attempt."""
+    """
+    Decide which tasks to kill now.
+
+    These are the tasks past their kill limit, the tasks that an operator asked to kill, and the tasks that have not
+    ended although the pause after the last attempt is over.
+    """
     if not facts.can_kill:
         return
     for record in facts.records:
@@ -37,7 +42,11 @@ def kills_due(facts: Facts) -> Iterator[Kill]:
 
 
 def injection_of(history: History, record: Record) -> Injection | None:
-    """What was done to end this very task; a dying worker was injected when it began to die, whoever planned it."""
+    """
+    Return the attempts made so far to kill the task of a record; None if there was none.
+
+    If ``history`` knows of none but the worker is dying, there was one attempt: at the instant the worker began to die.
+    """
     known = history.injections.get(record.worker)
     if known is not None and known.serial == record.serial:
         return known
@@ -51,12 +60,16 @@ def _kill_after(record: Record, policy: PoolPolicy) -> Seconds:
 
 
 def kill_at(record: Record, policy: PoolPolicy) -> Seconds:
-    """When a task is to be killed for the first time; infinity for never."""
+    """Return when a task is to be killed for the first time; infinity for never."""
     return record.since + _kill_after(record, policy)
 
 
 def told_of(missed: Collection[tuple[WorkerId, int]], history: History) -> History:
-    """What the last plan handed on, with the news of what became of its kills."""
+    """
+    Return the history after the news of which kills of the last plan raised nothing.
+
+    ``missed``: worker and serial of each of them.
+    """
     if not missed:
         return history
     news = {
@@ -67,7 +80,7 @@ def told_of(missed: Collection[tuple[WorkerId, int]], history: History) -> Histo
 
 
 def killed(facts: Facts, kills: Sequence[Kill]) -> tuple[Record, ...]:
-    """The records as they will be once the kills are applied."""
+    """Return the records as they will be after the kills are applied."""
     victims = {kill.worker for kill in kills}
     return tuple(
         advance(record, WorkerEvent.KILL, facts.now)
@@ -78,7 +91,11 @@ def killed(facts: Facts, kills: Sequence[Kill]) -> tuple[Record, ...]:
 
 
 def notes_of_hung(facts: Facts, kills: Sequence[Kill]) -> Iterator[NoteHung]:
-    """A worker that is killed at the same look needs no note: the kill logs the same."""
+    """
+    Note each task that has become hung since the last plan.
+
+    A worker that the same plan kills gets no note, because the kill logs the same facts.
+    """
     victims = {kill.worker for kill in kills}
     for record in facts.records:
         known = (record.worker, record.serial) in facts.history.hung or record.worker in victims
@@ -98,22 +115,23 @@ def notes_of_zombies(facts: Facts) -> Iterator[NoteZombie]:
 
 
 def zombie_workers(facts: Facts) -> frozenset[WorkerId]:
-    """Whom the next plan need not note again."""
+    """Return the workers that are zombies now. The next plan does not note them again."""
     return frozenset(record.worker for record in facts.records if facts.status(record) is Status.ZOMBIE)
 
 
 def still_hung(facts: Facts, notes: Sequence[NoteHung]) -> frozenset[tuple[WorkerId, int]]:
     """
-    Which tasks the next plan need not note again, by worker and serial.
+    Return the tasks that the next plan does not note as hung again, by worker and serial.
 
-    The dying as well: a kill may yet be refused, and what was noted before it is not noted again.
+    The tasks of dying workers are included: the runtime may refuse a kill, and then a task that was noted before the
+    kill must not be noted a second time.
     """
     running = {(record.worker, record.serial) for record in facts.records if record.task is not None}
     return (facts.history.hung & running) | {(note.worker, note.serial) for note in notes}
 
 
 def injections_made(facts: Facts, kills: Sequence[Kill]) -> Mapping[WorkerId, Injection]:
-    """What the next plan has to know of the attempts on each worker."""
+    """Return the attempts to kill each running task, those of this plan included, for the next plan."""
     running = {record.worker: record.serial for record in facts.records if record.task is not None}
     kept = {worker: known for worker, known in facts.history.injections.items() if running.get(worker) == known.serial}
     made = {

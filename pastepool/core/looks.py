@@ -1,7 +1,7 @@
 """
-When the supervisor has to look again.
+Decide when the supervisor has to look again.
 
-Knows facts and limits; sleeps nowhere.
+Knows facts and limits; never sleeps.
 """
 
 from __future__ import annotations
@@ -19,21 +19,26 @@ from pastepool.core.states import Phase
 from pastepool.types import Seconds
 
 PATIENCE_FLOOR = 0.01
-"""Seconds at least between looks for tasks that may have begun: a limit of nothing must not become a loop."""
+"""
+The shortest time in seconds between two looks for tasks that may have begun. Without it a limit of 0 would make the
+supervisor look without a pause.
+"""
 
 REQUEST_LOOK_PAUSE = 0.25
 """
-Seconds at least between looks that are due to the number of requests. A fast application is called a hundred times in
-two milliseconds: the looks took an eighth of a loaded server's CPU (measured). Limits are seconds; nothing derives it.
+The shortest time in seconds between two looks that are due to the number of requests. A fast application is called a
+hundred times in two milliseconds. Without this pause the looks took an eighth of a loaded server's CPU (measured). The
+pause does no harm, because the limits are seconds.
 """
 
 
 def patience(policy: PoolPolicy) -> Seconds:
     """
-    Say how long after it began a task can at the earliest be of interest to the supervisor.
+    Return how long after its start a task can become hung or be due for a kill, at the earliest.
 
-    A look comes at least this often while anybody can take a task, so that taking one needs no nudge: that would be
-    paid for with every request, to save a look in half a minute. A task given a shorter limit of its own needs one.
+    While any worker can take a task, the supervisor looks at least this often. So a worker need not nudge the
+    supervisor when it takes a task. Such a nudge would cost time in every request, and save only one look in half a
+    minute. A task that gets a shorter limit of its own does need a nudge.
     """
     limit = policy.kill_after if policy.kill_after > 0 else math.inf
     return max(PATIENCE_FLOOR, min(policy.hung_after, limit))
@@ -41,24 +46,27 @@ def patience(policy: PoolPolicy) -> Seconds:
 
 def look_is_due(requests: int, elapsed: Seconds, policy: PoolPolicy) -> bool:
     """
-    Say whether the supervisor should be nudged because so many requests, in so much time, have come since it last was.
+    Say whether the number of requests is a reason to nudge the supervisor now.
 
-    Source: contract P7. Time wakes it as well, so nothing ever waits for this; ``REQUEST_LOOK_PAUSE`` is ours.
+    ``requests``: how many have come since the last such nudge. ``elapsed``: seconds since then. The supervisor also
+    wakes when time requires it, so nothing depends on this nudge.
+
+    Source: contract P7; ``REQUEST_LOOK_PAUSE`` is ours.
     """
     return 0 < policy.check_every <= requests and elapsed >= REQUEST_LOOK_PAUSE
 
 
 def next_look_at(facts: Facts, new: History, *, put_off: bool) -> Seconds:
     """
-    The first instant at which time alone makes a difference.
+    Return the first instant at which time alone changes a status or what is to be done; infinity if there is none.
 
     Args:
-        facts: with the records as they will be once the kills are applied.
-        new: what the plan hands to the next.
-        put_off: workers are wanted and none is spawned, for want of room or because the last start failed.
+        facts: with the records as they will be after the kills are applied.
+        new: the history that this plan hands to the next one.
+        put_off: workers are wanted and none is spawned, because there is no room or because the last start failed.
 
-    A worker that is free now, or will be, may take a task at any moment and tells nobody. That task cannot be hung
-    before ``patience`` has passed, so that is when to look at the latest.
+    A worker that can serve may take a task at any moment without telling the supervisor. That task cannot be hung
+    before ``patience`` has passed. So while any worker can serve, the next look comes after ``patience`` at the latest.
     """
     return min((instant for instant in _instants(facts, new, put_off) if instant > facts.now), default=math.inf)
 

@@ -1,7 +1,7 @@
 """
-Every number the decisions obey, once, with its unit and where it comes from.
+Define every number that the decisions depend on, with its unit and its source.
 
-Knows no parsing and no option names: ``settings`` translates those into these values.
+Knows no parsing and no option names: ``settings`` translates the options into these values.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ class PoolPolicy:
     """
     How the pool behaves (contract P3 to P10).
 
-    ``workers``: how many should be able to take a request. ``max_workers``: live threads never exceed it (ours, because
-    Paste has no cap). ``spawn_if_under``: while requests wait, at least this many should be busy without being hung.
-    ``hung_after``: busy for longer is hung. ``kill_after``: busy for longer is killed; 0 switches killing off.
-    ``dying_for``: killed and alive for longer is a zombie. ``max_zombies``: more end the process; 0 switches that off.
-    ``check_every``: requests after which the supervisor is nudged; 0 means time alone wakes it (contract P7).
-    ``max_requests``: a worker leaves after about so many; 0 means never. ``idle_for``: surplus idle workers leave
-    after so long without need. ``unblock_sockets``: at a kill also shut down a foreign socket the thread waits on.
+    ``workers``: how many workers should be able to take a request. ``max_workers``: there are never more live threads
+    than this (ours, because Paste has no cap). ``spawn_if_under``: while requests wait, at least this many workers
+    should be busy without being hung. ``hung_after``: a worker that is busy for longer is hung. ``kill_after``: a
+    worker that is busy for longer is killed; 0 switches killing off. ``dying_for``: a killed worker that lives for
+    longer is a zombie. ``max_zombies``: the process ends when there are more zombies; 0 switches that off.
+    ``check_every``: the supervisor is nudged after this many requests; 0 means that only time wakes it (contract P7).
+    ``max_requests``: a worker leaves after about this many requests; 0 means never. ``idle_for``: surplus idle workers
+    leave when they have not been needed for this long. ``unblock_sockets``: whether a kill also shuts down a foreign
+    socket that the thread waits on.
     """
 
     workers: int = 10
@@ -41,10 +43,11 @@ class PoolPolicy:
 @dataclass(frozen=True)
 class OverloadPolicy:
     """
-    When to refuse rather than queue.
+    When the server refuses a request or a connection.
 
-    ``queue_limit``: requests that may wait for a worker. ``queue_timeout``: how long one may wait.
-    ``connection_limit``: open connections at once. ``retry_after``: what a refused client is told, in seconds.
+    ``queue_limit``: how many requests may wait for a worker. ``queue_timeout``: how long a request may wait.
+    ``connection_limit``: how many connections may be open at once. ``retry_after``: after how many seconds a refused
+    client is told to try again.
     """
 
     queue_limit: int = 1000
@@ -56,13 +59,13 @@ class OverloadPolicy:
 @dataclass(frozen=True)
 class Timeouts:
     """
-    How patient the server is with a client; each is absolute, from the moment named here.
+    How long the server waits for a client. Each limit is absolute: it counts from the moment named here.
 
-    ``header``: from the first byte of a request (or the accept) to its last header byte. ``body``: from there to the
-    last body byte, plus a second for every ``MINIMUM_RATE`` bytes received. ``keep_alive``: from the end of a
-    response to the next request's first byte. ``send``: from the first byte the socket would not take, plus a second
-    for every ``MINIMUM_RATE`` bytes taken since. ``shutdown``: from the first stop signal to the end of the process.
-    0 switches the first four off.
+    ``header``: from the first byte of a request (or from the accept) to its last header byte. ``body``: from there to
+    the last body byte, plus a second for every ``MINIMUM_RATE`` bytes received. ``keep_alive``: from the end of a
+    response to the first byte of the next request. ``send``: from the first byte that the socket would not take, plus
+    a second for every ``MINIMUM_RATE`` bytes that it has taken since. ``shutdown``: from the first stop signal to the
+    end of the process. 0 switches off any of the first four.
     """
 
     header: Seconds = 15.0
@@ -74,6 +77,6 @@ class Timeouts:
 
 MINIMUM_RATE = 4096
 """
-Bytes a second that keep a transfer alive beyond its timeout. Nothing derives it: below it a client is indistinguishable
-from one that dribbles on purpose, above it lies every real line of the last twenty years.
+A transfer of at least this many bytes a second may go on beyond its timeout. A slower client looks the same as one that
+is slow on purpose, and every real line of the last twenty years is faster.
 """

@@ -1,5 +1,5 @@
 """
-How many workers there should be, who comes and who goes: rules 3 to 5 of ``supervision.plan``.
+Decide how many workers there should be, how many to spawn and which to retire: rules 3 to 5 of ``supervision.plan``.
 
 Knows facts; starts and ends no thread.
 """
@@ -18,20 +18,24 @@ from pastepool.core.wording import counted, spoken
 from pastepool.types import Seconds, WorkerId
 
 START_PAUSE = 1.0
-"""Seconds without a spawn after a thread could not be started: what the machine lacks now it still lacks at once."""
+"""
+After a thread could not be started, nothing is spawned for this many seconds: a new attempt at once would fail for the
+same reason.
+"""
 
 RETIRE_PAUSE = 1.0
-"""Seconds at least before a worker that would not retire is asked again."""
+"""The shortest time in seconds before a worker that did not retire is asked again."""
 
 WORN = "it has run as many requests as it may"
 
 
 def wears_out_after(worker: WorkerId, policy: PoolPolicy) -> int:
     """
-    Say how many requests one worker runs before it makes room for a fresh one.
+    Return how many requests a worker runs before a new worker replaces it.
 
-    ``max_requests``, and up to a tenth more that differs from worker to worker: those spawned together do not leave
-    together. The worker's number decides, no dice: the same worker always gets the same answer.
+    This is ``max_requests`` plus up to a tenth more. The additional part differs from worker to worker, so workers that
+    were spawned together do not leave together. It is computed from the worker's number and not drawn at random, so the
+    result for one worker is always the same.
 
     Returns: a count; 0 for never.
     """
@@ -40,7 +44,7 @@ def wears_out_after(worker: WorkerId, policy: PoolPolicy) -> int:
 
 
 def workers_wanted(facts: Facts) -> tuple[int, str]:
-    """How many workers rules 3 and 4 ask for, whatever the cap says, and why: the rule that asks for more is enough."""
+    """Return how many workers rules 3 and 4 ask for, and why. The larger number counts; the cap is not applied here."""
     missing = facts.floor - facts.fresh
     free = facts.counts[Status.IDLE] + facts.counts[Status.STARTING]
     busy, enough = facts.counts[Status.BUSY], facts.policy.spawn_if_under
@@ -52,7 +56,7 @@ def workers_wanted(facts: Facts) -> tuple[int, str]:
 
 
 def spawns_for(facts: Facts, wanted: int, why: str) -> list[Spawn]:
-    """Spawn so many as far as the cap allows; none soon after a thread could not be started."""
+    """Spawn the wanted workers as far as the cap allows; none within ``START_PAUSE`` after a failed start."""
     count = min(wanted, facts.room)
     if count <= 0 or facts.now < facts.start_failed_at + START_PAUSE:
         return []
@@ -60,19 +64,19 @@ def spawns_for(facts: Facts, wanted: int, why: str) -> list[Spawn]:
 
 
 def shortage_of(facts: Facts) -> Shortage:
-    """How far the cap keeps the pool from what it should be."""
+    """Return how far the cap keeps the pool below the number of workers that should be able to serve."""
     if not facts.missing_for_the_cap:
         return Shortage.NONE
     return Shortage.SOME if facts.serving or facts.room else Shortage.NOBODY_SERVES
 
 
 def capped_note(facts: Facts) -> list[Capped]:
-    """Say that the cap is reached, and who has the threads."""
+    """Return the note that the cap is reached and which workers hold the threads."""
     return [Capped(facts.cap, facts.missing_for_the_cap, facts.counts, facts.backlog)]
 
 
 def surplus_began_at(facts: Facts) -> Seconds | None:
-    """Since when there has been a surplus; None while there is none."""
+    """Return since when there has been a surplus; None while there is none."""
     if not facts.surplus:
         return None
     known = facts.history.surplus_since
@@ -81,10 +85,11 @@ def surplus_began_at(facts: Facts) -> Seconds | None:
 
 def retire_at(record: Record, facts: Facts, asked_to_retire: Mapping[WorkerId, Seconds]) -> Seconds:
     """
-    When a worker is to be asked to retire; infinity while it is needed.
+    Return when a worker is to be asked to retire; infinity while it is needed.
 
-    One that is busy and worn is told once for each task it runs, and leaves after that task: under load a worker that
-    always leads is never seen idle. It is told only when those who are not worn are enough without it.
+    A worn worker is also asked while it is busy, because under load a worker that always leads is never seen idle. It
+    is asked once for each task that it runs, and leaves after that task. It is asked only if enough workers that are
+    not worn can serve.
     """
     asked_at = asked_to_retire.get(record.worker, -math.inf)
     again_at = asked_at + max(RETIRE_PAUSE, facts.policy.idle_for) if asked_at >= record.since else -math.inf
@@ -100,7 +105,12 @@ def retire_at(record: Record, facts: Facts, asked_to_retire: Mapping[WorkerId, S
 
 
 def retires_due(facts: Facts) -> list[Retire]:
-    """The longest idle go first; whoever refused once goes last, or a leader nobody disturbs would block the rest."""
+    """
+    Decide which workers to ask to retire now. Workers that have been idle longest come first.
+
+    A worker that was asked before and did not retire comes last. Otherwise a leader that refuses each time would keep
+    the others from being asked.
+    """
     asked = facts.history.asked_to_retire
     able = [record for record in facts.records if record.phase is Phase.IDLE or _is_busy_and_worn(record, facts)]
     due = [record for record in able if facts.now >= retire_at(record, facts, asked)]
@@ -122,12 +132,17 @@ def _surplus_text(record: Record, facts: Facts) -> str:
 
 
 def retirements_asked(facts: Facts, retires: Sequence[Retire]) -> Mapping[WorkerId, Seconds]:
-    """Forgets whoever has worked since: he was needed, and his refusal is no more than that."""
+    """
+    Return which workers were asked to retire and when, for the next plan.
+
+    A worker whose phase has changed since it was asked is left out: it refused because it was needed, and may be asked
+    again as if for the first time.
+    """
     able = (Phase.IDLE, Phase.BUSY)
     idle_since = {record.worker: record.since for record in facts.records if record.phase in able}
     kept = {
         worker: asked_at
         for worker, asked_at in facts.history.asked_to_retire.items()
-        if asked_at >= idle_since.get(worker, math.inf)  # since then it has done the same
+        if asked_at >= idle_since.get(worker, math.inf)  # its phase has not changed since it was asked
     }
     return kept | {retire.worker: facts.now for retire in retires}
