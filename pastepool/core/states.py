@@ -1,8 +1,9 @@
 """
-What a worker can be, what can happen to it, and what a person is told about it.
+Define which phases a worker can be in, which events can happen to it, and which status a person is shown for it.
 
-Knows one worker at a time: its phase, since when, and what it runs. Knows no thread, no clock and no log. Nothing with
-a duration in it is stored: *hung* and *zombie* are phases that have lasted, computed from a record, ``now`` and policy.
+Knows one worker at a time: its phase, since when, and what it runs. Knows no thread, no clock and no log. No duration
+is stored. *hung* means busy for too long, and *zombie* means dying for too long. Both are computed from a record,
+``now`` and the policy.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pastepool.types import Seconds, WorkerId
 
 
 class Phase(enum.Enum):
-    """The stored fact about a worker."""
+    """What is stored about a worker. Only events change it."""
 
     STARTING = "starting"
     IDLE = "idle"
@@ -41,7 +42,7 @@ class WorkerEvent(enum.Enum):
 
 
 class Status(enum.Enum):
-    """What a person is shown: phase plus time (contract P3)."""
+    """What a person is shown. It is computed from the phase and from how long the phase has lasted (contract P3)."""
 
     STARTING = "starting"
     IDLE = "idle"
@@ -68,9 +69,10 @@ TRANSITIONS: Mapping[Phase, Mapping[WorkerEvent, Phase]] = MappingProxyType(
     }
 )
 """
-Where each event takes each phase; an empty cell is a bug of ours (DESIGN 4).
+For each phase and each event, the phase that follows. An event that is not listed for a phase is a bug of ours
+(DESIGN 4).
 
-``FINISHED`` while dying is an application that swallowed the kill: the worker stays dying and has to leave.
+``FINISHED`` while dying means that the application swallowed the kill: the worker stays dying and has to leave.
 """
 
 _PLAIN_STATUS: Mapping[Phase, Status] = MappingProxyType({phase: Status(phase.value) for phase in Phase})
@@ -79,13 +81,13 @@ _PLAIN_STATUS: Mapping[Phase, Status] = MappingProxyType({phase: Status(phase.va
 @dataclass(frozen=True)
 class TaskSummary:
     """
-    What a worker runs, as far as the pool is concerned; the pool knows no HTTP.
+    What a worker runs, as far as the pool knows it; the pool knows no HTTP.
 
-    ``title``: for people, any text (``GET /x``). ``serial``: tells this task from every other one of the process, so
-    that a kill meant for it hits no later one. ``began_at``: when the application was called; it outlives the kill,
-    which restarts ``Record.since``. ``kill_after``: seconds from ``began_at`` that replace the policy's; ``None`` means
-    the policy's, 0 means never; whoever sets it while the task runs nudges the supervisor. ``client``: who asked, for
-    people.
+    ``title``: any text for people (``GET /x``). ``serial``: a number that no other task of the process has, so a kill
+    meant for this task cannot hit a later one. ``began_at``: when the application was called. A kill restarts
+    ``Record.since``, but does not change ``began_at``. ``kill_after``: this task's own kill limit, in seconds from
+    ``began_at``; ``None`` means the policy's limit, 0 means never. The code that sets it while the task runs nudges the
+    supervisor. ``client``: who sent the request, for people.
     """
 
     title: str
@@ -100,7 +102,8 @@ class Record:
     """
     One worker as the pool knows it.
 
-    ``since``: instant the phase began. ``task``: what it runs; ``None`` unless busy, or dying and still in the call.
+    ``since``: the instant its phase began. ``task``: what it runs; ``None`` unless the worker is busy, or is dying and
+    still in the call.
     """
 
     worker: WorkerId
@@ -110,30 +113,31 @@ class Record:
 
     @property
     def serial(self) -> int:
-        """The task's serial; 0, which no task has, without a task."""
+        """Return the task's serial; 0 without a task. No task has the serial 0."""
         return 0 if self.task is None else self.task.serial
 
     @property
     def title(self) -> str:
-        """The task's title; empty without a task."""
+        """Return the task's title; an empty text without a task."""
         return "" if self.task is None else self.task.title
 
 
 def advance(record: Record, event: WorkerEvent, now: Seconds, task: TaskSummary | None = None) -> Record:
     """
-    Move one worker along the table.
+    Return the record of a worker after one event, according to ``TRANSITIONS``.
 
     Args:
-        record: where it is.
+        record: the worker before the event.
         event: what happened.
         now: same clock as ``record.since``.
-        task: what it took; for ``TOOK`` only, and there required.
+        task: the task that the worker took; required for ``TOOK``, not allowed for any other event.
 
     Returns:
-        a new record. ``since`` becomes ``now`` only if the phase changed; the task survives a kill and nothing else.
+        a new record. ``since`` becomes ``now`` only if the phase changed. Only ``KILL`` keeps the task.
 
     Raises:
-        InternalError: the table has no such cell, or ``TOOK`` came without a task. Our bug.
+        InternalError: the table does not list the event for this phase, ``TOOK`` came without a task, or another event
+            came with one. Our bug.
     """
     phase = TRANSITIONS[record.phase].get(event)
     if phase is None:
@@ -148,19 +152,19 @@ def advance(record: Record, event: WorkerEvent, now: Seconds, task: TaskSummary 
 
 def classify(record: Record, now: Seconds, policy: PoolPolicy) -> Status:
     """
-    Say what a person should be told about one worker.
+    Return the status that a person is shown for one worker.
 
-    The comparison is against ``since + limit`` and never against ``now - since``: they differ by one rounding step, and
-    the supervisor sleeps until the former.
+    The comparison is ``now >= since + limit`` and never ``now - since >= limit``. The two can differ by one rounding
+    step, and the supervisor sleeps until exactly ``since + limit``.
 
     Args:
-        record: phase and the instant it began.
+        record: ``phase`` and ``since`` are read.
         now: same clock as ``record.since``.
         policy: ``hung_after`` and ``dying_for`` are read.
 
     Units: seconds, monotonic. Runs on: any thread; pure.
 
-    Source: contract P3, P6, P9. At exactly the limit Paste is of two minds; we say hung.
+    Source: contract P3, P6, P9. At exactly the limit, two places in Paste disagree; we say hung.
     """
     if record.phase is Phase.BUSY and now >= record.since + policy.hung_after:
         return Status.HUNG
@@ -170,5 +174,5 @@ def classify(record: Record, now: Seconds, policy: PoolPolicy) -> Status:
 
 
 def count_by_status(records: Iterable[Record], now: Seconds, policy: PoolPolicy) -> Counter[Status]:
-    """Count workers by what a person is told about them; a status nobody has counts 0."""
+    """Count the workers that have each status; a status that no worker has counts 0."""
     return Counter(classify(record, now, policy) for record in records)

@@ -1,9 +1,9 @@
 """
-Given facts and a moment, decide what the pool should do. The only place that decides.
+Decide what the pool should do, from the facts at one instant. No other module decides that.
 
 Knows records, numbers and instants. Knows no thread, no clock and no log; applies nothing.
-``plan`` runs on the supervisor thread, on a snapshot; everything here is pure, so it may run anywhere. Its rules are in
-``kills``, ``sizing`` and ``ending``, when to look again in ``looks``; all of them read ``facts``.
+``plan`` runs on the supervisor thread, on a snapshot. Everything here is pure, so any thread may run it. The rules are
+in ``kills``, ``sizing`` and ``ending``; ``looks`` decides when to look again. All of them read ``facts``.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ from pastepool.types import Seconds, WorkerId
 @dataclass(frozen=True)
 class Plan:
     """
-    What to do now and when to look again.
+    What the pool should do now, and when to look again.
 
-    ``actions``: in the order to apply. ``look_again_at``: strictly later than the ``now`` of the plan; infinity when
-    only a nudge can change anything. ``history``: for the next plan, whether or not an action was refused.
+    ``actions``: in the order in which to apply them. ``look_again_at``: always later than the ``now`` of the plan;
+    infinity when only a nudge can change anything. ``history``: is given to the next plan, even if an action of this
+    plan was refused.
     """
 
     actions: tuple[Action, ...]
@@ -74,41 +75,42 @@ def plan(
 
     Rules, in order:
         1. forget each worker that is gone;
-        2. kill each worker past its kill limit, again with growing pauses while it does not end, and soon where
-           nothing was raised; note each one that became hung, and each that became a zombie;
-        3. keep ``workers`` that can serve, as far as ``max_workers`` allows. So a killed worker is replaced by the same
-           plan, unless it was hung: then its replacement came at the hung limit;
-        4. if requests wait, none is idle or starting and fewer than ``spawn_if_under`` are busy (hung ones do not
+        2. kill each worker past its kill limit. Repeat the kill with growing pauses while the call does not end, and
+           after a short pause if the last attempt raised nothing. Note each worker that became hung, and each that
+           became a zombie;
+        3. keep ``workers`` that can serve, as far as ``max_workers`` allows. So the same plan replaces a killed worker.
+           A worker that was hung before the kill needs no further replacement: it got one at the hung limit;
+        4. if requests wait, no worker is idle or starting, and fewer than ``spawn_if_under`` are busy (hung ones do not
            count), spawn up to that number, as far as ``max_workers`` allows;
-        5. retire surplus idle workers when there has been a surplus, and they have been idle, for ``idle_for``;
-           retire worn ones once others can serve in their place. Nobody leaves while requests wait; and with
-           ``max_workers`` no larger than ``workers`` there is no room for replacements, and worn workers stay;
-        6. with more than ``max_zombies`` zombies, end the process, once it has served for ``SHORTEST_LIFE``.
+        5. retire surplus idle workers when there has been a surplus, and they have been idle, for ``idle_for``. Retire
+           worn workers when others can serve in their place. No worker is retired while requests wait. If
+           ``max_workers`` is not larger than ``workers``, there is no room for replacements, and worn workers stay;
+        6. with more than ``max_zombies`` zombies, end the process, but not before it has served for ``SHORTEST_LIFE``.
 
     Promises (each a property test):
-        the same facts give the same plan. Planning again at the same instant, after applying, yields no second action.
-        Workers that can serve are never retired below ``workers``, and live ones never spawned above ``max_workers``.
-        Before ``look_again_at`` nothing changes by time alone, not even for a task that begins after this plan. At that
-        instant something has changed, a status or what is to be done, with two exceptions: a worker this plan asks to
-        retire may have refused, and when nothing is known to change the look comes after ``patience`` all the same.
+        the same facts give the same plan. Planning again at the same instant, after the actions were applied, gives no
+        second action. Retiring always leaves ``workers`` that can serve, and spawning never makes more than
+        ``max_workers`` live. Before ``look_again_at`` nothing changes by time alone, not even for a task that begins
+        after this plan. At ``look_again_at`` a status or what is to be done has changed, with two exceptions: a worker
+        that this plan asks to retire may have refused; and if no change is known, the look comes after ``patience``.
 
     Args:
         records: one for each worker, in any order; a snapshot.
-        backlog: requests that wait for a worker.
+        backlog: how many requests wait for a worker.
         now: same clock as the records.
-        policy: read whole; values that contradict each other are clamped, never refused.
-        history: what the last plan returned; ``None`` for the first.
-        asked: kills asked for since the last plan; each is acted upon or, when its task is over, dropped.
+        policy: all of it is read; values that contradict each other are clamped, never refused.
+        history: what the last plan returned; ``None`` for the first plan.
+        asked: kills asked for since the last plan. The plan acts on each, or drops it if its task is over.
         worn: workers that have run as many requests as they may (``wears_out_after``).
-        start_failed_at: when a thread could last not be started.
+        start_failed_at: when the start of a thread failed the last time.
         missed: worker and serial of each kill of the last plan that raised nothing.
         can_kill: whether this interpreter can raise in another thread.
         serving_since: when the process began to serve.
 
     Units: seconds, monotonic. Runs on: the supervisor; pure.
 
-    Source: contract P4, P5, P7 to P10; the cap, the floor without hung workers and the deadline are ours, the last
-    because of P13 and P14.
+    Source: contract P4, P5, P7 to P10. The cap, the floor that does not count hung workers, and ``look_again_at`` are
+    ours; the last one because of P13 and P14.
     """
     ordered = sorted(records, key=lambda record: record.worker)
     alive = tuple(record for record in ordered if record.phase is not Phase.GONE)

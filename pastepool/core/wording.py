@@ -1,5 +1,5 @@
 """
-How a duration, a count and a foreign text are spelled, so that log, mail and page never differ.
+Spell durations, counts and foreign texts in one way, so that log, mail and page never differ.
 
 Knows no record, no notice and no request.
 """
@@ -9,12 +9,12 @@ from __future__ import annotations
 from pastepool.types import Seconds
 
 LINE_LIMIT = 200
-"""Characters of a foreign text that fit on one line of a log; nothing derives it."""
+"""How many characters of a foreign text are shown on one line of a log."""
 
 
 def spoken(duration: Seconds) -> str:
     """
-    Spell a duration: tenths while they tell something, whole seconds from ten on.
+    Spell a duration: with tenths of a second below ten seconds, in whole seconds from ten on.
 
     Units: seconds in, text with its unit out (``4.2 s``, ``1800 s``).
     """
@@ -28,13 +28,14 @@ def counted(number: int, noun: str) -> str:
 
 def printable(text: str, limit: int = LINE_LIMIT) -> str:
     """
-    Make a text from outside safe to show on one line: what does not print is escaped, what is too long is cut.
+    Make a text from outside safe to show on one line: escape characters that do not print, and cut a long text.
 
-    A line break would forge a second log line or a mail header, and a direction mark would turn a line around;
-    both count as not printing. At most ``limit`` characters come back, a cut ends in ``...``.
+    A line break could forge a second log line or a mail header, and a direction mark could reverse the order in which
+    a line is shown. Both count as characters that do not print. Returns at most ``limit`` characters; a text that was
+    cut ends in ``...``.
 
     Args:
-        text: anything, a lone surrogate included.
+        text: any text, even with a lone surrogate in it.
         limit: at least 3.
     """
     head = text[: limit + 1]

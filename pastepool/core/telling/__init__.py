@@ -1,1 +1,1 @@
-"""What people are told: sentences, mails, masked values, counts. Decides nothing; the rules of `core` do not import it."""
+"""What people are told: sentences, mails, masked values, counts. Decides nothing; no rule of ``core`` imports it."""

@@ -1,7 +1,8 @@
 """
-What has happened to the pool, the last few hundred times: for whoever comes to look after it happened.
+Keep the last events of the pool, so that a person can see later what has happened.
 
-Knows events and their order; does not know who notes them nor who reads. Bounded: the oldest go.
+Knows events and their order. Does not know who notes them or who reads them. Their number is bounded: the oldest are
+dropped.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from pastepool.core.telling.report import CodePlace
 from pastepool.types import Seconds, WorkerId
 
 EVENT_LIMIT = 200
-"""Events kept. One may hold a stack of 200 calls, so that this is some megabytes at the worst; nothing derives it."""
+"""How many events are kept. One event may hold a stack of 200 calls, so all of them take some megabytes at worst."""
 
 MERGED_FOR: Seconds = 10.0
-"""What happens in masses (a refused request) is one event for so long."""
+"""Occurrences of the same frequent event (a refused request) within this many seconds count as one event."""
 
 
 @dataclass
@@ -25,9 +26,10 @@ class PoolEvent:
     """
     One thing that happened.
 
-    ``number``: rises by one an event. ``at``: monotonic. ``text``: as the log has it. ``detail``: what the worker did.
-    ``worker``/``serial``/``title``: about whom; 0 and empty for nobody. ``stack``: of that moment, innermost call
-    first. ``count``: how often, where several are one event; written by whoever notes the next.
+    ``number``: rises by one with each event. ``at``: monotonic. ``text``: the same as in the log. ``detail``: what the
+    worker did. ``worker``/``serial``/``title``: which worker and task the event is about; 0 and empty if it is about
+    none. ``stack``: of the worker at that moment, innermost call first. ``count``: how many occurrences this event
+    stands for; the thread that notes the next occurrence writes it.
     """
 
     number: int
@@ -44,10 +46,10 @@ class PoolEvent:
 
 class EventLog:
     """
-    A ring of events.
+    Keep a bounded number of events.
 
-    Every step on it is one of a deque, so several threads may note and read at once; at worst two events get one
-    number.
+    Each step on the kept events is a single operation of a deque, so several threads may note and read at once. At
+    worst two events get the same number.
     """
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
@@ -67,14 +69,14 @@ class EventLog:
         title: str = "",
         stack: Sequence[CodePlace] = (),
     ) -> PoolEvent:
-        """Keep one event, and let the oldest go if there are too many."""
+        """Keep one event, and drop the oldest one if there are too many."""
         self._last += 1
         event = PoolEvent(self._last, kind, at, text, detail, worker, serial, title, tuple(stack))
         self._events.append(event)
         return event
 
     def note_more(self, kind: str, at: Seconds, text: str) -> None:
-        """Count one more of what happens in masses; the same text within ten seconds is one event."""
+        """Note one occurrence of a frequent event. Occurrences with the same text within ten seconds are one event."""
         open_event = self._merging.get(text)
         if open_event is not None and at < open_event.at + MERGED_FOR:
             open_event.count += 1
@@ -82,5 +84,5 @@ class EventLog:
             self._merging[text] = self.note(kind, at, text)
 
     def newest_first(self) -> list[PoolEvent]:
-        """Give what is kept."""
+        """Return the kept events, the newest first."""
         return list(self._events)[::-1]

@@ -1,8 +1,9 @@
 """
-How durations are counted so that percentiles can be told, and what they come to.
+Count durations in buckets, and compute percentiles from the counts.
 
-Knows lists of counts; whoever measures keeps a list of its own and does ``counts[bisect(BOUNDS, seconds)] += 1``, which
-is all a request pays. Nothing is ever set back: the counts of an earlier moment are subtracted instead.
+Knows lists of counts. Each thread that measures keeps a list of its own and runs
+``counts[bisect(BOUNDS, seconds)] += 1``; a request costs no more than that. Counts are never set back to 0: to count
+from a later moment on, the counts of that moment are subtracted.
 """
 
 from __future__ import annotations
@@ -16,35 +17,35 @@ from pastepool.types import Seconds
 
 BOUNDS: Sequence[Seconds] = tuple(round(10.0 ** (step / 8 - 5), 9) for step in range(65))
 """
-Upper bounds from 10 microseconds to 1000 seconds, eight a decade: neighbours differ by a third, which is as exact as a
-percentile then is. One more bucket holds what is longer.
+Upper bounds of the buckets, from 10 microseconds to 1000 seconds, eight for each factor of ten. Each bound is a third
+larger than the one before, so a percentile is exact to about a third. One more bucket counts longer durations.
 """
 
 Counts = list[int]
 
 
 def empty_counts() -> Counts:
-    """One zero for each bucket."""
+    """Return a list with one zero for each bucket."""
     return [0] * (len(BOUNDS) + 1)
 
 
 def added(several: Iterable[Sequence[int]]) -> Counts:
-    """Add counts bucket by bucket."""
+    """Add several lists of counts, bucket by bucket."""
     return [sum(column) for column in zip(empty_counts(), *several, strict=True)]
 
 
 def subtracted(counts: Sequence[int], earlier: Sequence[int]) -> Counts:
-    """Take earlier counts off later ones; never below 0."""
+    """Subtract earlier counts from later ones, bucket by bucket; no result is below 0."""
     return [max(0, now - before) for now, before in zip(counts, earlier, strict=True)]
 
 
 @dataclass(frozen=True)
 class Summary:
     """
-    What a histogram comes to, in seconds; ``None`` where nothing was counted.
+    Mean, percentiles and maximum of a histogram, in seconds; ``None`` where nothing was counted.
 
-    ``buckets``: upper bound (``None`` for infinity) and count of each bucket that is not empty; those that did not wait
-    at all lie in one of their own with the bound 0.
+    ``buckets``: upper bound (``None`` for infinity) and count of each bucket that is not empty. Requests that took no
+    time at all are counted in a bucket of their own with the bound 0.
     """
 
     count: int
@@ -58,12 +59,12 @@ class Summary:
 
 def summarize(counts: Sequence[int], longest: Seconds, none_at_all: int = 0) -> Summary:
     """
-    Say what was counted.
+    Compute mean, percentiles and maximum from the counts.
 
     Args:
         counts: one for each bucket.
-        longest: the longest duration seen, so that no percentile exceeds it; 0 where that is not known.
-        none_at_all: how many more took no time at all.
+        longest: the longest duration seen; no result exceeds it. 0 if it is not known.
+        none_at_all: how many further requests, not in ``counts``, took no time at all.
     """
     total = sum(counts) + none_at_all
     buckets = [(BOUNDS[at] if at < len(BOUNDS) else None, count) for at, count in enumerate(counts) if count]
@@ -77,11 +78,11 @@ def summarize(counts: Sequence[int], longest: Seconds, none_at_all: int = 0) -> 
 
 
 def _percentile(counts: Sequence[int], rank: float) -> Seconds:
-    """Find the duration that ``rank`` requests do not exceed, as if those of one bucket lay evenly in it."""
+    """Return the duration that ``rank`` requests do not exceed. The requests of a bucket are taken as evenly spread."""
     if rank <= 0:
         return 0.0
     running = list(accumulate(counts))
-    at = min(bisect_left(running, rank), len(counts) - 1)  # rounding may push a rank beyond the last
+    at = min(bisect_left(running, rank), len(counts) - 1)  # by rounding, a rank may exceed the total
     before = running[at] - counts[at]
     return _lower(at) + (_upper(at) - _lower(at)) * (rank - before) / max(1, counts[at])
 

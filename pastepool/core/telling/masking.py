@@ -1,10 +1,10 @@
 """
-What of a request may be shown to an operator in a mail, on a page or in a log, and what is masked first.
+Decide what of a request an operator may see in a mail, on a page or in a log, and mask the secrets in it.
 
-Knows names and texts. It is an allow-list: cookies, authorization and every header not named here never get in, so a
-header invented tomorrow stays private (contract P17). A secret can also stand in a query or in a path parameter; those
-are masked by name, and by looks where a value has no telling name. What an application puts into a plain path segment
-cannot be told from any other word and is shown.
+Knows names and texts. What may be shown is an allow-list: cookies, authorization and every header that is not named
+here are never shown, so a new kind of header stays private (contract P17). A query or a path parameter can hold a
+secret too. Its value is masked if the name suggests a secret, or if the value itself looks like a token. A secret in a
+plain path segment looks like any other word, so it is shown.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from urllib.parse import unquote_plus
 from pastepool.core.wording import printable
 
 MASK = "***"
-"""What stands in the place of a secret: always the same length, so that it tells nothing about the secret's."""
+"""The text that replaces a secret. Its length is fixed, so it does not reveal the length of the secret."""
 
 _LIMITS: Mapping[str, int] = {"path": 500, "query": 500, "referer": 500, "user agent": 300}
 _LIMIT = 200
-"""Characters shown of each fact; nothing derives them, a mail must stay readable."""
+"""How many characters of each fact are shown: a mail must stay readable."""
 
 _SECRET_PART = re.compile(
     "token|key|pass|pwd|secret|code|sig|auth|sess|credential|cred|jwt|csrf|xsrf|nonce|cookie|ticket|bearer|otp|hmac|saml"
@@ -30,27 +30,37 @@ _SECRET_PART = re.compile(
 _SECRET_NAMES = frozenset({"pin", "pw", "sid", "state", "hash", "cvv", "cvc", "iban", "ssn"})
 _LONG_RUN = re.compile(r"[A-Za-z0-9_\-+=~]{24,}")
 _NO_SLUG = re.compile(r"[A-Z0-9]")
-"""A long run with digits or capitals is a token as often as not, whatever its name; one in small letters is words."""
+"""
+A long run of characters with digits or capitals is often a token, whatever the name of its parameter. A long run of
+small letters is usually words.
+"""
 
 _PATH_PARAMETER = re.compile(r";([^;/=]*)=([^;/]*)")
 _USER_INFO = re.compile(r"//[^/?#]*@")
 
 
 def looks_secret(name: str) -> bool:
-    """Say whether a name, as it stands in a query, promises a secret. Errs towards yes: ``monkey`` does."""
+    """
+    Say whether the name of a parameter suggests that its value is a secret.
+
+    ``name``: as in the query, percent-encoded. In doubt the result is true: ``monkey`` contains ``key``, so its value
+    is masked as well.
+    """
     plain = unquote_plus(unquote_plus(name)).strip().casefold()
     return plain in _SECRET_NAMES or bool(_SECRET_PART.search(plain))
 
 
 def masked_query(query: str) -> str:
     """
-    Mask the values of a query string that look secret; names, order and separators stay.
+    Mask the values of a query string that look secret. Names, order and separators stay.
+
+    A name that is a token itself is masked together with its value.
 
     Args:
         query: as received, percent-encoded.
 
     Returns:
-        the same text with ``***`` for each masked value. Applied to its own result it changes nothing.
+        the same text with ``***`` for each masked value. To mask this result again changes nothing.
     """
     return "".join(part if part in ("&", ";") else _masked_pair(part) for part in re.split("([&;])", query))
 
@@ -65,7 +75,7 @@ def _masked_pair(pair: str) -> str:
 
 
 def _hides_secret(value: str) -> bool:
-    """Say whether a value is a token, an address with a password, or holds a named secret of its own."""
+    """Say whether a value is a token, is an address with a password, or contains a secret with its name."""
     plain = unquote_plus(unquote_plus(value))
     if _looks_opaque(unquote_plus(value)) or _USER_INFO.search(plain):
         return True
@@ -85,20 +95,20 @@ def masked_path(path: str) -> str:
 
 
 def masked_url(url: str) -> str:
-    """Mask a URL's password, query and path parameters; its fragment, which may hold an OAuth token, goes."""
+    """Mask user, password, query and path parameters of a URL, and drop its fragment, which may hold an OAuth token."""
     address, question, query = url.partition("#")[0].partition("?")
     return masked_path(_USER_INFO.sub(f"//{MASK}@", address)) + question + masked_query(query)
 
 
 def request_facts(environ: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     """
-    Pick from a WSGI environ what an operator may read, ready to print.
+    Return what an operator may read of a request, ready to print.
 
     Args:
-        environ: of one request; anything in it that is not text is passed over.
+        environ: of one request; values that are not text are ignored.
 
     Returns:
-        pairs of a word and a text, in a fixed order, none empty; each on one line, escaped and bounded.
+        pairs of a label and a text, in a fixed order. No text is empty; each is on one line, escaped and bounded.
     """
     facts = (
         ("method", _text(environ, "REQUEST_METHOD")),
@@ -121,7 +131,7 @@ def _text(environ: Mapping[str, object], key: str) -> str:
 
 
 def _readable(native: str) -> str:
-    """Undo PEP 3333's way of carrying bytes as latin-1, where the bytes were UTF-8."""
+    """Decode a WSGI text, which carries bytes as latin-1 (PEP 3333), if these bytes are UTF-8."""
     try:
         return native.encode("latin-1").decode("utf-8")
     except UnicodeError:

@@ -1,8 +1,9 @@
 """
-What an operator is mailed about, in which words, and how often.
+Decide what an operator is mailed about, in which words, and how often.
 
-Knows what happened as plain values and gives back a subject and a text. Knows no mail format, no server and no thread:
-a mailer adds addresses, Date and Message-ID, and sends. Whatever is foreign in a message is escaped and bounded.
+Takes plain values that say what happened, and returns a subject and a text. Knows no mail format, no server and no
+thread: a mailer adds addresses, Date and Message-ID, and sends the mail. All foreign text in a message is escaped and
+bounded.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ TASKS_SHOWN = 10
 STACK_LINES_SHOWN = 80
 STACK_LINE_LIMIT = 300
 SAMPLES_KEPT = 10
-"""How much of everything one mail holds. Nothing derives these: a mail must be readable on a telephone."""
+"""How much one mail holds, so that it can be read on a telephone."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Which of an operator's processes is speaking. ``config_file``: empty when it was not started from one."""
+    """The process that a mail comes from. ``config_file``: empty when the process was not started from such a file."""
 
     host: str
     pid: int
@@ -35,10 +36,10 @@ class Origin:
 @dataclass(frozen=True)
 class TaskReport:
     """
-    One task as an operator should see it.
+    One task as an operator sees it.
 
-    ``diagnosis``: a sentence of ``report``. ``stack``: lines, outermost call first as in a traceback. ``request``: what
-    ``masking.request_facts`` let through. ``frames``: the stack before it was put into lines, innermost call first.
+    ``diagnosis``: a sentence of ``report``. ``stack``: lines of text, outermost call first as in a traceback.
+    ``request``: the result of ``masking.request_facts``. ``frames``: the same stack as values, innermost call first.
     """
 
     worker: WorkerId
@@ -52,14 +53,14 @@ class TaskReport:
 
 @dataclass(frozen=True)
 class HungKilled:
-    """Tasks were killed at one look of the supervisor (contract P12, first event)."""
+    """One look of the supervisor killed these tasks (contract P12, first event)."""
 
     tasks: tuple[TaskReport, ...]
 
 
 @dataclass(frozen=True)
 class BecameHung:
-    """Tasks became hung; only mailed when the operator wants it."""
+    """These tasks became hung. This is mailed only when the operator wants it."""
 
     tasks: tuple[TaskReport, ...]
 
@@ -69,7 +70,8 @@ class ProcessDies:
     """
     The process ends itself (contract P12, second event).
 
-    ``standing``: the pool in one line (``report.counts_line``). ``tasks``: the zombies.
+    ``standing``: the counts of the pool in one line (``report.counts_line``). ``tasks``: those that were killed and
+    have not ended.
     """
 
     reason: str
@@ -79,7 +81,11 @@ class ProcessDies:
 
 @dataclass(frozen=True)
 class Digest:
-    """Stands for notices that were held back. ``over``: seconds since the first. ``subjects``: of some of them."""
+    """
+    One notice that replaces several notices that were held back.
+
+    ``count``: how many. ``over``: seconds since the first of them. ``subjects``: of the first few of them.
+    """
 
     count: int
     over: Seconds
@@ -91,7 +97,7 @@ Notice = HungKilled | BecameHung | ProcessDies | Digest
 
 @dataclass(frozen=True)
 class Message:
-    """A mail without its envelope. ``subject``: one line. ``body``: lines of text that end in a line break."""
+    """Subject and text of a mail. ``subject``: one line. ``body``: lines of text, each with a line break at its end."""
 
     subject: str
     body: str
@@ -118,10 +124,10 @@ def compose(notice: Notice, origin: Origin, prefix: str = "") -> Message:
 
     Args:
         notice: what happened.
-        origin: where.
-        prefix: what the operator wants every subject to begin with.
+        origin: the process in which it happened.
+        prefix: the text that the operator wants at the beginning of every subject.
 
-    Returns: a message of bounded size, whatever was in the notice.
+    Returns: a message. Its size is bounded, even if the notice holds long texts.
     """
     what = headline(notice)
     lead = f"{prefix.strip()} " if prefix.strip() else ""
@@ -148,7 +154,7 @@ def _tasks_in_short(tasks: Sequence[TaskReport]) -> str:
 
 
 def _minutes(duration: Seconds) -> str:
-    """Spell a duration the way people speak of mails."""
+    """Spell a duration in whole minutes, or in seconds if it is shorter than a minute."""
     return counted(round(duration / 60), "minute") if duration >= 60 else spoken(duration)
 
 
@@ -194,7 +200,7 @@ def _one_task(task: TaskReport) -> list[str]:
 
 @dataclass(frozen=True)
 class MailRate:
-    """How often is often enough: at most ``mails`` notices in any ``window`` seconds; the rest waits for a digest."""
+    """How often mails are sent: at most ``mails`` notices in any ``window`` seconds. The others wait for a digest."""
 
     mails: int = 10
     window: Seconds = 300.0
@@ -203,10 +209,10 @@ class MailRate:
 @dataclass(frozen=True)
 class MailState:
     """
-    What was mailed lately and what was held back; handed from one decision to the next.
+    What was mailed recently and what was held back. Each decision returns it for the next decision.
 
-    ``sent_at``: of notices sent within the window, oldest first. ``held``: how many wait for the digest.
-    ``held_since``: when the first of them came. ``subjects``: of the first few.
+    ``sent_at``: when each notice of the last window was sent, oldest first. ``held``: how many notices wait for the
+    digest. ``held_since``: when the first of these came. ``subjects``: of the first few of these.
     """
 
     sent_at: tuple[Seconds, ...] = ()
@@ -217,12 +223,12 @@ class MailState:
 
 def offer(notice: Notice, now: Seconds, state: MailState, rate: MailRate) -> tuple[bool, MailState]:
     """
-    Decide whether a notice is mailed by itself.
+    Decide whether a notice is mailed now or waits for a digest.
 
-    The end of the process always is: there is no later digest to wait for.
+    ``ProcessDies`` is always mailed now, because no digest can follow it.
 
     Returns:
-        whether to send it, and the state for the next decision; a notice not sent is counted for the digest.
+        whether to send it, and the state for the next decision. A notice that is not sent is counted for the digest.
     """
     recent = tuple(at for at in state.sent_at if now < at + rate.window)
     if isinstance(notice, ProcessDies) or len(recent) < rate.mails:
@@ -232,16 +238,16 @@ def offer(notice: Notice, now: Seconds, state: MailState, rate: MailRate) -> tup
 
 
 def digest_at(state: MailState, rate: MailRate) -> Seconds:
-    """Say when what was held back is to be mailed: a window after the first of it; infinity when nothing was."""
+    """Return when the notices held back are mailed: one window after the first of them; infinity if there are none."""
     return state.held_since + rate.window
 
 
 def digest(now: Seconds, state: MailState, rate: MailRate, *, last: bool = False) -> tuple[Digest | None, MailState]:
     """
-    Put what was held back into one notice, when it is time.
+    Put the notices that were held back into one digest, if it is time.
 
     Args:
-        last: nothing is sent after this, so do not wait for the time.
+        last: nothing is sent after this, so the digest is made before its time.
 
     Returns:
         the digest or ``None``, and the state for the next decision.

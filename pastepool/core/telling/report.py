@@ -1,8 +1,8 @@
 """
-Turn what an inspection found out about a working thread into one sentence for a person.
+Turn what an inspection has found out about a worker's thread into one sentence for a person.
 
-Knows places in source files and names of Linux system calls. Does not know how any of it was found out: an inspection
-fills in the values defined here, and leaves out what its system does not tell.
+Knows places in source files and names of Linux system calls. Does not know how they were found out: an inspection fills
+in the values defined here, and leaves out what its operating system does not tell.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from pastepool.core.wording import LINE_LIMIT, counted, printable, spoken
 from pastepool.types import Seconds
 
 SPINNING_SHARE = 0.5
-"""From this share of a processor on a thread spins. Nothing derives it: busy loops and blocked calls are far apart."""
+"""A thread that uses at least this share of a processor spins. Busy loops use far more, blocked calls far less."""
 
 RUNNING_SHARE = 0.02
-"""From this share on a thread is running: a blocked one uses none, and fifty that spin under one GIL get this each."""
+"""
+A thread that uses at least this share of a processor is running. A blocked thread uses none, and each of fifty threads
+that spin under one GIL gets this share.
+"""
 
 
 @dataclass(frozen=True)
 class CodePlace:
-    """Where one call of a stack stands. ``file``: as the code object names it. ``line``: from 1."""
+    """The place in the code of one call of a stack. ``file``: as the code object names it. ``line``: counted from 1."""
 
     file: str
     line: int
@@ -35,12 +38,12 @@ class CodePlace:
 @dataclass(frozen=True)
 class Diagnosis:
     """
-    What an inspection knows about one thread; everything may be missing.
+    What an inspection knows about one thread. Any field may be missing.
 
-    ``frames``: innermost call first. ``cpu_share``: of one processor, 0 to 1, over the last ``measured_for`` seconds;
-    ``None`` where it was not measured. ``syscall``: the Linux name of the call the thread is in, ``None`` outside of
-    one. ``waits_for``: what that call waits for: an address (``10.0.0.5:5432``), a path, ``child process 4711``.
-    ``waits_for_gil``: the lock it waits for is the interpreter's own.
+    ``frames``: innermost call first. ``cpu_share``: how much of one processor the thread used, 0 to 1, over the last
+    ``measured_for`` seconds; ``None`` if it was not measured. ``syscall``: the Linux name of the system call that the
+    thread is in; ``None`` if it is in none. ``waits_for``: what that call waits for: an address (``10.0.0.5:5432``), a
+    path, ``child process 4711``. ``waits_for_gil``: whether the lock that it waits for is the GIL.
     """
 
     frames: tuple[CodePlace, ...] = ()
@@ -54,7 +57,7 @@ class Diagnosis:
 _LOCKS = frozenset({"futex", "futex_wait", "semop", "semtimedop"})
 
 _PHRASES: Mapping[str, tuple[str, str]] = {
-    # system call: (without a target, what comes before one)
+    # system call: (the phrase if no target is known, the words before the target if one is known)
     "accept": ("blocked in accept", "blocked in accept on"),
     "accept4": ("blocked in accept", "blocked in accept on"),
     "clock_nanosleep": ("sleeping", "sleeping until"),
@@ -91,7 +94,7 @@ _PHRASES: Mapping[str, tuple[str, str]] = {
 }
 
 _HINTS: Mapping[tuple[str, str], str] = {
-    # (file, function) of the standard library: what a thread found there waits for
+    # (file, function) of the standard library: what a thread inside that function waits for
     ("queue.py", "get"): "waiting for an item in a queue",
     ("queue.py", "join"): "waiting for a queue to be worked off",
     ("queue.py", "put"): "waiting for room in a queue",
@@ -113,24 +116,28 @@ _HINTS: Mapping[tuple[str, str], str] = {
 }
 
 _HINT_DEPTH = 6
-"""Innermost calls searched for a hint: ``queue.get`` to its lock is two, ``communicate`` to its poll four."""
+"""
+How many of the innermost calls are searched for a hint. From ``queue.get`` to the lock inside it there are two calls,
+from ``communicate`` to its poll four.
+"""
 
 _PACKAGES = re.compile(r"^.*[/\\](?:site-packages|dist-packages)[/\\]")
 
 
 def sentence(status: Status, for_seconds: Seconds, diagnosis: Diagnosis, app_root: str = "") -> str:
     """
-    Say in one sentence for how long a worker has been what it is, what it does, and where.
+    Say in one sentence how long a worker has had its status, what it does, and where.
 
     Args:
-        status: what a person is told about the worker.
-        for_seconds: how long it has been so.
-        diagnosis: what is known; the less, the shorter the sentence.
-        app_root: the directory the application lies in, when known: its files are named from there, and preferred.
+        status: what a person is shown for the worker.
+        for_seconds: how long the worker has had this status.
+        diagnosis: what is known. If less is known, the sentence is shorter.
+        app_root: the application's directory, if it is known. Calls in its files are preferred, and these files are
+            named relative to it.
 
     Returns:
-        ``hung for 42 s: blocked in recv from 10.0.0.5:5432 (app/db.py:88 fetch)``; no full stop, so that it fits into
-        another sentence; one line whatever a file or a peer is called.
+        ``hung for 42 s: blocked in recv from 10.0.0.5:5432 (app/db.py:88 fetch)``. It has no full stop, so it fits into
+        another sentence. It is always one line, even if the name of a file or a peer holds a line break.
     """
     said = f"{status.value} for {spoken(for_seconds)}"
     doing = activity(diagnosis)
@@ -144,9 +151,10 @@ def sentence(status: Status, for_seconds: Seconds, diagnosis: Diagnosis, app_roo
 
 def activity(diagnosis: Diagnosis) -> str:
     """
-    Say what a thread does or waits for; nothing when nobody knows.
+    Say what a thread does or waits for; an empty text if that is not known.
 
-    CPU time is believed before the system call: the call is one instant's, and a thread that computes makes some too.
+    The CPU time decides first, then the system call. A system call is seen at one instant only, and a thread that
+    computes makes system calls too.
     """
     share = diagnosis.cpu_share
     if share is not None and share >= RUNNING_SHARE:
@@ -172,7 +180,11 @@ def _blocked(diagnosis: Diagnosis) -> str:
 
 
 def _hint(frames: tuple[CodePlace, ...]) -> str:
-    """Guess from well-known calls of the standard library; the outermost says most (``queue.get``, not its lock)."""
+    """
+    Guess what a thread waits for from well-known calls of the standard library; an empty text if there are none.
+
+    Of several such calls the outermost is taken, because it says most (``queue.get``, not the lock inside it).
+    """
     found = ""
     for place in frames[:_HINT_DEPTH]:
         if owner_of(place.file) is Owner.OWN:
@@ -187,9 +199,9 @@ def _base_name(file: str) -> str:
 
 def telling_place(frames: tuple[CodePlace, ...], app_root: str = "") -> CodePlace | None:
     """
-    Choose the call of a stack that tells its reader most: the innermost one of the application itself.
+    Choose the call of a stack that tells its reader most: the innermost call of the application.
 
-    Returns: the innermost call of all where none is the application's; ``None`` for an empty stack.
+    Returns: this call, or the innermost call of all if none is the application's; ``None`` for an empty stack.
     """
     own = [place for place in frames if owner_of(place.file, app_root) is Owner.OWN]
     at_home = [place for place in own if app_root and below(place.file, app_root) != place.file]
@@ -197,17 +209,21 @@ def telling_place(frames: tuple[CodePlace, ...], app_root: str = "") -> CodePlac
 
 
 def place_text(place: CodePlace, app_root: str = "") -> str:
-    """Write a place as ``app/db.py:88 fetch``: the file from ``app_root`` or from the directory packages lie in."""
+    """
+    Write a place as ``app/db.py:88 fetch``.
+
+    The file is named relative to ``app_root``, or to the directory of installed packages that it lies in.
+    """
     file = _PACKAGES.sub("", below(place.file, app_root))
     return printable(f"{file}:{place.line} {place.function}", LINE_LIMIT)
 
 
 def counts_line(counts: Mapping[Status, int], waiting: int) -> str:
     """
-    Say how the pool stands in one line: ``10 workers: 3 idle, 6 busy, 1 hung; 0 waiting``.
+    Say in one line how many workers have each status: ``10 workers: 3 idle, 6 busy, 1 hung; 0 waiting``.
 
     Args:
-        counts: workers by status; the gone do not count.
+        counts: workers by status; those that are gone are left out.
         waiting: requests in the backlog.
     """
     present = [(status, counts.get(status, 0)) for status in Status if status is not Status.GONE]

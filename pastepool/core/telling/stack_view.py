@@ -1,5 +1,5 @@
 """
-How a stack is shown to a person: whose code each call is, which line tells most, what the thread does for its client.
+Decide how a stack is shown to a person: names of files, the call that tells most, what the worker does for its client.
 
 Knows paths of source files as Python installs them. Pure: the source lines themselves are read elsewhere.
 """
@@ -32,7 +32,11 @@ _CALLS_THE_APPLICATION = frozenset({"_run", "respond", "run"})
 
 
 def short_name(file: str, app_root: str = "") -> str:
-    """Name a file from the application's directory, or from the one packages lie in; whole where neither is above."""
+    """
+    Return a file's path relative to the application's directory, or to the directory of packages that it lies in.
+
+    The path is returned whole if the file lies in neither.
+    """
     named = below(file, app_root)
     if named == file and owner_of(file) is Owner.SERVER:
         named = below(file, str(PurePath(PACKAGE_ROOT).parent))
@@ -40,16 +44,16 @@ def short_name(file: str, app_root: str = "") -> str:
 
 
 def telling_index(frames: Sequence[CodePlace], app_root: str = "") -> int:
-    """Say which call of a stack tells its reader most; 0 for an empty one."""
+    """Return the index of the call that tells its reader most; 0 for an empty stack."""
     place = telling_place(tuple(frames), app_root)
     return 0 if place is None else frames.index(place)
 
 
 def phase_of(frames: Sequence[CodePlace]) -> str:
     """
-    Say what a busy worker does for its client, by its innermost calls that are not the interpreter's.
+    Say what a busy worker does for its client, by its innermost call that is not of the standard library.
 
-    Returns: ``running`` (in the application, or nobody knows), ``writing``, ``waiting for the client``.
+    Returns: ``running`` (in the application, or not known), ``writing``, ``waiting for the client``.
     """
     for place in frames:
         if place.file == _WAITS_FOR_CLIENT:
