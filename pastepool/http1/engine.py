@@ -1,14 +1,15 @@
 """
-One connection's requests: bytes in, requests out. No socket, no clock, no thread.
+Turn the bytes of one connection into requests. No socket, no clock, no thread.
 
-llhttp (through httptools) is the only parser. What it lets pass and we refuse is the policy of ``_check_head``. The
-engine knows nothing of WSGI: it fills a copy of the dict it was given, one key per field (see ``fields``).
+llhttp (through httptools) is the only parser. ``_check_head`` refuses what llhttp accepts and we do not. The engine
+knows nothing of WSGI: it copies the dict that it was given and adds one key per field (see ``fields``).
 
-Theory. llhttp runs through as many messages as one buffer holds. A connection must not: requests parsed ahead cost
-memory for a client that sends thousands in one packet. So the engine feeds the parser no further than the end of one
-message.
-Where that is can be told without parsing: after a blank line (a head without content, or the end of chunked content),
-or after as many bytes as Content-Length has left. A blank line inside chunked content only means one feed more.
+Theory. llhttp parses all messages that one buffer holds. The engine must not allow that: a client can send thousands of
+requests in one packet, and each request that is parsed before its turn costs memory. So the engine feeds the parser
+only up to the end of one message.
+It finds the end of a message without parsing: after a blank line (the end of a head without content, or of chunked
+content), or after as many bytes as are left of Content-Length. A blank line inside chunked content is no end; there the
+only effect is that the parser is fed in one more step.
 """
 
 from __future__ import annotations
@@ -30,20 +31,20 @@ _BLANK_LINE = b"\r\n\r\n"
 _FRAMING_ALLOWANCE = 65536
 _FRAMING_RATIO = 8
 """
-Chunk framing may exceed the content it carries by this much. One-byte chunks cost five bytes each and must pass;
-endless chunk extensions must not. Nothing derives the allowance.
+The bytes of chunk framing in a request are limited to the allowance plus this ratio times its bytes of content. Chunks
+of one byte have five bytes of framing each and must pass; endless chunk extensions must not.
 """
 
 _VERSION_REFUSALS = ("Invalid HTTP version", "Pause on PRI/Upgrade")
-"""llhttp's words for a version it does not know and for the HTTP/2 preface."""
+"""The error texts of llhttp for a version that it does not know, and for the HTTP/2 preface."""
 
 _TLS_HANDSHAKE = b"\x16"
-"""Its first byte, which begins no method."""
+"""The first byte of a TLS handshake. No method begins with it."""
 
 _VERSION_1_1 = b" HTTP/1.1\r\n"
 
 _METHODS: dict[bytes, str] = {}
-"""Names of the methods seen so far."""
+"""The methods seen so far, as bytes and as text."""
 
 _FOREIGN_METHODS = frozenset(
     name.encode()
@@ -51,16 +52,17 @@ _FOREIGN_METHODS = frozenset(
         "CONNECT SOURCE ANNOUNCE DESCRIBE FLUSH GET_PARAMETER PAUSE PLAY RECORD REDIRECT SETUP SET_PARAMETER TEARDOWN"
     ).split()
 )
-"""What the parser knows and a WSGI application is never called with: proxies', RTSP's and Icecast's methods."""
+"""Methods of proxies, RTSP and Icecast. The parser knows them, but no WSGI application is ever called with them."""
 
 
 class Request:
     """
     A request whose head has arrived.
 
-    ``fields``: the dict given to the engine, copied, plus one key per field. ``target``: raw bytes, as are ``path`` and
-    ``query``, its parts; the path of ``OPTIONS *`` is ``b"*"``. ``version``: "1.0" or "1.1". ``plain``: HTTP/1.1, kept
-    alive and no HEAD, as nearly all are. ``content_length``: None if there is no content or its length is not known.
+    ``fields``: a copy of the dict that was given to the engine, plus one key per field. ``target``: raw bytes. ``path``
+    and ``query``: its parts, also raw bytes; the path of ``OPTIONS *`` is ``b"*"``. ``version``: "1.0" or "1.1".
+    ``plain``: whether the request is HTTP/1.1, kept alive and not HEAD, as nearly all are. ``content_length``: None if
+    there is no content or its length is not known.
     """
 
     plain = False
@@ -79,14 +81,14 @@ class Request:
 
 class Engine:
     """
-    Turns one connection's bytes into requests, one at a time.
+    Turn one connection's bytes into requests, one at a time.
 
-    Feed bytes; when ``complete`` is true, take the request with ``next_request``. ``request`` is set from the end of
-    the head on. ``body`` collects content; the owner may empty it at any time with ``take_body``. ``rest`` holds bytes
-    that belong to later messages. After a ``PeerError`` the engine is of no further use: where the next message begins
-    is unknown.
+    The owner feeds bytes with ``feed``. When ``complete`` is true, the owner takes the request with ``next_request``.
+    ``request``: set as soon as the head of the message has ended. ``body``: collects content; the owner may empty it at
+    any time with ``take_body``. ``rest``: bytes that belong to later messages. After a ``PeerError`` the engine cannot
+    be used any more, because it is not known where the next message begins.
 
-    Runs on: whoever owns the connection.
+    Runs on: the thread that owns the connection.
     """
 
     __slots__ = (
@@ -121,16 +123,24 @@ class Engine:
         self._parser: Any = HttpRequestParser(self)
 
     def close(self) -> None:
-        """Drop the parser, which holds this engine's methods: the cycle would wait for the garbage collector."""
+        """
+        Drop the parser.
+
+        The parser and the engine hold each other. Without this call only the garbage collector would free them.
+        """
         self._parser = None
 
     @property
     def started(self) -> bool:
-        """Whether any byte of the next message has come."""
+        """Say whether any byte of the next message has come."""
         return bool(self._head_bytes or self.rest)
 
     def next_request(self) -> Request:
-        """Hand over the complete request and make room for the next; its content must have been taken from ``body``."""
+        """
+        Return the complete request, and make the engine ready for the next one.
+
+        The caller must have taken the content of the request from ``body`` before.
+        """
         request = self.request
         if request is None:
             raise InternalError("No request is complete.")
@@ -142,9 +152,9 @@ class Engine:
 
     def feed(self, data: bytes) -> None:
         """
-        Take bytes, up to the end of one message; what lies behind waits in ``rest``.
+        Parse bytes up to the end of one message. The bytes behind that end wait in ``rest``.
 
-        Raises: PeerError, the client's fault, with the status to answer.
+        Raises: PeerError with the status to answer. The client's fault.
         """
         if not self._head_bytes and not self.rest:
             # The common case first: a whole head without content, and nothing else.
@@ -167,7 +177,7 @@ class Engine:
         self.rest = data[begin:]
 
     def _feed_whole_head(self, data: bytes, size: int) -> None:
-        """``_feed_parser`` for the common case: no message has begun, and the limit on its head is kept."""
+        """Do the work of ``_feed_parser`` for the common case: ``data`` is one whole head that is not too large."""
         if data.startswith(_TLS_HANDSHAKE):
             raise _tls_refusal()
         self._head_bytes = size
@@ -182,7 +192,7 @@ class Engine:
             self._account(None, data, size)
 
     def _feed_until(self, data: bytes, begin: int, size: int) -> int:
-        """Say how far into ``data`` the parser may go without going beyond the message."""
+        """Return the position in ``data`` up to which the parser may be fed without going beyond the message."""
         if self._remaining:
             return min(begin + self._remaining, size)
         tail = self._tail
@@ -216,7 +226,11 @@ class Engine:
             self._account(request, data, size)
 
     def _refuse_large_head(self, data: bytes, size: int) -> None:
-        """Refuse a head for its size, unless what lies within the limit has a fault of its own (a long target)."""
+        """
+        Refuse a head that is too large.
+
+        If the part of the head within the limit has another fault (a long target), that fault is raised instead.
+        """
         limit = self._limits.header_bytes
         try:
             self._parser.feed_data(data[: size - (self._head_bytes - limit)])
@@ -226,10 +240,10 @@ class Engine:
 
     def _decline_upgrade(self, unparsed: bytes) -> None:
         """
-        Go on with HTTP/1.1 where the parser expects another protocol (RFC 9110 7.8: an Upgrade may be ignored).
+        Go on with HTTP/1.1 after a head that asks for another protocol (RFC 9110 7.8: an Upgrade may be ignored).
 
-        llhttp then ends the message at its head even if content follows, and that content would be read as the next
-        request. So a parser of its own is told of that content, by a head with the same framing.
+        llhttp ends such a message after its head, even if content follows. The content would then be parsed as the next
+        request. So a new parser is made for the content. It is first fed a made-up head with the same framing.
         """
         request = self.request
         self._parser = HttpRequestParser(self)
@@ -252,7 +266,11 @@ class Engine:
         self.complete = True
 
     def _account(self, request: Request | None, data: bytes, size: int) -> None:
-        """Keep the figures of a message that is not complete yet."""
+        """
+        Update the counters of a message that is not complete yet.
+
+        These are the bytes of content that are left, or the last three bytes, in which a blank line may have begun.
+        """
         if self._remaining:
             self._remaining -= size
             return
@@ -268,10 +286,11 @@ class Engine:
 
     def _check_chunked(self, size: int) -> None:
         """
-        Hold chunked content to its limits.
+        Refuse chunked content that exceeds its limits.
 
-        Each piece is counted once: a client decides how many there are and how often this is called. ``_barren`` bounds
-        a trailer, which the parser keeps in memory, whatever content went before it.
+        Each piece of content is counted only once, because the client decides how many pieces there are and how often
+        this method is called. ``_barren`` counts the bytes since the last content. It limits the trailer, which the
+        parser keeps in memory, even if much content came before it.
         """
         body = self.body
         fresh = sum(map(len, body[self._counted :]))
@@ -288,13 +307,13 @@ class Engine:
             raise PeerError(400, "The request's chunks carry far more framing than content.")
 
     def take_body(self) -> list[bytes]:
-        """Hand over the content collected so far."""
+        """Return the content collected so far, and empty ``body``."""
         pieces = self.body[:]
         self.body.clear()
         self._counted = 0
         return pieces
 
-    # What follows is called by the parser, in the order of the wire.
+    # The parser calls the methods below, in the order in which the parts of a message arrive.
 
     def on_url(self, piece: bytes) -> None:
         if self._fields is None:
@@ -311,7 +330,7 @@ class Engine:
     def on_header(self, name: bytes, value: bytes) -> None:
         fields = self._fields
         if fields is None:
-            return  # a trailer (RFC 9110 6.5): it never joins the fields of the head
+            return  # a trailer (RFC 9110 6.5): it is never added to the fields of the head
         key = KEYS.get(name) or environ_key(name)
         if key in fields:
             self._repeated += 1
@@ -321,7 +340,7 @@ class Engine:
         elif key == DROPPED:
             self._repeated += 1
         else:
-            fields[key] = value.strip().decode("latin-1")  # RFC 9112 5.1; the parser leaves what trails
+            fields[key] = value.strip().decode("latin-1")  # RFC 9112 5.1; the parser leaves the space behind a value
 
     def on_headers_complete(self) -> None:
         fields = self._fields
@@ -333,7 +352,8 @@ class Engine:
         method = _METHODS.get(wire_method)
         if method is None:
             method = self._learn_method(wire_method)
-        # Asking the parser for the version costs more than all else here: it makes a new string each time.
+        # The bytes are compared first: the parser makes a new string each time it is asked for the version, and that
+        # costs more than everything else here.
         if self._fed.startswith(_VERSION_1_1, len(wire_method) + 1 + len(self._target)):
             version = "1.1"
         else:
@@ -359,12 +379,16 @@ class Engine:
     def _other_version(self) -> str:
         line, _, _ = self._fed.lstrip(b"\r\n").partition(b"\r\n")
         if b" HTTP/" not in line:
-            raise self._refusal(505, "The request names no version of HTTP.")  # the parser speaks RTSP as well
+            raise self._refusal(505, "The request names no version of HTTP.")  # the parser accepts RTSP as well
         version: str = self._parser.get_http_version()
         return version
 
     def _refusal(self, status: int, reason: str) -> PeerError:
-        """Keep what is about to be raised through the parser, which has no safe place for it."""
+        """
+        Return the error that a callback of the parser raises, and keep it in ``_fault``.
+
+        The parser raises an error of its own instead, so the code that fed it finds ours in ``_fault``.
+        """
         self._fault = error = PeerError(status, reason)
         return error
 
@@ -374,14 +398,18 @@ class Engine:
         if fields.get("HTTP_HOST") != self._host or request.version != "1.1":
             self._check_host(request, fields)
         target = request.target
-        # Not `b"#" in target`: that asks first whether it could be a number, at the price of an exception.
+        # `b"#" in target` would be slower: it first tries to take b"#" for a number, which raises an exception inside.
         if target[0] != _SLASH or target.find(b"#") >= 0:
             self._check_target(request, fields)
         if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields or "HTTP_EXPECT" in fields:
             self._check_content(request, fields)
 
     def _check_host(self, request: Request, fields: dict[str, Any]) -> None:
-        """Check the host unless it is the one this connection has named before (RFC 9112 3.2), and older versions."""
+        """
+        Check the Host field (RFC 9112 3.2), and the version if it is not 1.1.
+
+        A request with version 1.1 and the same host as the one checked before on this connection does not come here.
+        """
         version = request.version
         if version != "1.1":
             _check_old_version(request, fields)
@@ -397,10 +425,10 @@ class Engine:
     def _check_target(self, request: Request, fields: dict[str, Any]) -> None:
         request.path, request.query, authority = split_target(request.method, request.target)
         if authority is not None:
-            fields["HTTP_HOST"] = authority  # RFC 9112 3.2.2: the target's host replaces the field's
+            fields["HTTP_HOST"] = authority  # RFC 9112 3.2.2: the host in the target replaces that of the field
 
     def _check_content(self, request: Request, fields: dict[str, Any]) -> None:
-        """Decide how content is framed (RFC 9112 6.3) and refuse what could be read in two ways."""
+        """Decide how content is framed (RFC 9112 6.3), and refuse framing that can be understood in two ways."""
         coding = fields.pop("HTTP_TRANSFER_ENCODING", None)
         if coding is not None:
             self._check_coding(request, coding)
@@ -426,7 +454,7 @@ class Engine:
 
 
 class _ContentOnly:
-    """What a parser calls that reads the content of a message whose head has been read already."""
+    """The callbacks for a parser that reads only the content of a message; its head was parsed before."""
 
     __slots__ = ("on_body", "on_message_complete")
 
@@ -444,11 +472,11 @@ def _check_old_version(request: Request, fields: dict[str, Any]) -> None:
     if version != "1.0":
         raise PeerError(505, f"HTTP/{version} is not spoken here; HTTP/1.1 and HTTP/1.0 are.")
     if request.keep_alive and "close" in re.split(r"[,\s]+", fields.get("HTTP_CONNECTION", "").lower()):
-        request.keep_alive = False  # RFC 9112 9.3: close wins; the parser lets keep-alive win
+        request.keep_alive = False  # RFC 9112 9.3: if both are named, close wins; for the parser keep-alive wins
 
 
 def _peer_error(error: HttpParserError, in_content: bool) -> PeerError:
-    """Say in our words, with a status, what the parser refused."""
+    """Turn an error of the parser into a ``PeerError`` with a status and a sentence of ours."""
     if isinstance(error, HttpParserInvalidMethodError):
         return PeerError(501, "The request method is not known.")
     text = str(error)

@@ -1,4 +1,4 @@
-"""How large a request may be, in the units a refusal names."""
+"""Define how large a request may be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Limits:
 
     ``request_target``: bytes of the target (414). ``header_bytes``: bytes of request line and fields together (431).
     ``header_count``: field lines (431). ``body_bytes``: bytes of content after decoding (413); 0 means no limit.
-    Source: RFC 9110 4.1 asks for 8000 bytes of target at least; the count is the standard library's.
+    Source: RFC 9110 4.1 asks for at least 8000 bytes of target; the count is that of Python's standard library.
     """
 
     request_target: int = 8192

@@ -1,8 +1,8 @@
 """
-Response parts to bytes: status line, fields, framing, chunks (RFC 9112 4, 5, 6, 7.1).
+Turn response parts into bytes: status line, fields, framing, chunks (RFC 9112 4, 5, 6, 7.1).
 
-Refuses what an application must not send (PEP 3333, RFC 9110 5.5 and 7.6.1) with ``AppError``. Knows no socket and no
-time: Date and Server come in ready made.
+Raises ``AppError`` for anything an application must not send (PEP 3333, RFC 9110 5.5 and 7.6.1). Knows no socket and no
+time: the caller renders the fields Date and Server.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from pastepool.http1.engine import Request
 
 _CACHE_LIMIT = 1024
-"""Applications choose status lines and field names; most use a few dozen. Beyond the limit nothing is remembered."""
+"""
+How many status lines and how many field names are cached. Applications choose them; most use a few dozen. Beyond the
+limit no more are cached.
+"""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _STATUS = re.compile(r"([1-9][0-9][0-9])(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
@@ -42,11 +45,18 @@ _STATUS_LINES: dict[str, tuple[int, bytes]] = {}
 LAST_CHUNK = b"0\r\n\r\n"
 
 NO_CONTENT = frozenset({204, 304})
-"""Statuses whose responses have no content whatever the application returns (RFC 9110 6.4.1); 1xx are refused."""
+"""
+Statuses whose responses have no content, even if the application returns some (RFC 9110 6.4.1). Statuses 1xx are
+refused.
+"""
 
 
 class Head(NamedTuple):
-    """What ``start_response`` was given, checked and rendered. ``content_length``: None if it named none."""
+    """
+    The arguments of ``start_response``, checked and rendered.
+
+    ``content_length``: None if the application named none.
+    """
 
     code: int
     status_line: bytes
@@ -59,14 +69,15 @@ class Head(NamedTuple):
 _new_tuple = tuple.__new__
 
 _colon_joined = ": ".join
-"""Renders a (name, value) pair, and refuses with TypeError what is not text."""
+"""Renders a pair of name and value as one line. Raises TypeError if one of them is not text."""
 
 
 def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
     """
-    Check and render what an application answers with.
+    Check the status and the headers of an application's response, and render them.
 
-    Raises: AppError for anything PEP 3333 or RFC 9110 forbids; the message names the field and the value.
+    Raises: AppError for anything that PEP 3333 or RFC 9110 forbids; the message names the field and the value. The
+    application's fault.
     """
     known = _STATUS_LINES.get(status) if type(status) is str else None
     code, status_line = known or _render_status(status)
@@ -96,11 +107,11 @@ def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
             lines.append(_colon_joined(pair))
     except (TypeError, ValueError, AttributeError) as error:
         raise AppError(f"Response headers must be a list of (str, str), not {headers!r:.200}: {error}.") from error
-    if "" in lines:  # a pair that could be read only once would end the head here
+    if "" in lines:  # an iterator instead of a tuple is used up by now; an empty line ends the head
         raise AppError(f"Response headers must be a list of (str, str) tuples, not {headers!r:.200}.")
     lines.append("")
     block = "\r\n".join(lines)
-    # One look at the whole block instead of one at each value: a control character in a value changes these counts.
+    # The whole block is checked at once and not each value: a line break in a value changes these counts.
     breaks = len(lines) - 1
     if block.count("\n") != breaks or block.count("\r") != breaks or "\x00" in block:
         raise _control_character(headers)
@@ -108,7 +119,7 @@ def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
         fields = block.encode("latin-1")
     except UnicodeEncodeError as error:
         raise AppError(f"Response headers must be latin-1 text (PEP 3333): {error}.") from error
-    # Past the generated __new__, which costs as much as all the rest for a short head.
+    # Not ``Head(...)``: for a short head the generated ``__new__`` costs as much as all the rest.
     return _new_tuple(Head, (code, status_line, fields, content_length, has_date, has_server))
 
 
@@ -154,7 +165,7 @@ def _control_character(headers: list[tuple[str, str]]) -> AppError:
 
 
 def chunk(data: bytes) -> bytes:
-    """Frame one piece of content (RFC 9112 7.1); never called with none, which would end the message."""
+    """Frame one piece of content (RFC 9112 7.1). ``data`` must not be empty: an empty chunk ends the message."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
@@ -176,7 +187,7 @@ _REASONS = {
 
 def short_answer(status: int, text: str, stamp: bytes, *, retry_after: int = 0, head_only: bool = False) -> bytes:
     """
-    A whole response of the server's own: a short text, and the connection closes after it.
+    Return a whole response of the server itself: a short text, with ``Connection: close``.
 
     ``stamp``: the rendered Date and Server fields. ``retry_after``: seconds, 0 for none.
     """
@@ -191,7 +202,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def healthy_answer(stamp: bytes, keep_alive: bool, request: Request, text: bytes = b"ok\n") -> bytes:
-    """The answer of ``health_path`` while the server takes requests."""
+    """Return the response for ``health_path`` while the server takes requests."""
     connection = b"" if keep_alive else b"Connection: close\r\n"
     if keep_alive and request.version != "1.1":
         connection = b"Connection: keep-alive\r\n"

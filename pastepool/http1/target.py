@@ -1,7 +1,7 @@
 """
-The request target in its four forms (RFC 9112 3.2): what path and query it names, and on which host.
+Split a request target (RFC 9112 3.2) into path, query and host.
 
-Knows bytes only; decoding for WSGI happens a floor above.
+Path and query stay bytes; the package ``wsgi`` decodes them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pastepool.errors import PeerError
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([^?#]*)(?:\?(.*))?", re.IGNORECASE | re.DOTALL)
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?", re.ASCII)
-"""``uri-host [":" port]`` (RFC 9110 7.2, RFC 3986 3.2.2). Empty is legal: the target has no authority."""
+"""``uri-host [":" port]`` (RFC 9110 7.2, RFC 3986 3.2.2). It may be empty, for a target without an authority."""
 
 
 class Target(NamedTuple):
-    """``authority`` is None unless the target itself names the host (absolute form)."""
+    """The parts of a request target. ``authority``: None unless the target itself names the host (absolute form)."""
 
     path: bytes
     query: bytes
@@ -27,9 +27,9 @@ class Target(NamedTuple):
 
 def split_target(method: str, target: bytes) -> Target:
     """
-    Take a request target apart.
+    Split a request target into its parts.
 
-    Raises: PeerError 400 for a form its method does not allow, or a fragment, which never belongs on the wire.
+    Raises: PeerError 400 for a form that the method does not allow, and for a fragment, which a client must never send.
     """
     if b"#" in target:
         raise PeerError(400, "The request target contains a fragment (#).")
