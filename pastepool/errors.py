@@ -1,14 +1,14 @@
 """
-Every error of ours, sorted by whose fault it is.
+Define every error of ours, sorted by whose fault it is.
 
-Knows no other module. Each class ends with what the one who catches it should do.
+Knows no other module. The docstring of each class ends with what the code that catches the error should do.
 """
 
 from __future__ import annotations
 
 
 class PastepoolError(Exception):
-    """Anything pastepool raises on purpose. Never raised itself."""
+    """The base class of all errors that pastepool raises on purpose. Never raised itself."""
 
 
 class SettingsError(PastepoolError, ValueError):
@@ -45,20 +45,23 @@ class StartError(PastepoolError):
 
 class NoThread(PastepoolError, RuntimeError):
     """
-    The system has no thread left for us. ``str()`` is the system's reason, no sentence. Catcher: say which thread, and
-    do without it or do not start.
+    The system has no thread left for us.
+
+    ``str()`` is the system's reason, not a whole sentence. Catcher: say which thread could not be started; then go on
+    without it, or do not start the server.
     """
 
 
 class PoolClosed(PastepoolError, RuntimeError):
-    """A task came after the pool was told to stop. Catcher: whoever submits must stop submitting."""
+    """A task came after the pool was told to stop. Catcher: submit no more tasks."""
 
 
 class PeerError(PastepoolError):
     """
     The client broke HTTP or one of our limits.
 
-    Catcher: answer ``status`` with ``reason`` as the body, then close: where the next message would begin is unknown.
+    Catcher: answer ``status`` with ``reason`` as the body, then close the connection, because it is not known where the
+    next message begins.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -71,27 +74,31 @@ class AppError(PastepoolError):
     """
     The application broke PEP 3333 or its own framing.
 
-    Catcher: log it with the traceback; answer 500 if nothing was sent yet, cut the connection otherwise.
+    Catcher: log it with the traceback. Answer 500 if no byte was sent yet, otherwise cut the connection.
     """
 
 
 class ClientGone(PastepoolError, ConnectionError):
-    """Nobody is listening any more. Catcher: stop producing; this is nobody's fault."""
+    """The client has gone and takes no more bytes. Catcher: stop producing them; nobody made a mistake."""
 
 
 class InjectionUnavailable(PastepoolError):
-    """This interpreter cannot raise in another thread. Catcher: say so once at start and never plan a kill."""
+    """This interpreter cannot raise in another thread. Catcher: log that once at start, and never plan a kill."""
 
 
 class InternalError(PastepoolError):
-    """Our bug: a table has no such cell. Catcher: log it with the traceback, ask for a report, go on serving."""
+    """
+    A bug of ours, for example an event that a table of states does not list.
+
+    Catcher: log it with the traceback, ask for a report, and go on serving.
+    """
 
 
 class WorkerKilled(SystemExit):
     """
-    Raised inside an application by the pool, at the kill limit or by an operator.
+    The pool raises this inside an application, at the kill limit or because an operator asked for it.
 
-    A ``SystemExit`` because the Paste manual promises one (contract P8): ``finally`` runs, ``except Exception``
-    does not see it. A class of our own so that an application's ``sys.exit()`` is never mistaken for it.
-    Catcher: clean up and re-raise; an application that swallows it is told again and again.
+    It is a ``SystemExit`` because the Paste manual promises one (contract P8): ``finally`` runs, ``except Exception``
+    does not catch it. It is a class of our own so that an application's ``sys.exit()`` is never mistaken for it.
+    Catcher: clean up and raise it again. If an application swallows it, the pool raises it in the application again.
     """

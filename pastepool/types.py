@@ -1,4 +1,4 @@
-"""The few shapes that are passed between floors: time, threads and injections, as protocols."""
+"""Define the few types that all floors share: time, threads, windows and injections."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Seconds = float
 """A duration, or an instant on the monotonic clock. Never wall-clock time."""
 
 WorkerId = int
-"""Numbers workers from 1 in the order they were spawned; never used twice in a process."""
+"""A worker's number, from 1 in the order in which workers are spawned. No number is used twice in a process."""
 
 
 class Signal(Protocol):
-    """What a sleeper can be woken by: ``threading.Event`` has this shape."""
+    """What a sleeping thread can be woken with. ``threading.Event`` is one."""
 
     def set(self) -> None: ...
     def clear(self) -> None: ...
@@ -23,41 +23,43 @@ class Signal(Protocol):
 
 
 class Clock(Protocol):
-    """Where time comes from, so that tests can bring their own."""
+    """Tells the time, and lets a thread sleep. Tests bring a clock of their own."""
 
     def now(self) -> Seconds:
-        """Monotonic seconds; the origin is arbitrary."""
+        """Return monotonic seconds, counted from an arbitrary instant."""
         ...
 
     def wait(self, signal: Signal, until: Seconds) -> bool:
-        """Block until ``signal`` is set (True) or the instant ``until`` has come (False)."""
+        """Block until ``signal`` is set (returns True) or the instant ``until`` has come (returns False)."""
         ...
 
 
 class Spawner(Protocol):
-    """Starts what will run ``body``: a thread, or in tests something that is stepped."""
+    """Starts a thread that runs ``body``, or in tests an object that runs it step by step."""
 
     def __call__(self, body: Callable[[], None], name: str) -> None: ...
 
 
 class CallWindow(Protocol):
-    """What a task does with its worker's window: the time in which a kill may land (``runtime.window``)."""
+    """What a task may do with its worker's window, the time in which a kill may land (``runtime.window``)."""
 
     def open(self, serial: int) -> None:
-        """Raises: WorkerKilled if the kill came while the window was shut."""
+        """Open the window. Raises: WorkerKilled if a kill came while the window was shut."""
 
     def open_for_close(self, serial: int) -> None:
-        """Like ``open``, for the application's ``close``, which runs after a kill too."""
+        """Open the window for the application's ``close``, which runs even after a kill."""
 
     def shut(self) -> None:
-        """After it returns no kill can land."""
+        """Shut the window. After this has returned, no kill can land."""
 
 
 class Injected(enum.Enum):
     """
     What became of an attempt to raise in another thread.
 
-    ``HELD_BACK``: the task is ended, but its thread stands where an exception would hurt others; try again later.
+    ``LANDING``: the exception is on its way. ``HELD_BACK``: the kill has the claim, but nothing was raised; try again
+    later. The thread stood where an exception would hurt others, or its cancel callbacks run first. ``WINDOW_SHUT``:
+    the thread does not run that task's application code now. ``GONE``: the thread has ended.
     """
 
     LANDING = "landing"

@@ -1,12 +1,12 @@
 """
-One call of one application, to the letter of PEP 3333: from environ to response bytes.
+Call an application as PEP 3333 says, and turn what it returns into response bytes.
 
-Knows the application, the framing of its answer and the window in which a kill may land. Does not know sockets: where
-bytes go is for a subclass to say. Everything here runs on the worker that has the request.
+Knows the application, the framing of its response and the window in which a kill may land. Does not know sockets: a
+subclass sends the bytes. Everything here runs on the worker that has the request.
 
 The window (see ``runtime.window``) is open exactly while the application's code runs: the call, each step of its
-iterable, its ``close``. It is shut while bytes are handed over, so no kill ever lands in ours. Whoever shuts it has the
-claim to write.
+iterable, its ``close``. It is shut while bytes are handed over, so no kill lands in our code. A worker that has shut
+the window before a kill came has the claim to write.
 """
 
 from __future__ import annotations
@@ -26,21 +26,25 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 
 DateAndServer = Callable[[], tuple[bytes, bytes, bytes]]
-"""Answers the rendered Date field, Server field, and both."""
+"""Returns three texts of rendered fields: Date, Server, and both together."""
 
 
 _COPY_LIMIT = 16384
-"""Up to this size copying a body behind its head is cheaper than a gathering write (measured, see docs/performance)."""
+"""
+Up to this size it is cheaper to copy a body behind its head than to send both with a gathering write (measured, see
+docs/performance).
+"""
 
 
 class Call(ABC):
     """
-    One request's answer in the making. A subclass hands the bytes over; each way to do so raises ClientGone when nobody
-    takes them any more.
+    Call the application for one request and hand over its response.
 
-    ``code``: 0 until ``start_response`` was called. ``content_sent``: bytes of content handed over. ``began``: whether
-    any byte was. ``old_protocol``: answer in HTTP/1.0. ``keep_alive``: whether the connection outlives this response;
-    final once ``began``.
+    A subclass sends the bytes. Each of its methods that do so raises ClientGone when the client has gone.
+
+    ``code``: the status; 0 until ``start_response`` was called. ``content_sent``: how many bytes of content were handed
+    over. ``began``: whether any byte of the response was handed over. ``old_protocol``: whether the response is in
+    HTTP/1.0. ``keep_alive``: whether the connection stays open after this response; final when ``began`` is true.
     """
 
     began = False
@@ -62,16 +66,16 @@ class Call(ABC):
     def transmit(self, data: bytes) -> None: ...
 
     def transmit_more(self, data: bytes) -> None:
-        """Like ``transmit``, for what follows the first bytes of a response: more of the same is likely."""
+        """Like ``transmit``, for bytes that follow the first ones of a response. More bytes are likely to follow."""
         self.transmit(data)
 
     @abstractmethod
     def transmit_two(self, head: bytes, body: bytes) -> None:
-        """Like ``transmit`` of both joined, without joining them."""
+        """Like ``transmit`` for ``head`` and then ``body``, without joining them in memory."""
 
     @abstractmethod
     def file_length(self, filelike: Any, wanted: int | None) -> int | None:
-        """How many of ``wanted`` bytes (None: all) a regular file has left; None if it is no such file."""
+        """Return how many of ``wanted`` bytes (None: all) a regular file has left; None if it is no regular file."""
 
     @abstractmethod
     def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
@@ -79,7 +83,7 @@ class Call(ABC):
 
     @abstractmethod
     def closing(self) -> bool:
-        """Whether the connection must close after this response whatever the client wishes (drain, old protocol)."""
+        """Say whether the server must close the connection after this response (drain, old protocol)."""
 
     @property
     def code(self) -> int:
@@ -90,8 +94,9 @@ class Call(ABC):
         """
         Call the application and hand its whole response over.
 
-        Raises: AppError if it broke PEP 3333 or its own framing; ClientGone; WorkerKilled; whatever it raises itself.
-        The window may then still be open; the catcher shuts it.
+        Raises: AppError if the application broke PEP 3333 or its own framing; ClientGone; WorkerKilled; any exception
+        that the application raises. After an exception the window may still be open; the code that catches it must
+        shut the window.
         """
         self._window = window
         window.open(self.serial)
@@ -107,7 +112,12 @@ class Call(ABC):
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[[bytes], None]:
-        """PEP 3333's callable; may be called again only with ``exc_info``, and then only before the first byte."""
+        """
+        Take the status and the headers (PEP 3333) and return ``write``.
+
+        Raises: AppError for a second call without ``exc_info``; the exception in ``exc_info`` if a byte of the response
+        was handed over before.
+        """
         if exc_info is not None:
             try:
                 if self.began:
@@ -120,15 +130,15 @@ class Call(ABC):
         return self.write
 
     def write(self, data: bytes) -> None:
-        """PEP 3333's imperative way to answer; returns when the bytes are on their way."""
+        """Hand over content: the imperative way of PEP 3333. Returns when the bytes have been sent or queued."""
         self._window.shut()
         try:
             self._emit(data)
         finally:
-            self._window.open(self.serial)  # also after a failure: it is the application that goes on with it
+            self._window.open(self.serial)  # after a failure too: the exception goes on into the application's code
 
     def _whole(self, body: Any) -> None:
-        """A response whose content is known to its last byte: one system call where the socket takes it."""
+        """Hand over a response whose whole content is known, in one system call if the socket takes all of it."""
         if not isinstance(body, bytes):
             raise AppError(f"The application's iterable yielded {type(body).__name__}, not bytes (PEP 3333).")
         head = self._head
@@ -142,7 +152,7 @@ class Call(ABC):
             and size <= _COPY_LIMIT
             and not (has_date or has_server or code in NO_CONTENT or self.closing())
         ):
-            # What nearly every response is, in one step; ``_begin`` says why each part is what it is.
+            # A fast way for nearly all responses. It renders the same head as ``_begin``, where the rules are.
             self.began = True
             self._left = 0
             self.content_sent = size
@@ -163,9 +173,9 @@ class Call(ABC):
 
     def _begin(self, head: Head, size: int | None) -> bytes:
         """
-        Settle framing and persistence, and render the head.
+        Decide framing and whether the connection stays open, and render the head.
 
-        ``size``: bytes of content if known without asking the application's own Content-Length.
+        ``size``: bytes of content; None if it is not known, apart from the application's own Content-Length.
         """
         self.began = True
         code, status_line, fields, length, has_date, has_server = head
@@ -188,7 +198,7 @@ class Call(ABC):
         return b"%b%b%b%b%b\r\n" % (status_line, fields, both, framing, persistence)
 
     def _framing(self, code: int) -> bytes:
-        """Frame content of unknown length (RFC 9112 6.3)."""
+        """Decide the framing of content of unknown length and return its field, which may be empty (RFC 9112 6.3)."""
         if self.request.method == "HEAD" or code in NO_CONTENT:
             return b""
         if self.old_protocol or self.request.version != "1.1":
@@ -199,7 +209,7 @@ class Call(ABC):
 
     @calls_application
     def _stream(self, result: Any, window: CallWindow) -> None:
-        """A response that comes piece by piece. The window is open on entry."""
+        """Hand over a response piece by piece. The window is open on entry."""
         serial = self.serial
         try:
             if type(result) is FileWrapper and self._head is not None and not self.began:
@@ -249,7 +259,11 @@ class Call(ABC):
         self.content_sent += size
 
     def _refuse_excess(self, rendered: bytes, piece: bytes, left: int) -> NoReturn:
-        """Hand over what was announced and no more: the rest would be read as the next response."""
+        """
+        Hand over the bytes up to the announced length, and raise AppError.
+
+        The client would read any further bytes as the next response.
+        """
         announced = rendered + piece[:left]
         if announced:
             self.transmit(announced)
@@ -257,7 +271,7 @@ class Call(ABC):
         raise AppError(f"The application yielded at least {len(piece) - left} bytes more than its Content-Length.")
 
     def _end(self) -> None:
-        """The application's iterable is exhausted. The window is shut."""
+        """End the response after the last piece of the application's iterable. The window is shut."""
         head = self._started()
         no_content = self.request.method == "HEAD" or head.code in NO_CONTENT
         if not self.began:
@@ -275,7 +289,7 @@ class Call(ABC):
         return self._head
 
     def _send_file(self, filelike: Any, window: CallWindow) -> bool:
-        """Answer whether the whole response was handed over as a file."""
+        """Hand the whole response over as a file if that is possible, and return whether it was."""
         head = self._started()
         window.shut()
         if self.request.method == "HEAD" or head.code in NO_CONTENT:

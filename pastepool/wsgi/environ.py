@@ -1,8 +1,8 @@
 """
-Requests as PEP 3333 environs.
+Build the environ of PEP 3333 for a request.
 
-What is the same for every request of a listener or a connection is put once into a prototype that the engine copies
-(one C call), so that a request costs only what it brings itself.
+Keys that are the same for all requests of a listener or of a connection are put once into a prototype. The engine
+copies the prototype for each request (one C call), so a request costs only its own keys.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def listener_prototype(
     *, server_name: str, server_port: int, software: str, errors: Any, extra: dict[str, Any]
 ) -> dict[str, Any]:
     """
-    What every environ of one listener shares.
+    Return the keys that all environs of one listener share.
 
     ``errors``: the stream for ``wsgi.errors``. ``extra``: keys that third parties look for
     (``paste.httpserver.thread_pool``).
@@ -49,7 +49,7 @@ def listener_prototype(
 
 
 def connection_prototype(listener: dict[str, Any], host: str, port: int) -> dict[str, Any]:
-    """What every environ of one connection shares: the listener's keys and who is at the other end."""
+    """Return the keys that all environs of one connection share: the listener's keys and the client's address."""
     prototype = listener.copy()
     prototype["REMOTE_ADDR"] = host
     prototype["REMOTE_PORT"] = str(port)
@@ -61,14 +61,15 @@ _HANDED_OVER: dict[str, Any] = {}
 
 def complete_environ(request: Request, content: BinaryIO | None, content_length: int) -> dict[str, Any]:
     """
-    Make the request's fields the environ its application is called with.
+    Turn the fields of a request into the environ with which the application is called.
 
-    ``content``: a file at its beginning that ends where the content ends, or None for none. Text is latin-1 (PEP 3333,
-    "Unicode Issues"). ``CONTENT_LENGTH`` and ``CONTENT_TYPE`` are always there, as with Paste; for chunked content the
-    length is the decoded one, so that an application need not know.
+    ``content``: a file at its beginning that ends where the content ends; None if there is no content. Text is latin-1
+    (PEP 3333, "Unicode Issues"). ``CONTENT_LENGTH`` and ``CONTENT_TYPE`` are always present, as with Paste. For chunked
+    content the length is that of the decoded content, so the application need not know that it was chunked.
     """
     environ = request.fields
-    # The environ will hold methods of what holds the request: a second way back to it would keep that cycle alive.
+    # The environ will hold methods of the object that holds the request. That object drops the environ at the end, so
+    # that no cycle of references remains; a second reference from the request would keep the cycle.
     request.fields = _HANDED_OVER
     target = request.target.decode("latin-1")
     environ["REQUEST_URI"] = target

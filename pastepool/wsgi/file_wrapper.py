@@ -10,9 +10,11 @@ from pastepool.core.ownership import calls_application
 
 class FileWrapper:
     """
-    A file as an iterable of blocks. The server sends a regular file without reading it; anything else is iterated.
+    Wrap a file as an iterable of blocks.
 
-    ``filelike``: needs ``read``; ``close`` is called at the end of the response if there is one.
+    The server sends a regular file without reading it; it iterates over any other file-like object.
+
+    ``filelike``: needs ``read``. If it has ``close``, this is called at the end of the response.
     """
 
     def __init__(self, filelike: Any, block_size: int = 65536) -> None:
