@@ -15,12 +15,12 @@ from __future__ import annotations
 from pastepool.types import Seconds
 
 LOOK_EVERY: Seconds = 0.001
-"""Time between two looks of the caretaker. A leader that two looks find in the same call loses the baton."""
+"""The shortest time between two looks. A leader that is still in the same call at the next look loses the baton."""
 
 LOOK_AT_LEAST_EVERY: Seconds = 0.008
 """
-The longest time between two looks of the caretaker, used after many looks that found nothing. A look costs two or three
-thread switches (measured: one look a millisecond takes 7 % of a loaded server's CPU).
+The longest time between two looks, reached after many looks that found no leader stuck in a call. A look costs two or
+three thread switches (measured: one look a millisecond takes 7 % of a loaded server's CPU).
 """
 
 PASS_ABOVE: Seconds = 0.0001
@@ -28,8 +28,8 @@ PASS_ABOVE: Seconds = 0.0001
 
 NEGLIGIBLE: Seconds = 0.00002
 """
-A call that is no longer than this is not counted while the expected wait is no longer either: both values are far too
-small to change a decision.
+A call no longer than this is not counted while the expected wait is also no longer than this: both are far too small to
+change a decision.
 """
 
 LONG: Seconds = 0.01

@@ -46,7 +46,7 @@ def ends_at(facts: Facts) -> Seconds:
 
 
 def ends_due(facts: Facts) -> list[ExitProcess]:
-    """Return the action that ends the process if it is time, otherwise an empty list. Its reason fits on one line."""
+    """Return the action that ends the process, in a list; the list is empty while it is not time for the end."""
     if facts.now < ends_at(facts):
         return []
     zombies = [record for record in facts.records if facts.status(record) is Status.ZOMBIE]

@@ -5,8 +5,8 @@ Knows records, numbers and instants; decides nothing.
 
 The words: a worker can *serve* while it is starting, idle, or busy without being hung. A worker *lives* until its
 thread has ended. The cap (``max_workers``) counts every live worker: a hung, dying or zombie thread still uses memory.
-A pool that has reached the cap says so (``Capped``) and does not grow. So hung workers are replaced, and yet the number
-of threads stays bounded (contract P2). A worker is *worn* when it has run as many requests as it may.
+A pool that has reached the cap says so (``Capped``) and does not grow. So hung workers are replaced, but the number of
+threads stays bounded (contract P2). A worker is *worn* when it has run as many requests as it may.
 """
 
 from __future__ import annotations

@@ -65,12 +65,12 @@ class Injection:
     last_missed: bool = False
 
     def again(self, now: Seconds) -> Injection:
-        """Return the record with one more attempt, made ``now``. Whether it raises anything is not known yet."""
+        """Return this value with one more attempt, made ``now``. Whether it raises anything is not known yet."""
         in_a_row = self.in_a_row if self.last_missed else 0
         return replace(self, attempts=self.attempts + 1, last_at=now, in_a_row=in_a_row, last_missed=False)
 
     def missing(self) -> Injection:
-        """Return the record after the news that the last attempt raised nothing."""
+        """Return this value after the news that the last attempt raised nothing."""
         return replace(self, missed=self.missed + 1, in_a_row=self.in_a_row + 1, last_missed=True)
 
     def due_at(self, dying_for: Seconds) -> Seconds:
@@ -89,7 +89,7 @@ class Injection:
 
 
 def _few(times: int) -> int:
-    """Limit a number of doublings to 0 to 20: 20 exceed every longest pause, and a larger power could overflow."""
+    """Limit a number of doublings to 0..20. After 20 a pause is above every limit; a larger power could overflow."""
     return min(max(times, 0), 20)
 
 

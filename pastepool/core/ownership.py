@@ -1,8 +1,9 @@
 """
 Decide whose code a source file is: the application's, a library's, the standard library's, or ours.
 
-The page, the log, and the rule that no kill may land in our own code all ask here. Our own code is every file in the
-folder of this package. It does not matter where the package is installed or how its rooms are named. Pure; any thread.
+The page, the log, and the rule that no kill may land in our own code all use this module. Our own code is every file in
+the folder of this package. It does not matter where the package is installed or how its rooms are named. Pure; any
+thread.
 """
 
 from __future__ import annotations

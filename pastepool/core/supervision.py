@@ -88,8 +88,8 @@ def plan(
         6. with more than ``max_zombies`` zombies, end the process, but not before it has served for ``SHORTEST_LIFE``.
 
     Promises (each a property test):
-        the same facts give the same plan. Planning again at the same instant, after the actions were applied, gives no
-        second action. Retiring always leaves ``workers`` that can serve, and spawning never makes more than
+        the same facts give the same plan. Planning again at the same instant, after the actions were applied, repeats
+        no action. Retiring always leaves ``workers`` that can serve, and spawning never makes more than
         ``max_workers`` live. Before ``look_again_at`` nothing changes by time alone, not even for a task that begins
         after this plan. At ``look_again_at`` a status or what is to be done has changed, with two exceptions: a worker
         that this plan asks to retire may have refused; and if no change is known, the look comes after ``patience``.

@@ -1,5 +1,5 @@
 """
-Spell durations, counts and foreign texts in one way, so that log, mail and page never differ.
+Spell durations, counts and texts from outside in one way, so that log, mail and page never differ.
 
 Knows no record, no notice and no request.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pastepool.types import Seconds
 
 LINE_LIMIT = 200
-"""How many characters of a foreign text are shown on one line of a log."""
+"""How many characters of a text from outside are shown on one line of a log."""
 
 
 def spoken(duration: Seconds) -> str:

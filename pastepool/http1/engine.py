@@ -6,10 +6,9 @@ knows nothing of WSGI: it copies the dict that it was given and adds one key per
 
 Theory. llhttp parses all messages that one buffer holds. The engine must not allow that: a client can send thousands of
 requests in one packet, and each request that is parsed before its turn costs memory. So the engine feeds the parser
-only up to the end of one message.
-It finds the end of a message without parsing: after a blank line (the end of a head without content, or of chunked
-content), or after as many bytes as are left of Content-Length. A blank line inside chunked content is no end; there the
-only effect is that the parser is fed in one more step.
+only up to the end of one message. It finds that end without parsing: after a blank line (the end of a head without
+content, or of chunked content), or after as many bytes as are left of Content-Length. A blank line inside chunked
+content is not the end; its only effect is that the parser is fed in one more step.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class PoolEvent:
     """
     One thing that happened.
 
-    ``number``: rises by one with each event. ``at``: monotonic. ``text``: the same as in the log. ``detail``: what the
-    worker did. ``worker``/``serial``/``title``: which worker and task the event is about; 0 and empty if it is about
+    ``number``: rises by one with each event. ``at``: monotonic seconds. ``text``: the same as in the log. ``detail``:
+    what the worker did. ``worker``/``serial``/``title``: which worker and task the event is about; 0 and empty if it is about
     none. ``stack``: of the worker at that moment, innermost call first. ``count``: how many occurrences this event
     stands for; the thread that notes the next occurrence writes it.
     """

@@ -2,7 +2,7 @@
 Decide what an operator is mailed about, in which words, and how often.
 
 Takes plain values that say what happened, and returns a subject and a text. Knows no mail format, no server and no
-thread: a mailer adds addresses, Date and Message-ID, and sends the mail. All foreign text in a message is escaped and
+thread: a mailer adds addresses, Date and Message-ID, and sends the mail. All text from outside is escaped and
 bounded.
 """
 
