@@ -27,9 +27,9 @@ class PoolEvent:
     One thing that happened.
 
     ``number``: rises by one with each event. ``at``: monotonic seconds. ``text``: the same as in the log. ``detail``:
-    what the worker did. ``worker``/``serial``/``title``: which worker and task the event is about; 0 and empty if it is about
-    none. ``stack``: of the worker at that moment, innermost call first. ``count``: how many occurrences this event
-    stands for; the thread that notes the next occurrence writes it.
+    what the worker did. ``worker``/``serial``/``title``: which worker and task the event is about; 0 and empty if it is
+    about none. ``stack``: of the worker at that moment, innermost call first. ``count``: how many occurrences this
+    event stands for; the thread that notes the next occurrence writes it.
     """
 
     number: int
