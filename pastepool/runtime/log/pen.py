@@ -6,7 +6,7 @@ One lock, the pen, decides who writes. A worker puts its line into a queue and t
 pen, it writes what is in the queue. If another worker has the pen, that worker writes the line. So a handler that hangs
 holds one worker, and that worker counts as hung. It does not hold all workers one after the other.
 
-No line stays in the queue for want of a writer:
+No line stays in the queue without a writer:
 1. a worker puts its line into the queue, and then tries to take the pen;
 2. the worker that has the pen releases it, and then looks whether the queue has a line.
 Whichever of the two happens second finds the line and a free pen.

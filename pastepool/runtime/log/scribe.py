@@ -87,8 +87,8 @@ class Scribe:
         """
         Tell the scribe that a server has ended. With the last server the scribe writes the waiting lines and ends.
 
-        Returns when the scribe has ended, or after ``patience`` seconds: then a handler hangs, and the scribe is left
-        to itself.
+        Returns when the scribe has ended, or after ``patience`` seconds. In the second case a handler hangs, and the
+        server ends without waiting for the scribe any longer.
         """
         with self._changed:
             if not self._servers:
