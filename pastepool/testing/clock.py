@@ -75,9 +75,9 @@ class FakeClock:
         Move time forward, and wake the threads whose instants come, in the order of the instants.
 
         Args:
-            seconds: how far, not negative. settle: after each wake-up, wait until the woken thread waits on the clock
-            again. So the thread does its work
-                at its own instant. Pass False when it will not wait again.
+            seconds: how far, not negative.
+            settle: after each wake-up, wait until the woken thread waits on the clock again. So the thread does its
+                work at its own instant. Pass False when it will not wait again.
 
         Raises: AssertionError when a woken thread does not come back within the watchdog.
         """
