@@ -1,5 +1,5 @@
-# Every target first installs what it needs into .venv. Installations and checks leave a stamp file, and are not repeated
-# until a file that they depend on has changed.
+# Every target first installs what it needs into .venv. Installations and checks leave a stamp file. They are not
+# repeated until a file that they depend on has changed.
 #   make serve   install, serve development.ini and print its address
 #   make test    all checks
 #   make retest  all checks again, without looking at the stamps

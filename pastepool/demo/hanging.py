@@ -41,8 +41,7 @@ def on_socket(seconds: float) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as asking:
         silent, _ = listener.accept()
         with silent:
-            # This is the timeout of the kernel. With a Python timeout, the thread would wait in poll() and not in
-            # recv().
+            # A timeout of the kernel: with one of Python, the thread would wait in poll() and not in recv().
             whole, rest = divmod(max(seconds, 0.000001), 1)
             asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(whole), int(rest * 1e6)))
             try:
