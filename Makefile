@@ -1,7 +1,14 @@
-# The one door. Every target makes what it needs first, in .venv, and leaves a stamp so that the next run is quick.
-#   make serve   set up, serve development.ini and print its address        make test    everything that has to hold
-#   make lint    style, types, import floors     make docs    the manual    make bench   beside other servers
-#   make tox     every CPython of tox's list     make slow    the long tests    make clean   back to a fresh clone
+# Every target first installs what it needs into .venv. Installations and checks leave a stamp file. They are not
+# repeated until a file that they depend on has changed.
+#   make serve   install, serve development.ini and print its address
+#   make test    all checks
+#   make retest  all checks again, without looking at the stamps
+#   make lint    style, types, import floors
+#   make docs    build the manual
+#   make bench   measure pastepool and other servers
+#   make tox     the tests on every CPython in the list of tox
+#   make slow    the long tests
+#   make clean   delete everything that is not in a fresh clone
 
 PYTHON ?= python3
 CONFIG ?= development.ini
@@ -16,12 +23,13 @@ CODE := $(shell find pastepool tests benchmarks -name '*.py' 2>/dev/null)
 CORPUS := $(shell find tests benchmarks -type f ! -name '*.py' ! -name '*.pyc' 2>/dev/null)
 PAGES := $(shell find docs changelog.d -type f -not -path 'docs/_build/*' 2>/dev/null) README.md CHANGELOG.md CONTRIBUTING.md
 
-# The floors whose every branch is tested: 0 to 2, and the public test helpers that stand on them.
+# Every branch of these is tested: floors 0 to 2, and the public test helpers.
 COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepool/core/*,pastepool/http1/*,pastepool/settings/*,pastepool/testing/*,pastepool/wsgi/*
 
 
-# What covers them, and all that runs under coverage: on CPython 3.11 a traced thread can spin for ever in the interpreter
-# once an injected exception was withdrawn (its flag stays up, and a traced function's start is repeated while it is).
+# The tests that cover these branches. No other tests run under coverage, because of a fault of CPython 3.11: after an
+# injected exception was withdrawn, its flag stays set. While it is set, the interpreter repeats the start of a traced
+# function for ever, so a traced thread can hang.
 PURE := tests/core tests/http1 tests/settings tests/testing tests/wsgi tests/compat tests/watch/test_options.py
 
 .PHONY: serve test lint docs bench tox slow clean retest

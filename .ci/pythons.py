@@ -1,7 +1,7 @@
 """
-Run tests, by tox, on every CPython of this machine that setup.cfg names and this one is not.
+Run tests with tox on every other CPython of this machine that setup.cfg names.
 
-Which tests: pytest's arguments, or else what of the fast suite could differ.
+The arguments go to pytest. Without arguments, it runs the part of the fast suite that could differ between CPythons.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ TESTS = (
     *("tests/core", "tests/http1", "tests/wsgi", "tests/runtime", "tests/testing", "tests/compat"),
     *(f"tests/server/test_{name}.py" for name in ("conversation", "overload", "stop", "drills")),
 )
-"""What could differ from one CPython to another; manual, commands, page and the longer rehearsals run on one of them."""
+"""
+The tests whose result could differ between CPythons. The tests of the manual, the commands, the page and the longer
+drills run on one CPython only.
+"""
 
 PLACES = (
     "~/.pyenv/versions/3.*/bin/python",
@@ -32,7 +35,7 @@ PLACES = (
 
 
 def wanted() -> list[str]:
-    """The label ``pythons`` of tox: py310 and so on, without the one that runs this."""
+    """Return the versions in the label ``pythons`` of tox, such as 310, without the one that runs this script."""
     config = ConfigParser()
     config.read("setup.cfg")
     names = re.findall(r"py(3\d+)", config["tox:tox"]["labels"].split("pythons =")[1])
@@ -41,7 +44,7 @@ def wanted() -> list[str]:
 
 
 def version(python: str) -> str | None:
-    """What ``python`` is (``312``), or None when it does not run or is no ordinary CPython."""
+    """Return the version of an interpreter (``312``). None when it does not run or is not a CPython with a GIL."""
     try:
         answer = subprocess.run([python, "-c", QUESTION], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
@@ -51,14 +54,14 @@ def version(python: str) -> str | None:
 
 
 def candidates(names: list[str]) -> list[str]:
-    """Interpreters by the usual names on PATH, then where version managers put theirs."""
+    """Return the interpreters on PATH by their usual names, then those in the folders of version managers."""
     on_path = [shutil.which(f"python{name[0]}.{name[1:]}") for name in names]
     managed = [path for place in PLACES for path in sorted(glob.glob(os.path.expanduser(place)))]
     return [path for path in on_path if path] + managed
 
 
 def main() -> int:
-    """Find them, say which, and hand over to tox."""
+    """Find the interpreters, print which ones, and run tox on them. Returns the exit status of tox."""
     names = wanted()
     found: dict[str, str] = {}
     for python in candidates(names):

@@ -1,6 +1,6 @@
 """
-pastepool beside its rivals: one load, one machine, in turn.
+Measure pastepool and other servers under the same load, on one machine, one after the other.
 
-``python -m benchmarks`` from the repository root, in an environment with the extra ``bench``. What is measured, and
-why CPU per request and not requests per second, is told in docs/performance.md.
+Run ``python -m benchmarks`` from the repository root, in an environment with the extra ``bench``. docs/performance.md
+says what is measured, and why CPU time per request is compared and not requests per second.
 """

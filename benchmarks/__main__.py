@@ -1,8 +1,8 @@
 """
-The one command: measure, print, write. ``python -m benchmarks --help`` lists the options.
+Measure the servers, print the tables, and write the files. ``python -m benchmarks --help`` lists the options.
 
-Order: round by round, in it scenario by scenario, in it server by server; every second round runs the servers
-backwards, so that none is always the one after the heaviest.
+The order: each round has all scenarios, and each scenario has all servers. Every second round takes the servers in
+reverse order, so that no server is always measured after the one with the heaviest load.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from benchmarks.scenarios import SCENARIOS, Plan, Scenario
 from benchmarks.servers import ROOT, SERVERS, Server, running
 
 TABLE = ROOT / "docs" / "_generated" / "performance-table.md"
-"""What docs/performance.md includes. Only a run of everything writes it unasked."""
+"""The file that docs/performance.md includes. A run of all servers and scenarios writes it without ``--table``."""
 SPARE_FILES = 1_000
-"""Open files a server may need besides the idle connections: the load's, its own."""
+"""Open files that a server may need besides the idle connections: those of the load and its own."""
 
 Row = TypeVar("Row", Server, Scenario)
 
@@ -55,10 +55,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def chosen(rows: Sequence[Row], names: str | None) -> list[Row]:
     """
-    Pick the rows that were named, all if none was, in the table's order.
+    Return the named rows, in the order of the table. Without names, return all rows.
 
     Raises:
-        BenchError: a name is not in the table.
+        BenchError: the table has no row with that name.
     """
     if names is None:
         return list(rows)
@@ -71,13 +71,13 @@ def chosen(rows: Sequence[Row], names: str | None) -> list[Row]:
 
 
 def say(line: str) -> None:
-    """Tell whoever watches; at once, also into a pipe."""
+    """Print a line and flush it, so that it is seen at once, also through a pipe."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def present(servers: Sequence[Server]) -> list[Server]:
-    """Leave out what is not installed, with a line that says so and how to get it."""
+    """Return the servers that are installed. For each other server, print why it is left out and how to install it."""
     found = []
     for server in servers:
         missing = server.missing()
@@ -92,10 +92,10 @@ def present(servers: Sequence[Server]) -> list[Server]:
 
 def raise_open_files(idle_connections: int) -> None:
     """
-    Let this process, and so the servers it starts, open as many files as the idle connections take and some more.
+    Raise the limit of open files of this process, and so of the servers it starts, to what the idle connections need.
 
     Raises:
-        BenchError: the system's hard limit is lower and may not be raised.
+        BenchError: the hard limit of the system is lower, and this process may not raise it.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = idle_connections + SPARE_FILES
@@ -113,7 +113,7 @@ def raise_open_files(idle_connections: int) -> None:
 
 
 def measured(server: Server, scenario: Scenario, plan: Plan, number: int) -> Sample:
-    """Measure one cell; a server that fails gives a sample that says why."""
+    """Measure one server in one scenario. If the server fails, the sample says why."""
     try:
         with running(server) as started:
             figures = scenario.measure(started, plan)
@@ -123,7 +123,7 @@ def measured(server: Server, scenario: Scenario, plan: Plan, number: int) -> Sam
 
 
 def sweep(servers: Sequence[Server], scenarios: Sequence[Scenario], plan: Plan, rounds: int) -> Iterator[Sample]:
-    """Measure every cell of every round, and say each as it is there."""
+    """Measure every server in every scenario of every round. Print each sample as soon as it is measured."""
     for number in range(rounds):
         for scenario in scenarios:
             for server in servers if number % 2 == 0 else servers[::-1]:
@@ -146,7 +146,7 @@ def describe(sample: Sample) -> str:
 
 
 def about(servers: Sequence[Server], plan: Plan, rounds: int) -> dict[str, str]:
-    """Say what was measured on what, as far as a reader needs it to judge the figures."""
+    """Describe the run: interpreter, machine, versions and arguments. A reader needs them to judge the figures."""
     return {
         "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
         "machine": f"{os.cpu_count()} CPUs ({_cpu_model()}), {platform.system()} {platform.release()}",
@@ -163,7 +163,7 @@ def _cpu_model() -> str:
 
 
 def measure(options: argparse.Namespace) -> Results:
-    """Run everything asked for."""
+    """Measure the servers and scenarios that the command line names."""
     find_wrk()
     raise_open_files(options.idle)
     servers = present(chosen(SERVERS, options.servers))
@@ -175,10 +175,11 @@ def measure(options: argparse.Namespace) -> Results:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    Measure, print the tables, write the files asked for.
+    Measure, print the tables, and write the files that the command line names.
 
     Returns:
-        0; 1 when the measurement could not be made, or pastepool itself failed or answered with errors.
+        the exit status: 1 when the measurement could not be made, when pastepool failed, or when it answered with
+        errors; otherwise 0.
     """
     options = arguments(argv)
     try:

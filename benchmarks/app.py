@@ -1,7 +1,7 @@
 """
-The application every server runs: one route per kind of work, as little else as possible.
+The application that every server runs: one route for each kind of work.
 
-A route does its work and nothing more, so that what is left of the CPU time is the server's.
+A route does its work and nothing else, so that the rest of the CPU time is the server's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _answer(start_response: StartResponse, body: bytes) -> list[bytes]:
 
 
 def hello(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer a few bytes: all the time goes to the server."""
+    """Answer a few bytes. Nearly all the CPU time is the server's."""
     return _answer(start_response, HELLO)
 
 
@@ -37,20 +37,20 @@ def large(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
 
 
 def stream(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
-    """Answer 100 pieces of 1 KB from a generator, the length not told."""
+    """Answer 100 pieces of 1 KB from a generator, without a Content-Length."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     for _ in range(CHUNKS):
         yield CHUNK
 
 
 def upload(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Read the whole body and answer how long it was."""
+    """Read the whole body and answer its length."""
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     return _answer(start_response, b"%d\n" % len(body))
 
 
 def blocking(seconds: float) -> Route:
-    """Make a route that waits ``seconds`` as for a database: no CPU, and the GIL released."""
+    """Return a route that waits ``seconds``, as for a database: it uses no CPU time and releases the GIL."""
 
     def block(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         time.sleep(seconds)
@@ -60,7 +60,7 @@ def blocking(seconds: float) -> Route:
 
 
 def spinning(seconds: float) -> Route:
-    """Make a route that uses ``seconds`` of its own thread's CPU time, however long that takes by the clock."""
+    """Return a route that uses ``seconds`` of CPU time of its thread. With other threads it takes longer than that."""
 
     def spin(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         until = time.thread_time() + seconds
@@ -84,7 +84,7 @@ ROUTES: dict[str, Route] = {
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Find the route and run it; an unknown path is a 404, which the load generator counts as an error."""
+    """Find the route and run it. An unknown path is answered 404, which the load generator counts as an error."""
     route = ROUTES.get(environ["PATH_INFO"])
     if route is None:
         start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "0")])
@@ -93,5 +93,5 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
 
 
 def make_app(global_conf: dict[str, str], **local_conf: str) -> WSGIApplication:
-    """Give the application to Paste Deploy (``use = call:benchmarks.app:make_app``)."""
+    """Return the application, for Paste Deploy (``use = call:benchmarks.app:make_app``)."""
     return app

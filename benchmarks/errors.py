@@ -1,19 +1,19 @@
-"""What can keep a measurement from being made, as sentences for whoever started it."""
+"""The errors that prevent a measurement. Each has a sentence for the person who started the benchmark."""
 
 from __future__ import annotations
 
 
 class BenchError(Exception):
     """
-    The measurement as asked for cannot be made at all.
+    The whole measurement cannot be made.
 
-    ``str()`` is one whole sentence with the remedy. Catcher: print it and exit with status 1.
+    ``str()`` is a sentence with the remedy. Catcher: print it and exit with status 1.
     """
 
 
 class ServerFailed(Exception):
     """
-    One server did not start, died, or answered nothing.
+    One server did not start, ended, or answered no request.
 
-    Catcher: write the sentence in that server's row and go on with the next; the others are worth measuring.
+    Catcher: write the sentence in the row of that server, and go on with the next server.
     """

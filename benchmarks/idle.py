@@ -1,8 +1,9 @@
 """
-Open many connections, use each once, and hold them: ``python -m benchmarks.idle PORT COUNT``.
+Open many connections, send one request on each, and keep them open: ``python -m benchmarks.idle PORT COUNT``.
 
-A process of its own, because a process may open only so many files. It says ``held N`` once all are open, waits for a
-line on stdin, says ``held N`` again (those the server has not closed) and ends.
+This runs in a separate process, because the number of open files of one process is limited. When all connections are
+open, the process prints ``held N``. Then it waits for a line on stdin, prints ``held N`` again (now without those that
+the server has closed) and ends.
 """
 
 from __future__ import annotations
@@ -20,20 +21,22 @@ from benchmarks.errors import ServerFailed
 from benchmarks.servers import HOST, ROOT
 
 PER_ADDRESS = 5_000
-"""Connections from one source address: well below the kernel's 28,000 ports, some of which other loads use up."""
+"""
+Connections from one source address. The kernel has 28,000 ports for each address, and other loads use some of them.
+"""
 PATIENCE = 5.0
 OPEN_WITHIN = 180.0
-"""Seconds all the connections together may take to open; what is open by then is what the server can hold."""
+"""Seconds in which all connections must be open. Those that are open by then count as what the server can hold."""
 REQUEST = b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def source_address(number: int) -> str:
-    """Spread connections over loopback's addresses, so that the ports of one are enough."""
+    """Return the source address of a connection. Many loopback addresses are used, because one has too few ports."""
     return f"127.0.1.{1 + number // PER_ADDRESS}"
 
 
 def open_one(port: int, number: int) -> socket.socket | None:
-    """Open one connection and have one request answered on it; None when the server does not take or answer it."""
+    """Open one connection and send one request on it. Returns None if the server does not accept or answer it."""
     connection = socket.socket()
     connection.settimeout(PATIENCE)
     try:
@@ -54,7 +57,7 @@ def open_one(port: int, number: int) -> socket.socket | None:
 
 
 def open_all(port: int, count: int) -> list[socket.socket]:
-    """Open ``count`` connections; stops at the first that is refused, and when OPEN_WITHIN has passed."""
+    """Open ``count`` connections. Stop at the first that fails, or after OPEN_WITHIN seconds."""
     held: list[socket.socket] = []
     give_up_at = time.monotonic() + OPEN_WITHIN
     for number in range(count):
@@ -66,7 +69,7 @@ def open_all(port: int, count: int) -> list[socket.socket]:
 
 
 def still_open(connection: socket.socket) -> bool:
-    """Say whether the server has kept its end open: then there is nothing to read, not even an end."""
+    """Say whether the server has kept its end open. If it has closed it, ``recv`` returns at once."""
     try:
         connection.recv(1)
     except BlockingIOError:
@@ -77,17 +80,17 @@ def still_open(connection: socket.socket) -> bool:
 
 
 class Holder:
-    """The process that holds the connections, seen from the one that measures."""
+    """The process that holds the connections, as the measuring process sees it."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def held(self) -> int:
         """
-        Wait for the next ``held N``.
+        Wait for the next ``held N``, and return N.
 
         Raises:
-            ServerFailed: the process ended without a word; no measurement can be made.
+            ServerFailed: the process ended and printed nothing. Then nothing can be measured.
         """
         assert self._process.stdout is not None
         word, _, number = self._process.stdout.readline().partition(" ")
@@ -96,7 +99,7 @@ class Holder:
         return int(number)
 
     def let_go(self) -> int:
-        """Have the connections counted and closed; returns how many the server had kept until now."""
+        """Let the process count and close its connections. Returns how many the server had kept open until now."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
@@ -107,7 +110,7 @@ class Holder:
 
 @contextmanager
 def holding(port: int, count: int) -> Iterator[Holder]:
-    """Run the holding process beside the block."""
+    """Run the process that holds the connections while the block runs."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.idle", str(port), str(count)],
         cwd=ROOT,
@@ -123,7 +126,7 @@ def holding(port: int, count: int) -> Iterator[Holder]:
 
 
 def main(port: int, count: int) -> None:
-    """What the holding process does."""
+    """Run as the process that holds the connections."""
     held = open_all(port, count)
     sys.stdout.write(f"held {len(held)}\n")
     sys.stdout.flush()

@@ -1,7 +1,8 @@
 """
-Load by wrk: what to ask, how to run it, how to read its answer.
+Make a load with wrk: what to request, how to run wrk, how to read its output.
 
-wrk prints figures rounded for people; a ``done`` function in the script we give it prints the exact ones as JSON.
+wrk prints rounded figures. The script that this module gives to wrk has a ``done`` function, which prints the exact
+figures as JSON.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from benchmarks.errors import BenchError, ServerFailed
 
 MARK = "RESULT "
 PATIENCE = 30.0
-"""Seconds wrk may take beyond the time it was told, before it is ended."""
+"""Seconds that wrk may run longer than it was told, before it is killed."""
 
 COUNT_WITHIN = 60
-"""Seconds a fixed number of requests may take."""
+"""Seconds in which a fixed number of requests must be answered."""
 
 DONE = """
 done = function(summary, latency, requests)
@@ -46,7 +47,10 @@ response = function(status)
   end
 end
 """
-"""wrk itself goes by time alone, and sleeps through the rest of it when its thread has stopped: so it is ended."""
+"""
+A Lua script that ends wrk after a fixed number of answers. wrk itself can only run for a time: when its thread stops
+early, wrk sleeps for the rest of that time. So the script exits from the process.
+"""
 
 BROWSER_HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -61,14 +65,15 @@ BROWSER_HEADERS = {
     "Sec-Fetch-Site": "same-origin",
     "Cache-Control": "max-age=0",
 }
-"""With wrk's own Host these are twelve, as many as a desktop browser sends."""
+"""Together with Host, which wrk adds, these are twelve headers, as many as a desktop browser sends."""
 
 
 @dataclass(frozen=True)
 class Load:
     """
-    One kind of request and how many connections ask for it. ``body`` is a number of bytes to POST. ``requests``: stop
-    after so many answers (see ``count``); 0 goes by time alone.
+    One kind of request, and how many connections send it.
+
+    ``body``: the number of bytes to POST. ``requests``: stop after this many answers (see ``count``); 0 stops by time.
     """
 
     path: str
@@ -80,7 +85,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Answered:
-    """What wrk saw. ``errors``: failed connects, reads, writes, timeouts and statuses of 400 and above."""
+    """The figures of one run of wrk. ``errors``: failed connects, reads and writes, timeouts, statuses from 400 on."""
 
     requests: int
     seconds: float
@@ -90,7 +95,7 @@ class Answered:
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return self.requests / self.seconds
 
 
@@ -104,10 +109,10 @@ def script(load: Load) -> str:
 
 def parse(output: str) -> Answered:
     """
-    Read what the ``done`` function printed.
+    Read the figures that the ``done`` function printed.
 
     Raises:
-        ServerFailed: there is no result line, so wrk could not reach the server at all; its last words are given.
+        ServerFailed: there is no result line, so wrk could not reach the server. The error has the end of wrk's output.
     """
     for line in reversed(output.splitlines()):
         if line.startswith(MARK):
@@ -123,7 +128,7 @@ def parse(output: str) -> Answered:
 
 
 def find_wrk() -> str:
-    """Find the load generator, or say how to get it."""
+    """Return the path of wrk. Raises: BenchError, which says how to install it."""
     found = shutil.which("wrk")
     if found is None:
         raise BenchError("wrk, which makes the load, is not on PATH; install it (Debian: apt-get install wrk).")
@@ -132,7 +137,7 @@ def find_wrk() -> str:
 
 @contextmanager
 def started(load: Load, port: int, seconds: int) -> Iterator[subprocess.Popen[str]]:
-    """Run wrk beside the block; at the block's end it is ended, if it has not ended by itself."""
+    """Run wrk while the block runs. At the end of the block wrk is killed, if it has not ended by itself."""
     with tempfile.TemporaryDirectory() as folder:
         lua = Path(folder, "load.lua")
         lua.write_text(script(load), encoding="utf-8")
@@ -149,7 +154,7 @@ def started(load: Load, port: int, seconds: int) -> Iterator[subprocess.Popen[st
 
 
 def finish(wrk: subprocess.Popen[str], seconds: int) -> Answered:
-    """Wait until wrk has run its time and read its result."""
+    """Wait until wrk has ended, and return its result."""
     try:
         output, _ = wrk.communicate(timeout=seconds + PATIENCE)
     except subprocess.TimeoutExpired:
@@ -158,14 +163,14 @@ def finish(wrk: subprocess.Popen[str], seconds: int) -> Answered:
 
 
 def run(load: Load, port: int, seconds: int) -> Answered:
-    """Send a load for ``seconds`` and say what came back."""
+    """Send a load for ``seconds`` and return the result."""
     with started(load, port, seconds) as wrk:
         return finish(wrk, seconds)
 
 
 def count(load: Load, port: int) -> None:
     """
-    Send exactly ``load.requests`` requests, and a few more that are on their way when the last is answered.
+    Send requests until ``load.requests`` are answered. A few more may be on their way then.
 
     Raises:
         ServerFailed: some were not answered with 200, or not within COUNT_WITHIN seconds.

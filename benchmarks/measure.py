@@ -1,8 +1,8 @@
 """
-What a process and everything it started have used: CPU time and memory, from /proc (Linux).
+Measure the CPU time and memory of a process and of all processes it started, with /proc (Linux).
 
-A server is started as leader of its own session, so "its process tree" is every process of that session, also one
-whose parent has gone.
+Each server is started as the leader of a new session. Its process tree is every process of that session. So a process
+whose parent has ended is counted too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PAGE_KIB = os.sysconf("SC_PAGE_SIZE") / 1024
 
 @dataclass(frozen=True)
 class Stat:
-    """The fields of one /proc/PID/stat that are read here. Times in seconds, memory in KiB."""
+    """The fields of one /proc/PID/stat that are used here. Times are in seconds, memory is in KiB."""
 
     pid: int
     session: int
@@ -32,7 +32,8 @@ def parse_stat(text: str) -> Stat:
     """
     Read one /proc/PID/stat.
 
-    The command's name stands in parentheses and may hold spaces and parentheses itself: fields count from the last one.
+    The name of the command is in parentheses, and may itself have blanks and parentheses. So the fields are counted
+    from the last closing parenthesis.
     Source: proc(5), fields 6 (session), 14-17 (utime, stime, cutime, cstime) and 24 (rss).
     """
     pid, _, _ = text.partition(" ")
@@ -49,7 +50,7 @@ def parse_stat(text: str) -> Stat:
 
 
 def tree(session: int) -> list[Stat]:
-    """List the living processes of a session; one that ends while we look is left out."""
+    """Return the living processes of a session. A process that ends meanwhile is left out."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -64,10 +65,11 @@ def tree(session: int) -> list[Stat]:
 
 def exact_cpu(stat: Stat) -> float:
     """
-    Say how much CPU time one process has used, in nanosecond steps.
+    Return how much CPU time one process has used, in steps of a nanosecond.
 
-    utime and stime come in steps of 10 ms, too coarse for 200 requests of 20 us each. The kernel's own sum is the
-    process's CPU clock, and its id is made of the pid (clock_getcpuclockid(3)); where that is refused the ticks stand.
+    utime and stime have steps of 10 ms, too coarse for 200 requests of 20 us each. The kernel also has an exact CPU
+    clock for each process. The number of that clock is computed from the pid (clock_getcpuclockid(3)). If the kernel
+    refuses the clock, utime and stime are used.
     """
     cpu_clock_of_process = (~stat.pid << 3) | 2
     try:
@@ -77,16 +79,20 @@ def exact_cpu(stat: Stat) -> float:
 
 
 def cpu_seconds(session: int) -> float:
-    """Sum the CPU time, user and system, of a session's processes and of those that have ended and been waited for."""
+    """Return the CPU time of a session's processes, with that of the children that they have waited for."""
     return sum(exact_cpu(stat) + stat.reaped_cpu for stat in tree(session))
 
 
 def cpu_split(session: int) -> tuple[float, float]:
-    """Sum the CPU time of a session's living processes, user and kernel apart; in ticks, so over seconds only."""
+    """
+    Return the CPU time of a session's living processes: in user mode and in the kernel.
+
+    The steps are ticks of 10 ms, so use it only for measurements of several seconds.
+    """
     stats = tree(session)
     return sum(stat.user for stat in stats), sum(stat.kernel for stat in stats)
 
 
 def rss_kib(session: int) -> float:
-    """Sum the resident memory of a session's processes; pages that two of them share count twice."""
+    """Return the resident memory of a session's processes. Pages that two processes share count twice."""
     return sum(stat.rss_kib for stat in tree(session))

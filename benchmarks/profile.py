@@ -1,8 +1,8 @@
 """
-Where pastepool's time goes under one scenario's load: ``python -m benchmarks.profile [SCENARIO] [--server NAME]``.
+Show where a server spends its time under load: ``python -m benchmarks.profile [SCENARIO] [--server NAME]``.
 
-py-spy samples the stacks from outside, so the profile costs the server next to nothing and shows all its threads. A
-call into C (``send``, ``epoll_wait``, the parser) has no frame of its own: its time stands on the line that makes it.
+py-spy samples the stacks of all threads from another process, so it costs the server almost nothing. A call into C
+(``send``, ``epoll_wait``, the parser) has no frame of its own. Its time is counted for the line that calls it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ def self_time(raw: str, parts: int) -> Counter[str]:
     Count samples by the innermost frame.
 
     Args:
-        raw: py-spy's raw format: ``outer (file:line);inner (file:line) count``, a line per stack.
-        parts: how many leading parts of the file's path name a row: WHOLE_PATH all of them, ALL_FRAMES the whole frame.
+        raw: the raw format of py-spy: ``outer (file:line);inner (file:line) count``, one line for each stack.
+        parts: how many leading parts of the path of the file are the name of a row. WHOLE_PATH: the whole path.
+            ALL_FRAMES: the whole text of the frame.
     """
     counted: Counter[str] = Counter()
     for line in raw.splitlines():
@@ -52,7 +53,7 @@ def _place(frame: str, parts: int) -> str:
 
 
 def shares(counted: Counter[str], rows: int) -> str:
-    """Write the largest counts as shares of all samples."""
+    """Write a table of the ``rows`` largest counts, as shares of all samples."""
     total = counted.total()
     return report.markdown(
         ["where", "share"],
@@ -61,7 +62,7 @@ def shares(counted: Counter[str], rows: int) -> str:
 
 
 def page(raw: str, kernel: float) -> str:
-    """Write the whole profile: the kernel's share, then self time by package, by file and by line."""
+    """Write the whole profile: the share of the kernel, then the time by package, by file and by line."""
     parts = [f"{kernel:.0%} of the CPU time is spent in the kernel."]
     for title, named_by in (("package", 2), ("file", WHOLE_PATH), ("line", ALL_FRAMES)):
         parts.append(f"By {title}:\n\n{shares(self_time(raw, named_by), ROWS)}")
@@ -70,7 +71,8 @@ def page(raw: str, kernel: float) -> str:
 
 def sample(server: str, scenario: str, seconds: int) -> tuple[str, float]:
     """
-    Load a server and sample its stacks meanwhile; gives py-spy's raw output and the share of CPU time in the kernel.
+    Load a server and sample its stacks meanwhile. Returns the raw output of py-spy and the share of CPU time spent in
+    the kernel.
 
     Raises:
         BenchError: py-spy is missing or may not read the process, or a name is unknown.
@@ -98,7 +100,7 @@ def sample(server: str, scenario: str, seconds: int) -> tuple[str, float]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the shares by package, file and line, and write them where asked. Returns 0, or 1 without a profile."""
+    """Print the profile, and write it to ``--table`` if that is given. Returns 0, or 1 if there is no profile."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description="Say where the time goes.")
     parser.add_argument("scenario", nargs="?", default="hello")
     parser.add_argument("--server", default=report.BASE)

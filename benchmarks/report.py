@@ -1,8 +1,8 @@
 """
-Samples in, tables out. Pure but for reading and writing the two files asked for.
+Make tables from samples. All functions are pure, except ``write``.
 
-A ratio is taken within one round, where both servers ran minutes apart on the same machine, and the median is taken of
-the rounds' ratios: a slow minute then spoils one ratio and not the result.
+The ratio of two servers is computed within each round, where both ran minutes apart on the same machine. The result is
+the median of these ratios. So a minute in which the machine is slow spoils one ratio and not the result.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from pathlib import Path
 BASE = "pastepool"
 
 COMBINE: dict[str, Callable[[Sequence[float]], float]] = {"errors": max, "idle_held": min}
-"""How the rounds' figures become one; every other by the median. An error in one round must not vanish."""
+"""
+How one figure is made from the figures of all rounds; the median for metrics that are not here. An error in one round
+must stay visible, so errors have the maximum.
+"""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One server in one scenario in one round. ``failure`` is a sentence when there are no figures."""
+    """One server in one scenario in one round. ``failure``: a sentence that says why there are no figures."""
 
     server: str
     scenario: str
@@ -32,17 +35,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything one run gave. ``about``: machine, versions and arguments, in the order to be shown."""
+    """All samples of one run. ``about``: machine, versions and arguments, in the order in which they are shown."""
 
     about: dict[str, str]
     samples: tuple[Sample, ...]
 
     def names(self, attribute: str) -> list[str]:
-        """List the servers or scenarios that were measured, in the order of their first sample."""
+        """Return the names of the measured servers or scenarios, in the order of their first sample."""
         return list(dict.fromkeys(getattr(sample, attribute) for sample in self.samples))
 
     def rounds(self, scenario: str, metric: str) -> list[dict[str, float]]:
-        """Give for each round the figure of each server that has one."""
+        """Return for each round the figures by server. A server without a figure is left out."""
         found: dict[int, dict[str, float]] = {}
         for sample in self.samples:
             if sample.scenario == scenario and metric in sample.figures:
@@ -50,12 +53,16 @@ class Results:
         return [found[number] for number in sorted(found)]
 
     def figure(self, server: str, scenario: str, metric: str) -> float | None:
-        """Combine one figure over the rounds; None where no round has it."""
+        """Return one figure, combined over the rounds. None where no round has it."""
         values = [by_server[server] for by_server in self.rounds(scenario, metric) if server in by_server]
         return COMBINE.get(metric, statistics.median)(values) if values else None
 
     def ratio(self, server: str, others: Sequence[str], scenario: str, metric: str, best: Best = min) -> float | None:
-        """Divide a server's figure by the best of ``others``, round by round; the median, None where none has both."""
+        """
+        Return the ratio of a server's figure to the best figure of ``others``: the median over the rounds.
+
+        ``best``: ``min`` or ``max``. None where no round has both figures.
+        """
         ratios = []
         for by_server in self.rounds(scenario, metric):
             rivals = [by_server[other] for other in others if other in by_server]
@@ -64,7 +71,7 @@ class Results:
         return statistics.median(ratios) if ratios else None
 
     def failures(self, server: str, scenario: str) -> list[str]:
-        """List the sentences of the rounds in which the server failed, each once."""
+        """Return the sentences of the rounds in which the server failed, each once."""
         return list(
             dict.fromkeys(
                 sample.failure
@@ -79,7 +86,7 @@ Best = Callable[[Iterable[float]], float]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its heading, the metric it shows, and how a number is written. ``ratio``: to BASE's figure."""
+    """One column. ``form``: how a number is written. ``ratio``: show the ratio to the figure of BASE."""
 
     heading: str
     metric: str
@@ -106,13 +113,13 @@ MORE: dict[str, tuple[Column, ...]] = {
         Column("CPU/request with : without", "idle_cpu", "{:.2f}"),
     ),
 }
-"""What some scenarios show besides."""
+"""Further columns, for some scenarios."""
 
 ABSENT = "-"
 
 
 def cell(results: Results, server: str, scenario: str, column: Column) -> str:
-    """Write one cell."""
+    """Write the number of one server in one column."""
     if column.ratio:
         value = results.ratio(server, [BASE], scenario, column.metric)
     else:
@@ -121,13 +128,13 @@ def cell(results: Results, server: str, scenario: str, column: Column) -> str:
 
 
 def markdown(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table whose first column is text and whose others are numbers."""
+    """Write a Markdown table. The first column is text; the others are numbers, aligned to the right."""
     marks = ["---"] + ["--:"] * (len(heading) - 1)
     return "\n".join("| " + " | ".join(row) + " |" for row in (heading, marks, *rows))
 
 
 def scenario_table(results: Results, scenario: str) -> str:
-    """Write one scenario: a row per server, and below it what went wrong."""
+    """Write the table of one scenario with a row for each server. Below it stand the failures."""
     columns = COLUMNS + MORE.get(scenario, ())
     servers = [server for server in results.names("server") if results.figure(server, scenario, "rate") is not None]
     rows = [[server, *(cell(results, server, scenario, column) for column in columns)] for server in servers]
@@ -141,7 +148,7 @@ def scenario_table(results: Results, scenario: str) -> str:
 
 
 def summary_table(results: Results) -> str:
-    """Write CPU per request of every server in every scenario: the table to look at first."""
+    """Write the table that a reader looks at first: CPU time per request of every server in every scenario."""
     servers = results.names("server")
     column = COLUMNS[0]
     rows = [
@@ -152,7 +159,7 @@ def summary_table(results: Results) -> str:
 
 
 def page(results: Results, titles: dict[str, str], verdicts: str) -> str:
-    """Write the whole generated file: what was run on what, the summary, the targets, a table per scenario."""
+    """Write the whole generated file: the description of the run, the summary, the targets, a table per scenario."""
     about = "\n".join(f"- {name}: {value}" for name, value in results.about.items())
     parts = [
         "<!-- Written by `make bench`. Not edited by hand. -->",
@@ -166,18 +173,18 @@ def page(results: Results, titles: dict[str, str], verdicts: str) -> str:
 
 
 def to_json(results: Results) -> str:
-    """Write every sample, so that a table can be made again without a measurement."""
+    """Write every sample as JSON, so that the tables can be made again without measuring."""
     return json.dumps({"about": results.about, "samples": [asdict(s) for s in results.samples]}, indent=1) + "\n"
 
 
 def from_json(text: str) -> Results:
-    """Read what ``to_json`` wrote."""
+    """Read the samples that ``to_json`` wrote."""
     found = json.loads(text)
     return Results(found["about"], tuple(Sample(**sample) for sample in found["samples"]))
 
 
 def write(path: str, text: str) -> None:
-    """Write a file, making its folder where there is none."""
+    """Write a file. If its folder does not exist, make it."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")

@@ -1,8 +1,8 @@
 """
-What is measured: one row per scenario, and the three ways to measure one.
+What is measured: one row for each scenario, and the three ways to measure one.
 
-A scenario gives figures, a mapping from the names below to numbers. Every measurement has a server of its own, freshly
-started and warmed up, so that none pays for what another left behind.
+A measurement returns figures: a mapping from the names below to numbers. For every measurement the server is started
+and warmed up again, so that no measurement changes the next one.
 """
 
 from __future__ import annotations
@@ -18,18 +18,25 @@ from benchmarks.servers import THREADS, Running
 
 Figures = dict[str, float]
 """
-``cpu_us`` CPU of the whole process tree per request; ``rate`` requests a second; ``p50_ms``, ``p99_ms``; ``rss_mib``
-memory of the tree at the end; ``errors``. Beside: ``slow_rate``. Idle: ``idle_held`` connections that stayed open,
-``idle_kib`` memory each, ``idle_cpu`` CPU per request with them open relative to without.
+The names of the figures. ``cpu_us``: CPU time of the whole process tree per request, in microseconds. ``rate``:
+requests per second. ``p50_ms``, ``p99_ms``: response times in milliseconds. ``rss_mib``: memory of the process tree at
+the end, in MiB. ``errors``: a count.
+
+The scenario "beside" has also ``slow_rate``: slow requests per second. The scenario "idle" has also ``idle_held``: how
+many idle connections stayed open; ``idle_kib``: memory for each of them, in KiB; ``idle_cpu``: CPU time per request
+with these connections open, divided by that without them.
 """
 
 WARM_UP = 1
-"""Seconds of the same load before the measurement: threads are started, code is specialised, buffers are there."""
+"""
+Seconds of the same load before the measurement. In this time the server starts its threads and allocates its buffers,
+and the interpreter specialises the code.
+"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to load, and how many idle connections to hold."""
+    """How many seconds a measurement takes, and how many idle connections are held."""
 
     seconds: int
     idle_connections: int
@@ -40,7 +47,7 @@ Measurement = Callable[["Scenario", Running, Plan], Figures]
 
 @dataclass(frozen=True)
 class Scenario:
-    """One row. ``load`` is what the figures are about; ``beside`` runs at the same time where there is one."""
+    """One scenario. ``load``: the load that is measured. ``beside``: another load that runs at the same time."""
 
     name: str
     title: str
@@ -60,7 +67,7 @@ class Scenario:
 
 
 def _loaded(what: Load, running: Running, seconds: int) -> tuple[Answered, float]:
-    """Send a load; returns what came back and the CPU seconds it cost."""
+    """Send a load. Returns the result of wrk, and the CPU seconds that the server used for it."""
     before = measure.cpu_seconds(running.session)
     answered = load.run(what, running.port, seconds)
     used = measure.cpu_seconds(running.session) - before
@@ -81,16 +88,17 @@ def _figures(answered: Answered, cpu_us: float, running: Running) -> Figures:
 
 
 def alone(scenario: Scenario, running: Running, plan: Plan) -> Figures:
-    """One load, nothing beside it."""
+    """Measure one load alone."""
     answered, used = _loaded(scenario.load, running, plan.seconds)
     return _figures(answered, used / answered.requests * 1e6, running)
 
 
 def beside(scenario: Scenario, running: Running, plan: Plan) -> Figures:
     """
-    The load while another runs; the figures are the first one's.
+    Measure one load while another one runs. The figures are those of the first load.
 
-    The other starts a second earlier and ends later, so the CPU time is shared out over both kinds' requests.
+    The other load starts a second earlier and ends later. The CPU time is that of both loads, so it is divided by the
+    number of requests of both.
     """
     assert scenario.beside is not None
     longer = plan.seconds + 2
@@ -104,9 +112,10 @@ def beside(scenario: Scenario, running: Running, plan: Plan) -> Figures:
 
 def with_idle(scenario: Scenario, running: Running, plan: Plan) -> Figures:
     """
-    The load with many idle connections open, compared with the same before and after.
+    Measure a load while many idle connections are open, and compare it with the same load without them.
 
-    Before *and* after, because a machine that grows slower in between would be taken for the connections' price.
+    The load without them is measured before and after. If it were measured only before, and the machine became slower
+    meanwhile, the difference would look like a cost of the connections.
     """
     before, before_used = _loaded(scenario.load, running, plan.seconds)
     empty = measure.rss_kib(running.session)

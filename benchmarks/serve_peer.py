@@ -1,4 +1,4 @@
-"""Run a rival that is a library and not a command: ``python -m benchmarks.serve_peer NAME PORT``."""
+"""Run another server that is a library and not a command: ``python -m benchmarks.serve_peer NAME PORT``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from benchmarks.servers import CONNECTIONS, HOST, KEEP_ALIVE, THREADS
 
 def waitress(port: int) -> None:
     """
-    Waitress with poll (select cannot hold 10,000 connections).
+    Serve with waitress. It uses poll, because select cannot hold 10,000 connections.
 
-    Its warning about the queue's depth, one a request once ten are waiting, is silenced: writing it would be measured.
+    When ten requests wait, waitress logs a warning for every further one. This is switched off, because writing the
+    warnings would be measured too.
     """
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     importlib.import_module("waitress").serve(
@@ -31,7 +32,11 @@ def waitress(port: int) -> None:
 
 
 def cheroot(port: int) -> None:
-    """Cheroot, with its limit of ten kept-alive connections raised: it would close the other 54 after each answer."""
+    """
+    Serve with cheroot.
+
+    Its limit of ten kept-alive connections is raised. Otherwise it would close the other 54 after each answer.
+    """
     server = importlib.import_module("cheroot.wsgi").Server(
         (HOST, port), app, numthreads=THREADS, max=THREADS, request_queue_size=4096, timeout=KEEP_ALIVE
     )
@@ -40,7 +45,7 @@ def cheroot(port: int) -> None:
 
 
 def bjoern(port: int) -> None:
-    """Bjoern: one thread, no pool; the floor that C can reach as long as nothing blocks."""
+    """Serve with bjoern. It has one thread, no pool and is written in C: the least CPU time, if no call blocks."""
     importlib.import_module("bjoern").run(app, HOST, port, listen_backlog=4096)
 
 

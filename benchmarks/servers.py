@@ -1,8 +1,8 @@
 """
-How each server is started: one process, ten threads, the same application, no access log.
+Start each server: one process, ten threads, the same application, no access log.
 
-Each rival gets the settings its own documentation recommends for many connections; the limits that would end a
-measurement early (connections, keep-alive) are raised for all alike. Nothing else is tuned, for us neither.
+Each server gets the settings that its documentation recommends for many connections. The limits that would end a
+measurement early (connections, keep-alive) are raised for all servers. Nothing else is tuned, not for pastepool either.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = 10
 CONNECTIONS = 20_000
-"""How many connections a server may hold; well above the idle ones and the load together."""
+"""How many connections a server may hold. More than the idle ones and those of the load together."""
 KEEP_ALIVE = 600
-"""Seconds an idle connection is kept; longer than any measurement."""
+"""Seconds that an idle connection is kept. Longer than any measurement."""
 START_WITHIN = 15.0
 STOP_WITHIN = 5.0
 APPLICATION = "benchmarks.app:app"
@@ -41,7 +41,7 @@ APPLICATION = "benchmarks.app:app"
 
 @dataclass(frozen=True)
 class Server:
-    """One rival. ``module`` must be importable for it to run, ``remedy`` says how to get it."""
+    """One server. ``module``: must be importable if the server is to run. ``remedy``: how to install it."""
 
     name: str
     module: str
@@ -50,7 +50,7 @@ class Server:
     command: Callable[[int], list[str]]
 
     def missing(self) -> str:
-        """Say in a sentence why it cannot run here; empty if it can."""
+        """Return a sentence that says why the server cannot run here. Empty if it can."""
         try:
             found = importlib.util.find_spec(self.module)
         except ModuleNotFoundError:
@@ -58,7 +58,7 @@ class Server:
         return "" if found else f"{self.name} is left out: no module {self.module} here; {self.remedy}."
 
     def version(self) -> str:
-        """Name the installed version, for the table's heading."""
+        """Return the installed version, for the description of the run."""
         try:
             return importlib.metadata.version(self.distribution)
         except importlib.metadata.PackageNotFoundError:
@@ -67,7 +67,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers. ``session`` is what ``measure`` knows its process tree by."""
+    """A server that answers. ``session``: the session of its processes, by which ``measure`` finds them."""
 
     port: int
     session: int
@@ -97,9 +97,10 @@ def _granian(port: int) -> list[str]:
 
 def _uwsgi(port: int) -> list[str]:
     """
-    Its plain HTTP socket closes after each answer; without the header that says so, wrk takes each close for an error.
+    Return the command of uWSGI with its plain HTTP socket, which closes the connection after each answer.
 
-    ``--http11-socket`` would keep connections, but gives each a thread: ten of 64 are served and the others never.
+    The header ``Connection: close`` is added, because wrk would otherwise count each close as an error. The option
+    ``--http11-socket`` would keep connections open, but each would occupy a thread: of 64 only ten would be served.
     """
     return [
         *(sys.executable, "-c", "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])"),
@@ -165,7 +166,7 @@ SERVERS: tuple[Server, ...] = (
 
 
 def free_port() -> int:
-    """Ask the kernel for a port nobody uses."""
+    """Return a free port, chosen by the kernel."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -174,10 +175,11 @@ def free_port() -> int:
 @contextmanager
 def running(server: Server) -> Iterator[Running]:
     """
-    Start a server, hand it over once it answers, and end it with all it started.
+    Start a server, wait until it answers, and run the block. Then end it and all processes it started.
 
     Raises:
-        ServerFailed: it did not answer within START_WITHIN seconds, or ended; with its last words.
+        ServerFailed: the server did not answer within START_WITHIN seconds, or it ended. The error has the end of its
+            output.
     """
     port = free_port()
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
@@ -211,7 +213,11 @@ def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes], por
 
 
 def _answers(port: int) -> bool:
-    """Ask for hello: a listening socket alone may belong to a parent whose worker is not there yet."""
+    """
+    Say whether the server answers a request for /hello.
+
+    A connection alone proves nothing: the parent process may listen before its worker process has started.
+    """
     asking = http.client.HTTPConnection(HOST, port, timeout=1.0)
     try:
         asking.request("GET", "/hello", headers={"Connection": "close"})
@@ -223,7 +229,7 @@ def _answers(port: int) -> bool:
 
 
 def _last_words(words: IO[bytes]) -> str:
-    """Give the end of what the server wrote, without this machine's folders: it may be printed in the manual."""
+    """Return the end of the server's output, without folders of this machine: it may be printed in the manual."""
     words.seek(0)
     text = words.read().decode("utf-8", "replace")
     for folder in (sys.prefix, sys.base_prefix, str(ROOT)):
@@ -233,7 +239,7 @@ def _last_words(words: IO[bytes]) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask the whole group to end, wait, and make sure of it: a child may outlive its parent."""
+    """Ask the whole process group to end, wait, and then kill the group: a child may live longer than its parent."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):

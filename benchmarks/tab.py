@@ -1,13 +1,16 @@
 """
-What an open tab of watch_threads costs the server it watches: ``python -m benchmarks.tab``.
+Measure what an open browser tab of watch_threads costs the server: ``python -m benchmarks.tab``.
 
-Two servers answer ``hello``, one without ``admin_listen`` and one with it; the second is measured with no tab open and
-with one that receives its stream of states. Every measurement is the CPU time of the whole process, from the kernel's
-own clock, over the same number of requests. The three take turns within each round, in each of their six orders in turn, so
-that what else the machine does, and what came just before, falls on all alike; the ratios are taken within rounds. What
-the thread that serves the tab takes of it hardly moves with the rest of the machine, and is told beside.
+Two servers answer ``hello``: one without ``admin_listen`` and one with it. The second one is measured twice: without a
+tab, and with a tab that receives the stream of states. So there are three measurements. Each one is the CPU time of the
+whole process for the same number of requests, from the exact clock of the kernel.
 
-Then a server whose workers all hang is watched and does nothing else: what the tab alone takes, by number of workers.
+Each round makes the three measurements one after the other. The rounds use all six orders in turn. So other work of the
+machine, and the effect of the measurement just before, are spread over all three. The ratios are computed within each
+round. The CPU time of the thread that serves the tab is shown as well: other work of the machine hardly changes it.
+
+After that, a server is watched whose workers all hang. It does nothing else, so its CPU time is the cost of the tab
+alone. This is shown for several numbers of workers.
 """
 
 from __future__ import annotations
@@ -38,25 +41,25 @@ if TYPE_CHECKING:
 NO_LISTENER, NO_TAB, ONE_TAB = "no admin_listen", "admin_listen, no tab", "admin_listen, one tab"
 OWN_THREAD = "the thread that serves the tab"
 LIMIT = 1.02
-"""What one tab may make of hello's CPU time per request."""
+"""The highest ratio that is allowed: CPU time per request of hello with one tab, divided by that without a tab."""
 
 HANG = "/hang"
 HANG_FOR = 600.0
 PATIENCE = 10.0
 SETTLE = 1.0
-"""Seconds until requests that hang are in their workers and the start is over."""
+"""Seconds after which the server has started completely and its workers have the requests that hang."""
 READ_AT_ONCE = 262_144
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """The application of all benchmarks, and a path that hangs until the server ends."""
+    """Answer like the application of all benchmarks; one more path hangs until the server ends."""
     if environ["PATH_INFO"] == HANG:
         threading.Event().wait(HANG_FOR)
     return app(environ, start_response)
 
 
 def serve(port: int, admin_port: int, workers: int) -> None:
-    """Serve until told to end; ``admin_port`` 0 leaves the admin listener out."""
+    """Serve until told to end. With ``admin_port`` 0 there is no admin listener."""
     admin = {"admin_listen": f"{HOST}:{admin_port}"} if admin_port else {}
     http(
         {},
@@ -73,7 +76,7 @@ def serve(port: int, admin_port: int, workers: int) -> None:
 
 
 def server(admin_port: int, workers: int) -> Server:
-    """Describe such a server as the other benchmarks describe theirs."""
+    """Return the row for a server that runs ``serve``, as ``benchmarks.servers`` has rows for its servers."""
     arguments = ("--serve", str(admin_port), str(workers))
     return Server(
         name="pastepool",
@@ -85,7 +88,7 @@ def server(admin_port: int, workers: int) -> Server:
 
 
 class Tab:
-    """A browser's tab as the server sees it: it takes the stream of states as fast as it comes, and counts."""
+    """Acts like a browser tab: it reads the stream of states as fast as it comes, and counts states and bytes."""
 
     def __init__(self, admin_port: int) -> None:
         self.states = 0
@@ -117,14 +120,14 @@ class Tab:
 
 
 def cost(measured: Running, hello: load.Load) -> float:
-    """Microseconds of CPU time per request of one measurement."""
+    """Make one measurement. Returns microseconds of CPU time per request."""
     before = measure.cpu_seconds(measured.session)
     load.count(hello, measured.port)
     return (measure.cpu_seconds(measured.session) - before) / hello.requests * 1e6
 
 
 def thread_seconds(pid: int) -> dict[int, float]:
-    """The CPU time of each thread of a process, in nanosecond steps (/proc/PID/task/TID/schedstat, first field)."""
+    """Return the CPU seconds of each thread of a process, exact to a nanosecond (schedstat, first field)."""
     found = {}
     for entry in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):
@@ -133,7 +136,7 @@ def thread_seconds(pid: int) -> dict[int, float]:
 
 
 def rounds(number: int, requests: int) -> list[dict[str, float]]:
-    """Measure the three in turn, ``number`` times; microseconds per request by name."""
+    """Make the three measurements ``number`` times. Returns for each round the microseconds per request by name."""
     hello, admin_port = load.Load("/hello", requests=requests), free_port()
     with running(server(0, 10)) as without, running(server(admin_port, 10)) as watched:
 
@@ -152,18 +155,18 @@ def rounds(number: int, requests: int) -> list[dict[str, float]]:
             with_tab,
         ]
         for measuring in measures:
-            measuring()  # what is warm by then stays so
+            measuring()  # warm up: the first measurement of each kind does not count
         orders = itertools.islice(itertools.cycle(itertools.permutations(measures)), number)
         return [{name: each for measuring in order for name, each in measuring().items()} for order in orders]
 
 
 def ratios(found: Sequence[dict[str, float]], name: str, base: str) -> list[float]:
-    """What one costs beside another, round by round."""
+    """Return the ratio of two costs for each round."""
     return [one[name] / one[base] for one in found]
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
-    """The median and the middle half of several values."""
+    """Return the median of several values, and the first and third quartile."""
     if len(values) == 1:
         return values[0], values[0], values[0]
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -171,7 +174,7 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def tables(found: Sequence[dict[str, float]]) -> str:
-    """Write what the rounds came to."""
+    """Write the tables of costs and ratios over all rounds."""
     costs = [
         [name, f"{middle:.2f}", f"{low:.2f} to {high:.2f}"]
         for name in (NO_LISTENER, NO_TAB, ONE_TAB, OWN_THREAD)
@@ -192,7 +195,7 @@ def tables(found: Sequence[dict[str, float]]) -> str:
 
 @contextmanager
 def hanging(port: int, number: int) -> Iterator[None]:
-    """Requests that hang, one for each worker, as long as the block lasts."""
+    """Keep ``number`` requests hanging while the block runs, one for each worker."""
     with contextlib.ExitStack() as stack:
         for _ in range(number):
             client = stack.enter_context(socket.create_connection((HOST, port), PATIENCE))
@@ -201,7 +204,7 @@ def hanging(port: int, number: int) -> Iterator[None]:
 
 
 def alone(workers: int, seconds: float) -> list[str]:
-    """Watch a server whose ``workers`` all hang: one row of the second table."""
+    """Watch a server whose ``workers`` all hang. Returns one row of the second table."""
     admin_port = free_port()
     with running(server(admin_port, workers)) as watched, hanging(watched.port, workers):
         time.sleep(SETTLE)
@@ -220,7 +223,7 @@ def alone(workers: int, seconds: float) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print; the exit status is 1 when a tab costs more than it may."""
+    """Measure and print. Returns the exit status: 1 if a tab costs more than LIMIT allows, or if measuring failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tab", description=__doc__)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--requests", type=int, default=200_000, help="of each measurement")

@@ -1,4 +1,4 @@
-"""What pastepool has set itself, as a table: each row a ratio in one run, and the bound it must keep."""
+"""The targets of pastepool, as a table. Each row has a ratio that is measured in one run, and its limit."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from benchmarks.servers import THREADS
 
 GRANIAN = ("granian",)
 THREADED = ("waitress", "cheroot", "gthread")
-"""The threaded servers that pastepool is to replace."""
+"""The threaded servers that pastepool should replace."""
 IDEAL = THREADS / 0.010
-"""Requests a second of ten threads whose every call waits 10 ms, if nothing else took time."""
+"""Requests per second of ten threads if every call waits 10 ms and nothing else takes time."""
 
 
 @dataclass(frozen=True)
 class Target:
     """
-    One promise: pastepool's ``metric`` in ``scenario``, divided by a reference, is at most (or at least) ``bound``.
+    One target: ``metric`` of pastepool in ``scenario``, divided by a reference, is at most (or at least) ``bound``.
 
-    The reference is the best of ``rivals`` in the same round, or ``ideal`` where no rival is named.
+    The reference is the best of ``rivals`` in the same round, or ``ideal`` if there are no rivals.
     """
 
     sentence: str
@@ -34,14 +34,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A target with the ratio that was reached; None when the run did not measure it."""
+    """A target and the measured ratio; None if the run did not measure it."""
 
     target: Target
     ratio: float | None
 
     @property
     def word(self) -> str:
-        """Say how it went: reached, missed or not measured."""
+        """Return the result in words: reached, missed or not measured."""
         if self.ratio is None:
             return "not measured"
         kept = self.ratio <= self.target.bound if self.target.at_most else self.ratio >= self.target.bound
@@ -63,7 +63,7 @@ TARGETS: tuple[Target, ...] = (
 
 
 def judge(results: Results, targets: Sequence[Target] = TARGETS) -> list[Verdict]:
-    """Hold a run against the targets."""
+    """Compare a run with the targets."""
     return [Verdict(target, _reached(results, target)) for target in targets]
 
 
@@ -76,7 +76,7 @@ def _reached(results: Results, target: Target) -> float | None:
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """Write the verdicts, one row each."""
+    """Write a table with one row for each verdict."""
     rows = [
         [
             verdict.target.sentence,

@@ -1,7 +1,7 @@
 """
-Writes the reference of options from the table the server itself reads, so that neither can be wrong about the other.
+Write the reference of options from the table that the server itself uses. So the manual cannot differ from the server.
 
-A page says where: the line ``<!-- the option table -->`` is replaced by the table when Sphinx reads the page.
+When Sphinx reads a page, this extension replaces the line ``<!-- the option table -->`` by the table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MARK = "<!-- the option table -->"
 
 
 def option_markdown() -> str:
-    """Every option under the heading of its group, in the order of the table."""
+    """Write every option under the heading of its group, in the order of the table."""
     groups = groupby(reference_rows(), key=attrgetter("group"))
     return "\n".join(f"## {group}\n\n" + "\n".join(_entry(row) for row in rows) for group, rows in groups)
 
@@ -35,7 +35,7 @@ def _entry(row: ReferenceRow) -> str:
 
 
 def _without_clause(text: str) -> str:
-    """Leave out where in the project's own papers a sentence comes from; a reader of the manual has no such papers."""
+    """Remove references to the contract from a sentence: a reader of the manual does not have the contract."""
     return re.sub(r" \(contract [^)]*\)", "", text)
 
 
@@ -44,6 +44,6 @@ def _put_in(app: Any, docname: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Tell Sphinx what to call."""
+    """Register this extension with Sphinx."""
     app.connect("source-read", _put_in)
     return {"parallel_read_safe": True}

@@ -1,11 +1,14 @@
 """
-Draws what can happen to a worker from the table the pool itself obeys, so that no picture can be wrong about it.
+Draw the phases of a worker from the table that the pool itself uses. So the picture cannot differ from the pool.
 
-A page says where: ``<!-- the states diagram -->`` becomes an SVG, ``<!-- the states table -->`` the table of phases and
-events, ``<!-- the statuses table -->`` what a person is told about each phase, before and after its limit.
+When Sphinx reads a page, this extension replaces three marks:
 
-Where a phase stands in the picture is decided here, by hand; what is in it, and every arrow, comes from
-``pastepool.core.states``. A phase without a place stops the build.
+- ``<!-- the states diagram -->`` by an SVG;
+- ``<!-- the states table -->`` by the table of phases and events;
+- ``<!-- the statuses table -->`` by a table of the status that is shown for each phase, before and after its limit.
+
+The position of each phase in the picture is set here, by hand. Its content and all arrows come from
+``pastepool.core.states``. A phase without a position stops the build.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """Where a phase stands, in units of the picture: its centre, and its size."""
+    """The box of a phase in the picture: its centre and its size, in units of the picture."""
 
     x: float
     y: float
@@ -35,7 +38,7 @@ class Box:
 
     @property
     def bottom(self) -> float:
-        """The lower edge."""
+        """The y coordinate of the lower edge."""
         return self.y + self.height / 2
 
 
@@ -50,7 +53,7 @@ PLACES: Mapping[Phase, Box] = {
 WIDTH, HEIGHT = 848, 372
 
 _APART = 11.0
-"""Between two arrows that run side by side."""
+"""Half the distance between two arrows that run side by side, in opposite directions."""
 
 _FRAME = (
     f'class="states-diagram" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
@@ -74,19 +77,19 @@ _STYLE = """
 
 
 def moves(table: Table = TRANSITIONS) -> list[tuple[Phase, WorkerEvent, Phase]]:
-    """Every cell of the table that is not empty: phase, event, next phase."""
+    """Return every cell of the table that is not empty, as phase, event and next phase."""
     return [(phase, event, after) for phase, row in table.items() for event, after in row.items()]
 
 
 def statuses(phase: Phase) -> list[Status]:
-    """What a person is told about a phase: at once, and, where that differs, in the end."""
+    """Return the status that is shown for a phase at first, and the later status if there is another one."""
     record = Record(1, phase, 0.0, TaskSummary("", 1))
     told = [classify(record, now, PoolPolicy()) for now in (0.0, math.inf)]
     return told if told[0] is not told[1] else told[:1]
 
 
 def limit_of(phase: Phase) -> str:
-    """The option after which a phase has another status; empty where it has only one."""
+    """Return the option that says when a phase gets its later status. Empty if the phase has only one status."""
     for option in OPTIONS:
         field = option.field.partition("pool.")[2]
         if len(statuses(phase)) > 1 and isinstance(getattr(PoolPolicy(), field, None), float):
@@ -101,7 +104,7 @@ def limit_of(phase: Phase) -> str:
 
 
 def diagram(table: Table = TRANSITIONS) -> str:
-    """The table as an SVG that can stand in a page: light and dark, and readable for those who cannot see it."""
+    """Draw the table as an SVG for a page. It suits light and dark pages, and has a text for screen readers."""
     told = "; ".join(f"{phase.value}, {event.value}: {after.value}" for phase, event, after in moves(table))
     parts = [
         f"<svg {_FRAME}>",
@@ -144,7 +147,7 @@ def _move(move: tuple[Phase, WorkerEvent, Phase], table: Table) -> str:
 
 
 def _route(phase: Phase, after: Phase, *, back: bool) -> tuple[str, Point]:
-    """The way an arrow takes, and where its label stands. ``back``: another one runs the other way."""
+    """Return the path of an arrow and the position of its label. ``back``: another arrow goes the other way."""
     here, there = PLACES[phase], PLACES[after]
     if phase is after:
         return _loop(here)
@@ -161,7 +164,7 @@ def _route(phase: Phase, after: Phase, *, back: bool) -> tuple[str, Point]:
 
 
 def _border(box: Box, other: Box, across: Point, shift: float) -> Point:
-    """Where the line towards ``other``, moved sideways by ``shift``, leaves a box."""
+    """Return the point at which the line towards ``other``, moved sideways by ``shift``, leaves a box."""
     dx, dy = other.x - box.x, other.y - box.y
     x, y = box.x + across[0] * shift, box.y + across[1] * shift
     reach = min(
@@ -176,7 +179,7 @@ def _line(start: Point, end: Point, label: Point) -> tuple[str, Point]:
 
 
 def _loop(box: Box) -> tuple[str, Point]:
-    """From the upper edge, near its right end, over the corner and back."""
+    """Return the path of an arrow that begins and ends at the upper edge of a box, near its right corner."""
     x, y = box.x + box.width / 2 - 46, box.y - box.height / 2
     return f"M{x:g} {y:g} c-6 -38 46 -38 38 -2", (x + 20, y - 40)
 
@@ -185,7 +188,7 @@ def _loop(box: Box) -> tuple[str, Point]:
 
 
 def states_table(table: Table = TRANSITIONS) -> str:
-    """The table of phases and events as it stands in the code; an empty cell cannot happen."""
+    """Write the table of phases and events as it is in the code. The event of an empty cell cannot happen there."""
     head = ["| phase |", *(f" {event.value} |" for event in WorkerEvent)]
     rows = [
         "".join(
@@ -197,7 +200,7 @@ def states_table(table: Table = TRANSITIONS) -> str:
 
 
 def statuses_table() -> str:
-    """What a person is told about each phase, and from when on something else."""
+    """Write the table of the status that is shown for each phase, and of the option after which it changes."""
     rows = []
     for phase in Phase:
         told = statuses(phase)
@@ -233,6 +236,6 @@ def _on_source_read(app: Any, docname: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Tell Sphinx what to call."""
+    """Register this extension with Sphinx."""
     app.connect("source-read", _on_source_read)
     return {"parallel_read_safe": True}

@@ -1,8 +1,9 @@
 """
-Puts a page's measured part in where it has been measured, and nothing where it has not.
+Include a measured table in a page, if it has been measured.
 
-``<!-- when made: hang-table.md -->`` becomes the file of that name in ``docs/_generated``, which a test writes.
-A manual built before that test was ever run has a gap there, and no error.
+When Sphinx reads a page, this extension replaces ``<!-- when made: hang-table.md -->`` by the file of that name in
+``docs/_generated``. A test writes the file. If the test has never run, there is no file: the page then has nothing at
+this place, and the build does not fail.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ _MARK = re.compile(r"<!-- when made: ([\w.-]+) -->")
 
 
 def names(text: str) -> list[str]:
-    """The files a page asks for."""
+    """Return the names of the files that a page includes."""
     return _MARK.findall(text)
 
 
 def put_in(text: str, generated: Path = GENERATED) -> str:
-    """Replace every mark in the source of a page by its file, or by nothing."""
+    """Replace every mark in the source of a page by its file, or by nothing if there is no file."""
     return _MARK.sub(lambda mark: _text_of(generated / mark[1]), text)
 
 
@@ -37,6 +38,6 @@ def _on_source_read(app: Any, docname: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Tell Sphinx what to call."""
+    """Register this extension with Sphinx."""
     app.connect("source-read", _on_source_read)
     return {"parallel_read_safe": True}

@@ -1,8 +1,8 @@
 """
-The demonstration application (``egg:pastepool#demo``): one page of links to everything a server has to live with.
+The demonstration application (``egg:pastepool#demo``): one page with links to everything applications do to a server.
 
-A WSGI application like any other: it knows nothing of pastepool and runs under every WSGI server. It hangs and crashes
-when asked to, so it belongs on a developer's machine, not on the public net.
+It is an ordinary WSGI application: it imports nothing of the server and runs under every WSGI server. It hangs and
+crashes on request, so run it on a developer's machine and not on the public net.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pastepool.demo.app import Demo
 from pastepool.demo.numbers import BadNumber, number
 
 DEFAULT_HANG_LIMIT = 600.0
-"""Seconds after which even a hung route lets its worker go. Nothing derives it: long enough to look at, no leak."""
+"""Seconds after which a route that hangs ends by itself. Long enough to watch it hang; no worker is lost for good."""
 
 
 def make_app(global_conf: Mapping[str, str], hang_limit: str = str(DEFAULT_HANG_LIMIT), **unknown: str) -> Demo:
@@ -21,11 +21,11 @@ def make_app(global_conf: Mapping[str, str], hang_limit: str = str(DEFAULT_HANG_
     Build the demonstration from its section of an INI file.
 
     Args:
-        global_conf: what Paste Deploy passes from ``[DEFAULT]``; not read.
-        hang_limit: seconds, 0 to 86400; no route occupies its worker for longer.
+        global_conf: what Paste Deploy passes from ``[DEFAULT]``. It is not read.
+        hang_limit: seconds, 0 to 86400. No route occupies its worker for longer.
 
     Raises:
-        ValueError: a key that does not exist, or a limit that is no such number. The operator's to correct.
+        ValueError: there is no such key, or the limit is not such a number. The operator must correct the file.
 
     Source: the ``paste.app_factory`` protocol of Paste Deploy.
     """

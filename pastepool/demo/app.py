@@ -1,4 +1,4 @@
-"""Finds the route for a request and answers what has none."""
+"""Find the route for a request, and refuse a request that has none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Demo:
     """
     The WSGI application.
 
-    ``hang_limit``: the most seconds any route takes. Holds nothing else, so every thread may call it at once.
+    ``hang_limit``: the most seconds any route takes. Nothing in the object changes, so many threads may call it at
+    once.
     """
 
     def __init__(self, hang_limit: float) -> None:
@@ -35,7 +36,7 @@ class Demo:
         self._routes = {route.path: route for route in ROUTES}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer one request; whatever a route raises on purpose goes up to the server."""
+        """Answer one request. An exception that a route raises on purpose goes up to the server."""
         body: Iterable[bytes] = self._answer(Request(environ))(environ, start_response)
         return body
 

@@ -1,4 +1,4 @@
-"""Applications that fail: before they said anything, in the middle of a sentence, and by walking out."""
+"""The route that fails: before the first byte, after the first byte, or by calling ``sys.exit``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DemonstrationError(Exception):
 
 
 def crashing(request: Request, hang_limit: float) -> Response:
-    """Fail at the moment ``?when=`` names: ``before`` or ``after`` the first byte, or ``exit``."""
+    """Fail as ``?when=`` says: ``before`` or ``after`` the first byte, or ``exit`` to call ``sys.exit``."""
     when = request.GET.get("when", "before")
     if when == "before":
         raise DemonstrationError("raised before the first byte, on purpose")

@@ -1,4 +1,4 @@
-"""A file as large as wished, handed to the server through ``wsgi.file_wrapper``."""
+"""The route that sends a file of any size through ``wsgi.file_wrapper``."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from pastepool.demo.route import Route
 
 MEBIBYTE = 1024 * 1024
 CHUNK = 65536
-"""Bytes a read, where the server offers no file wrapper."""
+"""How many bytes are read at a time where the server has no file wrapper."""
 
 
 class Chunks:
-    """What PEP 3333 asks of a file wrapper, for servers that bring none."""
+    """A file wrapper as PEP 3333 describes it, for servers that have none."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
         self._size = size
 
     def __iter__(self) -> Iterator[bytes]:
-        """The file in pieces of ``size`` bytes."""
+        """Yield the file in pieces of ``size`` bytes."""
         while piece := self._file.read(self._size):
             yield piece
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._file.close()
 
 
 def big_file(request: Request, hang_limit: float) -> Response:
-    """Send ``?mebibytes=`` of zeros from a sparse temporary file that takes no room on the disk."""
+    """Send ``?mebibytes=`` MiB of zeros. They come from a sparse temporary file, which takes no room on the disk."""
     size = int(parameter(request, "mebibytes", 64, 0, 4096) * MEBIBYTE)
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it, through the wrapper's close()
     file.truncate(size)

@@ -1,4 +1,4 @@
-"""Work that stops by itself once nobody waits for it any more."""
+"""The route whose work stops when the client hangs up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pastepool.demo.numbers import parameter
 from pastepool.demo.route import Route
 
 STEP = 0.1
-"""Seconds between two looks at whether the client is still there."""
+"""Seconds between two questions whether the client is still there."""
 
 log = logging.getLogger("pastepool.demo")
 

@@ -1,8 +1,8 @@
 """
-The ways in which a request hangs. Each ends by itself at ``hang_limit``, so a forgotten tab is no leak.
+The route that hangs, in several ways. Each ends by itself after ``hang_limit`` seconds, so no worker is lost for good.
 
-They differ in what a kill does to them: a loop is left in milliseconds, while a thread inside a C call (a sleep, a
-lock, a socket of its own) sees the exception only when that call returns. ``stubborn`` swallows it.
+A kill has a different effect on each. It ends a loop within milliseconds. A thread inside a C call (a sleep, a lock, a
+socket) gets the exception only when that call returns. ``stubborn`` swallows the exception.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from pastepool.demo.route import Route
 
 
 def in_loop(seconds: float) -> None:
-    """Compute without an end in sight."""
+    """Use the processor in an endless loop."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
 
 
 def on_lock(seconds: float) -> None:
-    """Wait for a lock that nobody will release, as in a deadlock."""
+    """Wait for a lock that no thread will release, as in a deadlock."""
     lock = threading.Lock()
     lock.acquire()
     lock.acquire(timeout=seconds)
 
 
 def on_socket(seconds: float) -> None:
-    """Wait for a server that took the question and does not answer, as a database does behind a lock."""
+    """Wait for a server that accepts the connection and does not answer, as a database that waits for a lock does."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as asking:
         silent, _ = listener.accept()
         with silent:
-            # The kernel's own timeout: with Python's, the thread would wait in poll() and not in recv().
+            # A timeout of the kernel: with one of Python, the thread would wait in poll() and not in recv().
             whole, rest = divmod(max(seconds, 0.000001), 1)
             asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", int(whole), int(rest * 1e6)))
             try:
@@ -64,7 +64,7 @@ def on_child(seconds: float) -> None:
 
 
 def stubborn(seconds: float) -> None:
-    """Go on whatever happens: no kill ends this, which is how a zombie comes about."""
+    """Swallow every exception and go on. No kill ends this, so the worker becomes a zombie."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:
@@ -85,7 +85,7 @@ KINDS: dict[str, Callable[[float], None]] = {
 
 
 def hanging(request: Request, hang_limit: float) -> Response:
-    """Hang in the way ``?kind=`` names, for ``?seconds=`` or until the limit."""
+    """Hang in the way that ``?kind=`` names, for ``?seconds=``, or for ``hang_limit`` seconds."""
     kind = request.GET.get("kind", "sleep")
     if kind not in KINDS:
         return refusal(request, 400, f"The value of kind has to be one of {', '.join(KINDS)}, not {kind[:40]!r}.")

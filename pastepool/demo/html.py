@@ -1,4 +1,4 @@
-"""The frame around every page: head, style, and the way back."""
+"""The HTML around every page: head, style, and the link back to the first page."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ FRAME = """<!DOCTYPE html>
 
 
 def page(request: Request, title: str, body: str, status: int = 200) -> Response:
-    """Put ``body``, which is HTML already, into the frame; ``title`` is text."""
+    """Make a whole page. ``body`` is HTML, ``title`` is plain text."""
     at_home = request.environ.get("PATH_INFO", "") in ("", "/")
     home = f'<footer><p><a href="{escape(address(request, "/"))}">All routes</a></p></footer>\n'
     text = FRAME.format(title=escape(title), icon=ICON, style=STYLE, body=body, footer="" if at_home else home)
@@ -68,17 +68,17 @@ def page(request: Request, title: str, body: str, status: int = 200) -> Response
 
 
 def refusal(request: Request, status: int, sentence: str) -> Response:
-    """Say why a request is not served."""
+    """Make the page that says why a request is not served."""
     return page(request, "That did not work", f"<p>{escape(sentence)}</p>", status)
 
 
 def table(rows: list[tuple[str, str]]) -> str:
-    """Two columns of plain text as an HTML table with row headings."""
+    """Make an HTML table with row headings out of two columns of plain text."""
     lines = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows)
     return f"<table>{''.join(lines)}</table>"
 
 
 def address(request: Request, path: str, query: str = "") -> str:
-    """Where ``path`` is, also when the application is mounted below another path."""
+    """Return the address of a route, also when the application is mounted below another path."""
     root = request.environ.get("SCRIPT_NAME", "").rstrip("/")
     return f"{root}{path}?{query}" if query else f"{root}{path}"

@@ -12,7 +12,7 @@ from pastepool.demo.route import Route
 
 
 def index(request: Request, routes: Iterable[Route], hang_limit: float) -> str:
-    """The cards, in the order of ``routes``, as HTML."""
+    """Return the body of the first page as HTML: one card for each route, in the order of ``routes``."""
     cards = "\n".join(_card(request, route) for route in routes)
     return (
         "<p>Every link below does to the server what applications do to servers. "

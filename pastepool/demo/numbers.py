@@ -1,4 +1,4 @@
-"""Numbers as people type them into an address or an INI file, with bounds."""
+"""Read numbers, within bounds, from the query string of an address or from an INI file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from webob import Request
 
 
 class BadNumber(ValueError):
-    """What was typed is no number within the bounds. Catcher: answer 400 with this sentence, or refuse to start."""
+    """The text is not a number within the bounds. Catcher: answer 400 with this sentence, or refuse to start."""
 
 
 def number(text: str, least: float, most: float) -> float:
-    """Read ``text`` as a number from ``least`` to ``most``, both included; raise `BadNumber` otherwise."""
+    """Read ``text`` as a number from ``least`` to ``most``, both included. Raises: BadNumber."""
     try:
         value = float(text)
     except ValueError:
@@ -22,9 +22,9 @@ def number(text: str, least: float, most: float) -> float:
 
 def parameter(request: Request, name: str, default: float, least: float, most: float) -> float:
     """
-    Read one number from the query string; ``default`` where it is absent.
+    Read one number from the query string. Returns ``default`` where it is absent.
 
-    More than ``most`` counts as ``most``, so that a link asks for what it would like and gets what is allowed.
+    A number above ``most`` counts as ``most``: a link may ask for more than ``hang_limit`` allows.
     """
     text = request.GET.get(name, "")
     if not text:

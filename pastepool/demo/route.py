@@ -1,4 +1,4 @@
-"""One row of the demonstration: an address, what it shows, and who answers."""
+"""One route of the demonstration: its address, its words on the first page, and the function that answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from webob import Request, Response
 
 Handler = Callable[[Request, float], Response]
-"""Given the request and the most seconds it may take, answer it."""
+"""A function that answers a request. It gets the request and ``hang_limit``, the most seconds it may take."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Route:
     """
     One address of the demonstration.
 
-    ``path``: below the application's root. ``title`` and ``text``: for the index page. ``links``: query strings worth a
-    click, as (label, query). ``methods``: all others are answered 405.
+    ``path``: the path below the root of the application. ``title`` and ``text``: shown on the first page. ``links``:
+    the links shown there, as (label, query string). ``methods``: every other method is answered 405.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""A form that takes a file and proves that it arrived: its size and its SHA-256."""
+"""The route that takes a file and answers with its size and SHA-256, which prove that it arrived."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pastepool.demo.html import address, page, table
 from pastepool.demo.route import Route
 
 CHUNK = 65536
-"""Bytes read at a time."""
+"""How many bytes are read at a time."""
 
 
 def upload(request: Request, hang_limit: float) -> Response:
-    """Show the form; given a file by POST, show what arrived."""
+    """Show the form. For a POST, show what arrived."""
     if request.method != "POST":
         return page(request, "Upload", _form(request))
     if not request.content_type.startswith("multipart/form-data"):
@@ -25,7 +25,7 @@ def upload(request: Request, hang_limit: float) -> Response:
     given = request.environ["wsgi.input"]
     field = request.POST.get("file")
     if request.body_file_raw is not given:
-        request.body_file_raw.close()  # WebOb's copy of the body; the form's own files live on
+        request.body_file_raw.close()  # WebOb's copy of the body; the files of the form stay open
     if not hasattr(field, "file"):
         return page(request, "Upload", f"<p>Choose a file first.</p>{_form(request)}", 400)
     with field.file as stream:

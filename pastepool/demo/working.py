@@ -1,4 +1,4 @@
-"""The routes that do what they should: at once, after a while, or bit by bit."""
+"""The routes that work: one answers at once, one after a while, one line by line, one shows the environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ SHOWN = (
     "HTTP_ACCEPT_LANGUAGE HTTP_CONNECTION HTTP_USER_AGENT wsgi.version wsgi.url_scheme "
     "wsgi.multithread wsgi.multiprocess wsgi.run_once wsgi.input_terminated"
 ).split()
-"""The only keys whose values are shown: cookies, credentials and whatever a proxy adds stay private."""
+"""
+The only keys whose values are shown. Cookies, credentials and headers that a proxy adds are not among them, because
+they are private.
+"""
 
 
 def fast(request: Request, hang_limit: float) -> Response:
@@ -30,14 +33,14 @@ def fast(request: Request, hang_limit: float) -> Response:
 
 
 def slow(request: Request, hang_limit: float) -> Response:
-    """Answer after ``?seconds=``."""
+    """Answer after ``?seconds=`` seconds."""
     seconds = parameter(request, "seconds", 2, 0, hang_limit)
     time.sleep(seconds)
     return page(request, "Slow", f"<p>This took {seconds:g} seconds on purpose.</p>")
 
 
 def streaming(request: Request, hang_limit: float) -> Response:
-    """Send ``?lines=`` lines, one each ``?interval=`` seconds."""
+    """Send ``?lines=`` lines, one every ``?interval=`` seconds."""
     lines = int(parameter(request, "lines", 10, 1, 100_000))
     interval = parameter(request, "interval", 0.5, 0, hang_limit / lines)
     answer = Response(app_iter=_lines(lines, interval), content_type="text/plain", charset="utf-8")
@@ -47,7 +50,7 @@ def streaming(request: Request, hang_limit: float) -> Response:
 
 
 def environ(request: Request, hang_limit: float) -> Response:
-    """Show what the server told the application, as far as it is nobody's secret."""
+    """Show the WSGI environment, except what may be secret."""
     rows = [(key, _shown(request.environ[key])) for key in SHOWN if key in request.environ]
     extensions = sorted(key for key in request.environ if key.startswith(("pastepool.", "paste.", "wsgi.file_wrapper")))
     rows += [(key, f"({type(request.environ[key]).__name__})") for key in extensions]

@@ -1,4 +1,4 @@
-"""The operator's INI file -> one checked value. Pure, but for ``section_of``, which looks at the file's headings."""
+"""Turn the operator's INI file into one checked value. Pure, except ``section_of``, which reads the file once more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One row of the option table: what a row says, and nothing about any particular option."""
+"""The shape of one row of the option table. No particular option is described here."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ class Option:
     """
     One INI option.
 
-    ``names``: ours first, the rest are accepted spellings. ``parser``: from text to value and back. ``default``: what
-    holds when the option is not set; None where something else decides. ``default_text``: words for an unset default.
-    ``unit``: what the number counts. ``field``: where the value lives in ``Settings``, dotted; empty for an option
-    that only acts on others or on nothing. ``since``: the first release that knew it. ``doc``: one sentence on what
-    it does. ``why``: one sentence on why this default. ``group``: the heading it stands under in the reference.
-    ``example``: a value to show in a remedy where the default would teach nothing. ``inherited``: may come from
-    [DEFAULT], where all other server options are hidden by PasteDeploy. ``secret``: never shown.
+    ``names``: the name that pastepool prints, then the other accepted names. ``parser``: turns text into a value and
+    back. ``default``: the value when the option is not set; None when it depends on other options, or when there is
+    none. ``default_text``: the words shown for a default that is None or empty. ``unit``: what the number counts.
+    ``field``: the field of ``Settings`` that has the value, with dots; empty for an option that only changes other
+    options or has no effect. ``since``: the first release that had the option. ``doc``: what it does, in one or two
+    sentences. ``why``: why it has this default, in one or two sentences. ``group``: its heading in the reference.
+    ``example``: a value to show in the remedy of an error, where the default is not a good example. ``inherited``: the
+    option may stand in [DEFAULT]; PasteDeploy hides all other server options there. ``secret``: the value is never
+    shown.
     """
 
     names: tuple[str, ...]
@@ -39,13 +41,13 @@ class Option:
 
     @property
     def name(self) -> str:
-        """The spelling we print."""
+        """The name that pastepool prints."""
         return self.names[0]
 
     def sample(self) -> str:
-        """A value that would be accepted, for the remedy of an error; empty where there is none."""
+        """Return a value that would be accepted, for the remedy of an error. Empty where there is none."""
         return self.example or ("" if self.default is None else self.show(self.default))
 
     def show(self, value: object) -> str:
-        """Write a value of this option as an operator would; an unset one is shown as the words for it."""
+        """Write a value of this option as an operator would. A value that is None or empty gives ``default_text``."""
         return self.default_text if value in _UNSET else self.parser.show(value)

@@ -1,8 +1,8 @@
 """
-The one table of options. Parsing, errors, ``Settings.shown`` and the reference page all come from it.
+The table of all options. Parsing, errors, ``Settings.shown`` and the reference page are made from it.
 
-Knows names, shapes, defaults and reasons; does no reading. Defaults of pool, overload, timeouts and limits are stored
-in ``core.policy`` and ``http1.limits`` and only repeated here by reference.
+It has names, parsers, defaults and reasons; ``reading`` reads a file with it. The defaults of pool, overload, timeouts
+and limits are defined in ``core.policy`` and ``http1.limits``. The table takes them from there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TIMEOUTS = Timeouts()
 _LIMITS = Limits()
 
 MOST_WORKERS = 10000
-"""Nothing derives it: far above any pool that makes sense in one process, below what would exhaust its thread ids."""
+"""Far above any pool that makes sense in one process, and below the number of threads that a process can have."""
 
 _TLS_LATER = "TLS comes in a later release; put a proxy that terminates TLS in front of the server"
 
@@ -71,9 +71,10 @@ _ADDRESS = (
         unit="connections",
         field="listen_backlog",
         since="0.1",
-        doc="The listen backlog: connections the kernel holds until the server accepts them; the kernel lowers it to"
-        " its own limit (net.core.somaxconn).",
-        why="Paste's 5 drops connections in any burst, and a waiting connection costs next to nothing.",
+        doc="The listen backlog: how many connections the kernel holds until the server accepts them. The kernel"
+        " lowers it to its own limit (net.core.somaxconn).",
+        why="With Paste's 5, connections are lost when many clients connect at once. A waiting connection costs almost"
+        " nothing.",
         group="Address",
     ),
     Option(
@@ -83,7 +84,7 @@ _ADDRESS = (
         unit="",
         field="",
         since="0.1",
-        doc="The PEM file with key and certificate chain; known, and refused until the release that serves TLS.",
+        doc="The PEM file with key and certificate chain. This release does not serve TLS, so the option is refused.",
         why="Serving plain HTTP where TLS was asked for would be worse than not starting.",
         group="Address",
         default_text="not set",
@@ -95,7 +96,7 @@ _ADDRESS = (
         unit="",
         field="",
         since="0.1",
-        doc="An SSL context object for programs; known, and refused until the release that serves TLS.",
+        doc="An SSL context object, set by a program. This release does not serve TLS, so the option is refused.",
         why="Serving plain HTTP where TLS was asked for would be worse than not starting.",
         group="Address",
         default_text="not set",
@@ -110,8 +111,9 @@ _POOL_OPTIONS = (
         unit="workers",
         field="pool.workers",
         since="0.1",
-        doc="How many workers should be able to take a request at any time.",
-        why="Paste's own; enough for an application that waits for a database, few enough not to fight for the GIL.",
+        doc="How many workers should be able to take a request at any time; hung workers do not count.",
+        why="The same as in Paste. Enough for an application that waits for a database, and few enough that the"
+        " workers seldom wait for the GIL.",
         group="Pool",
     ),
     Option(
@@ -121,8 +123,9 @@ _POOL_OPTIONS = (
         unit="workers",
         field="pool.max_workers",
         since="0.1",
-        doc="Live worker threads never exceed this, however many of them hang.",
-        why="Room for three hung generations of the pool; Paste has no cap and can explode.",
+        doc="The most worker threads that may exist at once, hung ones included.",
+        why="Three whole pools may hang and a fourth still works. Paste has no cap, so its number of threads can grow"
+        " without limit.",
         group="Pool",
         default_text="4 x threadpool_workers",
         example=str(_POOL.max_workers),
@@ -134,8 +137,8 @@ _POOL_OPTIONS = (
         unit="workers",
         field="pool.spawn_if_under",
         since="0.1",
-        doc="While requests wait, workers are added until this many are busy without being hung; 0 adds none.",
-        why="Paste's own; lowered to threadpool_workers where that is smaller.",
+        doc="While requests wait, workers are added until this many are busy and not hung; 0 adds none.",
+        why="The same as in Paste. If threadpool_workers is smaller, the default is lowered to it.",
         group="Pool",
     ),
     Option(
@@ -145,8 +148,9 @@ _POOL_OPTIONS = (
         unit="seconds",
         field="pool.hung_after",
         since="0.1",
-        doc="A worker in the same application call for this long counts as hung and is reported with its stack.",
-        why="Paste's own (contract P6); hardly any page is worth waiting longer for.",
+        doc="A worker that has been in the same application call for this long counts as hung and is reported with its"
+        " stack.",
+        why="The same as in Paste (contract P6). Hardly any user waits longer for a page.",
         group="Pool",
     ),
     Option(
@@ -156,8 +160,8 @@ _POOL_OPTIONS = (
         unit="seconds",
         field="pool.kill_after",
         since="0.1",
-        doc="A worker in the same application call for this long is killed and replaced; 0 never kills.",
-        why="Paste's own (contract P7); long enough for a report or an upload that is slow and yet alive.",
+        doc="A worker that has been in the same application call for this long is killed and replaced; 0 never kills.",
+        why="The same as in Paste (contract P7). Long enough for a slow report or a slow upload to finish.",
         group="Pool",
     ),
     Option(
@@ -167,8 +171,9 @@ _POOL_OPTIONS = (
         unit="seconds",
         field="pool.dying_for",
         since="0.1",
-        doc="A killed worker still alive after this long counts as a zombie.",
-        why="Paste's own (contract P9); clean-up code gets a tenth of it, half a minute, before the kill is repeated.",
+        doc="A killed worker that still lives after this long counts as a zombie.",
+        why="The same as in Paste (contract P9). The application can clean up for a tenth of this time, half a minute;"
+        " then the kill is repeated.",
         group="Pool",
     ),
     Option(
@@ -178,9 +183,9 @@ _POOL_OPTIONS = (
         unit="workers",
         field="pool.max_zombies",
         since="0.1",
-        doc="With more zombies than this the process ends with status 3, for a process monitor to start it again;"
+        doc="With more zombies than this the process ends with status 3, so that a process monitor starts it again;"
         " 0 never ends it.",
-        why="Paste's own (contract P10); ending the process helps only where something restarts it.",
+        why="The same as in Paste (contract P10). Ending the process helps only if something starts it again.",
         group="Pool",
     ),
     Option(
@@ -190,8 +195,9 @@ _POOL_OPTIONS = (
         unit="requests",
         field="pool.check_every",
         since="0.1",
-        doc="An extra look at the workers after this many requests, at most four a second; 0: time alone, which loses nothing.",
-        why="Paste's own (contract P7).",
+        doc="The supervisor looks at the workers once more after this many requests, at most four times a second. With"
+        " 0 it looks only when time makes it necessary, and no hung worker is missed.",
+        why="The same as in Paste (contract P7).",
         group="Pool",
     ),
     Option(
@@ -201,8 +207,8 @@ _POOL_OPTIONS = (
         unit="requests",
         field="pool.max_requests",
         since="0.1",
-        doc="A worker thread is replaced after about this many requests; 0 keeps it for good.",
-        why="Replacing a thread frees nothing that CPython would not free anyway; Paste's 100 only costs time.",
+        doc="A worker thread is replaced after about this many requests; 0 never replaces it.",
+        why="Replacing a thread frees no memory that CPython would not free anyway, so Paste's 100 only costs time.",
         group="Pool",
     ),
     Option(
@@ -212,8 +218,9 @@ _POOL_OPTIONS = (
         unit="seconds",
         field="pool.idle_for",
         since="0.1",
-        doc="Workers beyond threadpool_workers leave once they have not been needed for this long.",
-        why="As long as it takes to call a worker hung, so that the pool does not breathe with every slow minute.",
+        doc="Workers beyond threadpool_workers end when they have not been needed for this long.",
+        why="The same time after which a worker counts as hung. With a shorter time, the pool would start and end"
+        " threads at every short peak.",
         group="Pool",
     ),
     Option(
@@ -223,8 +230,9 @@ _POOL_OPTIONS = (
         unit="",
         field="pool.unblock_sockets",
         since="0.1",
-        doc="At a kill, also shut down the socket of another connection (a database, say) that the worker waits on.",
-        why="A connection shut from outside may be one that other threads share.",
+        doc="Whether a kill also shuts down the socket on which the worker waits, if it is not the client's: the socket"
+        " to a database, for example.",
+        why="Off, because other threads may use the same connection.",
         group="Pool",
     ),
     Option(
@@ -234,8 +242,8 @@ _POOL_OPTIONS = (
         unit="",
         field="logger",
         since="0.1",
-        doc="The name of the logger the pool writes to.",
-        why="Paste's own, which existing [loggers] sections name.",
+        doc="The name of the logger to which the pool writes.",
+        why="The same as in Paste, because the [loggers] sections of existing files have this name.",
         group="Pool",
     ),
     Option(
@@ -245,8 +253,8 @@ _POOL_OPTIONS = (
         unit="",
         field="",
         since="0.1",
-        doc="Accepted from Paste's files; false is noted in the log and the pool is used all the same.",
-        why="A thread for each request has no bound, which is what the pool is there to prevent.",
+        doc="Accepted, because Paste's files have it. The pool is used with false too, and a line in the log says so.",
+        why="Without a pool, each request has its own thread, and the number of threads has no limit.",
         group="Pool",
     ),
     Option(
@@ -256,8 +264,8 @@ _POOL_OPTIONS = (
         unit="",
         field="",
         since="0.1",
-        doc="Accepted from Paste's files and noted in the log; shutdown_timeout bounds the exit instead.",
-        why="No thread of the pool may hold the process longer than shutdown_timeout, whatever its kind.",
+        doc="Accepted, because Paste's files have it, but without effect, and a line in the log says so.",
+        why="shutdown_timeout limits the exit: no thread of the pool keeps the process alive longer, daemon or not.",
         group="Pool",
         default_text="not set",
         example="true",
@@ -272,8 +280,8 @@ _OVERLOAD_OPTIONS = (
         unit="requests",
         field="overload.queue_limit",
         since="0.1",
-        doc="How many complete requests may wait for a worker; the next is answered 503 at once.",
-        why="Ten workers that need 0.3 s a request clear so many in the 30 s of queue_timeout.",
+        doc="How many complete requests may wait for a worker; a further one is answered 503 at once.",
+        why="Ten workers that need 0.3 s for a request finish this many in the 30 s of queue_timeout.",
         group="Overload",
     ),
     Option(
@@ -284,7 +292,7 @@ _OVERLOAD_OPTIONS = (
         field="overload.queue_timeout",
         since="0.1",
         doc="A request that has waited this long for a worker is answered 503.",
-        why="Nobody watches an empty page longer, and proxies in front give up after 60 s.",
+        why="Hardly any user waits longer for a page, and proxies in front of the server give up after 60 s.",
         group="Overload",
     ),
     Option(
@@ -294,8 +302,9 @@ _OVERLOAD_OPTIONS = (
         unit="connections",
         field="overload.connection_limit",
         since="0.1",
-        doc="Open connections at once; beyond it new ones are turned away.",
-        why="An idle connection costs a few KiB, so that this is some 40 MiB at the worst.",
+        doc="The most connections that may be open at once. For a further client, a connection that only waits for its"
+        " next request is closed; if there is none, the client is answered 503.",
+        why="An idle connection costs a few KiB, so this many need about 40 MiB.",
         group="Overload",
     ),
     Option(
@@ -305,8 +314,8 @@ _OVERLOAD_OPTIONS = (
         unit="",
         field="health_path",
         since="0.1",
-        doc="A path that is answered 200 without a worker, also when all workers hang.",
-        why="Off: a path the server takes away from the application must be asked for.",
+        doc="A path that the server itself answers with 200, without a worker, also while all workers hang.",
+        why="Off, because the application does not get the requests for this path.",
         group="Overload",
         default_text="off",
         example="/healthz",
@@ -321,8 +330,9 @@ _PATIENCE = (
         unit="seconds",
         field="timeouts.header",
         since="0.1",
-        doc="From the first byte of a request, or the accept, to its last header byte; 0 waits for ever.",
-        why="A head is a packet or two; only a client that dribbles on purpose needs longer.",
+        doc="How long a client may take to send the request line and the headers. The time begins with the first byte"
+        " of the request; on a new connection it begins with the accept. 0 waits for ever.",
+        why="They fit into one or two packets. Only a client that is slow on purpose needs longer.",
         group="Patience",
     ),
     Option(
@@ -332,9 +342,9 @@ _PATIENCE = (
         unit="seconds",
         field="timeouts.body",
         since="0.1",
-        doc="From the end of the head to the last body byte, prolonged while bytes arrive at an honest rate; 0 waits"
-        " for ever.",
-        why="A minute of grace covers the pauses of a bad mobile line.",
+        doc="How long a client may take to send the body, counted from the end of the headers. Every 4096 bytes that"
+        " arrive add a second. 0 waits for ever.",
+        why="A minute is enough for the pauses of a bad mobile connection.",
         group="Patience",
     ),
     Option(
@@ -344,9 +354,9 @@ _PATIENCE = (
         unit="seconds",
         field="timeouts.keep_alive",
         since="0.1",
-        doc="How long a connection may stay open between requests; 0 waits for ever.",
-        why="Longer than the 60 s after which common proxies drop an idle connection, so that they never reuse one"
-        " the server is just closing.",
+        doc="How long a connection may stay open between two requests; 0 waits for ever.",
+        why="Common proxies drop an idle connection after 60 s. With a longer time here, the proxy drops it first, and"
+        " never sends a request on a connection that the server is just closing.",
         group="Patience",
     ),
     Option(
@@ -356,9 +366,9 @@ _PATIENCE = (
         unit="seconds",
         field="timeouts.send",
         since="0.1",
-        doc="How long a client may refuse to take output, prolonged while it reads at an honest rate; 0 waits for"
-        " ever.",
-        why="As patient as with an upload.",
+        doc="How long a client may take to read output, counted from the first byte that its socket did not take at"
+        " once. Every 4096 bytes that it reads add a second. 0 waits for ever.",
+        why="The same as for an upload (body_timeout).",
         group="Patience",
     ),
     Option(
@@ -368,9 +378,10 @@ _PATIENCE = (
         unit="seconds",
         field="",
         since="0.1",
-        doc="Sets header_timeout, body_timeout, keep_alive_timeout and send_timeout where they are not set"
+        doc="Sets those of header_timeout, body_timeout, keep_alive_timeout and send_timeout that are not set"
         " themselves; 0 switches them off.",
-        why="Paste's own (contract P18); the four have better defaults one by one.",
+        why="It exists because Paste has it (contract P18). Without it, each of the four has a better default of its"
+        " own.",
         group="Patience",
         default_text="not set",
         example="60s",
@@ -382,8 +393,9 @@ _PATIENCE = (
         unit="seconds",
         field="timeouts.shutdown",
         since="0.1",
-        doc="From the first stop signal to the end of the process, whatever still hangs.",
-        why="Container runtimes kill after 10 s, init systems later; what still runs then is better reported than cut.",
+        doc="How long the process may live after the first stop signal, even if requests still hang.",
+        why="Container runtimes kill a process after 10 s, init systems later. It is better if the process ends by"
+        " itself and logs what still runs.",
         group="Patience",
     ),
 )
@@ -397,7 +409,7 @@ _LIMIT_OPTIONS = (
         field="limits.request_target",
         since="0.1",
         doc="The longest request target (path and query); longer ones are answered 414.",
-        why="RFC 9110 asks for 8000 at least.",
+        why="RFC 9110 recommends at least 8000.",
         group="Limits",
     ),
     Option(
@@ -407,8 +419,8 @@ _LIMIT_OPTIONS = (
         unit="bytes",
         field="limits.header_bytes",
         since="0.1",
-        doc="Request line and header fields together; more is answered 431.",
-        why="Room for several large cookies, as in the standard library.",
+        doc="The largest size of request line and header fields together; more is answered 431.",
+        why="Room for several large cookies; the standard library has the same limit.",
         group="Limits",
     ),
     Option(
@@ -418,8 +430,8 @@ _LIMIT_OPTIONS = (
         unit="fields",
         field="limits.header_count",
         since="0.1",
-        doc="Header lines in a request; more are answered 431.",
-        why="The standard library's; browsers and proxies together send about 30.",
+        doc="The most header fields in a request; more are answered 431.",
+        why="The same as in the standard library. A browser and its proxies together send about 30.",
         group="Limits",
     ),
     Option(
@@ -429,8 +441,9 @@ _LIMIT_OPTIONS = (
         unit="bytes",
         field="limits.body_bytes",
         since="0.1",
-        doc="The largest request body; more is answered 413, and 0 sets no limit.",
-        why="Large enough for uploads; beyond it a temporary disk should be filled only on purpose.",
+        doc="The largest request body; more is answered 413. 0 sets no limit.",
+        why="Large enough for uploads. Larger bodies fill the disk for temporary files, so they must be allowed"
+        " explicitly.",
         group="Limits",
     ),
     Option(
@@ -440,8 +453,8 @@ _LIMIT_OPTIONS = (
         unit="bytes",
         field="body_memory",
         since="0.1",
-        doc="A request body up to this size is kept in memory, a larger one goes to a temporary file.",
-        why="Forms and JSON stay in memory; a thousand queued uploads still fit beside the application.",
+        doc="A request body up to this size is kept in memory; a larger one goes to a temporary file.",
+        why="Forms and JSON stay in memory, and a thousand waiting requests need no more than 512 MiB.",
         group="Limits",
     ),
     Option(
@@ -451,8 +464,8 @@ _LIMIT_OPTIONS = (
         unit="bytes",
         field="output_high_watermark",
         since="0.1",
-        doc="Output a connection may hold for a slow client before its worker has to wait.",
-        why="Nearly every page fits, so that its worker is free at once.",
+        doc="How much output the server keeps in memory for a slow client; beyond it the worker waits for the client.",
+        why="Nearly every page fits, so its worker is free as soon as it has written the page.",
         group="Limits",
     ),
 )
@@ -465,8 +478,8 @@ _HTTP = (
         unit="",
         field="protocol_version",
         since="0.1",
-        doc="HTTP/1.0 answers in HTTP/1.0 and closes after each response, as Paste does by default; HTTP/0.9 is taken"
-        " for it.",
+        doc="The version of HTTP in responses. With HTTP/1.0 the server closes the connection after each response, as"
+        " Paste does by default. HTTP/0.9 means HTTP/1.0 here.",
         why="Keep-alive and chunked responses are what clients and proxies expect today.",
         group="HTTP",
     ),
@@ -477,8 +490,8 @@ _HTTP = (
         unit="",
         field="server_header",
         since="0.1",
-        doc="The Server field of responses.",
-        why="It names the product and, unlike Paste's, no version an attacker could look up.",
+        doc="The Server header of responses.",
+        why="The name of the product. Paste also shows its version, which helps an attacker.",
         group="HTTP",
     ),
     Option(
@@ -488,8 +501,9 @@ _HTTP = (
         unit="",
         field="access_log",
         since="0.1",
-        doc="Log one line a request to pastepool.access.",
-        why="A proxy in front usually logs already, and the line costs more than the rest of a short request.",
+        doc="Whether one line for each request is logged to pastepool.access.",
+        why="A proxy in front of the server usually logs already, and the line takes more CPU time than the rest of a"
+        " short request.",
         group="HTTP",
     ),
     Option(
@@ -499,8 +513,8 @@ _HTTP = (
         unit="",
         field="",
         since="0.1",
-        doc="Paste's request handler class; refused, because there is none here.",
-        why="From an INI file it never worked.",
+        doc="The request handler class of Paste. It is refused, because this server has no request handlers.",
+        why="It never worked in an INI file, not even with Paste.",
         group="HTTP",
         default_text="not set",
     ),
@@ -511,8 +525,8 @@ _HTTP = (
         unit="",
         field="",
         since="0.1",
-        doc="Paste's switch to bind without serving; true is accepted, false is refused.",
-        why="In an INI file false binds a port nobody answers on.",
+        doc="With false, Paste binds the port without serving. Here true is accepted and false is refused.",
+        why="In an INI file, false would bind a port on which no request is answered.",
         group="HTTP",
         default_text="true",
     ),
@@ -526,9 +540,9 @@ _MAIL = (
         unit="",
         field="mail.recipients",
         since="0.1",
-        doc="Who is mailed when hung workers were killed and when the process ends for its zombies; nobody switches"
-        " mail off.",
-        why="A server must not write to anyone who was not named.",
+        doc="The addresses that get a mail when hung workers were killed, and when the process ends because of too"
+        " many zombies. Without an address no mail is sent.",
+        why="A server must not send mail to an address that the operator did not name.",
         group="Mail",
         default_text="nobody",
         example="ops@example.com",
@@ -541,8 +555,8 @@ _MAIL = (
         unit="",
         field="mail.sender",
         since="0.1",
-        doc="The sender of these mails.",
-        why="Paste's own, so that mail filters keep working.",
+        doc="The sender of the mails to error_email.",
+        why="The same as in Paste, so that existing mail filters keep working.",
         group="Mail",
         inherited=True,
     ),
@@ -553,8 +567,8 @@ _MAIL = (
         unit="",
         field="mail.subject_prefix",
         since="0.1",
-        doc="Words put before the subject of these mails, joined to it by a blank.",
-        why="It says which program writes.",
+        doc="Words at the beginning of the subject of the mails to error_email. A blank follows them.",
+        why="It says which program sent the mail.",
         group="Mail",
         inherited=True,
     ),
@@ -566,7 +580,7 @@ _MAIL = (
         field="mail.host",
         since="0.1",
         doc="The mail server, as host or host:port.",
-        why="Paste's own; most machines that run services relay mail locally.",
+        why="The same as in Paste. Most machines that run services have a mail server that forwards mail.",
         group="Mail",
         inherited=True,
     ),
@@ -577,8 +591,8 @@ _MAIL = (
         unit="",
         field="mail.port",
         since="0.1",
-        doc="The port of the mail server, where smtp_server does not say.",
-        why="The port of SMTP.",
+        doc="The port of the mail server, if smtp_server has no port.",
+        why="The standard port of SMTP.",
         group="Mail",
         inherited=True,
     ),
@@ -589,8 +603,8 @@ _MAIL = (
         unit="",
         field="mail.username",
         since="0.1",
-        doc="The user to log in as; without it there is no login.",
-        why="A local relay asks for none.",
+        doc="The user name for the login at the mail server; without it there is no login.",
+        why="A mail server on the same machine needs no login.",
         group="Mail",
         default_text="no login",
         example="pastepool",
@@ -603,8 +617,8 @@ _MAIL = (
         unit="",
         field="mail.password",
         since="0.1",
-        doc="The password of smtp_username; it is masked wherever settings are shown.",
-        why="A local relay asks for none.",
+        doc="The password of smtp_username. It is masked wherever settings are shown.",
+        why="A mail server on the same machine needs no login.",
         group="Mail",
         default_text="no login",
         example="secret",
@@ -618,8 +632,9 @@ _MAIL = (
         unit="",
         field="mail.when_hung",
         since="0.1",
-        doc="Also mail when requests become hung, long before they are killed.",
-        why="Paste mails kills alone (contract P12); a mail for each slow half minute is read by nobody.",
+        doc="Whether a mail is also sent when requests become hung, long before they are killed.",
+        why="Paste mails about kills only (contract P12). Mails about every request that takes half a minute would soon"
+        " be ignored.",
         group="Mail",
         inherited=True,
     ),
@@ -630,8 +645,9 @@ _MAIL = (
         unit="",
         field="mail.use_tls",
         since="0.1",
-        doc="Switch the connection to TLS (STARTTLS) before the login.",
-        why="Paste's own; a local relay needs none.",
+        doc="Whether the connection to the mail server is encrypted before the login: with STARTTLS, or on port 465"
+        " with TLS from the first byte.",
+        why="The same as in Paste. A mail server on the same machine needs no encryption.",
         group="Mail",
         inherited=True,
     ),
@@ -670,9 +686,9 @@ _ADMIN = (
         unit="",
         field="admin.token",
         since="0.1",
-        doc="A secret that whoever wants to see the page of admin_listen must know; without it only this machine is"
-        " let in.",
-        why="What everybody could read in a manual would be no secret.",
+        doc="A secret that a client must send to see the page of admin_listen. Without admin_token only this machine"
+        " may see it.",
+        why="A default secret would be printed in this manual, so it would not be secret.",
         group="Watching",
         default_text="none",
         example="a-long-random-text",
@@ -685,8 +701,8 @@ _ADMIN = (
         unit="",
         field="admin.allow_from",
         since="0.1",
-        doc="Addresses and networks that are let in to admin_listen; any but this machine's own need admin_token as"
-        " well.",
+        doc="The addresses and networks that may connect to admin_listen. For other machines than this one,"
+        " admin_token is needed as well.",
         why="The page shows private data (contract P17).",
         group="Watching",
     ),
@@ -698,7 +714,7 @@ _ADMIN = (
         field="admin.allow_kill",
         since="0.1",
         doc="Whether requests can be killed from the page of admin_listen.",
-        why="Looking does no harm and killing may; as allow_kill in Paste.",
+        why="Looking at requests does no harm, killing one may. It is off like allow_kill in Paste.",
         group="Watching",
     ),
 )
@@ -715,7 +731,7 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_NAME: Mapping[str, Option] = {name: option for option in OPTIONS for name in option.names}
-"""Every accepted spelling."""
+"""The option of every accepted name."""
 
 ELSEWHERE: Mapping[str, str] = {
     "backlog": "request_queue_size",
@@ -733,14 +749,18 @@ ELSEWHERE: Mapping[str, str] = {
     "timeout": "socket_timeout",
     "workers": "threadpool_workers",
 }
-"""What other servers of the Paste Deploy family call the same thing, so that a moved file gets a useful hint."""
+"""
+The names that other servers for Paste Deploy have for an option, each with the name here. A file written for another
+server gets a useful hint from it.
+"""
 
 
 def nearest(key: str) -> str:
     """
-    Name the accepted spelling an unknown key was probably meant to be; ``""`` where none is close.
+    Return the accepted name that an unknown key probably means; ``""`` where none is similar.
 
-    Units: ``difflib`` ratios; 0.7 keeps one or two slips of the finger and drops mere resemblance. Nothing derives it.
+    Units: the cutoff is a ratio of ``difflib``. With 0.7, a name with one or two typing errors is found, and a name
+    that is only somewhat similar is not.
     """
     plain = key.strip().lower().replace("-", "_")
     if plain in BY_NAME:

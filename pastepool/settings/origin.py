@@ -1,8 +1,9 @@
 """
-Which section of the file a server's options came from.
+Find out from which section of the file the options of a server came.
 
-PasteDeploy tells a factory the file and the options, not the section. A complaint that names the wrong one of several
-[server:...] sections is worse than none, so the file is looked at once more, for its headings only.
+PasteDeploy tells a factory the file and the options, but not the section. A file may have several [server:...]
+sections, and an error that names the wrong one would mislead. So the file is read once more, to compare its server
+sections with the options.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ MAIN = "server:main"
 
 def section_of(local: Mapping[str, object], global_conf: Mapping[str, object]) -> str:
     """
-    Name the server section whose own lines best match ``local``.
+    Return the name of the server section whose lines best match ``local``.
 
-    The section every line of which arrived in ``local``, and of those the one with most lines; a section that another
-    one builds on by ``use`` gives way to it. ``server:main`` where that is one of the best, or where the file cannot be
-    read. Never raises: it only words a message.
+    A section matches if all its lines are in ``local``. Among several, the section with most lines is chosen. A section
+    that a matching section refers to by ``use`` is not considered. If no section matches, all count as equally good.
+    Of equally good sections ``server:main`` is chosen, or the first if it is not among them. The result is
+    ``server:main`` too if the file has no server section or cannot be read. This function raises nothing, because its
+    result is only used in messages.
     """
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
@@ -38,7 +41,7 @@ def section_of(local: Mapping[str, object], global_conf: Mapping[str, object]) -
 
 
 def _score(parser: configparser.RawConfigParser, section: str, local: Mapping[str, object]) -> int:
-    """Count the section's lines found in ``local``; -1 if one that should have arrived did not."""
+    """Count the lines of the section that are in ``local``. Returns -1 if a line is missing that should be there."""
     score = 0
     for key, text in parser.items(section):
         name = key[4:].strip() if key.startswith("get ") else key

@@ -1,9 +1,10 @@
 """
-The text of one INI value -> a Python value, and back.
+Turn the text of one INI value into a Python value, and back.
 
-Knows shapes (a count, a duration, an address), no option by name and no place: ``reading`` adds both to a complaint.
-Each parser is a frozen value with three things: ``expects`` (the phrase that ends "... is not"), a call from text to
-value that raises ``Unfit``, and ``show``, whose result the same parser reads back to the same value.
+This module knows shapes (a count, a duration, an address). It does not know the name of an option or its place in the
+file: ``reading`` adds both to an error. Each parser is a frozen value with three parts: ``expects`` (the words that
+follow "... is not" in an error); a call that turns text into a value, or raises ``Unfit``; and ``show``, which turns
+the value into text that the same parser reads back to the same value.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any, Protocol
 
 LONGEST = 1e9
 """
-The longest duration, about 31 years. Configurations write 999999999 for "never", so that has to pass; beyond about
-9.2e9 the lock primitives of CPython overflow.
+The longest duration in seconds, about 31 years. Some files have 999999999 for "never", so that must be accepted. Above
+about 9.2e9 the lock primitives of CPython overflow.
 """
 
 _TRUTHS = dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True)
@@ -33,9 +34,10 @@ _PATH = re.compile(r"""/[!"$->@-~]*""")
 
 class Unfit(ValueError):
     """
-    A value its parser refuses.
+    The parser refuses the value.
 
-    ``problem`` continues the words ``<key> = <value>``. Catcher: ``reading``, which adds the place and the remedy.
+    ``problem``: the words that follow ``<key> = <value>`` in the error sentence. Catcher: ``reading``, which adds the
+    place and the remedy.
     """
 
     def __init__(self, problem: str) -> None:
@@ -44,19 +46,19 @@ class Unfit(ValueError):
 
 
 class Parser(Protocol):
-    """What a row of the table needs of its parser."""
+    """What a row of the table needs from its parser."""
 
     @property
     def expects(self) -> str:
-        """A noun phrase, for errors and for the reference page."""
+        """What a value has to be, as a noun phrase, for errors and for the reference page."""
         ...
 
     def __call__(self, text: str) -> Any:
-        """Read stripped, non-empty text. Raises ``Unfit``."""
+        """Turn text into a value. The text is not empty and has no blanks at its ends. Raises: Unfit."""
         ...
 
     def show(self, value: Any) -> str:
-        """Write a value the way an operator would; the inverse of the call."""
+        """Write a value as an operator would. The parser reads the result back to the same value."""
         ...
 
 
@@ -85,7 +87,7 @@ class Duration:
     """
     Seconds as a float, written ``30``, ``30s``, ``5m``, ``1h`` or ``500ms``; decimals are allowed.
 
-    Units: rounded to the microsecond, so that what is shown reads back as the same number.
+    Units: seconds, rounded to the microsecond, so that the text of ``show`` gives the same number again.
     """
 
     minimum: float = 0.0
@@ -138,7 +140,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Truth:
-    """True or false in the words PasteDeploy's ``asbool`` knows."""
+    """True or false, in the words that ``asbool`` of PasteDeploy knows."""
 
     @property
     def expects(self) -> str:
@@ -156,7 +158,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few words, in any case; ``also`` holds spellings that mean one of them."""
+    """One of a few words, in upper or lower case. ``also``: further words, each with the word that it means."""
 
     words: tuple[str, ...]
     also: tuple[tuple[str, str], ...] = ()
@@ -181,8 +183,8 @@ class Text:
     """
     One line of printable ASCII.
 
-    Line ends are refused because these texts end up in header fields of responses and mails, and an INI value may
-    run over several lines.
+    An INI value may have several lines. They are refused, because these texts become header fields of responses and
+    mails.
     """
 
     @property
@@ -200,7 +202,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Secret(Text):
-    """A word nobody can guess: long, and without blanks, which a header would not carry."""
+    """A secret that cannot be guessed. It is long, and has no blanks, because a header field does not keep them."""
 
     minimum: int = 16
 
@@ -216,7 +218,7 @@ class Secret(Text):
 
 @dataclass(frozen=True)
 class UrlPath:
-    """A path as it stands in a request line, without query."""
+    """A path as a client writes it in the request line, without a query string."""
 
     @property
     def expects(self) -> str:
@@ -233,7 +235,7 @@ class UrlPath:
 
 @dataclass(frozen=True)
 class Words:
-    """Several words parted by commas or white space (Paste splits on one here and on the other there)."""
+    """Several words, separated by commas or white space. Paste accepts commas at some places and blanks at others."""
 
     @property
     def expects(self) -> str:
@@ -251,7 +253,11 @@ class Words:
 
 @dataclass(frozen=True)
 class Networks:
-    """IP addresses and networks parted by commas or white space; host bits after the prefix are a slip and refused."""
+    """
+    IP addresses and networks, separated by commas or white space.
+
+    A network with bits set after its prefix, such as 10.0.0.1/8, is refused: it is probably a typing error.
+    """
 
     @property
     def expects(self) -> str:
@@ -273,10 +279,10 @@ class Networks:
 @dataclass(frozen=True)
 class HostPort:
     """
-    A host with or without a port: ``(host, port or None)``.
+    A host with or without a port. The value is ``(host, port or None)``.
 
-    Reads names, IPv4, ``::1``, ``[::1]``, ``[::1]:8080``, ``name:8080`` and ``*``. Text with more than one colon and
-    no brackets is an IPv6 address as a whole, as in Paste. The host is returned without brackets.
+    It accepts names, IPv4, ``::1``, ``[::1]``, ``[::1]:8080``, ``name:8080`` and ``*``. Text with more than one colon
+    and no brackets is an IPv6 address without a port, as in Paste. The host is returned without brackets.
     """
 
     @property
@@ -315,9 +321,9 @@ class HostPort:
 @dataclass(frozen=True)
 class Refused:
     """
-    An option that is known and cannot be served: any value is answered with the reason.
+    The parser of an option that is known and not supported. It refuses every value, and says why.
 
-    ``true_passes``: the value true asks for what happens anyway, so it is let through.
+    ``true_passes``: the value true is accepted, because it asks for what the server does anyway.
     """
 
     reason: str
@@ -347,14 +353,14 @@ PORT = Number(0, 65535)
 """A TCP port; 0 lets the kernel choose."""
 
 LOOPBACK = Networks()("127.0.0.0/8, ::1")
-"""This machine alone."""
+"""The addresses of this machine only."""
 
 
 def plain_text(value: object) -> str:
     """
-    Turn a value as it arrives into stripped text; ``""`` means "not set".
+    Turn a value from PasteDeploy or from a program into text without blanks at its ends. ``""`` means "not set".
 
-    INI files give text; a program may give bool, int, float or None. Raises ``Unfit`` for any other type.
+    An INI file gives text. A program may give bool, int, float or None. Raises: Unfit for any other type.
     """
     if value is None:
         return ""

@@ -1,4 +1,4 @@
-"""Where a setting stands, and the sentences that say so. One shape for every complaint about a configuration."""
+"""Write every error sentence about a configuration. Each one says where in the file the setting stands."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pastepool.settings.secrets import mask
 _COMMENT = re.compile(r"\s[;#]")
 
 LONGEST_SHOWN = 80
-"""Characters of a value that a sentence repeats; nothing derives it."""
+"""The most characters of a value that a sentence repeats, so that it can be read in one line of a log."""
 
 
 @dataclass(frozen=True)
 class SettingsPlace:
-    """A section of a configuration file; ``config_file`` is empty where a program gave the values."""
+    """A section of a configuration file. ``config_file`` is empty if a program set the values without a file."""
 
     section: str
     config_file: str
@@ -27,11 +27,11 @@ class SettingsPlace:
         return f"[{self.section}] of {self.config_file}" if self.config_file else f"[{self.section}]"
 
     def default(self) -> SettingsPlace:
-        """The [DEFAULT] section of the same file."""
+        """Return the place of the [DEFAULT] section of the same file."""
         return SettingsPlace("DEFAULT", self.config_file)
 
     def unknown(self, key: str, value: str) -> SettingsError:
-        """The key is no option of ours."""
+        """Return the error for a key that is not an option of pastepool."""
         close = nearest(key)
         problem = f"{self}: {key!r} (value {_quoted(key, value)}) is not an option of pastepool"
         if key.strip().lower() in ELSEWHERE:
@@ -43,7 +43,7 @@ class SettingsPlace:
         return self._error(f"{problem}; {remedy}.", key, value, close)
 
     def unfit(self, key: str, option: Option, value: str, problem: str) -> SettingsError:
-        """The value is refused by the option's parser."""
+        """Return the error for a value that the parser of the option refuses."""
         sentence = f"{self}: {key} = {_quoted(key, value)} {problem}"
         if _COMMENT.search(value):
             remedy = "; a value runs to the end of its line, so put the comment on a line of its own"
@@ -54,7 +54,7 @@ class SettingsPlace:
         return self._error(f"{sentence}{remedy}.", key, value, "")
 
     def twice(self, key: str, value: str, other: str, other_value: str) -> SettingsError:
-        """Two spellings of one option differ."""
+        """Return the error for two names of the same option that have different values."""
         return self._error(
             f"{self}: {key} = {_quoted(key, value)} and {other} = {_quoted(other, other_value)} are two names of one"
             " option and differ; delete one of the lines.",
@@ -64,12 +64,12 @@ class SettingsPlace:
         )
 
     def contradiction(self, key: str, value: str, other: str, other_value: str, because: str) -> SettingsError:
-        """Two options exclude each other; ``because`` says why, and what would mend it."""
+        """Return the error for two options that exclude each other. ``because``: the reason and the remedy."""
         sentence = f"{self}: {key} = {value} contradicts {other} = {other_value}; {because}."
         return self._error(sentence, key, value, other)
 
     def hidden(self, key: str, value: str, effective: str) -> str:
-        """Note that a server option stands where PasteDeploy does not pass it on."""
+        """Return the note about a server option that stands at a place from which PasteDeploy does not pass it on."""
         instead = f"{effective} is used" if effective else "it has no effect"
         return (
             f"{self}: {key} = {_quoted(key, value)} stands in [DEFAULT], on the command line or in a 'set' line, which"

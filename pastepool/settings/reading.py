@@ -1,8 +1,8 @@
 """
-From what PasteDeploy hands over to ``Settings``: the only way to build one.
+Build ``Settings`` from the options that PasteDeploy passes to the factory. Nothing else builds them.
 
-Knows the order of the steps and what PasteDeploy does to a section (values found in [DEFAULT] never arrive in it); the
-options themselves are in the table, their shapes in ``parsing``, the sentences in ``place``.
+This module knows the order of the steps, and what PasteDeploy does to a section: it removes from it every key that
+[DEFAULT] also has. ``options`` has the table, ``parsing`` the parsers, ``place`` the error sentences.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WITHOUT_EFFECT: Mapping[tuple[str, object], str] = {
     ("socket_timeout", 0.0): "socket_timeout = 0 switches off every client timeout that is not set itself, so that a"
     " silent client may hold its connection for ever.",
 }
-"""Values that are accepted and deserve a word at start."""
+"""Values that are accepted, but cause a note in the log at start."""
 
 _NESTED = {
     "pool": PoolPolicy,
@@ -49,18 +49,18 @@ def read(
     Read and check a server section.
 
     Args:
-        local: the section's own options, as text or as Python values; blank or None means "not set".
-        global_conf: [DEFAULT], command-line variables and ``__file__``; only mail options are taken from it.
-        section: named in every sentence.
+        local: the options of the section, as text or as Python values. Blank or None means "not set".
+        global_conf: [DEFAULT], command-line variables and ``__file__``. Only mail options are taken from it.
+        section: the name of the section, for the error sentences.
 
     Returns:
-        the effective settings, free of contradictions; what was moved or has no effect is told in ``notes``.
+        the effective settings, without contradictions. ``notes`` says which values were changed or have no effect.
     Raises:
         SettingsError: an unknown key, a value of the wrong shape, or a contradiction. The operator must edit the file.
     Runs on:
         any thread; pure.
     Source:
-        reference names of Paste 3.10 (contract P1, P5 to P12, P18); the table.
+        the option names of Paste 3.10 (contract P1, P5 to P12, P18) and the table.
     """
     inherited = dict(global_conf or {})
     place = SettingsPlace(section, str(inherited.get("__file__") or ""))
@@ -78,7 +78,7 @@ def read(
 
 
 def _read_section(local: Mapping[str, object], place: SettingsPlace) -> dict[str, Any]:
-    """Parse every key that is set; two spellings of one option must agree."""
+    """Parse every key that is set. Two names of the same option must have equal values."""
     own: dict[str, Any] = {}
     spelt: dict[str, str] = {}
     for key, raw in local.items():
@@ -99,9 +99,10 @@ def _read_section(local: Mapping[str, object], place: SettingsPlace) -> dict[str
 
 def _read_mail(inherited: Mapping[str, object], own: Mapping[str, Any], place: SettingsPlace) -> dict[str, Any]:
     """
-    Take from [DEFAULT] the mail options the section leaves out; of several names the first of the row wins.
+    Take from [DEFAULT] the mail options that are not set in the section.
 
-    Without recipients nothing is taken: the other keys are then meant for somebody else, and none of our business.
+    If [DEFAULT] has several names of one option, the first name of the row counts. Without recipients nothing is taken:
+    the other keys in [DEFAULT] are then for another program.
     """
     taken: dict[str, Any] = {}
     for option in sorted(OPTIONS, key=lambda option: option.name != RECIPIENTS):
@@ -141,8 +142,10 @@ def _split_addresses(
     values: dict[str, Any], own: Mapping[str, Any], mail: Mapping[str, Any], place: SettingsPlace
 ) -> None:
     """
-    Part ``host:port`` values. A port given beside one in the same section must agree with it; otherwise the server
-    section's wins over [DEFAULT]'s.
+    Split values of the form ``host:port``.
+
+    If the same section also sets the port option, both ports must be equal. If one port is set in the server section
+    and the other in [DEFAULT], the one of the server section counts.
     """
     for host_name, port_name in (("host", "port"), ("smtp_server", "smtp_port"), ("admin_listen", "admin_port")):
         if not isinstance(values[host_name], tuple):
@@ -159,7 +162,7 @@ def _split_addresses(
 
 
 def _guard_admin(values: Mapping[str, Any], place: SettingsPlace) -> None:
-    """Refuse to show private data to other machines without a secret (contract P17)."""
+    """Refuse settings that would show private data to other machines without a secret (contract P17)."""
     if not values["admin_token"] and not all(network.is_loopback for network in values["admin_allow_from"]):
         shown = BY_NAME["admin_allow_from"].show(values["admin_allow_from"])
         remedy = "other machines are let in with a secret only, so set admin_token or delete the first"
@@ -174,7 +177,7 @@ def _idle_admin(values: Mapping[str, Any], own: Mapping[str, Any], place: Settin
 def _hidden(
     local: Mapping[str, object], inherited: Mapping[str, object], values: Mapping[str, Any], place: SettingsPlace
 ) -> list[str]:
-    """Tell of server options PasteDeploy swallowed: it drops from the section whatever [DEFAULT] names too."""
+    """Note the server options that PasteDeploy removed from the section because [DEFAULT] has the same key."""
     return [
         place.hidden(key, text, option.show(values[option.name]) if option.field else "")
         for key, option in BY_NAME.items()
@@ -185,7 +188,7 @@ def _hidden(
 
 
 def _build(values: Mapping[str, Any], place: SettingsPlace, notes: tuple[str, ...]) -> Settings:
-    """Put every value where its row's ``field`` says."""
+    """Build the settings: the ``field`` of each row says where its value goes."""
     flat: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {name: {} for name in _NESTED}
     for option in OPTIONS:

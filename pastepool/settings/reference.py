@@ -1,4 +1,4 @@
-"""The table as rows of plain text, for the reference page, ``--help`` and whoever else wants to print it."""
+"""Write the option table as rows of plain text, for the reference page and for other code that prints it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReferenceRow:
 
 
 def reference_rows() -> list[ReferenceRow]:
-    """List every option in the order of the table, which is the order of the page."""
+    """Return one row of text for each option, in the order of the table. The reference page has the same order."""
     return [
         ReferenceRow(
             group=option.group,

@@ -1,8 +1,8 @@
 """
-Which options bound each other, and what gives way.
+Check the options that limit each other, and adjust defaults.
 
-An option that was given stands; a default gives way to it and a note says so. Two given options that exclude each
-other are an error, because either reading of them would surprise somebody.
+If a given option and a default contradict each other, the default is changed and a note says so. If two given options
+contradict each other, it is an error: there is no way to know which of them the operator means.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from pastepool.settings.place import SettingsPlace
 WORKERS = "threadpool_workers"
 MAX_WORKERS = "threadpool_max_workers"
 GENERATIONS = 4
-"""``threadpool_max_workers`` in multiples of ``threadpool_workers``: the pool and three hung ones beside it."""
+"""
+The default of ``threadpool_max_workers``, in multiples of ``threadpool_workers``. So three whole pools may hang and a
+fourth still works.
+"""
 
 SOCKET_TIMEOUT = "socket_timeout"
 CLIENT_TIMEOUTS = ("header_timeout", "body_timeout", "keep_alive_timeout", "send_timeout")
@@ -25,7 +28,11 @@ CLIENT_TIMEOUTS = ("header_timeout", "body_timeout", "keep_alive_timeout", "send
 
 @dataclass(frozen=True)
 class Relation:
-    """``low`` must not exceed ``high``; ``because`` says why and what mends it. ``zero_is_never``: 0 is no bound."""
+    """
+    ``low`` must not exceed ``high``.
+
+    ``because``: the reason and the remedy, for the error sentence. ``zero_is_never``: 0 as ``high`` means no limit.
+    """
 
     low: str
     high: str
@@ -62,21 +69,24 @@ RELATIONS = (
         "the target is part of the header bytes, so lower the first or raise the second",
     ),
 )
-"""In this order a default that has given way once never has to again: the narrower bound comes first."""
+"""
+The order matters: of two relations for the same default, the narrower limit comes first. So a default that was changed
+once fits all later relations.
+"""
 
 
 def settle(values: dict[str, Any], given: frozenset[str], place: SettingsPlace) -> list[str]:
     """
-    Make ``values`` free of contradictions, in place.
+    Remove the contradictions from ``values``, in place.
 
     Args:
-        values: every option's value by our name, defaults included.
-        given: the names the operator set.
+        values: the value of every option by ``Option.name``, defaults included.
+        given: the names of the options that the operator set.
 
     Returns:
-        a sentence for every default that gave way.
+        a sentence for every default that was changed.
     Raises:
-        SettingsError: two given options exclude each other. The operator must drop or change one.
+        SettingsError: two given options contradict each other. The operator must delete or change one.
     """
     _spread_socket_timeout(values, given)
     if MAX_WORKERS not in given:

@@ -1,4 +1,4 @@
-"""What must never be shown: which keys are secret, and what stands in their place."""
+"""Decide which keys have secret values, and hide those values."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SECRET_KEY = re.compile(r"passw|passphrase|secret|token|credential", re.IGNOREC
 
 def mask(key: str, value: str) -> str:
     """
-    Hide the value of a secret key.
+    Return the value of a key as it may be shown: ``MASK`` if the key is secret.
 
-    A misspelt ``smtp_pasword`` is no row of the table, so keys that are close to a secret one, or sound like one,
-    count too. An empty value stays empty: that a secret is missing is worth seeing.
+    A misspelt key such as ``smtp_pasword`` is not in the table. So a key also counts as secret if it is similar to a
+    secret one, or contains a word such as "token". An empty value stays empty, so that a missing secret can be seen.
     """
     option = BY_NAME.get(key) or BY_NAME.get(nearest(key))
     is_secret = option.secret if option else bool(_SECRET_KEY.search(key))

@@ -1,7 +1,7 @@
 """
-What the rest of pastepool sees of a configuration: one immutable value.
+The immutable value that the rest of pastepool sees of a configuration.
 
-Knows fields, no option names but through the table when it is shown, and no defaults: those are in the table.
+It has fields. The names and defaults of the options are in the table; ``shown`` takes the names from there.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class MailSettings:
     """
     Where notices go (contract P12).
 
-    ``recipients``: nobody switches mail off. ``username``: empty means no login. ``use_tls``: STARTTLS before it.
-    ``subject_prefix``: to be joined to the subject by a blank. ``password`` is kept out of ``repr``. ``when_hung``:
-    mail also about requests that hang and are not killed yet.
+    ``recipients``: empty means that no mail is sent. ``username``: empty means no login. ``use_tls``: STARTTLS before
+    the login, or TLS from the first byte on port 465. ``subject_prefix``: put before the subject, with a blank between.
+    ``password``: not in ``repr``. ``when_hung``: send a mail also about requests that hang and are not killed yet.
     """
 
     recipients: tuple[str, ...]
@@ -43,9 +43,9 @@ class MailSettings:
 @dataclass(frozen=True)
 class AdminSettings:
     """
-    The listener of the operator's own (P16).
+    The listener for the operator, apart from the one for clients (contract P16).
 
-    ``host``: empty switches it off. ``token``: empty means this machine alone; kept out of ``repr``.
+    ``host``: empty switches it off. ``token``: empty means that only this machine may connect; not in ``repr``.
     """
 
     host: str
@@ -58,13 +58,13 @@ class AdminSettings:
 @dataclass(frozen=True)
 class Settings:
     """
-    Everything an operator decided, checked and free of contradictions; built by ``read`` alone.
+    Everything the operator has set, checked and without contradictions. Only ``read`` builds it.
 
     ``host``: without brackets; ``*`` means every address. ``port``: 0 lets the kernel choose. ``listen_backlog``: the
     kernel's. ``body_memory`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
-    ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer in that and close. ``logger``: the name the pool logs
-    under. ``config_file``: empty where there is none. ``section``: of that file. ``notes``: sentences to be logged as
-    warnings at start, about values that were moved or have no effect.
+    ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``logger``: the
+    name of the logger of the pool. ``config_file``: empty if there is none. ``section``: the section of that file.
+    ``notes``: sentences to log as warnings at start, about values that were changed or have no effect.
     """
 
     host: str
@@ -88,7 +88,7 @@ class Settings:
     notes: tuple[str, ...]
 
     def shown(self) -> list[tuple[str, str]]:
-        """List the effective values by INI name in the order of the table, secrets masked."""
+        """Return the effective values by INI name, in the order of the table, with masked secrets."""
         return [(option.name, _shown(option, attrgetter(option.field)(self))) for option in OPTIONS if option.field]
 
 

@@ -1,4 +1,4 @@
-"""Public helpers for testing what is built on pastepool. Stands on floors 0 to 2 and starts nothing by itself."""
+"""Public helpers for tests of code that uses pastepool. They import floors 0 to 2 only. An import starts nothing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """
-A clock that moves when a test tells it to.
+A clock whose time moves only when a test moves it.
 
-Knows threads that wait on it and the instants they wait for; has no time of its own.
-``wait`` runs on the threads under test, everything else on the test's.
+It knows the threads that wait on it and the instants they wait for. ``wait`` runs on the threads under test, everything
+else on the thread of the test.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pastepool.types import Seconds, Signal
 
 WATCHDOG = 5.0
-"""Real seconds after which a thread that should be waiting is taken to be stuck."""
+"""How many real seconds a test waits for a thread. Then it fails, because the thread seems to be stuck."""
 
 
 @dataclass(eq=False)
 class _Waiter:
-    """One thread inside ``wait``. ``due``: its instant has come; written under the clock's lock."""
+    """One thread inside ``wait``. ``due``: whether its instant has come; written under the lock of the clock."""
 
     signal: Signal
     until: Seconds
@@ -29,10 +29,11 @@ class _Waiter:
 
 class FakeClock:
     """
-    Time for tests: ``now`` stands still until ``advance`` or ``jump`` moves it.
+    A clock for tests: ``now`` does not change until ``advance`` or ``jump`` moves it.
 
-    Has the shape of ``pastepool.types.Clock``. A thread that waits is woken when its instant comes, in the order of the
-    instants, and finds ``now`` at exactly that instant, which is the hardest case for whoever compares with a deadline.
+    It has the shape of ``pastepool.types.Clock``. When the instant of a waiting thread comes, the thread is woken and
+    ``now`` is exactly that instant. This is the hardest case for code that compares with a deadline. Several threads
+    are woken in the order of their instants.
 
     ``_now`` and ``_waiters`` are written under ``_changed``.
     """
@@ -43,7 +44,7 @@ class FakeClock:
         self._changed = threading.Condition()
 
     def now(self) -> Seconds:
-        """Give the instant the test has set."""
+        """Return the instant that the test has set."""
         with self._changed:
             return self._now
 
@@ -51,8 +52,9 @@ class FakeClock:
         """
         Block until ``signal`` is set (True) or the instant ``until`` has come (False).
 
-        A waiter whose instant has come is woken through its own signal, which is cleared again for it. A signal that is
-        set in that very moment is lost with it; whoever waits looks at everything after waking, so he misses nothing.
+        When the instant has come, the clock sets ``signal`` to wake the thread, and this function clears it again. If
+        other code sets the signal at the same moment, that is cleared too. This does no harm if the thread looks at
+        everything after every wake-up, as the threads of pastepool do.
         """
         waiter = _Waiter(signal, until, threading.get_ident())
         with self._changed:
@@ -70,12 +72,12 @@ class FakeClock:
 
     def advance(self, seconds: Seconds, *, settle: bool = True) -> None:
         """
-        Move time on and wake whoever's instant comes, in order.
+        Move time forward, and wake the threads whose instants come, in the order of the instants.
 
         Args:
-            seconds: not negative.
-            settle: after each wake-up wait until the woken thread waits again, so that what it does happens at its own
-                instant. Pass False when it will not come back.
+            seconds: how far, not negative.
+            settle: after each wake-up, wait until the woken thread waits on the clock again. So the thread does its
+                work at its own instant. Pass False when it will not wait again.
 
         Raises: AssertionError when a woken thread does not come back within the watchdog.
         """
@@ -84,9 +86,9 @@ class FakeClock:
 
     def jump(self, *, settle: bool = True) -> Seconds:
         """
-        Move time to the next instant somebody waits for, and wake him.
+        Move time to the next instant for which a thread waits, and wake that thread.
 
-        Returns: how far time moved; 0 when nobody waits for any instant.
+        Returns: how many seconds time moved; 0 when no thread waits for an instant.
         """
         before = self.now()
         until = min(self.waiting_until, default=math.inf)
@@ -97,9 +99,9 @@ class FakeClock:
 
     def settle(self, waiters: int = 1) -> None:
         """
-        Wait until so many threads wait on this clock and none of their signals is set: what they had to do is done.
+        Wait until ``waiters`` threads wait on this clock and their signals are not set: they have done their work.
 
-        Raises: AssertionError when they do not within the watchdog.
+        Raises: AssertionError when that does not happen within ``WATCHDOG`` seconds.
         """
         with self._changed:
             settled = self._changed.wait_for(lambda: len(self._sleeping_locked()) >= waiters, WATCHDOG)
@@ -108,7 +110,7 @@ class FakeClock:
 
     @property
     def waiting_until(self) -> list[Seconds]:
-        """The instants waited for, soonest first."""
+        """The instants for which threads wait, soonest first."""
         with self._changed:
             return sorted(waiter.until for waiter in self._sleeping_locked())
 
@@ -123,7 +125,11 @@ class FakeClock:
             self._now = max(self._now, until)
 
     def _wake_next(self, until: Seconds) -> int | None:
-        """Wake the sleeper with the first instant not after ``until`` and say which thread it is; None without one."""
+        """
+        Wake the thread with the earliest instant, if that is not after ``until``.
+
+        Returns: the thread's ``threading.get_ident()``; None when there is no such thread.
+        """
         with self._changed:
             due = [waiter for waiter in self._sleeping_locked() if waiter.until <= until]
             if not due:

@@ -1,7 +1,8 @@
 """
-A conversation between a client and an application, with nothing in between but floors 1 and 2.
+Run a conversation between a client and an application through floors 1 and 2 alone.
 
-Knows what a client sends and what it would read; has no socket, thread or clock. Runs on the test's thread.
+It takes the bytes that a client sends and collects the bytes that the client would read. It has no socket, thread or
+clock. Runs on: the thread of the test.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _log = logging.getLogger("pastepool.app")
 _DATE = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 _SERVER = b"Server: pastepool\r\n"
 _STAMP = (_DATE, _SERVER, _DATE + _SERVER)
-"""The same in every test."""
+"""The Date and Server fields. They are the same in every test, so that a test can compare whole responses."""
 
 
 def converse(app: Application, *requests: bytes, dribble: int = 0) -> bytes:
@@ -37,10 +38,10 @@ def converse(app: Application, *requests: bytes, dribble: int = 0) -> bytes:
 
     Args:
         app: a WSGI application.
-        requests: what the client sends, each as one delivery; the parts of one request, or several in one, will do.
-        dribble: deliver so many bytes at a time; 0 for each whole.
+        requests: what the client sends. Each is delivered at once. One may be a part of a request, or several requests.
+        dribble: deliver this many bytes at a time; 0 delivers each of ``requests`` as a whole.
 
-    An application that fails is logged by ``pastepool.app`` and answered with 500, as the server would.
+    If the application fails, the exception is logged by ``pastepool.app`` and the answer is 500, as in the server.
     """
     conversation = Conversation(app)
     for request in requests:
@@ -50,10 +51,10 @@ def converse(app: Application, *requests: bytes, dribble: int = 0) -> bytes:
 
 class Conversation:
     """
-    One client's connection, kept open from one ``send`` to the next.
+    The connection of one client. It stays open from one ``send`` to the next.
 
-    ``received``: all the client has read so far. ``closed``: whether the server has closed; what is sent then is lost.
-    ``gone``: whether the client has hung up.
+    ``received``: everything the client has read so far. ``closed``: whether the server has closed the connection; what
+    is sent after that is lost. ``gone``: whether the client has hung up.
     """
 
     def __init__(self, app: Application, *, limits: Limits | None = None, window: CallWindow | None = None) -> None:
@@ -76,7 +77,7 @@ class Conversation:
         return bytes(self._read)
 
     def send(self, data: bytes, dribble: int = 0) -> None:
-        """Deliver bytes, ``dribble`` at a time or (0) at once, and answer every request they complete."""
+        """Deliver bytes, ``dribble`` at a time or (0) all at once, and answer every request that is then complete."""
         for piece in _pieces(data, dribble or len(data)):
             if self.closed:
                 return
@@ -86,14 +87,14 @@ class Conversation:
                 self._answer_and_close(error.status, error.reason)
 
     def hang_up(self) -> None:
-        """Close the client's side: from now on whoever writes to it learns that nobody reads."""
+        """Close the side of the client. From now on, a write to the client raises ClientGone."""
         self.gone = True
 
     def deliver(self, data: bytes) -> None:
         """
-        Take response bytes; for the answer in the making.
+        Give response bytes to the client. Only the response that is being written calls this.
 
-        Raises: ClientGone once the client has hung up.
+        Raises: ClientGone when the client has hung up.
         """
         if self.gone:
             raise ClientGone("The client has gone.")
@@ -155,7 +156,7 @@ class Conversation:
 
 
 class _Answer(Call):
-    """One response; its bytes go straight to the client of the conversation."""
+    """One response. Its bytes go directly to the client of the conversation."""
 
     def __init__(self, request: Request, environ: dict[str, Any], serial: int, conversation: Conversation) -> None:
         super().__init__(request, environ, serial, lambda: _STAMP)
@@ -188,7 +189,7 @@ class _Answer(Call):
 
 
 class _NoWindow:
-    """The window of a conversation in which nobody is killed."""
+    """The window of a conversation in which no request is killed."""
 
     def open(self, serial: int) -> None: ...
     def open_for_close(self, serial: int) -> None: ...
@@ -196,7 +197,7 @@ class _NoWindow:
 
 
 def _ignore(anything: float | Callable[[], Any]) -> None:
-    """Stand in for what only matters to a request that is killed."""
+    """Do nothing. It replaces the environ functions that matter only to a request that is killed."""
 
 
 def _pieces(data: bytes, size: int) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """
-A socket whose other end is slow.
+Pretend to be a socket whose other end is slow.
 
-Knows bytes on their way in and out; there is no other end. Runs on the test's thread.
+There is no other end: the test says what it sends and takes. Runs on: the thread of the test.
 """
 
 from __future__ import annotations
@@ -12,21 +12,24 @@ from collections.abc import Iterable
 
 class DribbleSocket:
     """
-    Hands data out and takes data only so many bytes at a time; has the part of a socket's shape that moves bytes.
+    A socket that receives and sends only a few bytes at a time. It has the methods of a socket that move bytes.
 
-    ``sent``: what the other end has got. ``room``: bytes it will still take before it says it would block; None for
-    any number. ``closed``: whether this end was closed. It has no file descriptor, so nothing can poll it.
+    ``sent``: the bytes the other end has received. ``room``: how many more bytes the other end takes before ``send``
+    raises BlockingIOError; None for any number. ``closed``: whether this end was closed. The socket has no file
+    descriptor, so it cannot be polled.
     """
 
     def __init__(
         self, incoming: bytes = b"", *, at_once: int = 1, room: int | None = None, hangs_up: bool = True
     ) -> None:
         """
+        Make a socket.
+
         Args:
             incoming: what the other end sends.
-            at_once: bytes a single ``recv`` or ``send`` moves at most.
-            room: bytes the other end takes until ``make_room``; None for any number.
-            hangs_up: whether the input ends after ``incoming``; otherwise ``recv`` would block there.
+            at_once: the most bytes that one ``recv`` or ``send`` moves.
+            room: how many bytes the other end takes until ``make_room`` is called; None for any number.
+            hangs_up: whether the input ends after ``incoming``. If not, ``recv`` raises BlockingIOError there.
         """
         self.sent = b""
         self.room = room
@@ -37,15 +40,15 @@ class DribbleSocket:
         self._shut = False
 
     def feed(self, data: bytes) -> None:
-        """Let the other end send more."""
+        """Let the other end send ``data`` as well."""
         self._incoming += data
 
     def make_room(self, size: int) -> None:
-        """Let the other end take so many bytes more."""
+        """Let the other end take ``size`` more bytes."""
         self.room = (self.room or 0) + size
 
     def recv(self, size: int) -> bytes:
-        """Raises: BlockingIOError when nothing is there yet; OSError after ``close``."""
+        """Return received bytes. Raises: BlockingIOError when there are none yet; OSError after ``close``."""
         self._refuse_if_closed()
         if self._shut or (self._hangs_up and not self._incoming):
             return b""
@@ -56,7 +59,11 @@ class DribbleSocket:
         return data
 
     def send(self, data: bytes | memoryview) -> int:
-        """Raises: BlockingIOError without room; BrokenPipeError after ``shutdown``; OSError after ``close``."""
+        """
+        Send bytes, and return how many were sent.
+
+        Raises: BlockingIOError without room; BrokenPipeError after ``shutdown``; OSError after ``close``.
+        """
         self._refuse_if_closed()
         if self._shut:
             raise BrokenPipeError(errno.EPIPE, "the socket was shut down")
@@ -70,7 +77,7 @@ class DribbleSocket:
         return size
 
     def sendmsg(self, buffers: Iterable[bytes | memoryview]) -> int:
-        """Like ``send`` of all buffers joined."""
+        """Send all buffers joined, as ``send`` does."""
         return self.send(b"".join(buffers))
 
     def shutdown(self, how: int) -> None:
@@ -79,11 +86,11 @@ class DribbleSocket:
         self._shut = True
 
     def close(self) -> None:
-        """May be called twice, as a socket's."""
+        """Close this end. A second call does nothing, as with a real socket."""
         self.closed = True
 
     def fileno(self) -> int:
-        """-1, as a closed socket answers: there is no descriptor."""
+        """Return -1, as a closed socket does: there is no descriptor."""
         return -1
 
     def _refuse_if_closed(self) -> None:

@@ -1,7 +1,7 @@
 """
-A spawner whose workers run nothing until a test says so.
+A spawner that starts no thread: the test decides when each body runs.
 
-Knows bodies and names in the order they were spawned. Runs on the test's thread.
+It keeps bodies and names in the order in which they were spawned. Runs on: the thread of the test.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 class StepSpawner:
     """
-    Keeps what it is given instead of starting a thread; has the shape of ``pastepool.types.Spawner``.
+    Keeps each body instead of starting a thread for it. It has the shape of ``pastepool.types.Spawner``.
 
-    Whoever spawns cannot tell the difference from threads that are slow to start. ``spawned``: every name so far.
+    For the code that spawns, it behaves like threads that are slow to start. ``spawned``: every name so far.
     """
 
     def __init__(self) -> None:
@@ -25,9 +25,9 @@ class StepSpawner:
 
     def __call__(self, body: Callable[[], None], name: str) -> None:
         """
-        Take one body and run nothing of it.
+        Keep one body; do not run it.
 
-        Raises: RuntimeError, as ``Thread.start`` does, when the test wants it so (``refuse``).
+        Raises: RuntimeError, as ``Thread.start`` does, if the test has called ``refuse``.
         """
         if self._refusals:
             self._refusals -= 1
@@ -37,21 +37,21 @@ class StepSpawner:
 
     @property
     def pending(self) -> list[str]:
-        """Names of those that have not run yet, in the order they were spawned."""
+        """The names of the bodies that have not run yet, in the order in which they were spawned."""
         return [name for name, _ in self._pending]
 
     def refuse(self, times: int = 1) -> None:
-        """Let the next spawns fail the way they fail on a machine that has no room for another thread."""
+        """Let the next ``times`` spawns fail, as on a machine that cannot start another thread."""
         self._refusals = times
 
     def step(self, name: str = "") -> str:
         """
-        Run one pending body to its end, here and now.
+        Run one pending body to its end, on the calling thread.
 
         Args:
-            name: which; the one that has waited longest when empty.
+            name: which body; empty for the one that has waited longest.
 
-        Returns: its name. Whatever the body raises comes out.
+        Returns: the name of the body. Raises: what the body raises.
         """
         found, body = self._take(name)
         body()
@@ -59,12 +59,12 @@ class StepSpawner:
 
     def release(self, name: str = "") -> threading.Thread:
         """
-        Start one pending body in a thread of its own, for a body that blocks.
+        Start one pending body in a new thread. This is for a body that blocks.
 
         Args:
-            name: which; the one that has waited longest when empty.
+            name: which body; empty for the one that has waited longest.
 
-        Returns: the thread, a daemon; joining it is the test's business.
+        Returns: the thread, a daemon. The test has to join it.
         """
         found, body = self._take(name)
         thread = threading.Thread(target=body, name=found, daemon=True)

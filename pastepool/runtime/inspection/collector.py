@@ -1,8 +1,9 @@
 """
-Keeping the garbage collector out of a few calls of the interpreter in which no Python code may run.
+Keep the garbage collector out of a few calls of the interpreter in which no Python code may run.
 
-Up to CPython 3.11 it begins wherever an object is made, and runs callbacks and finalizers, which let other threads run.
-From 3.12 on it begins between two instructions only, never inside of a call written in C, and there is nothing to do.
+Up to CPython 3.11 a collection can begin wherever an object is made. It runs callbacks and finalizers, and they let
+other threads run. From 3.12 on a collection begins only between two bytecode instructions, never inside a call written
+in C. So from 3.12 on this module does nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import threading
 _BEGINS_INSIDE_OF_CALLS = sys.version_info < (3, 12)
 
 _kept_out = threading.RLock()
-"""Held while it is off, or two threads at once would leave it off. A finalizer, or the thread itself, may come again."""
+"""
+Held while the collector is off. Without this lock, two threads that switch it off at the same time could leave it off.
+It is reentrant because the same thread can enter again: directly, or in a finalizer that runs on it.
+"""
 
 
 class CollectorKeptOut:
     """
-    A context in which no garbage is collected; one that an application has switched off stays off.
+    A context in which no garbage is collected. If the application has switched the collector off, it stays off.
 
-    Not made by ``contextlib``: a kill may land there, and is held back in code of ours (``landing``).
+    It is a class and not a generator with ``contextlib.contextmanager``: a kill may land in the code of ``contextlib``,
+    but is held back in code of this package (``landing``).
 
     Runs on: any thread, for microseconds.
     """

@@ -1,9 +1,9 @@
 """
 Say in words what a file descriptor of this process leads to: a socket's other end, a file, a pipe.
 
-Knows socket addresses as Linux keeps them in memory and as it prints them in /proc/net. A descriptor that belongs to
-the application is only asked about: it is never read, duplicated, wrapped in a socket object (which may change its
-blocking mode) or closed. Says less, and raises nothing, where there is no /proc.
+This module knows socket addresses as Linux keeps them in memory and as Linux prints them in /proc/net. It only asks
+about a descriptor of the application: it never reads from it, duplicates it, closes it, or wraps it in a socket object
+(that may change its blocking mode). Where there is no /proc, the functions return less and raise nothing.
 
 Runs on: any thread.
 """
@@ -20,12 +20,15 @@ from collections.abc import Callable, Iterable
 from pastepool.runtime.inspection.procfs import descriptor_link
 
 SOCKET = "socket:["
-"""How a link from /proc/self/fd begins for a socket; the inode and a bracket follow."""
+"""A link in /proc/self/fd begins with this text for a socket. The inode number and a closing bracket follow."""
 
 _ADDRESS_SIZE = 128
 _NET_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _NET_ROWS = 100_000
-"""Rows read of a table of connections at most: a proxy's must not hold the supervisor up. Nothing derives it."""
+"""
+The most rows that are read of the kernel's table of connections. On a busy proxy the table is long, and the supervisor
+must not wait for all of it.
+"""
 
 _LISTENING = "0A"
 
@@ -35,11 +38,11 @@ def describe(descriptor: int, link: str = "") -> str:
     Say what a descriptor leads to, in a few words for a person.
 
     Args:
-        link: what ``descriptor_link`` said of it, if that was asked already.
+        link: the result of ``descriptor_link`` for this descriptor, if the caller has it already.
 
     Returns:
-        an address (``10.0.0.5:5432``, ``[::1]:6379``, the path of a unix socket), a path, "a pipe", "a socket"; nothing
-        when the descriptor is not open.
+        an address (``10.0.0.5:5432``, ``[::1]:6379``, the path of a unix socket), a path, "a pipe" or "a socket". An
+        empty text when the descriptor is not open.
     """
     link = link or descriptor_link(descriptor)
     if link.startswith(SOCKET):
@@ -51,13 +54,14 @@ def describe(descriptor: int, link: str = "") -> str:
 
 def peer_of(descriptor: int, link: str) -> str:
     """
-    Say who is at the other end of a socket.
+    Return the address at the other end of a socket.
 
-    ``getpeername`` is asked first, on the bare number: measured at 2 us, where the kernel takes 3 to 9 ms to print its
-    table of connections. The table knows one thing more: whom a socket is still connecting to.
+    This function first calls ``getpeername`` of the C library with the number of the descriptor: measured at 2 us. The
+    kernel takes 3 to 9 ms to print its table of connections. But only the table has the address of a socket that is
+    still connecting, so it is read second.
 
     Returns:
-        nothing for a socket without a named other end.
+        an empty text when the other end has no address.
     """
     return _peer_by_call(descriptor) or _peer_by_table(link.removeprefix(SOCKET).rstrip("]"))
 
@@ -75,10 +79,10 @@ def _peer_by_call(descriptor: int) -> str:
 
 def address_in_words(address: bytes) -> str:
     """
-    Turn a socket address as the C library lays it out into what a person writes.
+    Turn a socket address in the memory layout of the C library into the text a person would write.
 
     Returns:
-        nothing for an address without a name (a socket pair) or of a family we do not know.
+        an empty text for an address without a name (a socket pair) and for an address family this module does not know.
 
     Source: ip(7), ipv6(7), unix(7).
     """
@@ -110,7 +114,7 @@ if hasattr(socket, "AF_UNIX"):
 
 
 def host_and_port(host: str, port: int) -> str:
-    """Join the two as a URL does; an IPv4 address inside an IPv6 one is shown as itself."""
+    """Join host and port as a URL does. An IPv4 address that is mapped into IPv6 is shown as IPv4."""
     host = host.removeprefix("::ffff:") if "." in host else host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -129,10 +133,11 @@ def _peer_by_table(inode: str) -> str:
 
 def peer_in_table(rows: Iterable[str], inode: str) -> str:
     """
-    Find a socket in the kernel's table of TCP connections.
+    Find a socket in the kernel's table of TCP connections, by its inode number.
 
     Returns:
-        the other end; for a socket that listens its own address, which is the one that says something; or nothing.
+        the address of the other end. A listening socket has no other end: its own address is returned. An empty text
+        when the table does not have the socket.
 
     Source: proc(5), ``/proc/net/tcp``: columns 1 to 3 are local address, remote address and state, 9 the inode.
     """
@@ -144,7 +149,7 @@ def peer_in_table(rows: Iterable[str], inode: str) -> str:
 
 
 def _table_address(text: str) -> str:
-    """Read ``0100007F:1538``: 32-bit words in the machine's own byte order, then the port."""
+    """Read an address such as ``0100007F:1538``: 32-bit words in the byte order of the machine, then the port."""
     host, _, port = text.partition(":")
     words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
     packed = b"".join(struct.pack("=I", word) for word in words)
@@ -154,7 +159,12 @@ def _table_address(text: str) -> str:
 
 @functools.cache
 def _getpeername() -> Callable[..., int] | None:
-    """Look the C library's function up; None where there is none, or where its addresses are laid out differently."""
+    """
+    Look up ``getpeername`` in the C library.
+
+    Returns: None where the C library does not have it, and on systems other than Linux, whose addresses have another
+    layout.
+    """
     if sys.platform != "linux":
         return None
     try:

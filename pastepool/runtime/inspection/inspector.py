@@ -1,9 +1,9 @@
 """
-Find out what working threads are doing: where they stand, what they wait for, whether they use the processor.
+Find out what workers are doing: which line of code they execute, what they wait for, and how much CPU time they use.
 
-Knows how to gather facts; ``core.telling.report`` puts them into a sentence. Looking disturbs nobody: no thread is stopped,
-traced or signalled, no descriptor of the application is touched. Where Linux does not tell (another system, no /proc,
-a process that changed its user after it started) the diagnosis holds less, and nothing fails.
+This module gathers facts; ``core.telling.report`` makes sentences of them. A look does not disturb the worker: it does
+not stop, trace or signal a thread and does not use a descriptor of the application. On another system than Linux,
+without /proc, or in a process that changed its user after it started, the diagnosis has fewer facts, and nothing fails.
 
 Runs on: any thread, several at once.
 """
@@ -24,23 +24,29 @@ from pastepool.types import Seconds
 
 MEASURED_FOR_AT_LEAST: Seconds = 0.25
 """
-A share of the processor is measured over no less. Below, a single time slice decides between "spinning" and "blocked";
-and the supervisor and a page that look in turn must not cut each other's measurement short.
+The shortest time over which the CPU share of a thread is measured. Over a shorter time, one time slice of the scheduler
+would decide between "spinning" and "blocked". And the supervisor and a page may look at the same thread in turn: the
+look of one must not end the measurement of the other too early.
 """
 
 _MEMORY_LIMIT = 4096
-"""Threads remembered at most; those looked at longest ago are forgotten first. Far above any pool's cap."""
+"""
+The most threads that are remembered. Beyond it, the thread whose last look is the oldest is forgotten first. A pool is
+usually far smaller.
+"""
 
 Thread = tuple[int, int]
-"""One thread: ``threading.get_ident()``, Python's name for it, and ``threading.get_native_id()``, the kernel's."""
+"""One thread: its number in Python (``threading.get_ident()``) and in the kernel (``threading.get_native_id()``)."""
 
 
 @dataclass
 class _Memory:
     """
-    What is kept of a thread from one look to the next.
+    What the inspector remembers of a thread from one look to the next.
 
-    ``cpu``: seconds used at ``at``. ``link``: what identified the descriptor it waited on. ``waits_for``: what that was.
+    ``cpu``: CPU seconds the thread had used at the instant ``at``. ``share`` and ``measured_for``: the last CPU share,
+    and over how many seconds it was measured. ``link``: identifies the descriptor the thread waited on (the result of
+    ``descriptor_link``). ``waits_for``: that descriptor in words.
     """
 
     at: Seconds
@@ -53,9 +59,9 @@ class _Memory:
 
 class Inspector:
     """
-    Diagnoses threads, and remembers of each what the next look has to be compared with.
+    Diagnoses threads. It remembers facts of each thread, because the next look compares with them.
 
-    Fields written under ``_lock`` by any thread: ``_memories`` and what is in it.
+    ``_memories`` and the objects in it are written under ``_lock``, by any thread.
     """
 
     def __init__(self) -> None:
@@ -69,10 +75,10 @@ class Inspector:
         Args:
             ident: its ``threading.get_ident()``.
             native_id: its ``threading.get_native_id()``.
-            now: monotonic; what CPU time is compared with.
+            now: the monotonic instant of this look. The CPU share is measured against it.
 
         Returns:
-            what could be found out. Nothing is known about CPU time before the second look.
+            the facts that were found. The CPU share is unknown before the second look.
         """
         stack = stack_of(frame_of(ident))
         with self._lock:
@@ -80,10 +86,10 @@ class Inspector:
 
     def look_at_all(self, threads: Collection[Thread], now: Seconds) -> dict[int, Diagnosis]:
         """
-        Diagnose several threads, by ``ident``.
+        Diagnose several threads. Returns the diagnoses by ``ident``.
 
-        Cheaper than one after the other: the interpreter lists the stacks of all its threads at each question. Not for
-        the supervisor, see ``stacks.current_frames``.
+        This is cheaper than one ``look`` per thread: the interpreter lists the stacks of all threads at every request.
+        The supervisor must not call this; ``stacks.current_frames`` says why.
         """
         frames = current_frames()
         stacks = {ident: stack_of(frames.get(ident)) for ident, _ in threads}
@@ -104,11 +110,11 @@ class Inspector:
         )
 
     def _remember_locked(self, thread: Thread, now: Seconds) -> _Memory:
-        """Find what is remembered of a thread, and bring its CPU figure up to date."""
+        """Return what is remembered of a thread, after measuring its CPU share again if enough time has passed."""
         cpu = cpu_seconds(thread[1])
         memory = self._memories.get(thread)
         if memory is None or cpu is None or memory.cpu is None or cpu < memory.cpu:
-            # Unknown, ended, or a new thread under an old number.
+            # The first look at this thread, or it has ended, or a new thread has the number of an old one.
             memory = self._memories[thread] = _Memory(now, cpu)
             if len(self._memories) > _MEMORY_LIMIT:
                 self._memories.popitem(last=False)
@@ -122,10 +128,10 @@ class Inspector:
 
 def _waits_for(wait: Wait, memory: _Memory) -> str:
     """
-    Say in words what a thread waits for; nothing when the call alone says it all.
+    Say in words what a thread waits for. Returns an empty text when the name of the system call says everything.
 
-    The answer for a socket is remembered with the link that identifies it, because whom a socket is still connecting to
-    costs milliseconds to find out, and pools hang by the dozen on one host that does not answer.
+    The words for a descriptor are remembered together with its link. Finding the address of a socket that is still
+    connecting costs milliseconds, and often dozens of workers hang on the same host that does not answer.
     """
     if wait.child:
         return f"child process {wait.child}"

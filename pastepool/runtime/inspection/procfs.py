@@ -1,10 +1,10 @@
 """
 Ask Linux what one thread of this process is doing: its CPU time, its system call, the memory its arguments point to.
 
-Knows the files of /proc/self and one clock. Does not know what the answers mean (``syscalls``, ``inspection``).
-Every function answers "I do not know" (None, empty) where there is no /proc, where the thread is gone, or where the
-kernel refuses: a process that changed its user after it started may not read its own ``syscall`` and ``mem`` files.
-None of them stops, signals or traces the thread asked about.
+This module knows the files of /proc/self and one clock. It does not know what the figures mean: ``syscalls`` and
+``waits`` do. Every function returns None or an empty value where there is no /proc, where the thread has ended, and
+where the kernel refuses: a process that changed its user after it started may not read its own ``syscall`` and ``mem``
+files. No function stops, signals or traces the thread.
 
 Runs on: any thread.
 """
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 _TASKS = "/proc/self/task"
 _ON_LINUX = sys.platform == "linux"
 _SYSCALL_LINE = 256
-"""Bytes; the longest line the kernel writes is nine numbers of at most 18 characters."""
+"""Bytes to read of a ``syscall`` file. The longest line the kernel writes is nine numbers of at most 18 characters."""
 
 _MAPS_LIMIT = 4 * 1024 * 1024
 _FDINFO_LIMIT = 64 * 1024
@@ -29,11 +29,11 @@ _FDINFO_LIMIT = 64 * 1024
 @dataclass(frozen=True)
 class SystemCall:
     """
-    What a thread was doing for the kernel when it was asked.
+    The system call a thread was in when the kernel was asked.
 
-    ``number``: the call, or -1 for none: it runs, waits for a processor, or waits for a page of memory.
-    ``args``: six words as the thread passed them, empty when it runs. ``place``: stack pointer and program counter,
-    which tell one call from the next one of the same kind.
+    ``number``: the number of the call, or -1 when the thread is in none: it runs, or waits for a processor, or for a
+    page of memory. ``args``: the six argument words the thread passed; empty when the thread runs. ``place``: stack
+    pointer and program counter. They distinguish a call from a later call with the same number and arguments.
     """
 
     number: int
@@ -43,10 +43,10 @@ class SystemCall:
 
 def read_system_call(native_id: int) -> SystemCall | None:
     """
-    Say which system call a thread is in.
+    Return the system call a thread is in.
 
     Returns:
-        None when the kernel does not tell; a call numbered -1 when the thread is in none.
+        None when the kernel does not tell. A call with the number -1 when the thread is in no system call.
 
     Source:
         proc(5), ``/proc/pid/syscall``: ``running``, or ``-1 sp pc``, or ``number arg1 .. arg6 sp pc``.
@@ -62,17 +62,19 @@ def read_system_call(native_id: int) -> SystemCall | None:
 
 def cpu_seconds(native_id: int) -> float | None:
     """
-    Say how much CPU time a thread has used since it began, in the kernel and outside.
+    Return how much CPU time a thread has used since it began, in the kernel and outside.
 
-    The clock's number is worked out from the thread's id, as the C library does it. ``time.pthread_getcpuclockid``
-    looks the same thing up in the thread's own memory: once the thread has ended, the process crashes (tried). Asked
-    this way the kernel answers "no such thread". It needs no /proc and costs one system call.
+    This function computes the number of the thread's clock from the thread's id, as the C library does.
+    ``time.pthread_getcpuclockid`` would read the id from the memory of the thread. If the thread has ended, that
+    crashes the process (tried). With the computed number, the kernel returns the error "no such thread". This needs no
+    /proc and costs one system call.
 
     Returns:
         seconds, or None for a thread that has ended and for a system that is not Linux.
 
     Source:
-        the layout of these numbers is part of Linux's interface: ``~id << 3``, 4 for a thread, 2 for exact time.
+        the layout of these numbers is part of the interface of Linux: ``~id << 3``, plus 4 for a thread (and not a
+        process), plus 2 for exact time.
     """
     if not _ON_LINUX:
         return None
@@ -84,10 +86,10 @@ def cpu_seconds(native_id: int) -> float | None:
 
 def read_memory(address: int, size: int) -> bytes:
     """
-    Copy bytes of this process, through the kernel, so that an address no longer valid is an answer and no crash.
+    Copy bytes from the memory of this process. The kernel copies them, so an invalid address causes no crash.
 
     Returns:
-        what could be read, which may be shorter than ``size``; empty when nothing could.
+        the bytes that could be read: ``size`` or fewer, none when the address is invalid.
     """
     try:
         memory = os.open("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
@@ -102,7 +104,10 @@ def read_memory(address: int, size: int) -> bytes:
 
 
 def descriptor_link(descriptor: int) -> str:
-    """Say what a descriptor leads to in the kernel's words: ``socket:[4711]``, ``pipe:[4712]``, a path; or nothing."""
+    """
+    Return what a descriptor leads to, as the kernel writes it: ``socket:[4711]``, ``pipe:[4712]`` or a path. Returns an
+    empty text where the kernel does not tell.
+    """
     try:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:
@@ -111,7 +116,7 @@ def descriptor_link(descriptor: int) -> str:
 
 def watched_by_epoll(descriptor: int) -> tuple[int, ...]:
     """
-    Say which file descriptors an epoll descriptor watches, ascending.
+    Return the file descriptors that an epoll descriptor watches, in ascending order.
 
     Source: proc(5), ``/proc/pid/fdinfo``: lines that begin with ``tfd:``.
     """
@@ -122,13 +127,14 @@ def watched_by_epoll(descriptor: int) -> tuple[int, ...]:
 
 def interpreter_memory() -> range:
     """
-    Say where CPython keeps its own static state, and with it the lock word of the GIL.
+    Return the addresses at which CPython keeps its static state. The lock word of the GIL is part of it.
 
-    A thread that waits for its turn to run Python is in ``futex`` like one that waits for a lock of the application.
-    The address tells them apart: the GIL lives in the interpreter's static state, every other lock on the heap.
+    A thread that waits for the GIL is in the system call ``futex``, and so is a thread that waits for a lock of the
+    application. The address of the lock word distinguishes them: the GIL is in the static state of the interpreter,
+    every other lock is on the heap.
 
     Returns:
-        the writable memory from that state on; empty where it cannot be told.
+        the writable memory from the beginning of that state on. Empty where it cannot be found out.
     """
     try:
         start = ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime"))
@@ -138,7 +144,7 @@ def interpreter_memory() -> range:
 
 
 def _end_of_writable(maps: bytes, address: int) -> int:
-    """Say where the writable memory around an address ends, taking neighbours together and stopping at the heap."""
+    """Return where the writable memory around an address ends. Adjacent ranges count as one; the heap ends them."""
     end = address
     for line in maps.splitlines():
         first, after, mode = line.replace(b"-", b" ", 1).split(maxsplit=3)[:3]
@@ -151,10 +157,10 @@ def _end_of_writable(maps: bytes, address: int) -> int:
 
 def _read(path: str, limit: int, *, at_once: bool = False) -> bytes:
     """
-    Read a file of /proc up to ``limit`` bytes, or nothing where it cannot be read.
+    Read a file of /proc, up to ``limit`` bytes. Returns no bytes where it cannot be read.
 
     Args:
-        at_once: the kernel hands it out in one piece, so do not ask whether there is more.
+        at_once: read only once, for a file that the kernel always hands out in one piece.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,11 +1,11 @@
 """
-What a thread is executing: collected cheaply, put into words only for whoever wants to read it.
+Collect the stack of a thread, and write a stack as text.
 
-Knows frames, code objects and the source files behind them. Does not know why anyone asks.
-A frame is never kept: it would keep every local variable of a request alive. What is kept are the names its code object
-has anyway, and a line number.
+Collecting is cheap; text is made only when somebody reads it. This module knows frames, code objects and source files.
+It keeps no frame, because a frame keeps every local variable of a request alive. It keeps the names that the code
+object has anyway, and a line number.
 
-Runs on: any thread; the thread looked at goes on running.
+Runs on: any thread. The thread whose stack is collected goes on running.
 """
 
 from __future__ import annotations
@@ -22,37 +22,40 @@ from pastepool.runtime.inspection.collector import CollectorKeptOut
 
 DEPTH_LIMIT = 200
 """
-Frames kept of one stack, counted from the innermost. Frameworks nest 30 to 90 deep; only a runaway recursion goes
-beyond, and there the innermost 200 say it all.
+The most frames that are kept of one stack, counted from the innermost. Frameworks nest 30 to 90 calls. Only an endless
+recursion has more than 200, and its innermost 200 frames are enough to recognise it.
 """
 
 
 def current_frames() -> Mapping[int, FrameType]:
     """
-    Give the innermost frame of every thread, by ``threading.get_ident()``.
+    Return the innermost frame of every thread, by ``threading.get_ident()``.
 
-    Whoever has a frame when its function returns drops its local variables, and runs their finalizers: so let go of the
-    answer soon, and where an application's finalizer must never run (on the supervisor) ask ``frame_of``.
+    A frame that is still referenced when its function returns keeps the function's local variables alive. The thread
+    that drops the last reference then runs their finalizers. So keep the result only for a moment. The supervisor must
+    never run a finalizer of the application: it calls ``frame_of`` instead.
 
     Returns:
-        nothing on an interpreter that runs without its GIL: walking the frames of a thread that runs meanwhile has
-        crashed CPython there (issue 118680).
+        an empty mapping on an interpreter that runs without a GIL. Reading the frames of a running thread has crashed
+        CPython there (issue 118680).
     """
     if _runs_without_gil():
         return {}
-    # Until 3.11.8 the interpreter makes objects while it has its list of threads locked (CPython issue 106883):
-    # 1. one of them starts the garbage collector, which runs a callback written in Python (WeakSet has one);
-    # 2. the callback lets go of the interpreter's lock; 3. the thread that gets it ends, or starts another one, and
-    # waits for the list with that lock in its hand. The process is dead. Seen on 3.11.7, once in some 250,000 kills.
+    # Until 3.11.8 the interpreter makes objects while it holds the lock of its list of threads (CPython issue 106883):
+    # 1. making an object starts the garbage collector, which runs a callback written in Python (WeakSet has one);
+    # 2. while the callback runs, the interpreter gives the GIL to another thread;
+    # 3. that thread ends, or starts a thread: it waits for the lock of the list and holds the GIL meanwhile. Deadlock.
+    # Seen on 3.11.7, once in some 250,000 kills.
     with CollectorKeptOut():
         return sys._current_frames()
 
 
 def frame_of(ident: int) -> FrameType | None:
     """
-    Give the innermost frame of one thread; None if it has ended, or where frames cannot be looked at.
+    Return the innermost frame of one thread. None if the thread has ended, or on an interpreter without a GIL.
 
-    The other threads' frames are gone again before any of them can run on: all of this is one call written in C.
+    The interpreter collects the frames of all threads, and all of them but one are released inside the same call
+    written in C. No other thread can run before that, so no function can return in between.
     """
     if _runs_without_gil():
         return None
@@ -65,14 +68,16 @@ def frame_of(ident: int) -> FrameType | None:
 
 def look_at(ident: int) -> Iterator[FrameType]:
     """
-    Make an iterator that looks when it is asked, once, and does all of it in C. Raises, then: KeyError if the thread
-    has ended. To be asked while the collector is kept out.
+    Return an iterator whose ``next`` returns the innermost frame of a thread, and does all of it in C.
+
+    It can be used once. Call ``next`` while ``CollectorKeptOut`` is entered. ``next`` raises KeyError if the thread has
+    ended.
     """
     return map(itemgetter(ident), starmap(sys._current_frames, [()]))
 
 
 def stack_of(frame: FrameType | None, limit: int = DEPTH_LIMIT) -> tuple[CodePlace, ...]:
-    """Note where each call of a stack stands, innermost first, ``limit`` calls at most."""
+    """Return the place in the code of each call of a stack, innermost first, at most ``limit`` calls."""
     places: list[CodePlace] = []
     while frame is not None and len(places) < limit:
         code = frame.f_code
@@ -83,9 +88,9 @@ def stack_of(frame: FrameType | None, limit: int = DEPTH_LIMIT) -> tuple[CodePla
 
 def stack_lines(frames: tuple[CodePlace, ...]) -> list[str]:
     """
-    Put a stack into words, outermost call first as a traceback does, with the source where it can be read.
+    Write a stack as lines of text, outermost call first as in a traceback, with the source line where it can be read.
 
-    Reads source files: for logs, mails and pages, never on the path of a request.
+    This function reads source files. It is for logs, mails and pages, never for the path of a request.
 
     Args:
         frames: innermost call first, as a diagnosis has them.
@@ -102,7 +107,7 @@ def stack_lines(frames: tuple[CodePlace, ...]) -> list[str]:
 
 
 def _name_of(code: CodeType) -> str:
-    """Name a function with its class where the interpreter keeps that (from 3.11 on)."""
+    """Return the name of a function, with its class where the interpreter keeps that (from 3.11 on)."""
     return getattr(code, "co_qualname", code.co_name)
 
 

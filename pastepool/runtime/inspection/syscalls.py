@@ -1,9 +1,9 @@
 """
-The numbers Linux gives to the system calls a thread can be blocked in, and what their arguments mean.
+The numbers of the Linux system calls in which a thread can be blocked, and what their arguments mean.
 
-Knows two numberings (x86-64, and the one aarch64, riscv64 and loongarch64 share) and nothing of /proc or threads.
-Only calls that can wait are listed: a thread is never found blocked in ``getpid``.
-Source: the kernel's ``syscall_64.tbl`` and ``asm-generic/unistd.h``; both are promised never to change.
+There are two numberings: the one of x86-64, and the one that aarch64, riscv64 and loongarch64 share. This module knows
+nothing of /proc or threads. It lists only calls that can wait: no thread is ever blocked in ``getpid``.
+Source: ``syscall_64.tbl`` and ``asm-generic/unistd.h`` of the kernel, which promises never to change a number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 
 class Reads(enum.Enum):
-    """How the arguments of a system call tell what it waits for."""
+    """Which argument of a system call says what it waits for."""
 
     ONE = "the first argument is a file descriptor"
     POLL = "the first argument points to a table of struct pollfd, the second is its length"
@@ -31,7 +31,7 @@ class Reads(enum.Enum):
 
 
 _CALLS: tuple[tuple[str, int | None, int | None, Reads], ...] = (
-    # name, x86-64, generic, what its arguments tell
+    # name, number on x86-64, number on the other machines (None: not there), which argument says what it waits for
     ("read", 0, 63, Reads.ONE),
     ("write", 1, 64, Reads.ONE),
     ("close", 3, 57, Reads.ONE),
@@ -84,14 +84,14 @@ _GENERIC_MACHINES = frozenset({"aarch64", "arm64", "riscv64", "loongarch64"})
 
 def numbering(machine: str, pointer_bits: int) -> Mapping[int, tuple[str, Reads]]:
     """
-    Give the name and the meaning of the arguments for each number, on one kind of machine.
+    Return the system calls of one kind of machine: for each number the name and the meaning of the arguments.
 
     Args:
-        machine: as ``platform.machine()`` says it.
-        pointer_bits: 64, or 32 for a 32-bit interpreter, which has a numbering of its own that we do not know.
+        machine: the result of ``platform.machine()``.
+        pointer_bits: 64, or 32 for a 32-bit interpreter. Its numbering is another one, which is not in this table.
 
     Returns:
-        an empty mapping for a machine we do not know: a call is then shown by its number.
+        an empty mapping for a machine that is not in this table. A call is then shown by its number.
     """
     if pointer_bits != 64:
         return MappingProxyType({})
@@ -104,5 +104,5 @@ def numbering(machine: str, pointer_bits: int) -> Mapping[int, tuple[str, Reads]
 
 @functools.cache
 def numbering_here() -> Mapping[int, tuple[str, Reads]]:
-    """Give the numbering of the machine this process runs on."""
+    """Return the system calls of the machine on which this process runs."""
     return numbering(platform.machine(), 64 if sys.maxsize > 2**32 else 32)

@@ -1,11 +1,12 @@
 """
-What one thread waits for in the kernel: which descriptors, which lock, which child.
+Find out what one thread waits for in the kernel: which descriptors, which lock, which child process.
 
-Knows what the arguments of a system call mean and where they point. Does not know who is at the other end
-(``descriptors``) nor what to do about it. Says nothing where the kernel does not tell.
+This module knows what the arguments of a system call mean, and reads the memory they point to. ``descriptors`` knows
+what is at the other end of a descriptor. Where the kernel does not tell, the result is None.
 
-Runs on: any thread. The thread asked about runs on meanwhile and may have left the call before its arguments were
-followed, so that they point to rubbish; so the call is read again afterwards, and believed only if it is the same.
+Runs on: any thread. The thread that is asked about goes on running. It may leave the call before the memory is read,
+and then the memory has other content. So the call is read again afterwards, and the result counts only if it is the
+same.
 """
 
 from __future__ import annotations
@@ -26,21 +27,22 @@ from pastepool.runtime.inspection.syscalls import Reads, numbering_here
 
 _POLLED_LIMIT = 64
 _SELECTED_LIMIT = 1024
-"""What ``select`` itself can take."""
+"""The most descriptors that ``select`` accepts."""
 
 _PATH_LIMIT = 256
 _BY_PROCESS_ID = 1
-"""``P_PID``: how the caller of ``waitid`` says that it names one child."""
+"""``P_PID``: the first argument of ``waitid`` when the caller waits for one particular child."""
 
 
 @dataclass(frozen=True)
 class Wait:
     """
-    One system call a thread is in.
+    The system call a thread is in, and what it waits for there.
 
-    ``name``: the Linux name, or its number in words. ``descriptors``: what it waits on, ascending for ``select``, else
-    as passed. ``child``: a process id, 0 for none in particular. ``path``: what it opens. ``for_gil``: the lock it
-    waits for is the interpreter's own, so the thread is about to run Python.
+    ``name``: the name of the call in Linux, or "system call" and its number. ``descriptors``: the descriptors it waits
+    on; in ascending order for ``select`` and epoll, otherwise as the thread passed them. ``child``: a process id, 0 for
+    any child. ``path``: the file that the call opens. ``for_gil``: the thread waits for the GIL, so it will run Python
+    next.
     """
 
     call: SystemCall
@@ -53,14 +55,14 @@ class Wait:
 
 def wait_of(native_id: int) -> Wait | None:
     """
-    Say what a thread waits for.
+    Return what a thread waits for.
 
     Args:
         native_id: ``threading.get_native_id()`` of a thread of this process.
 
     Returns:
-        None when it waits for nothing, has ended, or the kernel does not tell. Only the name of a call that ended
-        while its arguments were followed.
+        None when the thread is in no system call or has ended, or when the kernel does not tell. If the thread left the
+        call while its arguments were read, the result has only the name of the call.
     """
     call = read_system_call(native_id)
     if call is None or call.number < 0:
@@ -71,7 +73,7 @@ def wait_of(native_id: int) -> Wait | None:
 
 
 def is_still_in(native_id: int, call: SystemCall) -> bool:
-    """Say whether a thread is in the very same call: same number, arguments, and place in its stack."""
+    """Say whether a thread is still in this call: same number, arguments, stack pointer and program counter."""
     return read_system_call(native_id) == call
 
 
@@ -97,13 +99,13 @@ def _selected(wait: Wait) -> Wait:
 
 
 def _bits(words: bytes) -> int:
-    """Read a set of bits kept in 64-bit words of the machine's own byte order; bit n stands for n."""
+    """Read a bit set from 64-bit words in the byte order of the machine, as one integer: bit n stands for n."""
     whole = struct.iter_unpack("=Q", words[: len(words) // 8 * 8])
     return sum(word[0] << 64 * place for place, word in enumerate(whole))
 
 
 def _or_sleep(wait: Wait) -> Wait:
-    """Call by its name what waits on no descriptor at all: CPython 3.10 sleeps in ``select``."""
+    """Name the call ``nanosleep`` if it waits on no descriptor: ``time.sleep`` of CPython 3.10 calls ``select``."""
     count = wait.call.args[1] if _reads(wait) is Reads.POLL else wait.call.args[0]
     return replace(wait, name="nanosleep") if count == 0 else wait
 
@@ -156,10 +158,10 @@ _FOLLOW: Mapping[Reads, Callable[[Wait], Wait]] = {
 }
 
 _SAID_BY_THE_CALL = frozenset({Reads.LOCK, Reads.CHILD, Reads.CHILD_BY_KIND, Reads.NOTHING})
-"""Here the arguments are the answer; nothing is looked up that may have changed since."""
+"""For these, the arguments alone say what the call waits for. No memory is read, so the call is not read again."""
 
 
 @functools.cache
 def _interpreter_memory() -> range:
-    """Looked up once: it does not move while the process lives."""
+    """Return ``interpreter_memory()``, looked up once: it does not move while the process lives."""
     return interpreter_memory()

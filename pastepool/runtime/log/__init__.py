@@ -1,1 +1,1 @@
-"""Log lines that never make the wrong thread wait."""
+"""Write log lines without making a thread wait that must not wait."""

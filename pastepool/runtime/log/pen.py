@@ -1,11 +1,15 @@
 """
-Lines of workers, which are too many for the scribe: a worker writes its own, unless somebody else is writing.
+Write log lines of workers. They are too many for the scribe, so a worker writes its own line, unless another worker is
+writing.
 
-There is one pen. Who finds it lying there writes; who finds it gone leaves the line, and whoever has the pen writes that
-too. So a handler that hangs holds one worker, which is hung like any other, and not all of them one after the other.
+One lock, the pen, decides who writes. A worker puts its line into a queue and tries to take the pen. If it gets the
+pen, it writes what is in the queue. If another worker has the pen, that worker writes the line. So a handler that hangs
+holds one worker, and that worker counts as hung. It does not hold all workers one after the other.
 
-Against leaving a line behind: (1) we leave it, then try for the pen; (2) whoever has the pen puts it down, then looks
-whether a line was left. Whichever comes second writes it.
+No line stays in the queue without a writer:
+1. a worker puts its line into the queue, and then tries to take the pen;
+2. the worker that has the pen releases it, and then looks whether the queue has a line.
+Whichever of the two happens second finds the line and a free pen.
 """
 
 from __future__ import annotations
@@ -17,10 +21,10 @@ from collections import deque
 from pastepool.runtime.log.scribe import handle, scribbled
 
 _LIMIT = 10_000
-"""Lines that are left for a pen that does not come back; what comes then is lost, and counted."""
+"""Lines that may wait in the queue while a handler hangs. Further lines are lost, and counted."""
 
 _MOST_AT_ONCE = 200
-"""Lines one worker writes before it looks after its own business again. Nothing derives it."""
+"""Lines that a worker writes before it releases the pen, so that another worker can go on with the rest."""
 
 _log = scribbled("pastepool")
 
@@ -39,7 +43,7 @@ class Pen:
         self._lost = 0
 
     def info(self, message: str, *args: object) -> None:
-        """Log a line, now or soon."""
+        """Log a line: at once, or as soon as the worker that has the pen comes to it."""
         logger = self._logger
         if not logger.isEnabledFor(logging.INFO):
             return

@@ -1,14 +1,17 @@
 """
-Log lines of threads that must not wait: the supervisor, and whoever has the baton.
+Write log lines for threads that must not wait: the supervisor, and the thread that holds the baton.
 
-A handler writes under a lock of its own. A request that hangs while it has that lock (its log goes to a pipe that nobody
-reads, to a server that does not answer) stops whoever logs next; and were that the supervisor, nobody would replace the
-hung. So their lines are written by a thread of their own, the scribe, which may hang. They wait for it, so that a line is
-written before what it tells of goes on, but not for long, and not again before the scribe has caught up.
+A handler of ``logging`` writes while it holds its own lock. A request can hang while it holds that lock: its log goes
+to a pipe that is not read, or to a server that does not answer. Then the next thread that logs waits for the lock. If
+that thread were the supervisor, no hung worker would be replaced. So a separate thread, the scribe, writes the lines of
+these threads, and only the scribe may hang. The thread that logs waits until its line is written, so that the log is in
+the right order. It waits for a short time only, and it does not wait at all while the scribe is behind.
 
-``scribbled(name)`` is a logger for such threads. While no server serves (``begin`` to ``end``) it is an ordinary one.
+``scribbled(name)`` returns a logger for such threads. While no server serves (before ``begin`` and after ``end``) the
+thread that logs writes its line itself.
 
-Source: drill (e) of the manual; ours, because ``logging.handlers.QueueHandler`` would be a change to the user's handlers.
+Source: drill (e) of the manual. ``logging.handlers.QueueHandler`` would do the same, but the user's handlers would have
+to be changed for it.
 """
 
 from __future__ import annotations
@@ -26,10 +29,10 @@ from pastepool.runtime.system.threads import spawn_thread
 from pastepool.types import Seconds
 
 _PATIENCE: Seconds = 0.1
-"""How long a line is waited for; a line takes a tenth of a millisecond. Nothing derives it."""
+"""How long a thread waits until its line is written. Writing a line takes about a tenth of a millisecond."""
 
 _LIMIT = 10_000
-"""Lines that wait for a scribe that hangs; what comes then is lost, and counted."""
+"""Lines that may wait while the scribe hangs. Further lines are lost, and counted."""
 
 _log = logging.getLogger("pastepool")
 
@@ -49,7 +52,8 @@ class Scribe:
     """
     Writes lines on a thread of its own.
 
-    All fields but ``_process`` and ``_behind`` are written under ``_changed``. Runs on: any thread, but for ``_run``.
+    All fields are written under ``_changed``, except ``_process`` and ``_behind``. Runs on: any thread; ``_run`` on the
+    scribe's own.
     """
 
     def __init__(self) -> None:
@@ -62,9 +66,10 @@ class Scribe:
         self._process = 0
 
     def begin(self) -> None:
-        """A server begins to serve, in this process. Raises: NoThread."""
+        """Tell the scribe that a server begins to serve in this process. The first one starts it. Raises: NoThread."""
         if self._process != os.getpid():
-            self.__init__()  # type: ignore[misc]  # what a parent had is not ours, its locks least (contract F2)
+            # After a fork: the parent's state, and above all its locks, must not be used here (contract F2).
+            self.__init__()  # type: ignore[misc]
             self._process = os.getpid()
         with self._changed:
             self._servers += 1
@@ -79,10 +84,15 @@ class Scribe:
             raise
 
     def end(self, patience: Seconds) -> None:
-        """A server has ended: with the last one the scribe ends, once it has written what waits, or is left behind."""
+        """
+        Tell the scribe that a server has ended. With the last server the scribe writes the waiting lines and ends.
+
+        Returns when the scribe has ended, or after ``patience`` seconds. In the second case a handler hangs, and the
+        server ends without waiting for the scribe any longer.
+        """
         with self._changed:
             if not self._servers:
-                return  # the one that ends did not come to begin
+                return  # the server that ends never called begin
             self._servers -= 1
             if self._servers:
                 return
@@ -91,7 +101,7 @@ class Scribe:
         ended.wait(patience)
 
     def write(self, logger: logging.Logger, record: logging.LogRecord) -> None:
-        """Have a line written, now if no server serves. Returns when it is, or when that takes too long."""
+        """Have the scribe write a line. Returns when it is written, or when that takes too long."""
         if self._process != os.getpid() or not self._servers:
             handle(logger, record)
             return
@@ -128,16 +138,16 @@ class Scribe:
 
 
 def handle(logger: logging.Logger, record: logging.LogRecord) -> None:
-    """Have the handlers write a line. Raises nothing: what a broken handler raises goes where such things go."""
+    """Have the handlers write a line. Raises nothing: the exception of a broken handler goes to ``sys.excepthook``."""
     try:
         logger.handle(record)
     except Exception:
         if logging.raiseExceptions and sys.stderr is not None:
-            sys.excepthook(*sys.exc_info())  # a handler of the application's own is broken
+            sys.excepthook(*sys.exc_info())  # a handler that the application installed is broken
 
 
 _scribe = Scribe()
-"""One for all servers of a process, like ``logging`` itself."""
+"""One scribe serves all servers of a process, because ``logging`` is the same for all of them too."""
 
 begin = _scribe.begin
 end = _scribe.end
@@ -147,7 +157,7 @@ class Scribbled(_Adapter):
     """A logger whose lines the scribe writes."""
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """What all its other methods come to; ``exc_info`` is the only further argument there is."""
+        """Log a line. All other methods of the adapter call this one. ``exc_info`` is the only keyword it reads."""
         logger = self.logger
         if not logger.isEnabledFor(level):
             return
@@ -165,5 +175,5 @@ class Scribbled(_Adapter):
 
 
 def scribbled(name: str) -> Scribbled:
-    """The logger of that name, for threads that must not wait."""
+    """Return the logger of that name for threads that must not wait."""
     return Scribbled(logging.getLogger(name), {})

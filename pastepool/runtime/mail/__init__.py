@@ -1,1 +1,1 @@
-"""Notices to an operator: a thread that mails them, and SMTP within a bounded time."""
+"""Mail notices to operators: the thread that does it, and SMTP within a bounded time."""

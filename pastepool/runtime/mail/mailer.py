@@ -1,18 +1,18 @@
 """
-Mail operators what happened, without ever keeping anybody waiting.
+Mail notices to operators, without making any other thread wait.
 
-Knows a thread, a bounded queue and patience with mail servers. What a mail says and how often one may be sent is
-decided by ``core.telling.notices``; how one reaches a server is known to ``smtp``.
+This module has a thread, a bounded queue, and retries for a mail server that fails. ``core.telling.notices`` decides
+what a mail says and how often one may be sent. ``smtp`` hands a mail to a server.
 
-``submit`` runs on any thread, mostly the supervisor; ``start`` and ``close`` on the one that composes the server;
-everything else on the mailer's own thread, which exists only if somebody is to be mailed.
+``submit`` runs on any thread, mostly the supervisor. ``start`` and ``close`` run on the thread that composes the
+server. Everything else runs on the mailer's own thread, which exists only if there are recipients.
 
-What is promised when things go wrong:
+What happens when something fails:
 
-- a notice that finds the queue full is dropped and counted, and the next digest says how many;
-- a mail that could not be sent is tried again a minute later, ten times; then it is counted like a dropped notice;
-- while the server fails it is asked once a minute, so the log holds one warning a minute;
-- the end of the process overtakes whatever waits, because there is little time left for it.
+- a notice that finds the queue full is dropped and counted, and the next digest says how many were dropped;
+- a mail that could not be sent is tried again a minute later; after ten attempts it is counted like a dropped notice;
+- a server that fails is tried once a minute, so the log has one warning a minute;
+- a mail about the end of the process goes before all others, because there is little time left to send it.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ from pastepool.settings.values import MailSettings
 from pastepool.types import Clock, Seconds
 
 QUEUE_LIMIT = 100
-"""Notices that may wait for the mailer's thread. One holds up to ten stacks; nothing derives the number."""
+"""Notices that may wait for the mailer's thread. A notice has up to ten stacks, so this bounds the memory."""
 
 OUTBOX_LIMIT = 20
-"""Finished mails that may wait for a server that fails: two windows' worth of the usual rate."""
+"""Finished mails that may wait for a server that fails: as many as the usual rate allows in two of its windows."""
 
 RETRY_AFTER: Seconds = 60.0
 ATTEMPTS = 10
@@ -65,7 +65,7 @@ Deliver = Callable[[EmailMessage, Route, Clock], None]
 
 @dataclass
 class _Letter:
-    """A mail ready to be sent. ``attempts``: how often that was tried."""
+    """A mail that is ready to be sent. ``attempts``: how many attempts to send it have failed."""
 
     mail: EmailMessage
     attempts: int = 0
@@ -75,7 +75,7 @@ class Mailer:
     """
     Takes notices and mails them.
 
-    Fields written under ``_lock`` by any thread: ``_queue``, ``_lost``, ``_closing``. The mailer's thread alone writes
+    Any thread writes ``_queue``, ``_lost`` and ``_closing``, under ``_lock``. Only the mailer's thread writes
     ``_outbox``, ``_state`` and ``_retry_at``.
     """
 
@@ -89,14 +89,14 @@ class Mailer:
         deliver: Deliver = deliver,
     ) -> None:
         """
-        Start nothing and open nothing.
+        Make a mailer. It starts no thread and opens no connection.
 
         Args:
-            settings: without recipients nobody is mailed: notices are taken and forgotten, no thread is started.
+            settings: without recipients no mail is sent: notices are forgotten and no thread is started.
             clock: for the rate, the retries and ``close``.
             config_file: shown in every mail.
-            rate: how often is often enough.
-            deliver: hands one mail to a server; raises when that fails, and must end within a bounded time.
+            rate: how many mails may be sent in which time; None for the usual rate.
+            deliver: hands one mail to a server. It raises when that fails, and must return within a bounded time.
         """
         self._settings = settings
         self._clock = clock
@@ -125,7 +125,7 @@ class Mailer:
 
     def submit(self, notice: Notice) -> None:
         """
-        Ask for an operator to be told. Returns at once, raises nothing, promises nothing.
+        Ask the mailer to mail a notice. Returns at once and raises nothing. The notice may be dropped (queue full).
 
         Runs on: any thread.
         """
@@ -140,12 +140,13 @@ class Mailer:
 
     def close(self, wait: Seconds) -> bool:
         """
-        Take no more notices, try once to mail what waits, and wait no longer than ``wait`` seconds for that.
+        Take no more notices, try once to send each waiting mail, and wait at most ``wait`` seconds for that.
 
-        A mail that is on its way then goes on being sent as long as the process lives: the thread is a daemon.
+        A mail that is being sent after ``wait`` seconds goes on being sent as long as the process lives. The mailer's
+        thread is a daemon, so it does not keep the process alive.
 
         Returns:
-            True when everything was mailed or nobody is to be mailed.
+            True when every mail was sent, or when there are no recipients.
         """
         with self._lock:
             self._closing = True
@@ -162,7 +163,7 @@ class Mailer:
             self._finished.set()
 
     def _one_round(self) -> bool:
-        """Do everything that is due. Returns: True when that was the last time."""
+        """Do everything that is due. Returns True when this was the last round, because of ``close``."""
         self._wake.clear()
         notices, lost, last = self._take()
         now = self._clock.now()
@@ -178,7 +179,7 @@ class Mailer:
         return last
 
     def _take(self) -> tuple[list[Notice], int, bool]:
-        """Empty the queue. Returns: what was in it, how many found no room, and whether any more can come."""
+        """Empty the queue. Returns its notices, the number of dropped ones, and True if ``close`` was called."""
         with self._lock:
             notices, lost = list(self._queue), self._lost
             self._queue.clear()
@@ -186,17 +187,17 @@ class Mailer:
             return notices, lost, self._closing
 
     def _next_at(self) -> Seconds:
-        """Say when there is something to do without being asked."""
+        """Return the instant of the next retry or digest; ``inf`` when neither is due."""
         return min(self._retry_at if self._outbox else math.inf, digest_at(self._state, self._rate))
 
     def _hold(self, count: int) -> None:
-        """Have the next digest speak of ``count`` more."""
+        """Add ``count`` notices to those that the next digest mentions."""
         if count:
             since = min(self._state.held_since, self._clock.now())
             self._state = replace(self._state, held=self._state.held + count, held_since=since)
 
     def _write(self, notice: Notice) -> None:
-        """Make a mail of a notice and put it into the outbox, or count it where there is no room."""
+        """Make a mail of a notice and put it into the outbox. Where there is no room, only count the notice."""
         urgent = isinstance(notice, ProcessDies)
         if len(self._outbox) >= OUTBOX_LIMIT and not urgent:
             self._hold(1)
@@ -204,7 +205,7 @@ class Mailer:
         try:
             letter = _Letter(envelope(notice, self._settings, self._origin))
         except Exception:
-            # Our bug; the thread that writes mails must outlive it.
+            # A bug of pastepool. The mailer's thread must survive it.
             _log.warning("could not write a mail about %s", type(notice).__name__, exc_info=True)
             return
         if urgent:
@@ -218,7 +219,7 @@ class Mailer:
             try:
                 self._deliver(letter.mail, self._settings, self._clock)
             except Exception as error:
-                # Whatever went wrong on the way to a mail server is no reason to stop anything here.
+                # No failure of a mail server may end this thread.
                 self._failed(letter, error)
                 return
             self._outbox.popleft()
@@ -245,8 +246,8 @@ def envelope(notice: Notice, settings: MailSettings, origin: Origin) -> EmailMes
     """
     Make a complete mail of a notice.
 
-    Plain UTF-8 text that survives any relay, with the headers that keep it out of spam folders and that keep vacation
-    programs from answering it.
+    The mail is plain UTF-8 text, encoded in 7 bits so that no relay changes it. Date and Message-ID keep it out of spam
+    folders. Auto-Submitted keeps vacation programs from answering it.
 
     Source: RFC 5322 for Date and Message-ID, RFC 3834 for Auto-Submitted.
     """

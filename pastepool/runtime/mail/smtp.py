@@ -1,8 +1,8 @@
 """
 Hand one message to a mail server, or fail within a bounded time.
 
-Knows SMTP through the standard library, STARTTLS, and how to be impatient. Does not know why a message is sent, how
-often, or what to do when that fails: the mailer does.
+This module knows SMTP (through the standard library), STARTTLS, and time limits. The mailer knows why and how often a
+message is sent, and what to do when that fails.
 
 Runs on: the mailer's thread.
 """
@@ -20,17 +20,23 @@ from typing import Protocol
 from pastepool.types import Clock, Seconds
 
 OPERATION_TIMEOUT: Seconds = 10.0
-"""How long one step may take: connecting, a command, an answer. RFC 5321 4.5.3.2 has minutes, but for relays."""
+"""
+How long one step may take: connecting, a command, an answer. RFC 5321 4.5.3.2 allows minutes; those are for relays
+between mail servers.
+"""
 
 DELIVERY_TIMEOUT: Seconds = 30.0
-"""How long the whole may take: a server that answers one byte at a time would else never miss a step's timeout."""
+"""
+How long the whole delivery may take. Without this limit, a server that answers one byte at a time would stay within the
+limit of every step and hold the thread for ever.
+"""
 
 IMPLICIT_TLS_PORT = 465
 _CHUNK = 4096
 
 
 class Route(Protocol):
-    """Which server takes the mail, and how: ``settings.values.MailSettings`` has this shape."""
+    """The mail server and how to talk to it. ``settings.values.MailSettings`` has this shape."""
 
     @property
     def host(self) -> str: ...
@@ -46,14 +52,14 @@ class Route(Protocol):
 
 def tls_context(address: str) -> ssl.SSLContext:
     """
-    Decide what the server's certificate has to prove.
+    Decide how the certificate of the mail server is checked.
 
-    Everything the system's own list of authorities demands, name included; except on the loopback interface, where
-    nobody is in between, where distributions install certificates nobody signed, and where the far end of a tunnel
-    carries another name.
+    The certificate must be signed by an authority of the system's list and must have the name of the server. On the
+    loopback interface nothing is checked, for three reasons: no third machine is in between; distributions install
+    unsigned certificates for local use; and the server at the other end of a tunnel has another name.
 
     Args:
-        address: of the server as connected to, never the name asked for: a name can be made to point anywhere.
+        address: the address of the connection, never the configured name: a name can be made to point to any address.
     """
     context = ssl.create_default_context()
     if _is_loopback(address):
@@ -81,13 +87,14 @@ def deliver(
     """
     Send one message to all its recipients.
 
-    ``use_tls`` is STARTTLS, and TLS from the first byte on port 465, where servers expect it. It is never given up
-    quietly: a server that offers none is an error. A recipient that is refused while others are taken is no error.
+    ``use_tls`` means STARTTLS; on port 465 it means TLS from the first byte, as servers expect there. A server that
+    offers no TLS is then an error: the message is never sent without it. It is no error if the server refuses some
+    recipients and accepts others.
 
     Raises:
-        OSError: the server is not there, too slow, not trusted, or refuses (every error of ``smtplib`` is one). The
-            operator's or the server's fault; the text says which.
-        ValueError: the message cannot be written as mail. Our bug.
+        OSError: the server cannot be reached, is too slow or not trusted, or refuses (every error of ``smtplib`` is an
+            OSError). The fault of the operator or of the server; the text says which.
+        ValueError: the message cannot be written as mail. A bug of pastepool.
 
     Units: seconds. Source: RFC 5321, RFC 3207, RFC 8314 for port 465.
     """
@@ -104,7 +111,7 @@ def deliver(
 
 
 class _Patience:
-    """How long the next step may take: a step's own limit, or what is left of the whole."""
+    """Computes how long the next step may take: the limit of one step, or less if less is left of the whole."""
 
     def __init__(self, clock: Clock, each: Seconds, whole: Seconds) -> None:
         self._clock = clock
@@ -113,7 +120,7 @@ class _Patience:
         self._until = clock.now() + whole
 
     def left(self) -> Seconds:
-        """Raises: TimeoutError when nothing is left."""
+        """Return how many seconds the next step may take. Raises: TimeoutError when no time is left."""
         left = min(self._each, self._until - self._clock.now())
         if left <= 0:
             raise TimeoutError(f"the mail server took longer than {self._whole:g} s in all")
@@ -121,7 +128,11 @@ class _Patience:
 
 
 class _Replies:
-    """The server's answers, line by line; in place of the buffered file ``smtplib`` reads, which knows no whole."""
+    """
+    Reads the answers of the server, line by line.
+
+    It replaces the buffered file that ``smtplib`` reads from, because that has no limit for the whole delivery.
+    """
 
     def __init__(self, connection: socket.socket, patience: _Patience) -> None:
         self._connection = connection
@@ -129,7 +140,11 @@ class _Replies:
         self._unread = b""
 
     def readline(self, limit: int) -> bytes:
-        """Return one line with its end, what came before the server hung up, or ``limit`` bytes."""
+        """
+        Return one line with its line end, but at most ``limit`` bytes.
+
+        If the server hangs up first: return what it sent before.
+        """
         while b"\n" not in self._unread and len(self._unread) < limit:
             self._connection.settimeout(self._patience.left())
             received = self._connection.recv(_CHUNK)
@@ -141,11 +156,11 @@ class _Replies:
         return line
 
     def close(self) -> None:
-        """There is nothing to close: the connection belongs to the client."""
+        """Do nothing: the connection belongs to ``_Client``."""
 
 
 class _Client(smtplib.SMTP):
-    """``smtplib``'s client with a limit to its patience; connects when made."""
+    """The client of ``smtplib`` with a time limit for each step and for the whole. It connects when it is made."""
 
     def __init__(self, route: Route, patience: _Patience, context_for: Callable[[str], ssl.SSLContext]) -> None:
         self.peer = ""
@@ -168,20 +183,20 @@ class _Client(smtplib.SMTP):
             raise
 
     def part(self) -> None:
-        """Say goodbye, which is polite; the mail is the server's by now, so what it answers changes nothing."""
+        """Send QUIT. The server has already accepted the mail, so an error here changes nothing."""
         try:
             self.quit()
         except OSError:
             pass
 
     def getreply(self) -> tuple[int, bytes]:
-        """Read an answer; its lines come through ``_Replies``, anew after STARTTLS has changed the socket."""
+        """Read an answer through ``_Replies``. STARTTLS replaces the socket, and then there is a new ``_Replies``."""
         if self.file is None and self.sock is not None:
             self.file = _Replies(self.sock, self._patience)
         return super().getreply()
 
     def send(self, s: str | bytes) -> None:  # type: ignore[override]
-        """Send, within what patience is left."""
+        """Send bytes, within the time that is left."""
         if self.sock is not None:
             self.sock.settimeout(self._patience.left())
         super().send(s)

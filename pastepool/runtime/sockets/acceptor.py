@@ -1,8 +1,7 @@
 """
-Accepting clients: from listening sockets to client sockets, and what to do when the process has no file descriptor
-left.
+Accept clients from the listening sockets, and pause when the process has no file descriptor left.
 
-Runs on: baton.
+Runs on: the holder of the baton.
 """
 
 from __future__ import annotations
@@ -19,14 +18,17 @@ from pastepool.types import Clock, Seconds
 _log = scribbled("pastepool.http")
 
 _AT_ONCE = 64
-"""Clients accepted per event, so that a flood of them does not starve those who are in already. Nothing derives it."""
+"""The most clients accepted per event. Without a limit, a flood of new clients would delay those already connected."""
 
 _PAUSE_FOR: Seconds = 1.0
 
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 _NO_LISTENER = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
-"""Whoever shares the listening socket has shut it down: asking again would answer the same for ever."""
+"""
+Another process that shares the listening socket has shut it down, or it is closed. Every further ``accept`` would fail
+in the same way.
+"""
 
 
 class Acceptor:
@@ -42,18 +44,22 @@ class Acceptor:
         self._readiness: Readiness
 
     def start(self, readiness: Readiness) -> None:
-        """Begin to be told of clients."""
+        """Register the listening sockets with the poller, which then reports new clients."""
         self._readiness = readiness
         for fd in self.fds:
             readiness.register(fd, READ)
 
     @property
     def paused(self) -> bool:
-        """Whether accepting rests because the process is out of descriptors."""
+        """Whether accepting is paused because the process has no file descriptor left."""
         return self._resume_at > 0.0
 
     def accept(self, fd: int, everything: bool = False) -> Iterator[tuple[socket.socket, Any, dict[str, Any]]]:
-        """Yield new clients with their address and environ prototype. ``everything``: until the kernel has no more."""
+        """
+        Yield new clients: socket, address and environ prototype.
+
+        ``everything``: accept until the kernel has no more, not only ``_AT_ONCE``.
+        """
         listener, prototype = self.fds[fd]
         accepted = 0
         while everything or accepted < _AT_ONCE:
@@ -66,14 +72,19 @@ class Acceptor:
                     self._pause(error)
                 if error.errno in _OUT_OF_RESOURCES or error.errno in _NO_LISTENER:
                     return
-                accepted += 1  # this client broke off between the kernel's accept and ours
+                accepted += 1  # this client hung up after the kernel accepted it and before this call
                 continue
             sock.setblocking(False)
             accepted += 1
             yield sock, address, prototype
 
     def _pause(self, error: OSError) -> None:
-        """Stop listening to the listeners for a moment: they stay ready, and asking again at once would only spin."""
+        """
+        Stop accepting for ``_PAUSE_FOR`` seconds.
+
+        The listening sockets stay ready meanwhile. If they stayed registered, the poller would report them again and
+        again and use a whole processor.
+        """
         if not self._complained:
             self._complained = True
             _log.error(
@@ -87,7 +98,7 @@ class Acceptor:
         self._resume_at = self._clock.now() + _PAUSE_FOR
 
     def resume(self, now: Seconds) -> None:
-        """Listen again if a pause is over."""
+        """Accept again if the pause is over."""
         if self.paused and now >= self._resume_at:
             self._resume_at = 0.0
             for fd in self.fds:
@@ -97,9 +108,9 @@ class Acceptor:
         """Accept no more. May be called twice."""
         for fd, (sock, _) in self.fds.items():
             try:
-                self._readiness.unregister(fd)  # closing is not enough where a parent or a child has the socket too
+                self._readiness.unregister(fd)  # closing is not enough if a parent or child process shares the socket
             except OSError:
-                pass  # a pause has done so already, or somebody else has closed it
+                pass  # unregistered already by a pause, or closed by other code
             sock.close()
         self.fds.clear()
         self._resume_at = 0.0

@@ -1,16 +1,17 @@
 """
-Receiving and sending without letting go of the interpreter's lock.
+Receive and send without releasing the GIL.
 
-A socket's own methods let go of it around the system call and then have to wait for it, behind every thread that wants
-it meanwhile. Whoever reads a batch of requests for others, while workers come back from calls of half a millisecond,
-pays that for each of them; whoever sends a response in a hundred pieces, while others do the same, for each piece. The
-system call itself takes a few microseconds, because it never waits: so here the lock is kept.
+The methods of a socket release the GIL around the system call. Afterwards they wait for it, behind every other thread
+that wants it. This costs much in two cases: when the holder of the baton reads a batch of requests while workers return
+from calls of half a millisecond, it waits once for each request; when several workers send responses in a hundred
+pieces, each waits once for each piece. The system call itself takes a few microseconds, because it never waits. So the
+functions here keep the GIL.
 
-Measured (docs/performance.md). Where nobody else wants the lock the socket's own methods are the cheaper ones.
+Measured (docs/performance.md). When no other thread wants the GIL, the methods of the socket are cheaper.
 
-Against reading or writing somebody else's descriptor: another thread may close the socket at any moment, and its number
-goes to whatever is opened next. So the number is asked for (-1 of a socket that is closed) and used within one call
-written in C, ``next``, in which no other thread runs.
+The race: another thread may close the socket at any moment. The next file that is opened then gets the same number, and
+a read or write with the old number would go to that file. So the number is asked for (-1 if the socket is closed) and
+used within one call written in C, ``next``, in which no other thread runs.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from collections.abc import Callable
 from itertools import repeat, starmap
 
 HELD_AT_MOST = 16384
-"""Bytes that may be copied with the lock in hand: some microseconds. Nothing derives it."""
+"""The most bytes that are copied while the GIL is held. Copying so many takes some microseconds."""
 
 _NEVER_WAIT = socket.MSG_DONTWAIT
 """
-The sockets do not wait anyway; but a child process that has one too can change that for both, and to wait with the lock
-in hand would be to stop every thread.
+The sockets are non-blocking already. But a child process that shares a socket can make it blocking for both processes,
+and a wait that holds the GIL would stop every thread.
 """
 
 _libc = ctypes.PyDLL(None)
@@ -42,10 +43,11 @@ _SEND_FLAGS = repeat(_NEVER_WAIT | getattr(socket, "MSG_NOSIGNAL", 0))
 
 def held_receiver() -> Callable[[socket.socket], bytes]:
     """
-    Make a function that receives from a socket, at most ``HELD_AT_MOST`` bytes at a time.
+    Return a function that receives from a socket, at most ``HELD_AT_MOST`` bytes at a time.
 
-    It answers ``b""`` where there is nothing, where the client has ended and where anything is wrong: ``socket.recv``
-    tells which. Each receiver has a buffer of its own, so only one thread at a time may use it: the baton's holder.
+    The function returns ``b""`` in three cases: there are no bytes yet, the client has ended, or there was an error.
+    ``socket.recv`` then tells which. Each function has one buffer, so only one thread at a time may call it: the holder
+    of the baton.
     """
     buffer = ctypes.create_string_buffer(HELD_AT_MOST)
     buffers, sizes = repeat(buffer), repeat(HELD_AT_MOST)
@@ -59,9 +61,9 @@ def held_receiver() -> Callable[[socket.socket], bytes]:
 
 def held_send(sock: socket.socket, data: bytes) -> int:
     """
-    Send what the socket takes of ``data``, which is no longer than ``HELD_AT_MOST``.
+    Send as much of ``data`` as the socket takes. ``data`` is not longer than ``HELD_AT_MOST``.
 
-    Returns: how many bytes; 0 where none could be sent, and ``socket.send`` tells why. Runs on: any thread.
+    Returns: how many bytes were sent. 0 when none could be sent; ``socket.send`` then tells why. Runs on: any thread.
     """
     sent: int = next(map(_send, starmap(sock.fileno, _ONCE), (data,), (len(data),), _SEND_FLAGS))
     return max(0, sent)

@@ -1,10 +1,10 @@
 """
-Who holds a TCP port, so that "address already in use" can name the process.
+Find out which process listens on a TCP port, so that the error "address already in use" can name it.
 
-Knows the Linux files /proc/net/tcp, /proc/net/tcp6 and /proc/PID/fd. Elsewhere, and where /proc does not tell (another
-network namespace, a process of another user), the answer is less or nothing; it is never an exception.
+This module knows the Linux files /proc/net/tcp, /proc/net/tcp6 and /proc/PID/fd. On other systems, and where /proc does
+not tell (another network namespace, a process of another user), it returns less or nothing. It raises nothing.
 
-Runs on: the thread that opens listeners, once, on the way to an error.
+Runs on: the thread that opens listeners, once, before it reports the error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LISTENING = "0A"
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _MOST_LINES = 200_000
 _MOST_DESCRIPTORS = 500_000
-"""How much of /proc is searched at most; nothing derives the figures, they take about a second."""
+"""The most lines and descriptors of /proc that are searched. Searching so many takes about a second."""
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -39,14 +39,14 @@ class _Row:
 
 def describe_holder(host: str, port: int) -> str:
     """
-    Say who listens where ``host:port`` should be bound.
+    Say which process already listens on ``host:port``.
 
     Args:
         host: a numeric address, the one whose bind failed.
 
     Returns:
-        ``process 4711 (nginx)``; ``a process of user www-data`` where its descriptors may not be read; ``""`` where
-        nothing is known.
+        ``process 4711 (nginx)``; ``a process of user www-data`` where the descriptors of the process may not be read;
+        ``""`` where nothing is known.
     """
     row = _find(host, port)
     if row is None:
@@ -58,7 +58,7 @@ def describe_holder(host: str, port: int) -> str:
 
 
 def _find(host: str, port: int) -> _Row | None:
-    """Find the listening socket in the way: one on that very address before one on all addresses."""
+    """Find the listening socket that prevents the bind: first on exactly that address, then on all addresses."""
     wanted = ipaddress.ip_address(host.partition("%")[0])
     rows = [row for row in _listening() if row.port == port]
     same = [row for row in rows if row.address == wanted]
@@ -80,14 +80,14 @@ def _listening() -> Iterator[_Row]:
 
 
 def _address(text: str) -> IPAddress:
-    """Read the kernel's hexadecimal form: 32-bit words, each in the byte order of the machine."""
+    """Read an IP address in the kernel's hexadecimal form: 32-bit words, each in the byte order of the machine."""
     raw = bytes.fromhex(text)
     words = [int.from_bytes(raw[i : i + 4], sys.byteorder).to_bytes(4, "big") for i in range(0, len(raw), 4)]
     return ipaddress.ip_address(b"".join(words))
 
 
 def _process_of(inode: str) -> int:
-    """Find a process with a descriptor of that socket; 0 where none can be seen."""
+    """Find a process that has that socket open. Returns 0 where none can be seen."""
     link = f"socket:[{inode}]"
     for entry in itertools.islice(_descriptors(), _MOST_DESCRIPTORS):
         try:
@@ -114,7 +114,7 @@ def _entries(folder: str) -> list[str]:
 
 
 def _name_of(process: int) -> str:
-    """Say what the process calls itself; printable, because it goes into a terminal."""
+    """Return the name of a process, without characters that cannot be printed: it is shown on a terminal."""
     try:
         name = Path(f"/proc/{process}/comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

@@ -1,7 +1,8 @@
 """
-Which sockets are ready: epoll where there is one, ``selectors`` elsewhere, in one shape.
+Tell which sockets are ready: with epoll where the system has it, with ``selectors`` elsewhere. Both have one shape.
 
-Nothing is opened before ``start``, so that a fork before it shares nothing (contract F2).
+``open_readiness`` opens the descriptor, and the poller calls it in ``start``. So a process that is forked before shares
+no descriptor with its parent (contract F2).
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ READ = 1
 WRITE = 4
 HANGUP = 8 | 16 | 0x2000
 """
-Error, hang-up and half-close as epoll numbers them (EPOLLERR, EPOLLHUP, EPOLLRDHUP); Linux fixes these in its ABI.
+Error, hang-up and half-close, with the numbers of epoll (EPOLLERR, EPOLLHUP, EPOLLRDHUP). They are part of the ABI of
+Linux, so they never change.
 """
 
 HANGUP_ONCE = 0x2000 | (1 << 30)
-"""Tell of a half-close once and then nothing more (EPOLLRDHUP, EPOLLONESHOT)."""
+"""Report a half-close once, and after that report nothing (EPOLLRDHUP, EPOLLONESHOT)."""
 
 
 class Readiness(Protocol):
-    """The few operations the poller needs; ``poll`` answers (fd, mask) pairs with the masks above."""
+    """The operations that the poller needs. ``poll`` returns pairs of descriptor and mask, with the masks above."""
 
     def register(self, fd: int, mask: int) -> None: ...
     def modify(self, fd: int, mask: int) -> None: ...
@@ -33,8 +35,8 @@ class Readiness(Protocol):
 
 class SelectorReadiness:
     """
-    The same over ``selectors``, for systems without epoll. A client's half-close shows only when its turn to be read
-    comes.
+    ``Readiness`` over ``selectors``, for systems without epoll. It does not report a half-close: the server notices it
+    when it next reads from the socket.
     """
 
     def __init__(self) -> None:
@@ -71,7 +73,7 @@ def _from_selectors(events: int) -> int:
 
 
 def open_readiness() -> Readiness:
-    """Open the best this system has; close-on-exec."""
+    """Open epoll where the system has it, ``selectors`` elsewhere. A child program does not inherit the descriptor."""
     if hasattr(select, "epoll"):
         return select.epoll()
     return SelectorReadiness()

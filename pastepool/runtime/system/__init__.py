@@ -1,1 +1,1 @@
-"""Clock, threads, signals, and the end of the process: what the operating system gives."""
+"""What the operating system provides: clock, threads, signals, and the end of the process."""

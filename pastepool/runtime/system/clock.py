@@ -1,4 +1,4 @@
-"""The real clock: monotonic time and real waiting. Tests bring their own (``pastepool.testing.FakeClock``)."""
+"""The real clock: monotonic time and real waiting. Tests use ``pastepool.testing.FakeClock`` instead."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pastepool.types import Seconds, Signal
 
 class MonotonicClock:
     """
-    A ``Clock`` over ``time.monotonic``; holds no state, so that one serves a whole process.
+    A ``Clock`` over ``time.monotonic``. It has no state, so one clock is enough for a process.
 
     Runs on: any thread.
     """
 
     now = staticmethod(time.monotonic)
-    """Tell monotonic seconds. The built-in itself, because each request asks for the time three times."""
+    """Return monotonic seconds. This is the built-in function itself: each request asks for the time three times."""
 
     def wait(self, signal: Signal, until: Seconds) -> bool:
         """
         Block until ``signal`` is set (True) or the instant ``until`` has come (False); ``inf`` waits for the signal.
 
-        A wait may end a rounding step early, and the longest one the platform takes is finite: both look like an
-        instant that came too soon, so the clock has the last word.
+        ``signal.wait`` may return a little before ``until``, for two reasons: rounding, and the longest wait that the
+        platform accepts. So after each wait the clock is read, and the wait is repeated if ``until`` has not come.
         """
         while True:
             remaining = until - time.monotonic()

@@ -1,13 +1,13 @@
 """
-The thread that ends the process when nothing else does.
+End the process at a deadline, if it has not ended by itself. A thread, the reaper, does this.
 
-It sleeps until the server is told to stop, then gives the drain and the interpreter's own exit until the deadline.
-What can keep a process alive then (a hung worker, an application's non-daemon thread, an exit function that blocks, a
-mail server) cannot keep this thread: at the deadline it logs the stacks, runs the exit functions itself under a time
-limit, flushes the logs and leaves by ``os._exit``. Nothing that fails on this way keeps the process or changes its
-status.
+The reaper sleeps until the server is told to stop. Then the drain and the normal exit of the interpreter have time
+until the deadline. Several things can keep the process alive longer: a hung worker, a non-daemon thread of the
+application, an exit function that blocks, a mail server. At the deadline the reaper logs the stacks, runs the exit
+functions itself under a time limit, flushes the logs and calls ``os._exit``. If one of these steps fails, the process
+ends all the same, with the same status.
 
-Source: contract D5, I3, P11; ``os._exit`` because SystemExit is swallowed by paster and waits for threads.
+Source: contract D5, I3, P11. Not SystemExit: paster swallows it, and the interpreter then waits for threads.
 """
 
 from __future__ import annotations
@@ -27,23 +27,29 @@ _log = logging.getLogger("pastepool")
 
 _EXIT_FUNCTIONS_FOR: Seconds = 3.0
 _EXIT_FUNCTIONS_AT_ONCE_FOR: Seconds = 0.5
-"""How long exit functions may take when the process is ended by force, or asked for twice. Nothing derives them."""
+"""
+How long the exit functions may take: the first when the deadline has come, the second when the process was told twice
+to stop.
+"""
 
 _FLUSH_FOR: Seconds = 0.5
-"""How long the last lines of the log may take to reach whoever reads them; they need a millisecond."""
+"""How long flushing the last lines of the log may take. Usually it takes a millisecond."""
 
 _LOOK_AT_HOST_EVERY: Seconds = 1.0
-"""How soon the end of the main thread is noticed. Nothing derives it."""
+"""How often the reaper looks whether the main thread has ended, while it waits to be armed."""
 
 
 class ForcedExit:
     """
-    Bounds the end of a process that is ours to end.
+    Ends the process at a deadline, if the process belongs to the server.
 
-    ``on_deadline``: told that time is up; answers whether the process is ours to end, for a server may be run by a
-    program that has other things to do. ``on_host_end``: told that the main thread has ended while the server runs in
-    another one, which would keep the process (contract F3); asked for by ``has_host``, set before the thread starts.
-    ``arm`` may be called in a signal handler. Everything else here runs on the reaper's own thread.
+    ``on_deadline``: called when the deadline has come. It returns whether the server may end the process: a program
+    that runs the server may have other work to do. ``on_host_end``: called when the main thread has ended while the
+    server runs in another thread, which would keep the process alive (contract F3). ``has_host``: switches that on; it
+    is set before the reaper starts.
+
+    ``arm`` may be called in a signal handler. ``run`` is the body of the reaper's thread, and calls both functions
+    there.
     """
 
     def __init__(self, clock: Clock, on_deadline: Callable[[], bool], on_host_end: Callable[[], None]) -> None:
@@ -62,7 +68,10 @@ class ForcedExit:
 
     def arm(self, deadline: Seconds, status: int, at_once: bool = False) -> None:
         """
-        End the process at ``deadline`` if it still lives then, with ``status``. A later call may only be stricter.
+        End the process at ``deadline`` with ``status``, if it still lives then.
+
+        A later call can move the deadline to an earlier instant, but not to a later one. ``at_once``: do not wait for
+        the deadline.
         """
         self._deadline = min(self._deadline, deadline)
         self._status = status or self._status
@@ -70,28 +79,28 @@ class ForcedExit:
         try:
             self._bell.release()
         except RuntimeError:
-            pass  # armed already, and not yet seen
+            pass  # armed already, and the reaper has not woken yet
 
     def finish(self, status: int) -> None:
-        """End the process now, with ``status``, after a drain that left nothing to be told."""
+        """End the process now with ``status``: the drain is over, and there is nothing to report at the deadline."""
         self._is_told = True
         self.arm(-math.inf, status)
 
     def extend(self, deadline: Seconds) -> None:
-        """Put the deadline off until ``deadline`` if that is later, for what comes after the drain."""
+        """Move the deadline to ``deadline`` if that is later. This gives time for the steps after the drain."""
         self._deadline = max(self._deadline, deadline)
 
     def exit_begins(self) -> None:
-        """The interpreter has begun to run the exit functions: they are not run a second time."""
+        """Say that the interpreter has begun to run the exit functions. The reaper then does not run them again."""
         self._exiting = True
 
     def dismiss(self) -> None:
-        """The server has ended and somebody else owns the process: let it live."""
+        """Say that the server has ended and the process goes on: it belongs to another program. The reaper ends."""
         self._dismissed.set()
         self.arm(math.inf, 0)
 
     def run(self) -> None:
-        """The thread's body: wait to be armed, then until the deadline, then end the process."""
+        """Wait to be armed, then wait until the deadline, then end the process. This is the body of the reaper."""
         host = threading.main_thread()
         while not self._bell.acquire(timeout=_LOOK_AT_HOST_EVERY if self.has_host else -1):
             if not host.is_alive():
@@ -111,12 +120,11 @@ class ForcedExit:
 
 def end_process(status: int, patience: Seconds) -> None:
     """
-    Run the exit functions for at most ``patience`` seconds (0: not at all), flush, and leave without joining any
-    thread.
+    Run the exit functions for at most ``patience`` seconds (0: not at all), flush the logs, and end the process.
 
-    Both run on threads of their own, so that what blocks there (an exit function, a handler whose lock a hung thread
-    holds, a pipe that nobody reads) costs its time limit and no more. Threads are not joined: those that would be are
-    why we are here (contract P11).
+    Exit functions and flushing run on separate threads. Something may block there: an exit function, a handler whose
+    lock a hung thread holds, a pipe that is not read. It then costs its time limit and no more. No thread is joined: a
+    thread that does not end is the usual reason for this call (contract P11).
     """
     try:
         if patience:
@@ -128,10 +136,10 @@ def end_process(status: int, patience: Seconds) -> None:
 
 def run_apart(body: Callable[[], None], patience: Seconds) -> bool:
     """
-    Run something that may block on a thread of its own, and wait for it no longer than ``patience``.
+    Run a function that may block on a new thread, and wait for it at most ``patience`` seconds.
 
-    Returns: False where no thread can be started, and nothing was run: since CPython 3.12 an interpreter on its way
-    out starts none.
+    Returns: False when no thread could be started; ``body`` has not run then. Since CPython 3.12 an interpreter that is
+    exiting starts no thread.
     """
     done = threading.Event()
 
@@ -152,14 +160,18 @@ def run_apart(body: Callable[[], None], patience: Seconds) -> bool:
 def _run_exit_functions() -> None:
     try:
         atexit._run_exitfuncs()
-    except BaseException as error:  # whatever an exit function raises, the process ends
+    except BaseException as error:  # the process ends, whatever an exit function raises
         _log.error("An exit function failed: %r", error)
 
 
 def _flush() -> None:
-    """Flush the logs' handlers, then the streams: an exit function that blocked has kept logging's own from it."""
-    with contextlib.suppress(Exception):  # a handler that fails is no reason to stay
+    """
+    Flush the handlers of the logs, then the standard streams.
+
+    ``logging`` has an exit function that flushes, but it does not run if another exit function blocks before it.
+    """
+    with contextlib.suppress(Exception):  # a handler that fails must not keep the process alive
         logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # nor is a stream that is closed, or none
+        with contextlib.suppress(Exception):  # the stream may be closed, or None
             stream.flush()

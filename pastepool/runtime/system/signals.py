@@ -1,8 +1,8 @@
 """
-Signals: the first SIGTERM or SIGINT drains, a second one ends the process at once.
+Handle stop signals: the first SIGTERM or SIGINT drains, a second one ends the process at once.
 
-Handlers are installed only in the main thread and only where nobody else has put one; they are put back unless one of
-them has fired, in which case the process is on its way out.
+Handlers are installed only in the main thread, and only where no other handler is installed. ``restore`` removes them
+again, unless one of them has fired: then the process is ending.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 
 class Signals:
     """
-    Turns signals into two calls.
+    Calls one function at the first stop signal and another one at the second.
 
-    ``fired``: whether a stop was asked for by a signal. ``on_first``/``on_second``: run in the main thread between
-    two bytecodes, with the signal number; they must neither block nor take a lock that the main thread may hold.
+    ``fired``: whether a stop signal has come. ``on_first``, ``on_second``: called with the signal number, in the main
+    thread, between two bytecodes. They must not block, and must not take a lock that the main thread may hold.
     """
 
     def __init__(self, on_first: Callable[[int], None], on_second: Callable[[int], None]) -> None:
@@ -31,7 +31,9 @@ class Signals:
 
     def install(self) -> None:
         """
-        Take over what is ours to take. Elsewhere than in the main thread this does nothing: the host owns its
+        Install the handlers where the default handlers are in place.
+
+        On another thread than the main thread this does nothing: there the program that runs the server handles
         signals.
         """
         if threading.current_thread() is not threading.main_thread():
@@ -39,13 +41,13 @@ class Signals:
         for number in (signal.SIGTERM, signal.SIGINT):
             present = signal.getsignal(number)
             ours = (signal.SIG_DFL, signal.default_int_handler)
-            # A shell starts background jobs with SIGINT ignored, and daemons inherit that; `paster serve stop` sends
-            # SIGINT.
+            # A shell starts background jobs with SIGINT ignored, and a daemon inherits that. But `paster serve stop`
+            # sends SIGINT to the daemon, so there the handler is installed all the same.
             if present in ours or (present is signal.SIG_IGN and is_daemon()):
                 self._previous[number] = signal.signal(number, self._handle)
 
     def restore(self) -> None:
-        """Put back what was there, unless the process is ending because of a signal."""
+        """Install the previous handlers again, unless the process is ending because of a signal."""
         if self.fired:
             return
         for number, previous in self._previous.items():
@@ -57,15 +59,16 @@ class Signals:
             self.fired = True
             self._on_first(number)
         elif number == signal.SIGINT and is_daemon():
-            pass  # `paster serve stop` repeats SIGINT every second while it waits; SIGTERM is its second signal
+            pass  # `paster serve stop` repeats SIGINT every second while it waits; only SIGTERM counts as the second
         else:
             self._on_second(number)
 
 
 def is_daemon() -> bool:
     """
-    Say whether this process was double-forked: then its session's leader has ended, and no terminal can send it
-    signals.
+    Say whether this process is a daemon, that is, was forked twice.
+
+    The leader of a daemon's session has ended, so no terminal can send signals to the daemon.
     """
     leader = os.getsid(0)
     if leader in (0, os.getpid()):
@@ -80,7 +83,7 @@ def is_daemon() -> bool:
 
 
 def _is_zombie(process: int) -> bool:
-    """An ended process that its parent has not asked about yet; where there is no /proc, never."""
+    """Say whether a process has ended but its parent has not waited for it yet. Returns False without /proc."""
     try:
         with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as stat:
             return stat.read().rpartition(")")[2].split()[:1] == ["Z"]

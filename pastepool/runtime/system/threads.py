@@ -1,4 +1,4 @@
-"""Starting threads: the one place that does."""
+"""Start the threads of the server."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def spawn_thread(body: Callable[[], None], name: str) -> None:
     """
     Start a daemon thread (``types.Spawner``).
 
-    Daemon, because a hung application call must never keep the process from exiting; what has to be finished is
-    finished by the drain. Raises: NoThread, a RuntimeError, if the system has no thread left.
+    The thread is a daemon, because a hung application call must never keep the process from exiting. The drain finishes
+    what has to be finished. Raises: NoThread, a RuntimeError, if the system cannot start another thread.
     """
     try:
         threading.Thread(target=body, name=name, daemon=True).start()
