@@ -93,7 +93,7 @@ class Server:
         )
         self.poller = Poller(settings, self.clock)
         self.baton = Baton(settings.overload, self.poller.wake)
-        self.caretaker = Caretaker(self.baton, self.poller, settings.overload, self.clock, self._nudge)
+        self.caretaker = Caretaker(self.baton, self.poller, self.clock, self._nudge)
         self.pool = Pool(self.baton, settings.pool, self.clock, spawn_thread, self._leading(), settings.logger)
         self.supervisor = self._make_supervisor()
         self.pool.changed = self.supervisor.nudge
@@ -145,6 +145,7 @@ class Server:
             nudge=self.supervisor.nudge,
             poller=self.poller,
             tally=self.pool.tally,
+            retry_after=settings.overload.retry_after,
             old_protocol=settings.protocol_version == "HTTP/1.0",
         )
 
@@ -371,7 +372,7 @@ class Server:
 
     def _tell_what_did_not_stop(self, ours: bool) -> None:
         for worker in list(self.pool.workers.values()):
-            task = worker.fact[2]
+            task = worker.task
             if task is not None:
                 _log.error("%s did not stop: %s\n%s", worker.name, task.title(), _stack_of(worker.ident))
         for thread in threading.enumerate() if ours else ():

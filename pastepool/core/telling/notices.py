@@ -38,7 +38,8 @@ class TaskReport:
     One task as an operator should see it.
 
     ``diagnosis``: a sentence of ``report``. ``stack``: lines, outermost call first as in a traceback. ``request``: what
-    ``masking.request_facts`` let through. ``frames``: the stack before it was put into lines, innermost call first.
+    describes the task, words and texts; of a request what ``masking.request_facts`` let through. ``frames``: the stack
+    before it was put into lines, innermost call first.
     """
 
     worker: WorkerId

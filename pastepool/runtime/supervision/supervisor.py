@@ -29,7 +29,7 @@ from pastepool.core.policy import PoolPolicy
 from pastepool.core.sizing import wears_out_after
 from pastepool.core.states import Phase, Status, count_by_status
 from pastepool.core.supervision import plan
-from pastepool.core.telling.masking import masked_path, request_facts
+from pastepool.core.telling.masking import masked_path
 from pastepool.core.telling.notices import BecameHung, HungKilled, Notice, ProcessDies, TaskReport
 from pastepool.core.telling.report import counts_line, sentence
 from pastepool.core.wording import printable
@@ -260,17 +260,16 @@ class Supervisor:
         if worker is None:
             return None
         diagnosis = self._inspector.look(worker.ident, worker.native_id, self._clock.now())
-        task = worker.fact[2]
+        task = worker.task
         if task is None or task.serial != serial:
             return None
-        environ = task.environ
         return TaskReport(
             worker_id,
             title,
             ran_for,
             sentence(status, ran_for, diagnosis),
             tuple(stack_lines(diagnosis.frames)),
-            request_facts(environ) if environ else (),
+            tuple(task.described().items()),
             diagnosis.frames,
         )
 

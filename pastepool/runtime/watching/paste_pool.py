@@ -55,7 +55,7 @@ class PastePool:
     def workers(self) -> list[threading.Thread]:
         """The threads that serve or could; those that were killed are in ``dying_threads``."""
         ended = (Phase.DYING, Phase.GONE)
-        return [worker.thread for worker in self._started() if worker.fact[0] not in ended]
+        return [worker.thread for worker in self._started() if worker.phase not in ended]
 
     @property
     def worker_tracker(self) -> dict[int, list[Any]]:
@@ -70,7 +70,7 @@ class PastePool:
     @property
     def idle_workers(self) -> list[int]:
         """The ids of threads that run nothing."""
-        return [worker.ident for worker in self._started() if worker.fact[0] is Phase.IDLE]
+        return [worker.ident for worker in self._started() if worker.phase is Phase.IDLE]
 
     @property
     def dying_threads(self) -> dict[int, tuple[float, threading.Thread]]:
@@ -101,7 +101,7 @@ class PastePool:
         Raises: KeyError if no such thread runs anything.
         """
         for worker in self._started():
-            task = worker.fact[2]
+            task = worker.task
             if worker.ident == thread_id and task is not None:
                 self._ask_kill(worker.worker_id, task.serial)
                 return
@@ -116,7 +116,9 @@ class PastePool:
         work = BackgroundTask(task, next(self._serials))
         work.arrived_at = self._clock.now()
         if not self._baton.submit(work):
-            raise PoolClosed("The task was not taken: all workers are busy and queue_limit tasks wait already.")
+            raise PoolClosed(
+                "The task was not taken: all workers are busy and queue_limit tasks wait already, or the server stops."
+            )
         if self._baton.backlog:
             self.pool.changed()  # all workers are busy: whether to spawn one is the supervisor's to say
 
