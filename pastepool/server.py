@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pastepool import __version__
+from pastepool.core.deadlines import deadline
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.runtime.http.access_log import access_line
@@ -139,7 +140,7 @@ class Server:
             application=application,
             date_header=DateHeader(settings.server_header),
             clock=self.clock,
-            keep_alive_for=settings.timeouts.keep_alive or float("inf"),
+            keep_alive_for=deadline(0.0, settings.timeouts.keep_alive),
             watermark=settings.output_high_watermark,
             access=access_line if settings.access_log else None,
             nudge=self.supervisor.nudge,

@@ -43,8 +43,9 @@ class OverloadPolicy:
     """
     When to refuse rather than queue.
 
-    ``queue_limit``: requests that may wait for a worker. ``queue_timeout``: how long one may wait.
-    ``connection_limit``: open connections at once. ``retry_after``: what a refused client is told, in seconds.
+    ``queue_limit``: requests that may wait for a worker; with 0 nobody waits. ``queue_timeout``: how long one may wait;
+    0 switches that off. ``connection_limit``: open connections at once; 0 switches that off. ``retry_after``: what a
+    refused client is told, in seconds.
     """
 
     queue_limit: int = 1000
