@@ -32,7 +32,7 @@ from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.sockets.acceptor import Acceptor
-from pastepool.runtime.sockets.listener import Listener, open_listeners, url
+from pastepool.runtime.sockets.listener import Listener, open_all, url
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.runtime.system.clock import MonotonicClock
@@ -177,10 +177,10 @@ class Server:
         """Open the listening sockets now rather than in ``serve``. Raises: StartError."""
         if not self.listeners:
             settings = self.settings
-            self.listeners = open_listeners(settings.host, settings.port, settings.listen_backlog)
+            self.listeners = open_all(settings.listen, settings.listen_backlog)
             try:
                 if self._admin is not None:
-                    self.admin_listeners = open_listeners(settings.admin.host, settings.admin.port, _ADMIN_BACKLOG)
+                    self.admin_listeners = open_all(settings.admin.listen, _ADMIN_BACKLOG)
             except StartError:
                 for listener in self.listeners:
                     listener.close()
@@ -306,9 +306,11 @@ class Server:
     # Called by the parts.
 
     def _prototype(self, listener: Listener) -> dict[str, Any]:
+        endpoint = listener.endpoint
         return listener_prototype(
-            server_name=listener.host,
-            server_port=listener.port,
+            scheme=endpoint.scheme,
+            server_name=endpoint.server_name,
+            server_port=endpoint.server_port,
             software=f"pastepool/{__version__}",
             errors=sys.stderr,
             extra={"paste.httpserver.thread_pool": self.paste_pool},

@@ -126,7 +126,7 @@ class Observer:
             "slowest": slowest_of(server_view, wall),
             "totals": totals_of(server_view, totals, wall),
             "process": process,
-            "settings": [list(pair) for pair in server_view.settings.shown()],
+            "settings": [list(pair) for pair in server_view.settings.shown],
         }
 
     def _pool(self, everything: Sequence[Seen], now: Seconds) -> dict[str, Any]:
