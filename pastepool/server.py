@@ -97,13 +97,18 @@ class Server:
         self.pool = Pool(self.baton, settings.pool, self.clock, spawn_thread, self._leading(), settings.logger)
         self.supervisor = self._make_supervisor()
         self.pool.changed = self.supervisor.nudge
-        self.paste_pool = PastePool(
-            self.pool, self.baton, settings.pool, self.clock, self.poller.serials, self.supervisor.ask_kill
-        )
         self.shared = self._make_shared(application)
         self.sampler = Sampler(self.pool, self.baton, settings.pool, self.clock, spawn_thread)
         self.caretaker.on_shed = self.poller.on_turned_away = self._shed
-        self.paste_pool.server_view = self._make_server_view()
+        self.paste_pool = PastePool(
+            self.pool,
+            self.baton,
+            settings.pool,
+            self.clock,
+            self.poller.serials,
+            self.supervisor.ask_kill,
+            self._make_server_view(),
+        )
         self._admin = (
             AdminListener(admin, self.shared.date_header, self.clock, spawn_thread) if admin is not None else None
         )
