@@ -16,11 +16,12 @@ class Option:
 
     ``names``: ours first, the rest are accepted spellings. ``parser``: from text to value and back. ``default``: what
     holds when the option is not set; None where something else decides. ``default_text``: words for an unset default.
-    ``unit``: what the number counts. ``field``: where the value lives in ``Settings``, dotted; empty for an option
-    that only acts on others or on nothing. ``since``: the first release that knew it. ``doc``: one sentence on what
-    it does. ``why``: one sentence on why this default. ``group``: the heading it stands under in the reference.
-    ``example``: a value to show in a remedy where the default would teach nothing. ``inherited``: may come from
-    [DEFAULT], where all other server options are hidden by PasteDeploy. ``secret``: never shown.
+    ``unit``: what the number counts. ``field``: where the value goes in ``Settings``, dotted (``reading`` makes each
+    part); empty for an option that only acts on others or on nothing. ``since``: the first release that knew it.
+    ``doc``: one sentence on what it does. ``why``: one sentence on why this default. ``group``: the heading it stands
+    under in the reference. ``example``: a value to show in a remedy where the default would teach nothing.
+    ``inherited``: may come from [DEFAULT], where all other server options are hidden by PasteDeploy. ``secret``: never
+    shown.
     """
 
     names: tuple[str, ...]

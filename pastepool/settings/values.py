@@ -1,20 +1,17 @@
 """
 What the rest of pastepool sees of a configuration: one immutable value.
 
-Knows fields, no option names but through the table when it is shown, and no defaults: those are in the table.
+Knows fields, no option names and no defaults: those are in the table.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from operator import attrgetter
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.http1.limits import Limits
-from pastepool.settings.option import Option
-from pastepool.settings.options import OPTIONS
-from pastepool.settings.secrets import mask
+from pastepool.settings.endpoint import Endpoint
 
 Network = IPv4Network | IPv6Network
 
@@ -45,11 +42,10 @@ class AdminSettings:
     """
     The listener of the operator's own (P16).
 
-    ``host``: empty switches it off. ``token``: empty means this machine alone; kept out of ``repr``.
+    ``listen``: empty switches it off. ``token``: empty means this machine alone; kept out of ``repr``.
     """
 
-    host: str
-    port: int
+    listen: tuple[Endpoint, ...]
     token: str = field(repr=False)
     allow_from: tuple[Network, ...]
     allow_kill: bool
@@ -60,15 +56,15 @@ class Settings:
     """
     Everything an operator decided, checked and free of contradictions; built by ``read`` alone.
 
-    ``host``: without brackets; ``*`` means every address. ``port``: 0 lets the kernel choose. ``listen_backlog``: the
-    kernel's. ``body_memory`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
-    ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer in that and close. ``logger``: the name the pool logs
-    under. ``config_file``: empty where there is none. ``section``: of that file. ``notes``: sentences to be logged as
-    warnings at start, about values that were moved or have no effect.
+    ``listen``: as the operator wrote it, names and port 0 included. ``listen_backlog``: the kernel's. ``body_memory`` and
+    ``output_high_watermark``: bytes. ``health_path``: empty switches it off. ``protocol_version``: ``HTTP/1.1``, or
+    ``HTTP/1.0`` to answer in that and close. ``logger``: the name the pool logs under. ``config_file``: empty where there
+    is none. ``section``: of that file. ``notes``: sentences to be logged as warnings at start, about values that were
+    moved or have no effect. ``shown``: the effective values as text by INI name, in the order of the table, secrets
+    masked.
     """
 
-    host: str
-    port: int
+    listen: tuple[Endpoint, ...]
     listen_backlog: int
     pool: PoolPolicy
     overload: OverloadPolicy
@@ -86,11 +82,4 @@ class Settings:
     config_file: str
     section: str
     notes: tuple[str, ...]
-
-    def shown(self) -> list[tuple[str, str]]:
-        """List the effective values by INI name in the order of the table, secrets masked."""
-        return [(option.name, _shown(option, attrgetter(option.field)(self))) for option in OPTIONS if option.field]
-
-
-def _shown(option: Option, value: object) -> str:
-    return mask(option.name, option.show(value)) if value else option.show(value)
+    shown: tuple[tuple[str, str], ...] = field(repr=False)

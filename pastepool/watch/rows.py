@@ -46,11 +46,15 @@ def see(server_view: ServerView, visitor: Visitor) -> list[Seen]:
     """Look at every worker, and into those that run something other than the request that asks."""
     # Requests before stacks: a look waits for the GIL as often as somebody computes, and a request that ends meanwhile
     # lets go of its environ.
-    everything = [_without_stack(worker, *worker.fact) for worker in server_view.workers()]
+    everything = [_without_stack(worker, *server_view.fact_of(worker)) for worker in server_view.workers()]
     running = [seen.worker for seen in everything if seen.task is not None and seen.worker.worker_id != visitor.worker]
     now = server_view.clock.now()
     looked = server_view.inspector.look_at_all([(worker.ident, worker.native_id) for worker in running], now)
-    return [_with_stack(seen, looked.get(seen.worker.ident)) for seen in everything]
+    return [
+        # A worker that has gone on since: what was seen may be the stack of its next request.
+        _with_stack(seen, looked.get(seen.worker.ident)) if server_view.task_of(seen.worker) is seen.task else seen
+        for seen in everything
+    ]
 
 
 def _without_stack(worker: Worker, phase: Phase, since: Seconds, task: Any) -> Seen:
@@ -59,9 +63,7 @@ def _without_stack(worker: Worker, phase: Phase, since: Seconds, task: Any) -> S
 
 
 def _with_stack(seen: Seen, diagnosis: Diagnosis | None) -> Seen:
-    if diagnosis is None or seen.worker.fact[2] is not seen.task:
-        return seen  # it has gone on since: what was seen may be the next request's
-    return replace(seen, diagnosis=diagnosis)
+    return seen if diagnosis is None else replace(seen, diagnosis=diagnosis)
 
 
 def status_of(seen: Seen, server_view: ServerView, now: Seconds) -> Status:

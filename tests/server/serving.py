@@ -228,7 +228,7 @@ class Running:
 
     def __init__(self, app: App, options: dict[str, object], server: Server | None = None) -> None:
         self.server = server or Server(read({"port": 0, "shutdown_timeout": 3 * WATCHDOG, **options}, {}), app)
-        self.port = self.server.bind()[0].port
+        self.port = self.server.bind()[0].endpoint.port
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._serve, name="server under test", daemon=True)
 

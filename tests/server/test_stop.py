@@ -295,7 +295,7 @@ def test_stop_from_inside_a_request() -> None:
 def test_stop_before_serve_means_that_serve_returns_at_once(bound: bool) -> None:
     """A stop that comes first is not lost, does not end the process later, and closes what was bound."""
     server = Server(read({"port": 0, "shutdown_timeout": 0.001}, {}), path_echo)
-    port = server.bind()[0].port if bound else 0
+    port = server.bind()[0].endpoint.port if bound else 0
     server.stop()
     server.serve()
     assert not server.ready.is_set()
