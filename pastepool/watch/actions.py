@@ -10,12 +10,13 @@ import threading
 from typing import Any
 
 from pastepool.core.states import Phase
-from pastepool.core.telling.masking import masked_path, request_facts
-from pastepool.core.wording import printable, spoken
+from pastepool.core.wording import spoken
 from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.pool.task import Task
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
+from pastepool.watch.rows import shown_title
 from pastepool.watch.visitor import Visitor
 from pastepool.watch.watched import Aim, Outcome
 
@@ -30,14 +31,7 @@ blocked may take for ever: in between lies little.
 _LOOK_EVERY: Seconds = 0.02
 
 
-def task_title(task: Any) -> str:
-    """A request in a few words, masked."""
-    environ = task.environ
-    facts = dict(request_facts(environ)) if environ else {}
-    return f"{facts['method']} {facts.get('path', '')}" if "method" in facts else printable(masked_path(task.title()))
-
-
-def find(server_view: ServerView, aim: Aim) -> tuple[Worker, Any] | Outcome:
+def find(server_view: ServerView, aim: Aim) -> tuple[Worker, Task] | Outcome:
     """Find the worker that runs a request, and the request, or say why neither can be killed."""
     if not aim.allowed:
         return Outcome(
@@ -48,7 +42,7 @@ def find(server_view: ServerView, aim: Aim) -> tuple[Worker, Any] | Outcome:
     worker = server_view.pool.workers.get(aim.worker)
     if worker is None or not worker.ident:
         return Outcome(404, "not found", f"There is no worker {aim.worker} any more.")
-    task = server_view.task_of(worker)
+    task = worker.task
     if task is None or task.serial != aim.serial:
         return Outcome(409, "finished", f"Worker {aim.worker} has ended that request; nobody was killed.")
     return worker, task
@@ -69,7 +63,7 @@ def kill(server_view: ServerView, aim: Aim, visitor: Visitor) -> Outcome:
         return Outcome(403, "refused", "That is the worker that answers you; it is not killed from its own page.")
     if not server_view.supervisor.can_kill:
         return Outcome(403, "refused", "This Python cannot raise an exception in another thread; no request is killed.")
-    title = task_title(task)
+    title = shown_title(task, task.described())
     note(server_view, visitor, f"asked to kill worker {number}: {title}", worker=number, serial=serial, title=title)
     server_view.supervisor.ask_kill(number, serial)
     outcome = _await_end(server_view, worker, serial, title)
@@ -81,14 +75,13 @@ def _await_end(server_view: ServerView, worker: Worker, serial: int, title: str)
     clock, never = server_view.clock, threading.Event()
     asked_at = clock.now()
     while clock.now() < asked_at + OUTCOME_WITHIN:
-        phase, _, task = server_view.fact_of(worker)
+        phase, _, task = worker.fact
         if task is None or task.serial != serial:
             if worker.window.killed or phase is Phase.GONE:
                 return Outcome(200, "killed", f"Killed: {title} on worker {worker.worker_id} has ended.")
             return Outcome(409, "finished", f"{title} ended by itself just before; nobody was killed.")
         clock.wait(never, clock.now() + _LOOK_EVERY)
-    phase, _, _ = server_view.fact_of(worker)
-    if phase is Phase.DYING:
+    if worker.phase is Phase.DYING:
         text = (
             f"{title} is told to end and has not ended yet: it is in a call that does not return, or it catches what"
             f" it is told. After {spoken(server_view.settings.pool.dying_for)} it counts as a zombie."

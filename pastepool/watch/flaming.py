@@ -145,7 +145,7 @@ class Flames:
         frames = current_frames()
         run.looks += 1
         for worker in self._server_view.workers():
-            if self._server_view.task_of(worker) is not None and run.worker in (0, worker.worker_id):
+            if worker.task is not None and run.worker in (0, worker.worker_id):
                 places = applications_part(stack_of(frames.get(worker.ident)))
                 if places:
                     run.tree.add(places)

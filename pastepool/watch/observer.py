@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pastepool.core.states import Status
-from pastepool.core.telling.masking import request_facts
 from pastepool.core.telling.report import counts_line
-from pastepool.core.wording import printable
+from pastepool.runtime.pool.task import Task
 from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
 from pastepool.watch.figures import events_of, latency_of, series_of, slowest_of, totals_of
 from pastepool.watch.frames import Stacks
 from pastepool.watch.process import Process
-from pastepool.watch.rows import Look, Movements, Seen, app_root_of, personal, see, status_of
+from pastepool.watch.rows import Look, Movements, Seen, app_root_of, personal, see, shown_title, status_of
 from pastepool.watch.visitor import Visitor
 from pastepool.watch.wall import Wall, rounded
 from pastepool.watch.watched import FORMAT, VERSION, State
@@ -150,11 +149,10 @@ class Observer:
         }
 
 
-def _waiting(task: Any, now: Seconds) -> dict[str, Any]:
-    environ = task.environ
-    facts = dict(request_facts(environ)) if environ else {}
+def _waiting(task: Task, now: Seconds) -> dict[str, Any]:
+    facts = task.described()
     return {
-        "title": f"{facts['method']} {facts.get('path', '')}" if "method" in facts else printable(task.title()),
+        "title": shown_title(task, facts),
         "method": facts.get("method", ""),
         "path": facts.get("path", ""),
         "client": facts.get("client", ""),

@@ -11,7 +11,7 @@ from pastepool.watch.dumping import dump
 from pastepool.watch.flaming import CHOICES, Flames
 from pastepool.watch.health import counters_of, health_of
 from pastepool.watch.observer import Observer
-from pastepool.watch.rows import app_root_of
+from pastepool.watch.rows import app_root_of, shown_title
 from pastepool.watch.visitor import OwnRequest, Visitor
 from pastepool.watch.watched import Aim, Outcome, State
 
@@ -34,9 +34,9 @@ class OwnServer:
     def own_request(self) -> OwnRequest | None:
         server_view, ident = self._server_view, threading.get_ident()
         for worker in server_view.workers():
-            task = server_view.task_of(worker)
+            task = worker.task
             if worker.ident == ident and task is not None:
-                return OwnRequest(worker.worker_id, task.serial, server_view.peer_of(task))
+                return OwnRequest(worker.worker_id, task.serial, task.peer)
         return None
 
     def state(self, visitor: Visitor, may_kill: bool) -> State:
@@ -50,7 +50,7 @@ class OwnServer:
 
     def question(self, aim: Aim) -> str | Outcome:
         found = actions.find(self._server_view, aim)
-        return found if isinstance(found, Outcome) else actions.task_title(found[1])
+        return found if isinstance(found, Outcome) else shown_title(found[1], found[1].described())
 
     def kill(self, aim: Aim, visitor: Visitor) -> Outcome:
         return actions.kill(self._server_view, aim, visitor)

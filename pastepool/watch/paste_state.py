@@ -6,11 +6,13 @@ Everything is read with care, because nobody promises that an object under Paste
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from pastepool.core.states import Status
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Phase, Record, Status, classify
 from pastepool.core.telling.masking import request_facts
 from pastepool.core.telling.report import Diagnosis, place_text, telling_place
 from pastepool.core.wording import counted
@@ -56,12 +58,15 @@ def paste_state(pool: Any) -> State:
     rows = []
     busy = {ident: list(entry) for ident, entry in dict(pool.worker_tracker).items()}
     dying = dict(pool.dying_threads)
-    hung_after = float(getattr(pool, "hung_thread_limit", _HUNG_AFTER))
+    policy = PoolPolicy(
+        hung_after=float(getattr(pool, "hung_thread_limit", _HUNG_AFTER)),
+        dying_for=float(getattr(pool, "dying_limit", math.inf)),
+    )
     for number, thread in enumerate([*pool.workers, *(entry[1] for entry in dying.values())], 1):
         ident = getattr(thread, "thread_id", None) or thread.ident
         places = stack_of(frames.get(ident)) if ident in busy or ident in dying else ()
         stacks.add(number, places)
-        rows.append(_row(number, thread, busy.get(ident), dying.get(ident), now, hung_after, places))
+        rows.append(_row(number, thread, busy.get(ident), dying.get(ident), now, policy, places))
     state["stacks"], stack_of_worker, state["stacks_note"] = stacks.shown()
     for row in rows:
         row["stack"] = stack_of_worker.get(row["worker"])
@@ -76,7 +81,7 @@ def paste_state(pool: Any) -> State:
     state["pool"].update(
         size=len(rows),
         workers=int(pool.nworkers),
-        hung_after=hung_after,
+        hung_after=policy.hung_after,
         kill_after=float(getattr(pool, "kill_thread_limit", 0.0)),
         dying_for=float(getattr(pool, "dying_limit", 0.0)),
         counts=counts,
@@ -91,16 +96,17 @@ def _row(
     work: list[Any] | None,
     death: tuple[float, Any] | None,
     now: float,
-    hung_after: Seconds,
+    policy: PoolPolicy,
     places: Any,
 ) -> dict[str, Any]:
     ran_for = max(0.0, now - float(work[0])) if work else None
     if death is not None:
-        status, lasted = Status.DYING, max(0.0, now - float(death[0]))
-    elif ran_for is not None:
-        status, lasted = Status.HUNG if ran_for >= hung_after else Status.BUSY, ran_for
+        phase, since = Phase.DYING, float(death[0])
+    elif work:
+        phase, since = Phase.BUSY, float(work[0])
     else:
-        status, lasted = Status.IDLE, 0.0
+        phase, since = Phase.IDLE, now
+    status = classify(Record(number, phase, since), now, policy)
     environ = work[1] if work and isinstance(work[1], Mapping) else {}
     facts = dict(request_facts(environ))
     place = telling_place(Diagnosis(places).frames)
@@ -110,7 +116,7 @@ def _row(
         "name": thread.name,
         "native_id": getattr(thread, "native_id", None) or 0,
         "status": status.value,
-        "for": rounded(lasted),
+        "for": rounded(max(0.0, now - since)),
         "ran_for": None if ran_for is None else rounded(ran_for),
         "title": f"{facts.get('method', '')} {facts.get('path', '')}".strip(),
         "method": facts.get("method", ""),

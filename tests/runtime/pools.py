@@ -37,7 +37,7 @@ class Job:
     kill_after: float | None = None
     cancellations: Sequence[Callable[[], object]] | None = None
     environ: Mapping[str, object] | None = None
-    peer = ""
+    peer: str | None = None
     _serials = itertools.count(1)
 
     def __init__(self, work: Callable[[], Any] = lambda: None) -> None:

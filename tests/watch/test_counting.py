@@ -23,6 +23,7 @@ from pastepool.testing import FakeClock
 from pastepool.watch.app import WatchApp
 from pastepool.watch.figures import series_of
 from pastepool.watch.options import WatchOptions
+from tests.runtime.host_task import DESCRIPTION, Conversation
 from tests.runtime.pools import Job
 from tests.server.serving import plain, running
 from tests.watch.watching import mounted, until, watched
@@ -112,6 +113,21 @@ def test_background_task_is_counted_and_shown() -> None:
         assert row["title"].startswith("background task") and row["method"] == "" and row["stack"] is not None
         release.set()
         until(lambda: run.state()["totals"]["requests"] == 1, "it is counted")
+
+
+def test_task_of_another_host_is_shown_in_its_own_words() -> None:
+    """A task that is no request has a row with its title and what describes it, and can be killed from the page."""
+    with watched(plain(), threadpool_workers=2) as run:
+        task = Conversation(released=False)
+        assert run.server.baton.submit(task)
+        assert task.entered.wait(5.0)
+        (row,) = run.busy()
+        assert (row["title"], row["serial"], row["method"]) == ("gopher /1/menu", task.serial, "")
+        assert row["request"] == [list(pair) for pair in DESCRIPTION.items()]
+        run.server.supervisor.ask_kill(row["worker"], task.serial)
+        assert task.over.wait(5.0)
+        slow = next(one for one in run.state()["slowest"] if one["serial"] == task.serial)
+        assert (slow["title"], slow["fate"], slow["status"]) == ("gopher /1/menu", "killed", 0)
 
 
 class Standing:

@@ -23,7 +23,7 @@ class BackgroundTask:
     kill_after: Seconds | None = None
     cancellations: Sequence[Callable[[], object]] | None = None
     environ: Mapping[str, object] | None = None
-    peer = ""
+    peer: str | None = None
 
     def __init__(self, work: Callable[[], object], serial: int) -> None:
         self.serial = serial

@@ -50,7 +50,8 @@ class Task(Protocol):
     ``cancellations``, callables without arguments that are called at a kill, on a thread of their own.
 
     Read by pages: ``environ``, the WSGI environ, for those who look into Paste's pool; None where there is none.
-    ``peer``, the client's address as its socket has it, never as a header claims; empty where nobody knows.
+    ``peer``, the client's address as its socket has it, never as a header claims: empty for a socket without addresses,
+    None where there is no socket.
 
     No method may raise, but ``run``. Each task ends in exactly one of three ways: ``run`` and then ``conclude``;
     ``refused``; ``dropped``. The strings that ``title`` and ``described`` answer are shown to people.
@@ -71,7 +72,7 @@ class Task(Protocol):
     @property
     def environ(self) -> Mapping[str, object] | None: ...
     @property
-    def peer(self) -> str: ...
+    def peer(self) -> str | None: ...
 
     def title(self) -> str:
         """Name the task in a few words, without secrets. Runs on: any thread, while it waits, runs or has ended."""

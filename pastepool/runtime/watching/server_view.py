@@ -1,8 +1,7 @@
 """
 Everything of a running server that ``watch_threads`` may look at and the few things it may ask for, in one place.
 
-The environ's ``paste.httpserver.thread_pool`` leads here. Made by the server; renders nothing. What a worker runs is
-read through it, so that only this module knows how a worker keeps it.
+The environ's ``paste.httpserver.thread_pool`` leads here. Made by the server; renders nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pastepool.runtime.inspection.inspector import Inspector
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.tally import Tally, Totals
-from pastepool.runtime.pool.worker import Fact, Worker
+from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.runtime.watching.sampler import Sampler
@@ -51,19 +50,6 @@ class ServerView:
     def workers(self) -> list[Worker]:
         """Those whose thread has started."""
         return [worker for worker in list(self.pool.workers.values()) if worker.ident]
-
-    def fact_of(self, worker: Worker) -> Fact:
-        """What a worker does, since when, and its task: all three of the same instant."""
-        return worker.fact
-
-    def task_of(self, worker: Worker) -> Any:
-        """What a worker runs; None if it runs nothing."""
-        return worker.fact[2]
-
-    def peer_of(self, task: Any) -> str | None:
-        """The address a task's client has by its socket; None for a task without a connection."""
-        connection = getattr(task, "connection", None)
-        return None if connection is None else str(connection.peer)
 
     def totals(self) -> Totals:
         """Everything counted since the last reset."""
