@@ -127,7 +127,7 @@ def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_co
 def _admin_application(settings: Settings) -> WSGIApplication | None:
     """The same page for ``admin_listen``, if that is set."""
     admin = settings.admin
-    if not admin.host:
+    if not admin.listen:
         return None
     from pastepool.watch.app import WatchApp
     from pastepool.watch.options import WatchOptions

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pastepool import __version__
+from pastepool.core.deadlines import deadline
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.runtime.http.access_log import access_line
@@ -32,7 +33,7 @@ from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.sockets.acceptor import Acceptor
-from pastepool.runtime.sockets.listener import Listener, open_listeners, url
+from pastepool.runtime.sockets.listener import Listener, open_all, url
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.runtime.system.clock import MonotonicClock
@@ -93,17 +94,22 @@ class Server:
         )
         self.poller = Poller(settings, self.clock)
         self.baton = Baton(settings.overload, self.poller.wake)
-        self.caretaker = Caretaker(self.baton, self.poller, settings.overload, self.clock, self._nudge)
+        self.caretaker = Caretaker(self.baton, self.poller, self.clock, self._nudge)
         self.pool = Pool(self.baton, settings.pool, self.clock, spawn_thread, self._leading(), settings.logger)
         self.supervisor = self._make_supervisor()
         self.pool.changed = self.supervisor.nudge
-        self.paste_pool = PastePool(
-            self.pool, self.baton, settings.pool, self.clock, self.poller.serials, self.supervisor.ask_kill
-        )
         self.shared = self._make_shared(application)
         self.sampler = Sampler(self.pool, self.baton, settings.pool, self.clock, spawn_thread)
         self.caretaker.on_shed = self.poller.on_turned_away = self._shed
-        self.paste_pool.server_view = self._make_server_view()
+        self.paste_pool = PastePool(
+            self.pool,
+            self.baton,
+            settings.pool,
+            self.clock,
+            self.poller.serials,
+            self.supervisor.ask_kill,
+            self._make_server_view(),
+        )
         self._admin = (
             AdminListener(admin, self.shared.date_header, self.clock, spawn_thread) if admin is not None else None
         )
@@ -139,12 +145,13 @@ class Server:
             application=application,
             date_header=DateHeader(settings.server_header),
             clock=self.clock,
-            keep_alive_for=settings.timeouts.keep_alive or float("inf"),
+            keep_alive_for=deadline(0.0, settings.timeouts.keep_alive),
             watermark=settings.output_high_watermark,
             access=access_line if settings.access_log else None,
             nudge=self.supervisor.nudge,
             poller=self.poller,
             tally=self.pool.tally,
+            retry_after=settings.overload.retry_after,
             old_protocol=settings.protocol_version == "HTTP/1.0",
         )
 
@@ -177,10 +184,10 @@ class Server:
         """Open the listening sockets now rather than in ``serve``. Raises: StartError."""
         if not self.listeners:
             settings = self.settings
-            self.listeners = open_listeners(settings.host, settings.port, settings.listen_backlog)
+            self.listeners = open_all(settings.listen, settings.listen_backlog)
             try:
                 if self._admin is not None:
-                    self.admin_listeners = open_listeners(settings.admin.host, settings.admin.port, _ADMIN_BACKLOG)
+                    self.admin_listeners = open_all(settings.admin.listen, _ADMIN_BACKLOG)
             except StartError:
                 for listener in self.listeners:
                     listener.close()
@@ -306,9 +313,11 @@ class Server:
     # Called by the parts.
 
     def _prototype(self, listener: Listener) -> dict[str, Any]:
+        endpoint = listener.endpoint
         return listener_prototype(
-            server_name=listener.host,
-            server_port=listener.port,
+            scheme=endpoint.scheme,
+            server_name=endpoint.server_name,
+            server_port=endpoint.server_port,
             software=f"pastepool/{__version__}",
             errors=sys.stderr,
             extra={"paste.httpserver.thread_pool": self.paste_pool},
@@ -371,7 +380,7 @@ class Server:
 
     def _tell_what_did_not_stop(self, ours: bool) -> None:
         for worker in list(self.pool.workers.values()):
-            task = worker.fact[2]
+            task = worker.task
             if task is not None:
                 _log.error("%s did not stop: %s\n%s", worker.name, task.title(), _stack_of(worker.ident))
         for thread in threading.enumerate() if ours else ():

@@ -1,7 +1,8 @@
 """
 Until when to be patient: a limit in seconds becomes an instant, once, and every later look compares with it.
 
-Knows numbers only. An instant that never comes is infinity, so that callers need no second case for "switched off".
+Knows numbers only. An instant that never comes is infinity, so that callers need no second case for "switched off". An
+instant has come when ``now >= instant``: a thread that slept until then must not sleep again.
 """
 
 from __future__ import annotations
@@ -38,13 +39,3 @@ def transfer_deadline(
     Returns: an instant on the clock of ``began_at``; infinity when switched off.
     """
     return deadline(began_at, timeout) + moved_bytes / rate
-
-
-def passed(instant: Seconds, now: Seconds) -> bool:
-    """Say whether an instant has come. At the instant itself it has: whoever sleeps until then must not sleep again."""
-    return now >= instant
-
-
-def left(instant: Seconds, now: Seconds) -> Seconds:
-    """Say how long until an instant; never negative, infinity for one that never comes."""
-    return max(0.0, instant - now)

@@ -1,31 +1,17 @@
 """
 When to refuse rather than queue: requests that wait for a worker, and connections.
 
-Knows counts and instants; knows no queue, no connection and no response bytes beyond what a refusal must say.
-Whoever holds the baton asks, and answers at once and on time (DESIGN 4, "Overload").
+Knows counts and instants; knows no queue, no connection and no answer. Whoever holds the baton asks, and
+answers at once and on time (DESIGN 4, "Overload").
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pastepool.core.policy import OverloadPolicy
 from pastepool.types import Seconds
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """
-    What a refused client is told: a status, header fields in the order to send them, and a line of text.
-
-    Every refusal closes the connection: a client that stays would only ask again at once.
-    """
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    text: str
 
 
 def admit(waiting: int, policy: OverloadPolicy) -> bool:
@@ -76,21 +62,3 @@ def expired(waiting_since: Iterable[Seconds], now: Seconds, policy: OverloadPoli
             break
         count += 1
     return count
-
-
-def refusal(policy: OverloadPolicy, why: str) -> Refusal:
-    """
-    Compose the answer for a client that cannot be served now.
-
-    Args:
-        policy: ``retry_after`` is read.
-        why: half a sentence for the client (``too many requests are waiting``).
-
-    Source: RFC 9110 15.6.4 (503) and 10.2.3 (Retry-After).
-    """
-    seconds = policy.retry_after
-    return Refusal(
-        503,
-        (("Retry-After", str(seconds)), ("Connection", "close")),
-        f"The server is overloaded: {why}. Try again in {seconds} s.\n",
-    )

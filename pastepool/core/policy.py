@@ -45,9 +45,9 @@ class OverloadPolicy:
     """
     When the server refuses a request or a connection.
 
-    ``queue_limit``: how many requests may wait for a worker. ``queue_timeout``: how long a request may wait.
-    ``connection_limit``: how many connections may be open at once. ``retry_after``: after how many seconds a refused
-    client is told to try again.
+    ``queue_limit``: how many requests may wait for a worker; 0: no request waits. ``queue_timeout``: how long a request
+    may wait; 0 switches that limit off. ``connection_limit``: how many connections may be open at once; 0 switches that
+    limit off. ``retry_after``: after how many seconds a refused client is told to try again.
     """
 
     queue_limit: int = 1000

@@ -1,5 +1,5 @@
 """
-Spell durations, counts and texts from outside in one way, so that log, mail and page never differ.
+Spell durations, counts, addresses and texts from outside in one way, so that log, mail and page never differ.
 
 Knows no record, no notice and no request.
 """
@@ -24,6 +24,11 @@ def spoken(duration: Seconds) -> str:
 def counted(number: int, noun: str) -> str:
     """Spell a count with its noun (``1 worker``, ``3 workers``)."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def host_and_port(host: str, port: int) -> str:
+    """Join a host and a port as a URL does (RFC 3986): an IPv6 address stands in brackets (``[::1]:8080``)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def printable(text: str, limit: int = LINE_LIMIT) -> str:

@@ -17,9 +17,10 @@ class Option:
     ``names``: the name that pastepool prints, then the other accepted names. ``parser``: turns text into a value and
     back. ``default``: the value when the option is not set; None when it depends on other options, or when there is
     none. ``default_text``: the words shown for a default that is None or empty. ``unit``: what the number counts.
-    ``field``: the field of ``Settings`` that has the value, with dots; empty for an option that only changes other
-    options or has no effect. ``since``: the first release that had the option. ``doc``: what it does, in one or two
-    sentences. ``why``: why it has this default, in one or two sentences. ``group``: its heading in the reference.
+    ``field``: the field of ``Settings`` that has the value, with dots (``reading`` makes each part); empty for an option
+    that only changes other options or has no effect. ``since``: the first release that had the option. ``doc``: what it
+    does, in one or two sentences. ``why``: why it has this default, in one or two sentences. ``group``: its heading in
+    the reference.
     ``example``: a value to show in the remedy of an error, where the default is not a good example. ``inherited``: the
     option may stand in [DEFAULT]; PasteDeploy hides all other server options there. ``secret``: the value is never
     shown.

@@ -7,16 +7,19 @@ This module knows the order of the steps, and what PasteDeploy does to a section
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
+from pastepool.core.wording import host_and_port
 from pastepool.http1.limits import Limits
+from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, OPTIONS
 from pastepool.settings.parsing import Refused, Unfit, plain_text
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.relations import settle
+from pastepool.settings.secrets import mask
 from pastepool.settings.values import AdminSettings, MailSettings, Settings
 
 RECIPIENTS = "error_email"
@@ -30,14 +33,23 @@ WITHOUT_EFFECT: Mapping[tuple[str, object], str] = {
 }
 """Values that are accepted, but cause a note in the log at start."""
 
-_NESTED = {
+
+def _listen(host: str, port: int) -> tuple[Endpoint, ...]:
+    """Make the endpoints out of a host and a port; none without a host."""
+    return (Endpoint(host, port),) if host else ()
+
+
+_PARTS: Mapping[str, Callable[..., object]] = {
+    "listen": _listen,
     "pool": PoolPolicy,
     "overload": OverloadPolicy,
     "timeouts": Timeouts,
     "limits": Limits,
     "mail": MailSettings,
+    "admin.listen": _listen,
     "admin": AdminSettings,
 }
+"""What makes each part of ``Settings`` out of the rows whose ``field`` begins with its name; a part's own parts first."""
 
 
 def read(
@@ -157,7 +169,7 @@ def _split_addresses(
             continue
         if beside.get(port_name, port) != port:
             remedy = "both name a port, so leave it out of the first or delete the second"
-            raise at.contradiction(host_name, f"{host}:{port}", port_name, str(beside[port_name]), remedy)
+            raise at.contradiction(host_name, host_and_port(host, port), port_name, str(beside[port_name]), remedy)
         values[port_name] = port
 
 
@@ -189,11 +201,18 @@ def _hidden(
 
 def _build(values: Mapping[str, Any], place: SettingsPlace, notes: tuple[str, ...]) -> Settings:
     """Build the settings: the ``field`` of each row says where its value goes."""
-    flat: dict[str, Any] = {}
-    nested: dict[str, dict[str, Any]] = {name: {} for name in _NESTED}
+    parts: dict[str, dict[str, Any]] = {name: {} for name in ("", *_PARTS)}
+    shown = []
     for option in OPTIONS:
-        outer, _, inner = option.field.rpartition(".")
         if option.field:
-            (nested[outer] if outer else flat)[inner] = values[option.name]
-    flat.update({name: make(**nested[name]) for name, make in _NESTED.items()})
-    return Settings(**flat, config_file=place.config_file, section=place.section, notes=notes)
+            outer, _, inner = option.field.rpartition(".")
+            parts[outer][inner] = values[option.name]
+            shown.append((option.name, _shown(option, values[option.name])))
+    for name, make in _PARTS.items():
+        outer, _, inner = name.rpartition(".")
+        parts[outer][inner] = make(**parts[name])
+    return Settings(**parts[""], config_file=place.config_file, section=place.section, notes=notes, shown=tuple(shown))
+
+
+def _shown(option: Option, value: object) -> str:
+    return mask(option.name, option.show(value)) if value else option.show(value)

@@ -1,20 +1,17 @@
 """
 The immutable value that the rest of pastepool sees of a configuration.
 
-It has fields. The names and defaults of the options are in the table; ``shown`` takes the names from there.
+It has fields. The names and the defaults of the options are in the table.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from operator import attrgetter
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.http1.limits import Limits
-from pastepool.settings.option import Option
-from pastepool.settings.options import OPTIONS
-from pastepool.settings.secrets import mask
+from pastepool.settings.endpoint import Endpoint
 
 Network = IPv4Network | IPv6Network
 
@@ -45,11 +42,10 @@ class AdminSettings:
     """
     The listener for the operator, apart from the one for clients (contract P16).
 
-    ``host``: empty switches it off. ``token``: empty means that only this machine may connect; not in ``repr``.
+    ``listen``: empty switches it off. ``token``: empty means that only this machine may connect; not in ``repr``.
     """
 
-    host: str
-    port: int
+    listen: tuple[Endpoint, ...]
     token: str = field(repr=False)
     allow_from: tuple[Network, ...]
     allow_kill: bool
@@ -60,15 +56,15 @@ class Settings:
     """
     Everything the operator has set, checked and without contradictions. Only ``read`` builds it.
 
-    ``host``: without brackets; ``*`` means every address. ``port``: 0 lets the kernel choose. ``listen_backlog``: the
-    kernel's. ``body_memory`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
-    ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``logger``: the
-    name of the logger of the pool. ``config_file``: empty if there is none. ``section``: the section of that file.
-    ``notes``: sentences to log as warnings at start, about values that were changed or have no effect.
+    ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
+    ``body_memory`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off. ``protocol_version``:
+    ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``logger``: the name of the logger of the
+    pool. ``config_file``: empty if there is none. ``section``: the section of that file. ``notes``: sentences to log as
+    warnings at start, about values that were changed or have no effect. ``shown``: the effective values as text by INI
+    name, in the order of the table, with masked secrets.
     """
 
-    host: str
-    port: int
+    listen: tuple[Endpoint, ...]
     listen_backlog: int
     pool: PoolPolicy
     overload: OverloadPolicy
@@ -86,11 +82,4 @@ class Settings:
     config_file: str
     section: str
     notes: tuple[str, ...]
-
-    def shown(self) -> list[tuple[str, str]]:
-        """Return the effective values by INI name, in the order of the table, with masked secrets."""
-        return [(option.name, _shown(option, attrgetter(option.field)(self))) for option in OPTIONS if option.field]
-
-
-def _shown(option: Option, value: object) -> str:
-    return mask(option.name, option.show(value)) if value else option.show(value)
+    shown: tuple[tuple[str, str], ...] = field(repr=False)

@@ -59,7 +59,7 @@ class Conversation:
 
     def __init__(self, app: Application, *, limits: Limits | None = None, window: CallWindow | None = None) -> None:
         listener = listener_prototype(
-            server_name="localhost", server_port=80, software="pastepool", errors=sys.stderr, extra={}
+            scheme="http", server_name="localhost", server_port=80, software="pastepool", errors=sys.stderr, extra={}
         )
         prototype = connection_prototype(listener, "127.0.0.1", 50000)
         self.closed = False

@@ -16,7 +16,7 @@ from webob import Response
 
 from pastepool.types import Seconds
 from pastepool.watch.access import COOKIE
-from pastepool.watch.observer import State
+from pastepool.watch.watched import State
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,19 @@ CHOICES = (5, 15, 60)
 INTERVAL: Seconds = 0.02
 COST_SHARE = 0.02
 """Of one processor, at most, for looking."""
+
+NO_FLAME: Mapping[str, Any] = {
+    "running": False,
+    "seconds": 0,
+    "left": 0.0,
+    "samples": 0,
+    "ready": False,
+    "finished_ago": None,
+    "title": "",
+    "cost_share": None,
+    "choices": list(CHOICES),
+}
+"""How it stands where none can be drawn, as the JSON has it."""
 
 
 @dataclass
@@ -132,7 +145,7 @@ class Flames:
         frames = current_frames()
         run.looks += 1
         for worker in self._server_view.workers():
-            if worker.fact[2] is not None and run.worker in (0, worker.worker_id):
+            if worker.task is not None and run.worker in (0, worker.worker_id):
                 places = applications_part(stack_of(frames.get(worker.ident)))
                 if places:
                     run.tree.add(places)

@@ -7,18 +7,15 @@ from typing import Any
 from pastepool.core.facts import SERVING
 from pastepool.core.states import Status, count_by_status
 from pastepool.runtime.watching.server_view import ServerView
-from pastepool.watch.observer import State
+from pastepool.watch.watched import State
 
 
-def health_of(server_view: ServerView | None) -> tuple[int, str]:
+def health_of(server_view: ServerView) -> tuple[int, str]:
     """
     Say how the pool is, as a status and a word.
 
-    Returns: 200 ``ok``; 503 ``hung`` when no worker can take a request any more, ``stopping`` during a drain,
-    ``unknown`` where there is no pool of ours.
+    Returns: 200 ``ok``; 503 ``hung`` when no worker can take a request any more, ``stopping`` during a drain.
     """
-    if server_view is None:
-        return 503, "unknown"
     if server_view.shared.draining:
         return 503, "stopping"
     counts = count_by_status(server_view.pool.records(), server_view.clock.now(), server_view.settings.pool)

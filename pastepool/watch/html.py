@@ -14,9 +14,9 @@ from html import escape
 from typing import Any
 
 from pastepool.core.wording import counted
-from pastepool.watch.observer import State
 from pastepool.watch.table import lasting
 from pastepool.watch.verdict import verdict_of
+from pastepool.watch.watched import State
 
 _SLOT = re.compile(r"<!--slot:([a-z]+)-->")
 

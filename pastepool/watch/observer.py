@@ -15,29 +15,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from pastepool.core.states import Status
-from pastepool.core.telling.masking import request_facts
 from pastepool.core.telling.report import counts_line
-from pastepool.core.wording import printable
+from pastepool.runtime.pool.task import Task
 from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
 from pastepool.watch.figures import events_of, latency_of, series_of, slowest_of, totals_of
 from pastepool.watch.frames import Stacks
 from pastepool.watch.process import Process
-from pastepool.watch.rows import Look, Movements, Seen, app_root_of, personal, see, status_of
+from pastepool.watch.rows import Look, Movements, Seen, app_root_of, personal, see, shown_title, status_of
 from pastepool.watch.visitor import Visitor
 from pastepool.watch.wall import Wall, rounded
-
-State = dict[str, Any]
-
-FORMAT = "pastepool-watch"
-VERSION = 1
+from pastepool.watch.watched import FORMAT, VERSION, State
 
 FRESH_FOR: Seconds = 0.25
 COST_LIMIT = 10.0
 """A look is reused for so many times as long as it took."""
 
 WAITING_SHOWN = 20
-POLL_EVERY: Seconds = 1.0
 
 NO_FRAMES = "This interpreter runs without its GIL, where looking at the stacks of running threads is not safe."
 
@@ -75,12 +69,8 @@ class Observer:
         common = self._look(visitor).common
         return {**common, "workers": [personal(row, visitor, may_kill) for row in common["workers"]]}
 
-    def reset(self) -> None:
-        """Count from nothing again."""
-        self._server_view.reset()
-
-    def look_anew(self) -> None:
-        """Forget the last look: something was done since, and whoever did it wants to see what became of it."""
+    def forget_look(self) -> None:
+        """Forget the last look: something was done since, and the next one has to show what became of it."""
         with self._lock:
             self._last = None
 
@@ -126,7 +116,7 @@ class Observer:
             "slowest": slowest_of(server_view, wall),
             "totals": totals_of(server_view, totals, wall),
             "process": process,
-            "settings": [list(pair) for pair in server_view.settings.shown()],
+            "settings": [list(pair) for pair in server_view.settings.shown],
         }
 
     def _pool(self, everything: Sequence[Seen], now: Seconds) -> dict[str, Any]:
@@ -159,11 +149,10 @@ class Observer:
         }
 
 
-def _waiting(task: Any, now: Seconds) -> dict[str, Any]:
-    environ = task.environ
-    facts = dict(request_facts(environ)) if environ else {}
+def _waiting(task: Task, now: Seconds) -> dict[str, Any]:
+    facts = task.described()
     return {
-        "title": f"{facts['method']} {facts.get('path', '')}" if "method" in facts else printable(task.title()),
+        "title": shown_title(task, facts),
         "method": facts.get("method", ""),
         "path": facts.get("path", ""),
         "client": facts.get("client", ""),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pastepool.core.states import Phase, Record, Status, classify
-from pastepool.core.telling.masking import masked_path, request_facts
+from pastepool.core.kills import kill_at
+from pastepool.core.states import Phase, Record, Status, TaskSummary, classify
+from pastepool.core.telling.masking import masked_path
 from pastepool.core.telling.report import CodePlace, Diagnosis, activity, place_text, sentence, telling_place
 from pastepool.core.telling.stack_view import phase_of
 from pastepool.core.wording import printable
+from pastepool.runtime.pool.task import Task
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
@@ -21,25 +24,31 @@ from pastepool.watch.wall import rounded
 
 @dataclass(frozen=True)
 class Seen:
-    """One worker at one moment. ``facts``: of its request, masked. ``diagnosis``: empty if it runs nothing."""
+    """One worker at one moment. ``facts``: what describes its task, masked. ``diagnosis``: empty if it runs nothing."""
 
     worker: Worker
     phase: Phase
     since: Seconds
-    task: Any
+    task: Task | None
     facts: Mapping[str, str]
     diagnosis: Diagnosis
 
     @property
     def serial(self) -> int:
         """The task's, 0 without one."""
-        return 0 if self.task is None else int(self.task.serial)
+        return 0 if self.task is None else self.task.serial
 
     def title(self) -> str:
         """The task in a few words."""
-        if self.facts:
-            return f"{self.facts.get('method', '')} {self.facts.get('path', '')}"
-        return "" if self.task is None else printable(masked_path(self.task.title()))
+        return "" if self.task is None else shown_title(self.task, self.facts)
+
+
+def shown_title(task: Task, facts: Mapping[str, str]) -> str:
+    """
+    Name a task in a few words, masked. ``facts``: what ``described`` answered: it may have ended since, and answer
+    nothing now.
+    """
+    return f"{facts['method']} {facts.get('path', '')}" if "method" in facts else printable(masked_path(task.title()))
 
 
 def see(server_view: ServerView, visitor: Visitor) -> list[Seen]:
@@ -50,18 +59,19 @@ def see(server_view: ServerView, visitor: Visitor) -> list[Seen]:
     running = [seen.worker for seen in everything if seen.task is not None and seen.worker.worker_id != visitor.worker]
     now = server_view.clock.now()
     looked = server_view.inspector.look_at_all([(worker.ident, worker.native_id) for worker in running], now)
-    return [_with_stack(seen, looked.get(seen.worker.ident)) for seen in everything]
+    return [
+        # A worker that has gone on since: what was seen may be the stack of its next request.
+        _with_stack(seen, looked.get(seen.worker.ident)) if seen.worker.task is seen.task else seen
+        for seen in everything
+    ]
 
 
-def _without_stack(worker: Worker, phase: Phase, since: Seconds, task: Any) -> Seen:
-    environ = None if task is None else task.environ
-    return Seen(worker, phase, since, task, dict(request_facts(environ)) if environ else {}, Diagnosis())
+def _without_stack(worker: Worker, phase: Phase, since: Seconds, task: Task | None) -> Seen:
+    return Seen(worker, phase, since, task, {} if task is None else task.described(), Diagnosis())
 
 
 def _with_stack(seen: Seen, diagnosis: Diagnosis | None) -> Seen:
-    if diagnosis is None or seen.worker.fact[2] is not seen.task:
-        return seen  # it has gone on since: what was seen may be the next request's
-    return replace(seen, diagnosis=diagnosis)
+    return seen if diagnosis is None else replace(seen, diagnosis=diagnosis)
 
 
 def status_of(seen: Seen, server_view: ServerView, now: Seconds) -> Status:
@@ -91,7 +101,7 @@ class Look:
     def _order(self, seen: Seen) -> tuple[float, int]:
         if seen.task is None:
             return float("inf"), seen.worker.worker_id
-        return float(seen.task.started_at), seen.worker.worker_id
+        return seen.task.started_at, seen.worker.worker_id
 
     def _row(self, seen: Seen) -> dict[str, Any]:
         worker, now = seen.worker, self.now
@@ -107,15 +117,15 @@ class Look:
             "own": False,
             "can_kill": seen.task is not None and seen.phase is Phase.BUSY,
         }
-        row.update(NOTHING if seen.task is None else self._task(seen, status, lasted))
+        row.update(NOTHING if seen.task is None else self._task(seen, seen.task, status, lasted))
         return row
 
-    def _task(self, seen: Seen, status: Status, lasted: Seconds) -> dict[str, Any]:
+    def _task(self, seen: Seen, task: Task, status: Status, lasted: Seconds) -> dict[str, Any]:
         facts, diagnosis, number = seen.facts, seen.diagnosis, seen.worker.worker_id
         root = app_root_of(self.server_view)
         place = telling_place(diagnosis.frames, root)
         return {
-            "ran_for": rounded(max(0.0, self.now - seen.task.started_at)),
+            "ran_for": rounded(max(0.0, self.now - task.started_at)),
             "serial": seen.serial,
             "title": seen.title(),
             "method": facts.get("method", ""),
@@ -130,15 +140,16 @@ class Look:
             "cpu_share": None if diagnosis.cpu_share is None else round(diagnosis.cpu_share, 3),
             "stack": self.stack_of.get(number),
             "unmoved_for": rounded(self.now - self.unmoved[number]) if number in self.unmoved else None,
-            "kill_in": self._kill_in(seen),
+            "kill_in": self._kill_in(seen, task),
         }
 
-    def _kill_in(self, seen: Seen) -> Seconds | None:
-        own = seen.task.kill_after
-        limit = self.server_view.settings.pool.kill_after if own is None else own
-        if seen.phase is not Phase.BUSY or not limit > 0 or not self.server_view.supervisor.can_kill:
+    def _kill_in(self, seen: Seen, task: Task) -> Seconds | None:
+        if seen.phase is not Phase.BUSY or not self.server_view.supervisor.can_kill:
             return None
-        return rounded(max(0.0, seen.since + limit - self.now))
+        summary = TaskSummary("", task.serial, task.started_at, task.kill_after)
+        record = Record(seen.worker.worker_id, seen.phase, seen.since, summary)
+        due_at = kill_at(record, self.server_view.settings.pool)
+        return None if due_at == math.inf else rounded(max(0.0, due_at - self.now))
 
 
 NOTHING: dict[str, Any] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pastepool.core.wording import counted, spoken
-from pastepool.watch.observer import State
+from pastepool.watch.watched import State
 
 COLUMNS = 100
 _EVENTS_SHOWN = 10

@@ -9,8 +9,8 @@ from typing import Any
 
 from pastepool.core.states import Status
 from pastepool.core.wording import counted
-from pastepool.watch.observer import State
 from pastepool.watch.table import lasting
+from pastepool.watch.watched import State
 
 _LEADS_ON = ("from", "on", "to", "for", "in")
 

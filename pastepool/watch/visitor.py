@@ -2,8 +2,7 @@
 Who asks for the page, judged by the connection itself and never by what a header claims.
 
 Under our own server the address is the one the socket has, found through the worker that runs this very request, so
-that no middleware and no proxy in front of the application can put another into its place. Runs on: the thread that
-answers.
+that no middleware and no proxy in front of the application can put another into its place. Pure.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pastepool.core.wording import printable
 from pastepool.runtime.watching.admin_listener import CLOSING
-from pastepool.runtime.watching.server_view import ServerView
 
 FORWARDED_BY = (
     "HTTP_FORWARDED",
@@ -41,19 +40,34 @@ class Visitor:
     serial: int = 0
     closing: threading.Event | None = None
 
+    def told(self) -> str:
+        """Who it is and by which door, as log and events begin their sentences."""
+        where = "the admin listener" if self.closing is not None else "the page"
+        return f"{printable(self.address, 60) or 'somebody'}, by {where},"
 
-def identify(environ: Mapping[str, Any], server_view: ServerView | None) -> Visitor:
-    """Find out who asks. ``server_view``: of our own server, if that is what answers."""
+
+@dataclass(frozen=True)
+class OwnRequest:
+    """
+    The request that asks, as the pool knows it that runs it.
+
+    ``worker``: the number of the worker that runs it. ``serial``: its own. ``peer``: the address the socket has; None
+    where the task has no connection.
+    """
+
+    worker: int
+    serial: int
+    peer: str | None
+
+
+def identify(environ: Mapping[str, Any], own: OwnRequest | None) -> Visitor:
+    """Find out who asks. ``own``: the request that asks, if a pool of ours runs it."""
     told = str(environ.get("REMOTE_ADDR") or "")
     forwarded = any(environ.get(key) for key in FORWARDED_BY)
     closing = environ.get(CLOSING)
     if isinstance(closing, threading.Event):
         return Visitor(told, forwarded, closing=closing)
-    ident = threading.get_ident()
-    for worker in server_view.workers() if server_view else ():
-        task = worker.fact[2]
-        if worker.ident == ident and task is not None:
-            connection = getattr(task, "connection", None)
-            peer = told if connection is None else str(connection.peer)
-            return Visitor(peer, forwarded or peer != told, worker.worker_id, task.serial)
-    return Visitor(told, forwarded)
+    if own is None:
+        return Visitor(told, forwarded)
+    peer = told if own.peer is None else own.peer
+    return Visitor(peer, forwarded or peer != told, own.worker, own.serial)

@@ -16,17 +16,17 @@ from pastepool.wsgi.file_wrapper import FileWrapper
 
 
 def listener_prototype(
-    *, server_name: str, server_port: int, software: str, errors: Any, extra: dict[str, Any]
+    *, scheme: str, server_name: str, server_port: int, software: str, errors: Any, extra: dict[str, Any]
 ) -> dict[str, Any]:
     """
     Return the keys that all environs of one listener share.
 
-    ``errors``: the stream for ``wsgi.errors``. ``extra``: keys that third parties look for
-    (``paste.httpserver.thread_pool``).
+    ``scheme``: what its clients speak, ``http`` or ``https``. ``errors``: the stream for ``wsgi.errors``. ``extra``: keys
+    that third parties look for (``paste.httpserver.thread_pool``).
     """
     return {
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
+        "wsgi.url_scheme": scheme,
         "wsgi.errors": errors,
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,

@@ -14,13 +14,14 @@ from paste.deploy import loadserver
 
 from pastepool.errors import SettingsError
 from pastepool.settings import Settings, read
+from pastepool.settings.endpoint import Endpoint
 
 
 @pytest.mark.parametrize(
     ("name", "text", "field", "value"),
     [
-        ("host", "0.0.0.0", "host", "0.0.0.0"),
-        ("port", "18080", "port", 18080),
+        ("host", "0.0.0.0", "listen", (Endpoint("0.0.0.0", 8080),)),
+        ("port", "18080", "listen", (Endpoint("127.0.0.1", 18080),)),
         ("protocol_version", "HTTP/1.0", "protocol_version", "HTTP/1.0"),
         ("protocol_version", "HTTP/1.1", "protocol_version", "HTTP/1.1"),
         ("protocol_version", "HTTP/0.9", "protocol_version", "HTTP/1.0"),
@@ -150,10 +151,10 @@ def test_configurations_seen_in_the_wild_load_unchanged(project: str, tmp_path: 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"host": ""}, lambda settings: settings.host == "127.0.0.1"),
-        ({"host": "127.0.0.1:9091"}, lambda settings: settings.port == 9091),
-        ({"host": "[::1]"}, lambda settings: settings.host == "::1"),
-        ({"host": "::1"}, lambda settings: settings.host == "::1"),
+        ({"host": ""}, lambda settings: settings.listen == (Endpoint("127.0.0.1", 8080),)),
+        ({"host": "127.0.0.1:9091"}, lambda settings: settings.listen == (Endpoint("127.0.0.1", 9091),)),
+        ({"host": "[::1]"}, lambda settings: settings.listen == (Endpoint("::1", 8080),)),
+        ({"host": "::1"}, lambda settings: settings.listen == (Endpoint("::1", 8080),)),
         ({"port": 9090, "threadpool_workers": 32}, lambda settings: settings.pool.workers == 32),
     ],
 )

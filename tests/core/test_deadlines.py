@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pastepool.core.deadlines import deadline, left, passed, transfer_deadline
+from pastepool.core.deadlines import deadline, transfer_deadline
 from pastepool.core.policy import MINIMUM_RATE
 
 
@@ -38,17 +38,3 @@ def test_one_byte_a_second_does_not_hold_a_connection() -> None:
 def test_more_bytes_never_mean_less_time(began_at: float, timeout: float, moved: int, more: int) -> None:
     """A transfer's deadline only ever moves back."""
     assert transfer_deadline(began_at, timeout, moved) <= transfer_deadline(began_at, timeout, moved + more)
-
-
-def test_at_its_instant_a_deadline_has_passed() -> None:
-    """Whoever sleeps until the deadline finds it passed and does not sleep again."""
-    assert not passed(115.0, math.nextafter(115.0, 0))
-    assert passed(115.0, 115.0)
-    assert not passed(math.inf, 1e300)
-
-
-def test_what_is_left_is_never_negative() -> None:
-    """A passed deadline leaves nothing, one that never comes leaves infinity."""
-    assert left(115.0, 100.0) == 15.0
-    assert left(115.0, 200.0) == 0.0
-    assert left(math.inf, 100.0) == math.inf

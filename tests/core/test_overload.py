@@ -9,7 +9,7 @@ import pytest
 from pastepool.core import overload
 from pastepool.core.policy import OverloadPolicy
 
-POLICY = OverloadPolicy(queue_limit=3, queue_timeout=10.0, connection_limit=5, retry_after=7)
+POLICY = OverloadPolicy(queue_limit=3, queue_timeout=10.0, connection_limit=5)
 
 
 @pytest.mark.parametrize(("waiting", "admitted"), [(0, True), (2, True), (3, False), (4, False)])
@@ -63,11 +63,3 @@ def test_reading_stops_at_the_first_that_may_still_wait() -> None:
 
     assert overload.expired(backlog(), 110.0, POLICY) == 1  # type: ignore[arg-type]
     assert read == [100.0, 105.0]
-
-
-def test_a_refusal_says_when_to_come_back_and_closes() -> None:
-    """503 with Retry-After and Connection: close, and a sentence for the reader."""
-    refusal = overload.refusal(POLICY, "too many requests are waiting")
-    assert refusal.status == 503
-    assert dict(refusal.headers) == {"Retry-After": "7", "Connection": "close"}
-    assert refusal.text == "The server is overloaded: too many requests are waiting. Try again in 7 s.\n"

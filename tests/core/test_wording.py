@@ -1,4 +1,4 @@
-"""Durations, counts and foreign texts."""
+"""Durations, counts, addresses and foreign texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pastepool.core.wording import counted, printable, spoken
+from pastepool.core.wording import counted, host_and_port, printable, spoken
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,11 @@ def test_a_foreign_text_never_breaks_its_line_nor_its_bound(text: str, limit: in
     shown = printable(text, limit)
     assert shown.isprintable()
     assert len(shown) <= limit
+
+
+@pytest.mark.parametrize(
+    ("host", "written"), [("localhost", "localhost:80"), ("0.0.0.0", "0.0.0.0:80"), ("::1", "[::1]:80"), ("*", "*:80")]
+)
+def test_host_and_port_are_joined_as_in_a_url(host: str, written: str) -> None:
+    """An IPv6 address stands in brackets, so that the port can be told from it."""
+    assert host_and_port(host, 80) == written

@@ -14,6 +14,7 @@ from paste.deploy import loadwsgi
 
 from pastepool import entrypoints
 from pastepool.settings import Settings, read
+from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.options import OPTIONS
 from pastepool.wsgi.environ import connection_prototype, listener_prototype
 from tests.meta.repository import ROOT, sources, sphinx_extension, tree
@@ -79,7 +80,7 @@ def test_manual_lists_every_logger() -> None:
 def test_manual_lists_every_environ_key() -> None:
     """The page of environ keys has every key the server sets, and of ours no other."""
     text = page("reference/environ.md")
-    listener = listener_prototype(server_name="a", server_port=1, software="b", errors=None, extra={})
+    listener = listener_prototype(scheme="http", server_name="a", server_port=1, software="b", errors=None, extra={})
     keys = set(connection_prototype(listener, "c", 2)) | {"CONTENT_TYPE", "CONTENT_LENGTH"}
     assert {key for key in keys if f"`{key}`" not in text} == set()
     ours = {text for text in strings_in_code() if re.fullmatch(r"(pastepool|paste\.httpserver)\.[a-z_]+", text)}
@@ -132,8 +133,8 @@ def test_configuration_files_are_clean(name: str) -> None:
     """Both files load without a remark, serve this machine alone, and move to another port by a variable."""
     settings = loaded(name)
     assert settings.notes == ()
-    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
-    assert loaded(name, http_port="9999", http_host="::1").port == 9999
+    assert settings.listen == (Endpoint("127.0.0.1", 8080),)
+    assert loaded(name, http_port="9999", http_host="::1").listen == (Endpoint("::1", 9999),)
 
 
 def test_production_file_explains_every_option() -> None:

@@ -24,7 +24,8 @@ from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.kill_ladder import KillLadder
-from pastepool.runtime.window.window import Window, _Absorbed
+from pastepool.runtime.window.window import _Absorbed
+from pastepool.types import CallWindow
 from tests.runtime.pools import WATCHDOG, Job, LivePool
 
 LONGEST = 0.0004
@@ -38,7 +39,7 @@ app_log = logging.Logger("tests.kill_stress", logging.INFO)
 class Streaming(Job):
     """A response piece by piece, with a ``close`` that runs after a kill too: the windows of ``wsgi.call``."""
 
-    def run(self, window: Window) -> None:
+    def run(self, window: CallWindow) -> None:
         self.events.append("run")
         window.open(self.serial)
         try:
@@ -57,7 +58,7 @@ class Streaming(Job):
 class Writing(Job):
     """An application that answers by ``write()``."""
 
-    def run(self, window: Window) -> None:
+    def run(self, window: CallWindow) -> None:
         self.events.append("run")
         window.open(self.serial)
         for _ in range(_PIECES):
@@ -65,7 +66,7 @@ class Writing(Job):
             self.write(window)
         window.shut()
 
-    def write(self, window: Window) -> None:
+    def write(self, window: CallWindow) -> None:
         window.shut()
         window.open(self.serial)
 
@@ -224,7 +225,7 @@ class Stress:
         """In the supervisor's place: forget who has gone, spawn as many."""
         with self._lock:
             pool = self.live.pool
-            gone = [worker for worker in list(pool.workers.values()) if worker.fact[0] is Phase.GONE]
+            gone = [worker for worker in list(pool.workers.values()) if worker.phase is Phase.GONE]
             for worker in gone:
                 pool.forget(worker.worker_id)
             if not self._stopped or gone:
@@ -232,7 +233,7 @@ class Stress:
                     pool.spawn()
 
     def _kill_one(self) -> None:
-        workers = [worker for worker in list(self.live.pool.workers.values()) if worker.fact[0] is Phase.BUSY]
+        workers = [worker for worker in list(self.live.pool.workers.values()) if worker.phase is Phase.BUSY]
         if not workers:
             time.sleep(0.0001)
             return

@@ -9,17 +9,20 @@ import itertools
 import math
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
+from pastepool.core.telling.masking import request_facts
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.caretaker import Caretaker
-from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.pool.leading import Leading
+from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.pool.task import Outcome, ShedReason, Task
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.runtime.system.threads import spawn_thread
-from pastepool.runtime.window.window import Window
+from pastepool.types import CallWindow
 
 WATCHDOG = 5.0
 
@@ -27,13 +30,14 @@ WATCHDOG = 5.0
 class Job:
     """A task that is a callable: counts how often it ran, how it ended and who refused it."""
 
-    kind: object = "job"
+    kind: Hashable = "job"
     arrived_at = 0.0
     started_at = 0.0
     worker_name = ""
     kill_after: float | None = None
-    cancellations: list[Callable[[], Any]] | None = None
-    environ: dict[str, Any] | None = None
+    cancellations: Sequence[Callable[[], object]] | None = None
+    environ: Mapping[str, object] | None = None
+    peer: str | None = None
     _serials = itertools.count(1)
 
     def __init__(self, work: Callable[[], Any] = lambda: None) -> None:
@@ -43,7 +47,7 @@ class Job:
         self.error: BaseException | None = None
         self.done = threading.Event()
 
-    def run(self, window: Window) -> None:
+    def run(self, window: CallWindow) -> None:
         self.events.append("run")
         window.open(self.serial)
         self.work()
@@ -51,6 +55,12 @@ class Job:
 
     def title(self) -> str:
         return f"job {self.serial}"
+
+    def described(self) -> Mapping[str, str]:
+        return dict(request_facts(self.environ)) if self.environ else {}
+
+    def outcome(self) -> Outcome:
+        return Outcome()
 
     def failed(self, error: BaseException) -> None:
         self.error = error
@@ -60,17 +70,17 @@ class Job:
         self.events.append("conclude")
         self.done.set()
 
-    def kill_answer(self, now: float) -> None:
+    def killed(self, now: float) -> None:
         self.events.append("killed")
 
     def cut_if_waiting(self) -> bool:
         return False
 
-    def refuse(self, status: int, text: str, retry_after: int, fate: str, now: float) -> None:
-        self.events.append(fate)
+    def refused(self, reason: ShedReason) -> None:
+        self.events.append(reason.name)
         self.done.set()
 
-    def drop(self, now: float) -> None:
+    def dropped(self) -> None:
         self.events.append("dropped")
         self.done.set()
 
@@ -88,12 +98,12 @@ class Feed:
         self.polled_by = ""
         self.on_poll: Callable[[], None] = lambda: None
         self.wakes = 0
-        self._tasks: deque[Any] = deque()
+        self._tasks: deque[Task] = deque()
         self._changed = threading.Condition()
         self._woken = False
         self._inside = threading.Lock()
 
-    def add(self, *tasks: Any) -> None:
+    def add(self, *tasks: Task) -> None:
         """Have requests come."""
         with self._changed:
             self._tasks.extend(tasks)
@@ -105,7 +115,7 @@ class Feed:
             self._woken = True
             self._changed.notify()
 
-    def next_task(self, until: float = math.inf) -> Any:
+    def next_task(self, until: float = math.inf) -> Task | None:
         if not self._inside.acquire(blocking=False):
             self.intruders.append(threading.current_thread().name)
             return None
@@ -123,7 +133,7 @@ class Feed:
             self.polled_by = ""
             self._inside.release()
 
-    def ready_tasks(self, most: int) -> list[Any]:
+    def ready_tasks(self, most: int) -> list[Task]:
         with self._changed:
             return [self._tasks.popleft() for _ in range(min(most, len(self._tasks)))]
 
@@ -148,7 +158,7 @@ class LivePool:
         overload = overload or OverloadPolicy(queue_limit=10**9)
         self.baton = Baton(overload, self.feed.wake)
         self.first_waiting = threading.Event()
-        self.caretaker = Caretaker(self.baton, self.feed, overload, self.clock, self.first_waiting.set)  # type: ignore[arg-type]
+        self.caretaker = Caretaker(self.baton, self.feed, self.clock, self.first_waiting.set)
         leading = Leading(
             self.feed.next_task, self.feed.ready_tasks, self.caretaker.refuse, self.feed.wake_for_returned
         )
@@ -161,7 +171,7 @@ class LivePool:
     def _changed(self) -> None:
         """Forget who has gone, at once: there is no supervisor."""
         for worker in list(self.pool.workers.values()):
-            if worker.fact[0].value == "gone":
+            if worker.phase.value == "gone":
                 self.pool.forget(worker.worker_id)
                 self.exits.release()
 

@@ -14,7 +14,8 @@ from pastepool.core.states import Phase, Status, classify
 from pastepool.core.telling.notices import Notice
 from pastepool.core.telling.report import CodePlace, Diagnosis
 from pastepool.runtime.pool.baton import Baton
-from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.pool.leading import Leading
+from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
@@ -163,7 +164,7 @@ class Supervised:
         return list(self.pool.workers.values())
 
     def facts(self) -> list[tuple[int, Phase]]:
-        return [(worker.worker_id, worker.fact[0]) for worker in self.workers]
+        return [(worker.worker_id, worker.phase) for worker in self.workers]
 
     def number(self, *statuses: Status) -> int:
         """How many workers are called one of these now."""

@@ -224,11 +224,11 @@ class Client:
 
 
 class Running:
-    """A server in a thread of this process, on a port of the kernel's choice."""
+    """A server in a thread of this process, on a port of the kernel's choice. ``server``: one that is made already."""
 
-    def __init__(self, app: App, options: dict[str, object]) -> None:
-        self.server = Server(read({"port": 0, "shutdown_timeout": 3 * WATCHDOG, **options}, {}), app)
-        self.port = self.server.bind()[0].port
+    def __init__(self, app: App, options: dict[str, object], server: Server | None = None) -> None:
+        self.server = server or Server(read({"port": 0, "shutdown_timeout": 3 * WATCHDOG, **options}, {}), app)
+        self.port = self.server.bind()[0].endpoint.port
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._serve, name="server under test", daemon=True)
 

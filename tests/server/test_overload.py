@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pastepool.errors import SettingsError
+from pastepool.runtime.http.connection import Waiting
+from pastepool.server import Server
+from pastepool.settings import read
 from tests.server.conftest import Serve
 from tests.server.serving import WATCHDOG, Client, Environ, Held, Running, path_echo, until
 
@@ -155,6 +161,77 @@ def test_connection_limit_refuses_when_nobody_is_idle(serve: Serve) -> None:
         app.release()
         until(lambda: run.server.baton.follower_count, "a worker is free")
         assert run.get("/again").body == b"/again"
+
+
+@pytest.fixture
+def unlimited() -> Iterator[tuple[Running, Held]]:
+    """
+    A server with one worker, which hangs, and no limit in time or number; told by a program, since a file must have one.
+    """
+    settings = read({"port": 0, "threadpool_workers": 1, "threadpool_max_workers": 1})
+    overload = replace(settings.overload, queue_timeout=0.0, connection_limit=0)
+    with Held(path_echo, held_path) as app:
+        run = Running(app, {}, Server(replace(settings, overload=overload), app)).start()
+        with contextlib.closing(run.client()) as client:
+            client.ask("/held")
+            app.await_calls()
+            yield run, app
+            app.release()
+            run.stop()
+
+
+def test_queue_timeout_0_lets_everybody_wait(unlimited: tuple[Running, Held]) -> None:
+    """0 is no limit, as ``core.overload`` says: a request that waits is not given up when the next one comes."""
+    run, app = unlimited
+    with run.client() as first, run.client() as second:
+        first.ask("/first")
+        until(lambda: backlog(run) == 1, "one request waits")
+        second.ask("/second")
+        until(lambda: backlog(run) == 2, "two requests wait")
+        app.release()
+        assert (first.response().body, second.response().body) == (b"/first", b"/second")
+
+
+def test_connection_limit_0_turns_nobody_away(unlimited: tuple[Running, Held]) -> None:
+    """0 is no limit, as ``core.overload`` says: a client is let in, and none that is idle has to go for it."""
+    run, app = unlimited
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(run.client()) for _ in range(5)]
+        until(lambda: run.connections == 6, "all are in")
+        app.release()
+        assert [client.get("/in").body for client in clients] == [b"/in"] * 5
+
+
+@pytest.mark.parametrize("name", ["queue_timeout", "connection_limit"])
+def test_limit_that_a_file_must_have(name: str) -> None:
+    """In a configuration file 0 is refused for the two limits that protect a server on a network."""
+    with pytest.raises(SettingsError, match=name):
+        read({"port": 0, name: 0})
+
+
+def test_timeouts_of_0_wait_for_ever(serve: Serve) -> None:
+    """``socket_timeout = 0``: no connection has a deadline, whatever its client is late with, and each is served."""
+    big = b"x" * 4_000_000
+
+    def app(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [big if environ["PATH_INFO"] == "/big" else environ["wsgi.input"].read()]
+
+    run = serve(app, socket_timeout=0, output_high_watermark="8m")
+    connections = run.server.poller.connections
+    with run.client() as head, run.client() as body, run.client() as idle, run.client(receive_buffer=4096) as reader:
+        head.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Le")
+        body.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab")
+        assert idle.get("/").status == 200
+        reader.ask("/big")
+        late = {Waiting.HEAD, Waiting.BODY, Waiting.NEXT, Waiting.READER}
+        until(lambda: {one.waiting for one in list(connections.values())} == late, "each is late with something else")
+        assert {one.deadline for one in connections.values()} == {math.inf}
+        head.send(b"ngth: 4\r\n\r\nabcd")
+        body.send(b"cd")
+        assert (head.response().body, body.response().body) == (b"abcd", b"abcd")
+        assert idle.get("/").status == 200
+        assert reader.response().body == big
 
 
 def test_client_that_goes_while_it_waits_is_dropped(serve: Serve) -> None:

@@ -31,7 +31,7 @@ def test_server_that_finds_no_thread_says_which_limit_to_raise(name: str, monkey
     monkeypatch.setattr(threading.Thread, "start", refuse_one)
     options = {"port": 0, "admin_listen": "127.0.0.1:0", "error_email": "ops@example.org", "threadpool_workers": 2}
     server = Server(read(options, {}), path_echo, path_echo)
-    port = server.bind()[0].port
+    port = server.bind()[0].endpoint.port
     with pytest.raises(StartError, match=r"can't start new thread\. Raise the limit on threads \(ulimit -u; pids\.max"):
         server.serve()
     with socket.socket() as other:

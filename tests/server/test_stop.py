@@ -295,7 +295,7 @@ def test_stop_from_inside_a_request() -> None:
 def test_stop_before_serve_means_that_serve_returns_at_once(bound: bool) -> None:
     """A stop that comes first is not lost, does not end the process later, and closes what was bound."""
     server = Server(read({"port": 0, "shutdown_timeout": 0.001}, {}), path_echo)
-    port = server.bind()[0].port if bound else 0
+    port = server.bind()[0].endpoint.port if bound else 0
     server.stop()
     server.serve()
     assert not server.ready.is_set()
@@ -333,6 +333,25 @@ def test_host_program_outlives_a_server_with_a_hung_worker(caplog: pytest.LogCap
         assert "in __call__" in line or "Held.__call__" in line
         app.release()
         until(lambda: not run.server.pool.workers, "every worker has left")
+
+
+def test_request_that_still_waits_at_the_end_is_told_so() -> None:
+    """With every worker hung until ``shutdown_timeout``, a request that waits is answered 503 and never run."""
+    with Held() as app:
+        options: dict[str, object] = {"shutdown_timeout": 0.3, "threadpool_workers": 1, "threadpool_max_workers": 1}
+        run = Running(app, options).start()
+        with run.client() as hung, run.client() as waits:
+            hung.ask("/hung")
+            app.await_calls()
+            waits.ask("/waits")
+            until(lambda: run.server.baton.backlog, "a request waits")
+            run.stop()
+            response = waits.response()
+            assert (response.status, response.body, response.closes) == (503, b"The server is stopping.\n", True)
+            assert waits.ended()
+        app.release()
+        until(lambda: not run.server.pool.workers, "every worker has left")
+        assert app.paths == ["/hung"]
 
 
 def test_server_runs_again_and_again_in_one_process() -> None:

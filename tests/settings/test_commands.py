@@ -31,13 +31,13 @@ COMMANDS = {
 
 STAND_IN = """
 import atexit, sys, types
-from pastepool.runtime.sockets.listener import open_listeners
+from pastepool.runtime.sockets.listener import open_all
 
 class Server:
     def __init__(self, settings, app, admin=None):
         self.settings = settings
     def serve(self):
-        open_listeners(self.settings.host, self.settings.port, self.settings.listen_backlog)
+        open_all(self.settings.listen, self.settings.listen_backlog)
         raise AssertionError("the port was meant to be taken")
 
 module = types.ModuleType("pastepool.server")

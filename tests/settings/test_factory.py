@@ -16,6 +16,7 @@ from paste.deploy import loadserver
 from pastepool.entrypoints import CommandExit, http
 from pastepool.errors import SettingsError, StartError
 from pastepool.settings import Settings
+from pastepool.settings.endpoint import Endpoint
 
 SERVED: list[tuple[Settings, object]] = []
 
@@ -29,7 +30,7 @@ class RecordingServer:
 
     def serve(self) -> None:
         """Return at once, as after a drain."""
-        if self.settings.port == 1:
+        if self.settings.listen[0].port == 1:
             raise StartError("cannot listen on 127.0.0.1:1: the port is taken.")
         SERVED.append((self.settings, self.app))
 
@@ -75,7 +76,7 @@ def served(server: Any) -> Settings:
 def test_a_section_becomes_a_callable_that_serves_an_application(load: Callable[..., Any]) -> None:
     """The whole of Paste Deploy's contract: load the section, call the result with the application."""
     settings = served(load(f"[server:main]\n{USE}host = 0.0.0.0\nport = 0\nthreadpool_workers = 20 \n"))
-    assert (settings.host, settings.port, settings.pool.workers) == ("0.0.0.0", 0, 20)
+    assert (settings.listen, settings.pool.workers) == ((Endpoint("0.0.0.0", 0),), 20)
     assert settings.config_file.endswith("app.ini")
 
 
@@ -96,7 +97,7 @@ def test_any_keyword_reaches_the_table(load: Callable[..., Any]) -> None:
 def test_default_hides_a_server_option_and_the_notes_say_so(load: Callable[..., Any]) -> None:
     """Real PasteDeploy drops ``port`` from the section because [DEFAULT] names it too."""
     settings = served(load(f"[DEFAULT]\nport = 9999\n[server:main]\n{USE}port = 18080\n"))
-    assert settings.port == 8080
+    assert settings.listen[0].port == 8080
     (note,) = settings.notes
     assert "port = '9999' stands in [DEFAULT]" in note and "write 'get port = port' into [server:main]" in note
 
@@ -104,19 +105,19 @@ def test_default_hides_a_server_option_and_the_notes_say_so(load: Callable[..., 
 def test_a_command_line_variable_hides_a_server_option_too(load: Callable[..., Any]) -> None:
     """``paster serve app.ini port=18099`` does not set the port, and is told."""
     settings = served(load(f"[server:main]\n{USE}port = 18080\n", port="18099"))
-    assert settings.port == 8080
+    assert settings.listen[0].port == 8080
     assert "port = '18099' stands in [DEFAULT], on the command line" in settings.notes[0]
 
 
 def test_the_way_out_that_the_note_names_works(load: Callable[..., Any]) -> None:
     """``get port = port`` pulls the hidden value in, and silences the note."""
     settings = served(load(f"[DEFAULT]\nport = 9999\n[server:main]\n{USE}get port = port\n"))
-    assert (settings.port, settings.notes) == (9999, ())
+    assert (settings.listen[0].port, settings.notes) == (9999, ())
 
 
 def test_variables_are_interpolated(load: Callable[..., Any]) -> None:
     """``port = %(http_port)s`` with the number from the command line is how reddit did it."""
-    assert served(load(f"[server:main]\n{USE}port = %(http_port)s\n", http_port="18099")).port == 18099
+    assert served(load(f"[server:main]\n{USE}port = %(http_port)s\n", http_port="18099")).listen[0].port == 18099
 
 
 def test_mail_is_inherited_from_default_through_paste_deploy(load: Callable[..., Any]) -> None:
@@ -150,7 +151,7 @@ def test_a_start_error_reaches_a_program_as_it_is() -> None:
 
 def test_the_factory_needs_no_configuration_at_all() -> None:
     """A program may leave everything out, or give Python values."""
-    assert served(http()).port == 8080
+    assert served(http()).listen[0].port == 8080
     SERVED.clear()
     assert served(http(None, port=0, access_log=True)).access_log
 

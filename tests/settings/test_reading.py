@@ -9,6 +9,7 @@ import pytest
 
 from pastepool.errors import SettingsError
 from pastepool.settings import mask, read
+from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.options import OPTIONS
 
 FILE = {"__file__": "/srv/app/production.ini", "here": "/srv/app"}
@@ -25,7 +26,7 @@ def complaint(local: dict[str, Any], global_conf: dict[str, Any] | None = None) 
 def test_an_empty_section_is_a_whole_configuration() -> None:
     """Every option has a default, and a configuration without any needs no word of warning."""
     settings = read({})
-    assert (settings.host, settings.port, settings.listen_backlog) == ("127.0.0.1", 8080, 1024)
+    assert (settings.listen, settings.listen_backlog) == ((Endpoint("127.0.0.1", 8080),), 1024)
     assert (settings.body_memory, settings.output_high_watermark) == (512 * 1024, 1024 * 1024)
     assert (settings.server_header, settings.protocol_version) == ("pastepool", "HTTP/1.1")
     assert (settings.logger, settings.health_path) == ("paste.httpserver.ThreadPool", "")
@@ -52,7 +53,7 @@ def test_blanks_around_a_value_do_not_count() -> None:
 def test_python_values_are_taken_as_they_are() -> None:
     """A program may pass numbers and truth values."""
     settings = read({"port": 0, "access_log": True, "queue_timeout": 0.5, "header_timeout": 20})
-    assert (settings.port, settings.access_log) == (0, True)
+    assert (settings.listen, settings.access_log) == ((Endpoint("127.0.0.1", 0),), True)
     assert (settings.overload.queue_timeout, settings.timeouts.header) == (0.5, 20.0)
 
 
@@ -68,8 +69,7 @@ def test_python_values_are_taken_as_they_are() -> None:
 )
 def test_a_host_may_bring_its_port(local: dict[str, str], host: str, port: int) -> None:
     """``host:port`` sets both, as in Paste; named twice, the port must be the same."""
-    settings = read(local)
-    assert (settings.host, settings.port) == (host, port)
+    assert read(local).listen == (Endpoint(host, port),)
 
 
 def test_socket_timeout_sets_the_client_timeouts_that_are_not_given() -> None:
@@ -189,6 +189,13 @@ def test_never_killing_contradicts_no_hung_limit() -> None:
             {"host": "localhost:81", "port": "80"},
             (
                 "host = localhost:81 contradicts port = 80; both name a port, so leave it out of the"
+                " first or delete the second."
+            ),
+        ),
+        (
+            {"host": "[::1]:81", "port": "80"},
+            (
+                "host = [::1]:81 contradicts port = 80; both name a port, so leave it out of the"
                 " first or delete the second."
             ),
         ),
@@ -506,7 +513,7 @@ def test_secrets_are_masked_wherever_settings_are_shown() -> None:
     """The password is in the value and nowhere else: not in the list, not in repr, not in a complaint."""
     settings = read({"smtp_password": "hunter2"})
     assert settings.mail.password == "hunter2"
-    assert dict(settings.shown())["smtp_password"] == "***"
+    assert dict(settings.shown)["smtp_password"] == "***"
     assert "hunter2" not in repr(settings)
     error = complaint({"smtp_password": "hunter2\nhunter3"})
     assert "hunter" not in str(error) and error.value == "***"
@@ -515,7 +522,7 @@ def test_secrets_are_masked_wherever_settings_are_shown() -> None:
 
 def test_a_missing_secret_is_seen_to_be_missing() -> None:
     """Only a secret that is there is masked."""
-    assert dict(read({}).shown())["smtp_password"] == "no login"
+    assert dict(read({}).shown)["smtp_password"] == "no login"
     assert mask("smtp_password", "") == ""
 
 
@@ -530,7 +537,7 @@ def test_what_sounds_like_a_secret_is_masked(key: str, shown: str) -> None:
 
 def test_shown_settings_are_the_effective_ones_in_the_order_of_the_table() -> None:
     """What is shown is what holds, after defaults gave way."""
-    shown = read({"threadpool_workers": "2", "max_body_bytes": "1m", "queue_timeout": "500ms"}).shown()
+    shown = read({"threadpool_workers": "2", "max_body_bytes": "1m", "queue_timeout": "500ms"}).shown
     assert [name for name, _ in shown] == [option.name for option in OPTIONS if option.field]
     effective = dict(shown)
     assert (effective["threadpool_spawn_if_under"], effective["threadpool_max_workers"]) == ("2", "8")

@@ -9,6 +9,7 @@ import pytest
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.http1.limits import Limits
 from pastepool.settings import read, reference_rows
+from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, ELSEWHERE, OPTIONS, nearest
 from pastepool.settings.parsing import Refused
@@ -41,15 +42,27 @@ def test_every_spelling_reads_its_sample(name: str, option: Option) -> None:
     """The value a remedy recommends is accepted under every name of the row and arrives in the row's field."""
     settings = read({name: option.sample()})
     if option.field:
-        shown = dict(settings.shown())[option.name]
+        shown = dict(settings.shown)[option.name]
         assert shown == ("***" if option.secret else option.sample())
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.field], ids=lambda option: option.name)
 def test_every_default_is_the_value_without_the_option(option: Option) -> None:
     """An empty section gives the table's defaults; the one that depends on another is four times the workers."""
-    value = attrgetter(option.field)(read({}))
-    assert value == (40 if option.name == "threadpool_max_workers" else option.default)
+    default = 40 if option.name == "threadpool_max_workers" else option.default
+    settings = read({})
+    assert dict(settings.shown)[option.name] == option.show(default)
+    if "listen." not in option.field:
+        assert attrgetter(option.field)(settings) == default
+
+
+def test_host_and_port_become_one_endpoint() -> None:
+    """The two rows of an address are one value in the settings; without a host there is none, and the port is shown."""
+    settings = read({"host": "::1", "port": "9000", "admin_port": "9001"})
+    assert (settings.listen, settings.admin.listen) == ((Endpoint("::1", 9000),), ())
+    shown = dict(settings.shown)
+    assert (shown["host"], shown["port"]) == ("::1", "9000")
+    assert (shown["admin_listen"], shown["admin_port"]) == ("off", "9001")
 
 
 def test_policies_keep_their_own_defaults() -> None:

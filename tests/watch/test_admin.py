@@ -66,7 +66,7 @@ def test_health_is_good_when_somebody_can_serve() -> None:
 
 def test_events_stream_without_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """An open stream sends state after state on one connection, and every worker stays idle."""
-    monkeypatch.setattr("pastepool.watch.app.POLL_EVERY", 0.01)
+    monkeypatch.setattr("pastepool.watch.showing.POLL_EVERY", 0.01)
     with watched(plain()) as run, contextlib.closing(Client(run.admin_port)) as client:
         client.ask("/api/v1/events", "Host: localhost", version="1.0")
         assert b"text/event-stream" in client.read_until(b"\r\n\r\n")
@@ -80,7 +80,7 @@ def test_events_stream_without_a_worker(monkeypatch: pytest.MonkeyPatch) -> None
 def test_streams_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit a stream is one event that ends, and a stream that is left makes room again."""
     monkeypatch.setattr("pastepool.watch.app.STREAM_LIMIT", 1)
-    monkeypatch.setattr("pastepool.watch.app.POLL_EVERY", 0.01)
+    monkeypatch.setattr("pastepool.watch.showing.POLL_EVERY", 0.01)
     with watched(plain()) as run:
         with contextlib.closing(Client(run.admin_port)) as client:
             client.ask("/api/v1/events", "Host: localhost", version="1.0")
@@ -153,7 +153,7 @@ def test_page_that_fails_is_answered_500(caplog: pytest.LogCaptureFixture, monke
     """A mistake of ours costs one answer and a line in the log, not the listener."""
     with watched(plain()) as run:
         with monkeypatch.context() as patch:
-            patch.setattr("pastepool.watch.app.text_table", lambda state: 1 / 0)
+            patch.setattr("pastepool.watch.showing.text_table", lambda state: 1 / 0)
             failed = run.ask("/", "Accept: text/plain")
             assert failed.status == 500
             assert_guarded(failed)

@@ -19,7 +19,8 @@ from webtest import TestApp
 from pastepool.server import Server
 from pastepool.settings import read
 from pastepool.watch.answers import POLICY
-from pastepool.watch.app import POOL_KEY, WatchApp
+from pastepool.watch.app import WatchApp
+from pastepool.watch.finding import POOL_KEY
 from pastepool.watch.options import WatchOptions
 from tests.server.serving import plain
 

@@ -12,8 +12,10 @@ from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.states import Phase
 from pastepool.core.telling.slowest import KEPT
 from pastepool.runtime.pool.baton import Baton
-from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.pool.leading import Leading
+from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.tally import Tally, WorkerTally
+from pastepool.runtime.pool.task import Outcome
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.sampler import KEPT as SAMPLES_KEPT
 from pastepool.runtime.watching.sampler import LINGERS_FOR, Sampler
@@ -21,6 +23,8 @@ from pastepool.testing import FakeClock
 from pastepool.watch.app import WatchApp
 from pastepool.watch.figures import series_of
 from pastepool.watch.options import WatchOptions
+from tests.runtime.host_task import DESCRIPTION, Conversation
+from tests.runtime.pools import Job
 from tests.server.serving import plain, running
 from tests.watch.watching import mounted, until, watched
 
@@ -30,17 +34,19 @@ def names_of_threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()}
 
 
-class Task:
+class Task(Job):
     """A finished task as the tally sees it."""
 
     arrived_at = 5.0
     started_at = 7.0
-    code_sent = 0
-    code = 200
 
     def __init__(self, serial: int = 1) -> None:
+        super().__init__()
         self.serial = serial
         self.environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x;session=abc", "REMOTE_ADDR": "::1"}
+
+    def outcome(self) -> Outcome:
+        return Outcome(200)
 
     def title(self) -> str:
         return "GET /x;session=abc"
@@ -60,7 +66,7 @@ def test_slow_request_is_kept_with_its_facts_masked() -> None:
 
 def test_slow_request_that_cannot_be_told_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
     """A task without what it should have costs a line in the log and not its worker."""
-    Tally(FakeClock()).note_slow(object(), 3, 2.0, 99.0)
+    Tally(FakeClock()).note_slow(object(), 3, 2.0, 99.0)  # type: ignore[arg-type]
     assert "could not be noted" in caplog.text
 
 
@@ -109,6 +115,21 @@ def test_background_task_is_counted_and_shown() -> None:
         until(lambda: run.state()["totals"]["requests"] == 1, "it is counted")
 
 
+def test_task_of_another_host_is_shown_in_its_own_words() -> None:
+    """A task that is no request has a row with its title and what describes it, and can be killed from the page."""
+    with watched(plain(), threadpool_workers=2) as run:
+        task = Conversation(released=False)
+        assert run.server.baton.submit(task)
+        assert task.entered.wait(5.0)
+        (row,) = run.busy()
+        assert (row["title"], row["serial"], row["method"]) == ("gopher /1/menu", task.serial, "")
+        assert row["request"] == [list(pair) for pair in DESCRIPTION.items()]
+        run.server.supervisor.ask_kill(row["worker"], task.serial)
+        assert task.over.wait(5.0)
+        slow = next(one for one in run.state()["slowest"] if one["serial"] == task.serial)
+        assert (slow["title"], slow["fate"], slow["status"]) == ("gopher /1/menu", "killed", 0)
+
+
 class Standing:
     """A pool that stands still, and a sampler with a clock of the test's own."""
 
@@ -129,7 +150,7 @@ def test_sample_counts_the_busy_the_hung_and_the_waiting() -> None:
     one, two, three = standing.pool.workers.values()
     one.fact, two.fact, three.fact = (Phase.BUSY, 99.0, Task()), (Phase.BUSY, 70.0, Task()), (Phase.IDLE, 0.0, None)
     three.served = 7
-    standing.baton.backlog.append(object())
+    standing.baton.backlog.append(Task())
     standing.sampler.take()
     (sample,) = standing.sampler.samples()
     assert (sample.busy, sample.hung, sample.backlog, sample.served) == (1, 1, 1, 7)

@@ -9,6 +9,7 @@ import pytest
 from pastepool.entrypoints import watch_threads
 from pastepool.errors import SettingsError
 from pastepool.settings import read
+from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.parsing import LOOPBACK
 from pastepool.settings.place import SettingsPlace
 from pastepool.watch.app import WatchApp
@@ -69,9 +70,9 @@ def test_every_row_is_told_in_sentences() -> None:
 
 def test_admin_listener_is_off_and_read_whole() -> None:
     """Off by default; an address with a port sets both."""
-    assert read({}).admin.host == ""
+    assert read({}).admin.listen == ()
     admin = read({"admin_listen": "0.0.0.0:9000", "admin_token": SECRET, "admin_allow_from": "10.0.0.0/8"}).admin
-    assert (admin.host, admin.port, admin.token, admin.allow_kill) == ("0.0.0.0", 9000, SECRET, False)
+    assert (admin.listen, admin.token, admin.allow_kill) == ((Endpoint("0.0.0.0", 9000),), SECRET, False)
     assert SECRET not in repr(admin)
 
 

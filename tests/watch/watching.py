@@ -49,8 +49,8 @@ class Watched:
         self.admin_page = WatchApp(options)
         given = {"port": 0, "admin_listen": "127.0.0.1", "admin_port": 0, **settings}
         self.server = Server(read(given, {}), mounted(app, self.page), self.admin_page)
-        self.port = self.server.bind()[0].port
-        self.admin_port = self.server.admin_listeners[0].port
+        self.port = self.server.bind()[0].endpoint.port
+        self.admin_port = self.server.admin_listeners[0].endpoint.port
         self.thread = threading.Thread(target=self.server.serve, name="server under test", daemon=True)
 
     def ask(

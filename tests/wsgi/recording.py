@@ -147,7 +147,12 @@ class Run(NamedTuple):
 def environ_of(data: bytes) -> tuple[Request, Environ]:
     """The one request in ``data`` and its environ."""
     listener = listener_prototype(
-        server_name="localhost", server_port=8080, software="S/1", errors=io.StringIO(), extra={"extra.key": "value"}
+        scheme="http",
+        server_name="localhost",
+        server_port=8080,
+        software="S/1",
+        errors=io.StringIO(),
+        extra={"extra.key": "value"},
     )
     engine = Engine(Limits(), connection_prototype(listener, "10.0.0.1", 5000))
     engine.feed(data)

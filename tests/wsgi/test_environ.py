@@ -146,7 +146,9 @@ def test_keys_of_the_server_are_there() -> None:
 
 def test_environ_is_a_dict_of_its_own() -> None:
     """An application may change its environ in any way it likes (PEP 3333) and nobody else notices."""
-    listener = listener_prototype(server_name="a", server_port=1, software="", errors=sys.stderr, extra={})
+    listener = listener_prototype(
+        scheme="http", server_name="a", server_port=1, software="", errors=sys.stderr, extra={}
+    )
     before = listener.copy()
     connection = connection_prototype(listener, "::1", 2)
     assert connection["REMOTE_ADDR"] == "::1"

@@ -39,7 +39,8 @@ class TaskReport:
     One task as an operator sees it.
 
     ``diagnosis``: a sentence of ``report``. ``stack``: lines of text, outermost call first as in a traceback.
-    ``request``: the result of ``masking.request_facts``. ``frames``: the same stack as values, innermost call first.
+    ``request``: pairs of a word and a text that describe the task; of a request what ``masking.request_facts`` lets
+    through. ``frames``: the same stack as values, innermost call first.
     """
 
     worker: WorkerId

@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pastepool.core.telling.masking import masked_path
+from pastepool.core.telling.masking import masked_path, request_facts
 from pastepool.core.wording import printable
 from pastepool.errors import ClientGone, WorkerKilled
 from pastepool.http1.engine import Request
 from pastepool.http1.response import NO_CONTENT, short_answer
 from pastepool.runtime.http.connection import NEXT, Connection
 from pastepool.runtime.http.output import FilePart, Output
+from pastepool.runtime.pool.task import Outcome, ShedReason
 from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_send
 from pastepool.runtime.sockets.readiness import READ
 from pastepool.types import CallWindow, Seconds
@@ -34,13 +35,20 @@ _log = logging.getLogger("pastepool.app")
 _TITLE_LIMIT = 300
 """Characters of a request's title; nothing derives it."""
 
+_SHED: Mapping[ShedReason, tuple[str, str]] = {
+    ShedReason.QUEUE_FULL: ("refused", "All workers are busy and enough requests wait."),
+    ShedReason.WAITED_TOO_LONG: ("expired", "All workers are busy; the request waited too long."),
+    ShedReason.STOPPING: ("stopping", "The server is stopping."),
+}
+"""What the access log and the client are told of a request that was not run (RFC 9110 15.6.4)."""
+
 
 class Exchange(Call):
     """
     A request and its answer.
 
     ``arrived_at``: when it began to wait for a worker; 0.0 if it never had to. ``started_at``: when a worker took it.
-    ``fate``: how it ended, for the access log: empty, "killed", "expired" or "dropped".
+    ``fate``: how it ended, for the access log: empty, "killed", "client gone" or a word of ``_SHED``.
     """
 
     fate = ""
@@ -105,6 +113,20 @@ class Exchange(Call):
     def kind(self) -> bytes:
         """Its path."""
         return self.request.path
+
+    @property
+    def peer(self) -> str:
+        """Its client's address."""
+        return self.connection.peer
+
+    def described(self) -> Mapping[str, str]:
+        """What an operator may read of it; nothing once it has ended."""
+        environ: Mapping[str, object] | None = self.environ
+        return dict(request_facts(environ)) if environ else {}
+
+    def outcome(self) -> Outcome:
+        """The status that was sent, by the application or in its place, and its fate."""
+        return Outcome(self.code_sent or self.code, self.fate)
 
     def run(self, window: CallWindow) -> None:
         """Call the application and answer. Raises whatever ended it early; the window may still be open then."""
@@ -190,7 +212,7 @@ class Exchange(Call):
         if connection.watched != READ:
             shared.poller.rearm(connection)
 
-    def kill_answer(self, now: Seconds) -> None:
+    def killed(self, now: Seconds) -> None:
         """
         The claim was won for a kill: answer 504 if nothing was sent, cut the connection, write the access line.
 
@@ -219,15 +241,17 @@ class Exchange(Call):
         self.connection.shutdown()
         return True
 
-    def refuse(self, status: int, text: str, retry_after: int, fate: str, now: Seconds) -> None:
-        """End a request that no worker has taken. Runs on: baton."""
-        self.fate = fate
-        self.answer(status, text, retry_after)
+    def refused(self, reason: ShedReason) -> None:
+        """Answer 503 and say when to come back (RFC 9110 10.2.3)."""
+        now = self.shared.clock.now()
+        self.fate, text = _SHED[reason]
+        self.answer(503, text, self.shared.retry_after)
         self._record_aside(now)
         self.conclude(now)
 
-    def drop(self, now: Seconds) -> None:
-        """End a waiting request whose client has hung up. Runs on: baton."""
+    def dropped(self) -> None:
+        """End a waiting request whose client has hung up."""
+        now = self.shared.clock.now()
         self.fate = "client gone"
         self.keep_alive = False
         self._cut()

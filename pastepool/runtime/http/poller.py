@@ -20,8 +20,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pastepool.core.deadlines import transfer_deadline
+from pastepool.core.deadlines import deadline, transfer_deadline
 from pastepool.core.looks import look_is_due
+from pastepool.core.overload import accept
 from pastepool.core.telling.histogram import BOUNDS
 from pastepool.errors import PeerError
 from pastepool.http1.engine import Request
@@ -279,14 +280,14 @@ class Poller:
 
     def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any]) -> None:
         """Make a connection of an accepted socket, or refuse it if there are too many."""
-        if len(self.connections) >= self._overload.connection_limit and not self._open.close_one_waiting():
+        if not accept(len(self.connections), self._overload) and not self._open.close_one_waiting():
             self._refuse_socket(sock)
             return
         peer, port = (address[0], address[1]) if address else ("", 0)
         connection = Connection(sock, peer, port, self._limits, connection_prototype(prototype, peer, port))
         now = self._now()
         connection.began_at = now
-        connection.deadline = _after(now, self._timeouts.header)
+        connection.deadline = deadline(now, self._timeouts.header)
         self.connections[connection.fd] = connection
         self._readiness.register(connection.fd, READ)
         if self._sweeper.next_at == math.inf:
@@ -363,7 +364,7 @@ class Poller:
             if connection.waiting is NEXT:
                 connection.waiting = HEAD
                 connection.began_at = self._now()
-                connection.deadline = _after(connection.began_at, timeouts.header)
+                connection.deadline = deadline(connection.began_at, timeouts.header)
             return
         content = connection.content
         if content is None:
@@ -431,7 +432,7 @@ class Poller:
             self._linger(connection)
             return
         connection.waiting = NEXT
-        connection.deadline = _after(self._now(), self._timeouts.keep_alive)
+        connection.deadline = deadline(self._now(), self._timeouts.keep_alive)
         if connection.engine.rest:
             self.give_back(connection)
 
@@ -498,7 +499,7 @@ class Poller:
     def _resume(self, connection: Connection) -> Exchange | None:
         """Take back a connection from its worker: serve what is in its buffer, or listen to it again."""
         connection.waiting = NEXT
-        connection.deadline = _after(self._now(), self._timeouts.keep_alive)
+        connection.deadline = deadline(self._now(), self._timeouts.keep_alive)
         task = self._feed(connection, b"") if connection.engine.rest else None
         self._rearm(connection)
         return task
@@ -564,7 +565,3 @@ class Poller:
             for sock, address, prototype in self._acceptor.accept(fd, everything=True):
                 self._welcome(sock, address, prototype)
         self._acceptor.close()
-
-
-def _after(now: Seconds, timeout: Seconds) -> Seconds:
-    return now + timeout if timeout else NEVER

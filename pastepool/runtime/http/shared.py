@@ -28,8 +28,8 @@ class TakesBack(Protocol):
 @dataclass
 class Shared:
     """
-    ``access``: ``access_line`` or None. ``nudge``: has the supervisor look. ``old_protocol``:
-    answer in HTTP/1.0 and close. ``draining``: written once, by the
+    ``access``: ``access_line`` or None. ``nudge``: has the supervisor look. ``retry_after``: seconds after which a
+    refused client may come back. ``old_protocol``: answer in HTTP/1.0 and close. ``draining``: written once, by the
     server; from then on every response closes its connection.
     """
 
@@ -42,6 +42,7 @@ class Shared:
     nudge: Callable[[], Any]
     poller: TakesBack
     tally: Tally
+    retry_after: int
     old_protocol: bool = False
     date_and_server: Callable[[], tuple[bytes, bytes, bytes]] = field(init=False)
     draining: bool = False

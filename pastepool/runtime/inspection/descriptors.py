@@ -17,6 +17,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 
+from pastepool.core.wording import host_and_port
 from pastepool.runtime.inspection.procfs import descriptor_link
 
 SOCKET = "socket:["
@@ -94,11 +95,11 @@ def address_in_words(address: bytes) -> str:
 
 
 def _inet(address: bytes) -> str:
-    return host_and_port(socket.inet_ntop(socket.AF_INET, address[4:8]), int.from_bytes(address[2:4], "big"))
+    return _internet(socket.inet_ntop(socket.AF_INET, address[4:8]), int.from_bytes(address[2:4], "big"))
 
 
 def _inet6(address: bytes) -> str:
-    return host_and_port(socket.inet_ntop(socket.AF_INET6, address[8:24]), int.from_bytes(address[2:4], "big"))
+    return _internet(socket.inet_ntop(socket.AF_INET6, address[8:24]), int.from_bytes(address[2:4], "big"))
 
 
 def _unix(address: bytes) -> str:
@@ -113,10 +114,9 @@ if hasattr(socket, "AF_UNIX"):
     _WRITERS[int(socket.AF_UNIX)] = _unix
 
 
-def host_and_port(host: str, port: int) -> str:
-    """Join host and port as a URL does. An IPv4 address that is mapped into IPv6 is shown as IPv4."""
-    host = host.removeprefix("::ffff:") if "." in host else host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _internet(host: str, port: int) -> str:
+    """Write an address; an IPv4 address inside an IPv6 one is shown as itself."""
+    return host_and_port(host.removeprefix("::ffff:") if "." in host else host, port)
 
 
 def _peer_by_table(inode: str) -> str:
@@ -154,7 +154,7 @@ def _table_address(text: str) -> str:
     words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
     packed = b"".join(struct.pack("=I", word) for word in words)
     family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-    return host_and_port(socket.inet_ntop(family, packed), int(port, 16))
+    return _internet(socket.inet_ntop(family, packed), int(port, 16))
 
 
 @functools.cache

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from pastepool.core.ownership import calls_application
 from pastepool.core.wording import printable
+from pastepool.runtime.pool.task import Outcome, ShedReason
 from pastepool.types import CallWindow, Seconds
 
 _log = logging.getLogger("pastepool.app")
@@ -21,10 +21,11 @@ class BackgroundTask:
     started_at: Seconds = 0.0
     worker_name = ""
     kill_after: Seconds | None = None
-    cancellations: list[Callable[[], Any]] | None = None
-    environ: dict[str, Any] | None = None
+    cancellations: Sequence[Callable[[], object]] | None = None
+    environ: Mapping[str, object] | None = None
+    peer: str | None = None
 
-    def __init__(self, work: Callable[[], Any], serial: int) -> None:
+    def __init__(self, work: Callable[[], object], serial: int) -> None:
         self.serial = serial
         self._work = work
 
@@ -39,6 +40,14 @@ class BackgroundTask:
         """What people are shown."""
         return printable(f"background task {getattr(self._work, '__qualname__', self._work)!r}", 200)
 
+    def described(self) -> Mapping[str, str]:
+        """The title says it all."""
+        return {}
+
+    def outcome(self) -> Outcome:
+        """Nobody is told how it ended but the log."""
+        return Outcome()
+
     def failed(self, error: BaseException) -> None:
         """Nobody waits for a result, so the log is told."""
         _log.error("%s failed", self.title(), exc_info=error)
@@ -46,13 +55,16 @@ class BackgroundTask:
     def conclude(self, now: Seconds) -> None:
         """Nothing is left to give back."""
 
-    def kill_answer(self, now: Seconds) -> None:
+    def killed(self, now: Seconds) -> None:
         """Nobody waits for an answer."""
 
     def cut_if_waiting(self) -> bool:
         """It never waits for a client."""
         return False
 
-    def refuse(self, status: int, text: str, retry_after: int, fate: str, now: Seconds) -> None:
+    def refused(self, reason: ShedReason) -> None:
         """It waited too long for a worker, or the server stops."""
-        _log.error("%s was not run: %s", self.title(), text)
+        _log.error("%s was not run: %s", self.title(), reason.value)
+
+    def dropped(self) -> None:
+        """It has no client that could go."""

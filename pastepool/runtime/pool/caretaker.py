@@ -9,12 +9,14 @@ backlog and are refused in time, health is answered, deadlines pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from pastepool.core.policy import OverloadPolicy
+from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.leading import Polling
-from pastepool.types import Clock
+from pastepool.runtime.pool.task import ShedReason, Task
+from pastepool.types import Clock, Seconds
+
+_log = scribbled("pastepool.pool")
 
 
 class Caretaker:
@@ -30,16 +32,14 @@ class Caretaker:
         self,
         baton: Baton,
         poller: Polling,
-        overload: OverloadPolicy,
         clock: Clock,
         on_first_waiting: Callable[[], None],
     ) -> None:
         self._baton = baton
         self._poller = poller
-        self._overload = overload
         self._clock = clock
         self._on_first_waiting = on_first_waiting
-        self.on_shed: Callable[[str, float], None] = lambda fate, now: None
+        self.on_shed: Callable[[str, Seconds], None] = lambda fate, now: None
         self._finished = False
 
     def finish(self) -> None:
@@ -49,12 +49,14 @@ class Caretaker:
         self._poller.wake()
 
     def take_care(self) -> None:
-        """Watch the leaders, or hold the baton, until finished."""
+        """Watch the leaders, or hold the baton, until finished. What waits then is refused."""
         while not self._finished:
             if self._baton.caretaker_holds():
                 self._hold()
             else:
                 self._baton.watch(self._is_finished)
+        for task in self._baton.close():
+            _give_back(task, ShedReason.STOPPING)
 
     def _is_finished(self) -> bool:
         return self._finished
@@ -78,22 +80,32 @@ class Caretaker:
             elif len(baton.backlog) == 1:
                 self._on_first_waiting()
 
-    def _expire(self, now: float) -> None:
-        for late in self._baton.expired(now):
-            text = "All workers are busy; the request waited too long."
+    def _expire(self, now: Seconds) -> None:
+        for late in self._baton.take_expired(now):
             self.on_shed("expired", now)
-            late.refuse(503, text, self._overload.retry_after, "expired", now)
+            _give_back(late, ShedReason.WAITED_TOO_LONG)
 
-    def refuse(self, task: Any) -> None:
-        """Answer a task for which the backlog has no room. Runs on: baton."""
-        text = "All workers are busy and enough requests wait."
-        now = self._clock.now()
-        self.on_shed("refused", now)
-        task.refuse(503, text, self._overload.retry_after, "refused", now)
+    def refuse(self, task: Task) -> None:
+        """End a task for which the backlog has no room. Runs on: baton."""
+        self.on_shed("refused", self._clock.now())
+        _give_back(task, ShedReason.QUEUE_FULL)
 
-    def hung_up(self, task: Any) -> None:
+    def hung_up(self, task: Task) -> None:
         """A client has gone: if its request still waits, it is dropped. Runs on: baton."""
         if self._baton.discard(task):
-            now = self._clock.now()
-            self.on_shed("dropped", now)
-            task.drop(now)
+            self.on_shed("dropped", self._clock.now())
+            _give_back(task, None)
+
+
+def _give_back(task: Task, reason: ShedReason | None) -> None:
+    """
+    End a task that no worker has run; without a reason its client has gone. What fails in it costs neither the
+    caretaker nor a leader.
+    """
+    try:
+        if reason is None:
+            task.dropped()
+        else:
+            task.refused(reason)
+    except Exception:
+        _log.exception("a task that was not run could not be cleared away; please report this")

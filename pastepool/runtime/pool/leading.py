@@ -6,16 +6,17 @@ The pool calls these; it knows no connection and no HTTP. Runs on: the thread th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
+from pastepool.runtime.pool.task import Task
 from pastepool.types import Seconds
 
 
 class Polling(Protocol):
     """What the caretaker does with the poller while it has the baton."""
 
-    def next_task(self, until: Seconds) -> Any:
+    def next_task(self, until: Seconds) -> Task | None:
         """Poll until a task is complete, a wake-up comes or ``until`` is reached; the last two answer None."""
 
     def wake(self) -> None:
@@ -31,7 +32,7 @@ class Leading(NamedTuple):
     gave back is seen.
     """
 
-    next_task: Callable[[], Any]
-    ready_tasks: Callable[[int], list[Any]]
-    refuse: Callable[[Any], None]
+    next_task: Callable[[], Task | None]
+    ready_tasks: Callable[[int], Sequence[Task]]
+    refuse: Callable[[Task], None]
     wake_for_returned: Callable[[], None]

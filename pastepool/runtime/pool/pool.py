@@ -104,7 +104,6 @@ class Pool:
 
     def report_exit(self, worker: Worker) -> None:
         """Runs on: the worker, as its last act."""
-        worker.fact = (Phase.GONE, self._clock.now(), None)
         if self._closing:
             self.forget(worker.worker_id)
         else:
@@ -136,7 +135,7 @@ class Pool:
             worker.leaving = True
         for worker in workers:
             self._baton.dismiss(worker)
-            if worker.fact[0] is Phase.GONE:  # before we were closing: nobody looks any more who would forget it
+            if worker.phase is Phase.GONE:  # before we were closing: nobody looks any more who would forget it
                 self.forget(worker.worker_id)
 
     def join(self, timeout: float) -> bool:

@@ -12,12 +12,12 @@ import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from pastepool.core.telling.histogram import Counts, Summary, added, empty_counts, subtracted, summarize
-from pastepool.core.telling.masking import masked_path, request_facts
+from pastepool.core.telling.masking import masked_path
 from pastepool.core.telling.slowest import Finished, Slowest
 from pastepool.core.wording import printable
+from pastepool.runtime.pool.task import Task
 from pastepool.types import Clock, Seconds, WorkerId
 
 _log = logging.getLogger("pastepool")
@@ -79,9 +79,9 @@ class Tally:
             with self._lock:
                 self._longest[what] = max(self._longest[what], seconds)
 
-    def note_slow(self, task: Any, worker: WorkerId, duration: Seconds, now: Seconds) -> None:
+    def note_slow(self, task: Task, worker: WorkerId, duration: Seconds, now: Seconds) -> None:
         """
-        Keep a request that took longer than most, before it lets go of its environ. Raises nothing.
+        Keep a request that took longer than most, before it lets go of what describes it. Raises nothing.
 
         Runs on: its worker.
         """
@@ -151,8 +151,8 @@ def _less(now: Totals, before: Totals) -> Totals:
     )
 
 
-def _finished(task: Any, worker: WorkerId, duration: Seconds, now: Seconds) -> Finished:
-    facts = dict(request_facts(task.environ)) if task.environ else {}
+def _finished(task: Task, worker: WorkerId, duration: Seconds, now: Seconds) -> Finished:
+    facts, outcome = task.described(), task.outcome()
     return Finished(
         title=printable(masked_path(task.title())),
         method=facts.get("method", ""),
@@ -160,8 +160,8 @@ def _finished(task: Any, worker: WorkerId, duration: Seconds, now: Seconds) -> F
         client=facts.get("client", ""),
         duration=duration,
         queued=max(0.0, task.started_at - task.arrived_at) if task.arrived_at else 0.0,
-        status=getattr(task, "code_sent", 0) or getattr(task, "code", 0),
-        fate=getattr(task, "fate", ""),
+        status=outcome.status,
+        fate=outcome.fate,
         worker=worker,
         serial=task.serial,
         at=now,

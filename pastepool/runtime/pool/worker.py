@@ -1,7 +1,7 @@
 """
 One thread of the pool: takes turns, leads when it has the baton, runs tasks, and never lets an exception out.
 
-Knows no HTTP: a task is something with ``run``, ``failed`` and ``conclude``.
+Knows no HTTP and no other worker: tasks are ``Task``, its pool is ``OwnPool``.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import logging
 import threading
 from bisect import bisect
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-from pastepool.core.dispatch import LONG, NEGLIGIBLE, PASS_ABOVE, expected_wait
+from pastepool.core.dispatch import LONG, NEGLIGIBLE, PASS_ABOVE, LongKinds, expected_wait
 from pastepool.core.states import Phase
 from pastepool.core.telling.histogram import BOUNDS
 from pastepool.errors import WorkerKilled
-from pastepool.runtime.pool.baton import Baton, Turn
-from pastepool.runtime.pool.tally import WorkerTally
+from pastepool.runtime.pool.baton import LEAD, LEAVE, Baton, Turn
+from pastepool.runtime.pool.leading import Leading
+from pastepool.runtime.pool.tally import Tally, WorkerTally
+from pastepool.runtime.pool.task import Task
 from pastepool.runtime.window.window import Window
 from pastepool.types import Clock, Seconds, WorkerId
-
-if TYPE_CHECKING:
-    from pastepool.runtime.pool.pool import Pool
 
 _log = logging.getLogger("pastepool.pool")
 
@@ -29,46 +29,43 @@ _IDLE, _BUSY = Phase.IDLE, Phase.BUSY
 """The members by themselves: looking one up on its class costs more than a tenth of a microsecond on CPython 3.11."""
 
 
-class PoolTask(Protocol):
-    """
-    What a worker runs.
+Fact = tuple[Phase, Seconds, Task | None]
 
-    ``run``: the work; opens the window around what may be killed. ``failed``: ``run`` raised; the window is shut.
-    ``conclude``: the last act, whatever happened. ``serial``: tells this task from every other one. ``kind``: tasks of
-    the same kind are expected to take about as long.
-    """
 
-    serial: int
-    arrived_at: Seconds
-    started_at: Seconds
-    worker_name: str
+class OwnPool(Protocol):
+    """What a worker calls on its pool. ``expected_wait``: as in ``core.dispatch``; every worker updates it."""
+
+    expected_wait: Seconds
 
     @property
-    def kind(self) -> object: ...
-    def run(self, window: Window) -> None: ...
-    def failed(self, error: BaseException) -> None: ...
-    def conclude(self, now: Seconds) -> None: ...
-    def title(self) -> str: ...
-    def kill_answer(self, now: Seconds) -> None: ...
-    def cut_if_waiting(self) -> bool: ...
-
-
-Fact = tuple[Phase, Seconds, Any]
-"""
-A worker's phase, since when, and its task: one tuple, so that readers on other threads never see half of a change.
-"""
+    def leading(self) -> Leading: ...
+    @property
+    def long_kinds(self) -> LongKinds: ...
+    @property
+    def long_call(self) -> Seconds: ...
+    @property
+    def tally(self) -> Tally: ...
+    @property
+    def changed(self) -> Callable[[], None]: ...
+    def share_ready(self) -> None: ...
+    def report_ready(self, worker: Worker) -> None: ...
+    def report_exit(self, worker: Worker) -> None: ...
 
 
 class Worker:
     """
     A pool thread.
 
-    ``fact``: written by this worker, and by the supervisor when it retires or kills it; after ``KILL`` the worker
-    leaves it alone. ``leaving``: it exits at its next turn. ``served``: tasks run, ``native_id``/``ident``: 0 until
-    it runs.
+    ``fact``: its phase, since when, and its task. One tuple, so that readers on other threads never see half of a
+    change: a reader that needs two of the three takes the tuple once. Written by this worker, and by the supervisor when it
+    retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn. ``served``:
+    tasks run, ``native_id``/``ident``: 0 until it runs.
+
+    It has more than fifteen fields because all that a task passes on its way is bound here, on the worker itself: each
+    further step to it would be paid with every request.
     """
 
-    def __init__(self, worker_id: WorkerId, name: str, pool: Pool, baton: Baton, clock: Clock) -> None:
+    def __init__(self, worker_id: WorkerId, name: str, pool: OwnPool, baton: Baton, clock: Clock) -> None:
         self.worker_id = worker_id
         self.name = name
         self.fact: Fact = (Phase.STARTING, clock.now(), None)
@@ -83,7 +80,7 @@ class Worker:
         self._calls = self.tally.calls
         self._baton = baton
         self._now = clock.now
-        self._turn: Any = None
+        self._turn: Task | Turn = LEAVE
         self._semaphore = threading.Lock()
         self._semaphore.acquire()
         self._leading = False
@@ -93,18 +90,32 @@ class Worker:
         """Whether it is the leader and runs no call."""
         return self._leading and self.fact[2] is None
 
+    @property
+    def phase(self) -> Phase:
+        """What it is in now."""
+        return self.fact[0]
+
+    @property
+    def task(self) -> Task | None:
+        """What it runs now; None if nothing."""
+        return self.fact[2]
+
+    def begin_dying(self, task: Task, now: Seconds) -> None:
+        """Note that its task is being killed. Runs on: supervisor, with the claim of the worker's window won."""
+        self.fact = (Phase.DYING, now, task)
+
     # For the baton, under its lock.
 
     def retire(self) -> None:
         """Note that this follower is told to leave. Runs on: supervisor."""
         self.fact = (Phase.RETIRING, self._now(), None)
 
-    def wake(self, turn: Any) -> None:
+    def wake(self, turn: Task | Turn) -> None:
         """Give this sleeping follower its turn. Runs on: whoever has something for it."""
         self._turn = turn
         self._semaphore.release()
 
-    def sleep(self) -> Any:
+    def sleep(self) -> Task | Turn:
         """Wait for a turn. Runs on: this worker."""
         self._semaphore.acquire()
         return self._turn
@@ -130,16 +141,17 @@ class Worker:
             if self.polling:
                 # An internal error ended a leader: the caretaker picks it up. In a call it lies there already.
                 self._baton.put_down()
+            self.fact = (Phase.GONE, self._now(), None)
             self._pool.report_exit(self)
 
     def _take_turns(self) -> None:
         baton = self._baton
         while True:
             turn = baton.follow(self)
-            if turn is Turn.LEAD:
+            if turn is LEAD:
                 self._leading = True
                 self._lead()
-            elif turn is Turn.LEAVE:
+            elif turn is LEAVE:
                 return
             else:
                 self._run(turn)
@@ -190,7 +202,7 @@ class Worker:
         if not self._baton.pass_on():
             self._baton.put_down()
 
-    def _run(self, task: PoolTask) -> None:
+    def _run(self, task: Task) -> None:
         """Run one task and record it. Nothing it raises gets out."""
         now = self._now
         started = now()
@@ -227,7 +239,7 @@ class Worker:
         self.tally.waits[bisect(BOUNDS, waited)] += 1
         self._pool.tally.note_longest("waits", waited)
 
-    def _recover(self, task: PoolTask, error: BaseException) -> None:
+    def _recover(self, task: Task, error: BaseException) -> None:
         """
         Shut the window and let the task answer for its failure.
 

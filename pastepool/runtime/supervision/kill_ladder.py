@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from pastepool.core.states import Phase
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.unblocking import shut_down, socket_blocked_on
@@ -71,15 +70,15 @@ class KillLadder:
         Between two pieces of a streamed response the window is shut; then cutting the connection is all there is to
         do, and it is enough: the worker waits for that client and for nothing else.
         """
-        task = worker.fact[2]
+        task = worker.task
         if task is None or task.serial != serial:
             return False
 
         def claim() -> bool:
             # Before the exception is on its way: a worker that has gone already must not be called dying after that.
-            worker.fact = (Phase.DYING, now, task)
+            worker.begin_dying(task, now)
             try:
-                task.kill_answer(now)
+                task.killed(now)
             except Exception:
                 _log.exception("%s: the client of a killed request could not be told; please report this", worker.name)
             callbacks = list(task.cancellations or ())
@@ -90,7 +89,7 @@ class KillLadder:
         if len(self._started) > already:
             return True
         self._note(worker, serial, injected)
-        return injected is not Injected.WINDOW_SHUT or bool(task.cut_if_waiting())
+        return injected is not Injected.WINDOW_SHUT or task.cut_if_waiting()
 
     def finish(self) -> None:
         """Let the callbacks have the rest of their head start, all of them together, and inject."""
@@ -104,7 +103,7 @@ class KillLadder:
                 _log.exception("%s: a kill was begun and could not be finished; please report this", worker.name)
                 self.missed.append((worker.worker_id, serial))
 
-    def _start(self, callbacks: list[Callable[[], Any]], worker: Worker, serial: int) -> bool:
+    def _start(self, callbacks: Sequence[Callable[[], object]], worker: Worker, serial: int) -> bool:
         """Run cancel callbacks. Answers False where they cannot run."""
         self._running = [over for over in self._running if not over.is_set()]
         if len(self._running) >= MOST_RUNNING:
@@ -137,7 +136,7 @@ def _unblock(worker: Worker) -> None:
         _log.warning("%s: shut down the socket it was blocked on (kill_unblocks_sockets = true)", worker.name)
 
 
-def _run_apart(callbacks: list[Callable[[], Any]], worker_name: str) -> threading.Event | None:
+def _run_apart(callbacks: Sequence[Callable[[], object]], worker_name: str) -> threading.Event | None:
     """
     Run cancel callbacks on a thread of their own: one that hangs must not hang the supervisor.
 

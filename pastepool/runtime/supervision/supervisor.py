@@ -27,9 +27,9 @@ from pastepool.core.actions import (
 from pastepool.core.history import History
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.sizing import wears_out_after
-from pastepool.core.states import Phase, Status, count_by_status
+from pastepool.core.states import Phase, Record, Status, classify, count_by_status
 from pastepool.core.supervision import plan
-from pastepool.core.telling.masking import masked_path, request_facts
+from pastepool.core.telling.masking import masked_path
 from pastepool.core.telling.notices import BecameHung, HungKilled, Notice, ProcessDies, TaskReport
 from pastepool.core.telling.report import counts_line, sentence
 from pastepool.core.wording import printable
@@ -228,8 +228,7 @@ class Supervisor:
         now = self._clock.now()
         phase, since, _ = worker.fact
         first = phase is not Phase.DYING  # not ``action.again``: an earlier attempt may have found the window shut
-        lasted = Status.ZOMBIE if now >= since + self._policy.dying_for else Status.DYING
-        status = Status.HUNG if first else lasted
+        status = classify(Record(worker.worker_id, phase, since), now, self._policy)
         report = self._report(action.worker, action.serial, action.title, action.ran_for, status)
         if report is None or not self._ladder.kill(worker, action.serial, now):
             return
@@ -260,17 +259,16 @@ class Supervisor:
         if worker is None:
             return None
         diagnosis = self._inspector.look(worker.ident, worker.native_id, self._clock.now())
-        task = worker.fact[2]
+        task = worker.task
         if task is None or task.serial != serial:
             return None
-        environ = task.environ
         return TaskReport(
             worker_id,
             title,
             ran_for,
             sentence(status, ran_for, diagnosis),
             tuple(stack_lines(diagnosis.frames)),
-            request_facts(environ) if environ else (),
+            tuple(task.described().items()),
             diagnosis.frames,
         )
 
@@ -292,7 +290,7 @@ class Supervisor:
         zombies = [
             self._report(record.worker, record.serial, record.title, now - record.since, Status.ZOMBIE)
             for record in records
-            if record.phase is Phase.DYING
+            if classify(record, now, self._policy) is Status.ZOMBIE
         ]
         return ProcessDies(action.reason, standing, tuple(report for report in zombies if report is not None))
 

@@ -29,8 +29,8 @@ class PastePool:
     """
     What ``paste.httpserver.ThreadPool`` lets one see and do.
 
-    ``server_view``: what ``watch_threads`` looks from; filled in by the server. Thread ids are ``threading.get_ident``
-    numbers. Times are wall-clock seconds, as Paste's were. Runs on: any thread.
+    ``server_view``: what ``watch_threads`` looks from; None for a pool without a server around it. Thread ids are
+    ``threading.get_ident`` numbers. Times are wall-clock seconds, as Paste's were. Runs on: any thread.
     """
 
     def __init__(
@@ -41,9 +41,10 @@ class PastePool:
         clock: Clock,
         serials: itertools.count[int],
         ask_kill: Callable[[int, int], None],
+        server_view: ServerView | None = None,
     ) -> None:
         self.pool = pool
-        self.server_view: ServerView | None = None
+        self.server_view = server_view
         self.nworkers = policy.workers
         self._baton = baton
         self._policy = policy
@@ -55,7 +56,7 @@ class PastePool:
     def workers(self) -> list[threading.Thread]:
         """The threads that serve or could; those that were killed are in ``dying_threads``."""
         ended = (Phase.DYING, Phase.GONE)
-        return [worker.thread for worker in self._started() if worker.fact[0] not in ended]
+        return [worker.thread for worker in self._started() if worker.phase not in ended]
 
     @property
     def worker_tracker(self) -> dict[int, list[Any]]:
@@ -70,7 +71,7 @@ class PastePool:
     @property
     def idle_workers(self) -> list[int]:
         """The ids of threads that run nothing."""
-        return [worker.ident for worker in self._started() if worker.fact[0] is Phase.IDLE]
+        return [worker.ident for worker in self._started() if worker.phase is Phase.IDLE]
 
     @property
     def dying_threads(self) -> dict[int, tuple[float, threading.Thread]]:
@@ -101,7 +102,7 @@ class PastePool:
         Raises: KeyError if no such thread runs anything.
         """
         for worker in self._started():
-            task = worker.fact[2]
+            task = worker.task
             if worker.ident == thread_id and task is not None:
                 self._ask_kill(worker.worker_id, task.serial)
                 return
@@ -116,7 +117,9 @@ class PastePool:
         work = BackgroundTask(task, next(self._serials))
         work.arrived_at = self._clock.now()
         if not self._baton.submit(work):
-            raise PoolClosed("The task was not taken: all workers are busy and queue_limit tasks wait already.")
+            raise PoolClosed(
+                "The task was not taken: all workers are busy and queue_limit tasks wait already, or the server stops."
+            )
         if self._baton.backlog:
             self.pool.changed()  # all workers are busy: whether to spawn one is the supervisor's to say
 

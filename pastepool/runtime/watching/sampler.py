@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from pastepool.core.policy import PoolPolicy
-from pastepool.core.states import Phase
+from pastepool.core.states import Record, Status, classify
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.pool import Pool
 from pastepool.types import Clock, Seconds, Spawner
@@ -48,7 +48,7 @@ class Sampler:
     def __init__(self, pool: Pool, baton: Baton, policy: PoolPolicy, clock: Clock, spawn: Spawner) -> None:
         self._pool = pool
         self._baton = baton
-        self._hung_after = policy.hung_after
+        self._policy = policy
         self._clock = clock
         self._spawn = spawn
         self._samples: deque[Sample] = deque(maxlen=KEPT + 1)
@@ -90,10 +90,9 @@ class Sampler:
         for worker in list(self._pool.workers.values()):
             served += worker.served
             phase, since, _ = worker.fact
-            if phase is Phase.BUSY:
-                late = now >= since + self._hung_after
-                hung += late
-                busy += not late
+            status = classify(Record(worker.worker_id, phase, since), now, self._policy)
+            busy += status is Status.BUSY
+            hung += status is Status.HUNG
         self._samples.append(Sample(now, served, busy, hung, len(self._baton.backlog)))
 
     def _run(self, finished: threading.Event) -> None:

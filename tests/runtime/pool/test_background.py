@@ -8,6 +8,7 @@ import pytest
 
 from pastepool.errors import WorkerKilled
 from pastepool.runtime.pool.background import BackgroundTask
+from pastepool.runtime.pool.task import ShedReason
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.window.window import Window
 from tests.runtime.pools import WATCHDOG, LivePool
@@ -100,14 +101,14 @@ def test_title_is_for_people() -> None:
 
 def test_task_that_cannot_be_run_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """It waited too long for a worker: it is not run, and the log says so."""
-    BackgroundTask(print, 1).refuse(503, "All workers are busy; the request waited too long.", 5, "expired", 0.0)
-    assert "background task 'print' was not run: All workers are busy" in caplog.text
+    BackgroundTask(print, 1).refused(ShedReason.WAITED_TOO_LONG)
+    assert "background task 'print' was not run: all workers are busy" in caplog.text
 
 
 def test_task_has_no_client_to_wait_for_or_to_tell() -> None:
     """What a kill asks of a request means nothing here, and is answered quietly."""
     task = BackgroundTask(lambda: None, 1)
-    task.kill_answer(0.0)
+    task.killed(0.0)
     task.conclude(0.0)
     assert not task.cut_if_waiting()
 

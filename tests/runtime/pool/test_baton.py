@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import hypothesis.strategies as st
@@ -21,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pastepool.core.policy import OverloadPolicy
 from pastepool.runtime.pool.baton import Baton, Turn
+from tests.runtime.pools import Job
 
 WATCHDOG = 5.0
 
@@ -45,7 +45,7 @@ class Sleeper:
         self.sleeps = False
         self.turns.append(turn)
 
-    def sleep(self) -> None:
+    def sleep(self) -> Any:
         """Return at once; what it is woken for is in ``turns``."""
 
     def retire(self) -> None:
@@ -55,9 +55,12 @@ class Sleeper:
         return self.name
 
 
-@dataclass(eq=False)
-class Task:
-    arrived_at: float = 0.0
+class Task(Job):
+    """A task that nobody runs."""
+
+    def __init__(self, arrived_at: float = 0.0) -> None:
+        super().__init__()
+        self.arrived_at = arrived_at
 
 
 class LyingLock:
@@ -348,8 +351,8 @@ def test_tasks_expire_at_the_instant_that_is_told() -> None:
     baton.offer(early)
     baton.offer(late)
     instant = baton.next_expiry()
-    assert baton.expired(instant - 0.001) == []
-    assert baton.expired(instant) == [early]
+    assert baton.take_expired(instant - 0.001) == []
+    assert baton.take_expired(instant) == [early]
     assert baton.next_expiry() == 14.0
 
 
@@ -560,7 +563,7 @@ class BatonMachine(RuleBasedStateMachine):
         self.lying: Sleeper | None = None
         self.caretaker_has = True
         self.offered: list[Task] = []
-        self.got: list[Task] = []
+        self.got: list[Any] = []
         self.given_up: list[Task] = []
 
     def _give(self, worker: Sleeper, turn: Any) -> None:

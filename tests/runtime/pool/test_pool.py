@@ -11,7 +11,8 @@ import pytest
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.states import Phase, Record
 from pastepool.runtime.pool.baton import Baton, Turn
-from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.pool.leading import Leading
+from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.worker import Worker
 from pastepool.testing import FakeClock, StepSpawner
 from tests.runtime.pools import WATCHDOG, Job, LivePool
@@ -182,14 +183,14 @@ def test_every_worker_that_was_woken_to_leave_is_called_retiring_until_it_has_go
             wake = worker.wake
 
             def noting(turn: Any, worker: Worker = worker, seen: list[Any] = seen, wake: Any = wake) -> None:
-                seen.append((turn, worker.fact[0]))
+                seen.append((turn, worker.phase))
                 wake(turn)
 
             worker.wake = noting  # type: ignore[method-assign]
             assert live.baton.dismiss(worker)
             assert seen == [(Turn.LEAVE, Phase.RETIRING)]
             assert live.exits.acquire(timeout=WATCHDOG)
-            assert worker.fact[0] is Phase.GONE
+            assert worker.phase is Phase.GONE
 
 
 def test_pool_of_many_ends_as_a_whole() -> None:

@@ -65,7 +65,7 @@ def await_leader(live: LivePool) -> str:
 
 def phases(live: LivePool) -> list[str]:
     """What the workers are, sorted."""
-    return sorted(worker.fact[0].value for worker in live.pool.workers.values())
+    return sorted(worker.phase.value for worker in live.pool.workers.values())
 
 
 # Leading.
@@ -193,7 +193,7 @@ def test_fact_says_what_a_worker_does_and_since_when(alone: LivePool) -> None:
     """Idle while it polls, busy with its task from the moment the call begins, idle again from its end."""
     await_leader(alone)
     [worker] = alone.pool.workers.values()
-    assert worker.fact[0] is Phase.IDLE
+    assert worker.phase is Phase.IDLE
     assert worker.polling
     gate = Gate()
     [job] = alone.run(gate)
@@ -204,8 +204,8 @@ def test_fact_says_what_a_worker_does_and_since_when(alone: LivePool) -> None:
     assert worker.thread.thread_id == worker.ident  # type: ignore[attr-defined]
     gate.opened.set()
     assert job.done.wait(WATCHDOG)
-    until(lambda: worker.fact[0] is Phase.IDLE, "idle again")
-    assert worker.fact[2] is None
+    until(lambda: worker.phase is Phase.IDLE, "idle again")
+    assert worker.task is None
     assert worker.served == 1
 
 
@@ -329,7 +329,7 @@ def test_kills_that_land_while_the_worker_recovers(times: int, alone: LivePool) 
     [job] = alone.run(killed)
     assert alone.exits.acquire(timeout=WATCHDOG)
     assert job.events == ["run", "failed", "conclude"]
-    assert worker.fact[0] is Phase.GONE
+    assert worker.phase is Phase.GONE
     until(lambda: alone.feed.polled_by == "caretaker", "the caretaker has the baton")
 
 
@@ -361,7 +361,7 @@ def test_kill_that_lands_in_front_of_recovery(
     [job] = alone.run(killed)
     assert alone.exits.acquire(timeout=WATCHDOG)
     assert job.events == ["run", "failed", "conclude"]
-    assert worker.fact[0] is Phase.GONE
+    assert worker.phase is Phase.GONE
     until(lambda: alone.feed.polled_by == "caretaker", "the caretaker has the baton")
     assert len(alone.baton._table) == 0
     assert "internal error" not in caplog.text

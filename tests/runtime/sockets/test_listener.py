@@ -16,7 +16,8 @@ import pytest
 
 from pastepool.errors import StartError
 from pastepool.runtime.sockets import listener, port_holder
-from pastepool.runtime.sockets.listener import Listener, adopt, open_listeners
+from pastepool.runtime.sockets.listener import Listener, adopt, open_all, open_listeners
+from pastepool.settings.endpoint import Endpoint
 
 Opener = Callable[..., tuple[Listener, ...]]
 
@@ -27,7 +28,7 @@ def listen() -> Iterator[Opener]:
     with ExitStack() as stack:
 
         def listen(host: str, port: int = 0, backlog: int = 16) -> tuple[Listener, ...]:
-            opened = open_listeners(host, port, backlog)
+            opened = open_listeners(Endpoint(host, port), backlog)
             for one in opened:
                 stack.enter_context(closing(one))
             return opened
@@ -70,17 +71,17 @@ def can_connect(host: str, port: int) -> bool:
 def refusal(host: str, port: int) -> str:
     """Ask for a listener that cannot be had; say the sentence."""
     with pytest.raises(StartError) as caught:
-        open_listeners(host, port, 16)
+        open_listeners(Endpoint(host, port), 16)
     return str(caught.value)
 
 
 def test_port_0_takes_a_free_port_and_tells_it(listen: Opener) -> None:
     """What is bound is in the value: never port 0."""
     (one,) = listen("127.0.0.1")
-    assert one.host == "127.0.0.1" and one.port > 0
-    assert one.socket.getsockname() == (one.host, one.port)
+    assert one.endpoint.host == "127.0.0.1" and one.endpoint.port > 0
+    assert one.socket.getsockname() == (one.endpoint.host, one.endpoint.port)
     assert one.fileno() == one.socket.fileno()
-    assert can_connect("127.0.0.1", one.port)
+    assert can_connect("127.0.0.1", one.endpoint.port)
 
 
 def test_the_socket_is_ready_for_a_poller_and_closed_on_exec(listen: Opener) -> None:
@@ -105,7 +106,7 @@ def test_the_socket_is_ready_for_a_poller_and_closed_on_exec(listen: Opener) -> 
 def test_accepted_sockets_inherit_nodelay(listen: Opener) -> None:
     """Set once on the listener, TCP_NODELAY costs no system call per connection."""
     (one,) = listen("127.0.0.1")
-    with socket.create_connection((one.host, one.port)):
+    with socket.create_connection((one.endpoint.host, one.endpoint.port)):
         one.socket.setblocking(True)
         accepted, _ = one.socket.accept()
         with accepted:
@@ -118,16 +119,16 @@ def test_closing_twice_is_closing_once(listen: Opener) -> None:
     one.close()
     one.close()
     assert one.fileno() == -1
-    assert not can_connect("127.0.0.1", one.port)
+    assert not can_connect("127.0.0.1", one.endpoint.port)
 
 
 @needs_ipv6
 def test_an_ipv6_address_listens_on_ipv6_alone(listen: Opener) -> None:
     """``::1`` takes IPv6 connections."""
     (one,) = listen("::1")
-    assert one.host == "::1"
+    assert one.endpoint.host == "::1"
     assert one.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
-    assert can_connect("::1", one.port)
+    assert can_connect("::1", one.endpoint.port)
 
 
 @needs_ipv6
@@ -135,7 +136,7 @@ def test_an_ipv6_address_listens_on_ipv6_alone(listen: Opener) -> None:
 def test_all_addresses_of_both_families_are_one_socket(listen: Opener, host: str) -> None:
     """``::`` and ``*`` are reached over IPv4 and over IPv6."""
     (one,) = listen(host)
-    assert can_connect("127.0.0.1", one.port) and can_connect("::1", one.port)
+    assert can_connect("127.0.0.1", one.endpoint.port) and can_connect("::1", one.endpoint.port)
 
 
 def switch_ipv6_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +165,7 @@ def test_all_addresses_without_ipv6_are_those_of_ipv4(listen: Opener, monkeypatc
     switch_ipv6_off(monkeypatch)
     (one,) = listen("*")
     monkeypatch.undo()
-    assert one.host == "0.0.0.0" and can_connect("127.0.0.1", one.port)
+    assert one.endpoint.host == "0.0.0.0" and can_connect("127.0.0.1", one.endpoint.port)
 
 
 @needs_ipv6
@@ -175,9 +176,9 @@ def test_a_name_of_both_families_gets_a_socket_for_each_on_one_port(
     both_loopbacks(monkeypatch)
     four, six = listen("both.test")
     monkeypatch.undo()
-    assert (four.host, six.host) == ("127.0.0.1", "::1")
-    assert four.port == six.port
-    assert can_connect("127.0.0.1", four.port) and can_connect("::1", six.port)
+    assert (four.endpoint.host, six.endpoint.host) == ("127.0.0.1", "::1")
+    assert four.endpoint.port == six.endpoint.port
+    assert can_connect("127.0.0.1", four.endpoint.port) and can_connect("::1", six.endpoint.port)
 
 
 @needs_ipv6
@@ -196,7 +197,7 @@ def test_a_drawn_port_that_is_taken_elsewhere_is_drawn_again(listen: Opener, mon
     monkeypatch.setattr(listener, "_open", unlucky_twice)
     four, six = listen("both.test")
     assert len(drawn) == 2 and 0 not in drawn
-    assert four.port == six.port
+    assert four.endpoint.port == six.endpoint.port
 
 
 def test_an_address_this_machine_lacks_is_left_out_as_long_as_another_is_left(
@@ -210,7 +211,7 @@ def test_an_address_this_machine_lacks_is_left_out_as_long_as_another_is_left(
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     (one,) = listen("half.test")
-    assert one.host == "127.0.0.1"
+    assert one.endpoint.host == "127.0.0.1"
 
 
 def test_an_address_of_another_machine_is_refused_in_a_sentence() -> None:
@@ -328,10 +329,10 @@ def test_a_child_adopts_a_listener_by_its_descriptor(listen: Opener) -> None:
     descriptor = os.dup(one.fileno())
     os.set_inheritable(descriptor, True)
     with closing(adopt(descriptor)) as adopted:
-        assert (adopted.host, adopted.port) == (one.host, one.port)
+        assert adopted.endpoint == one.endpoint
         assert not os.get_inheritable(descriptor)
         one.close()
-        assert can_connect("127.0.0.1", adopted.port)
+        assert can_connect("127.0.0.1", adopted.endpoint.port)
 
 
 def test_what_is_no_socket_is_not_adopted() -> None:
@@ -356,19 +357,46 @@ def test_a_socket_that_does_not_listen_is_not_adopted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "address", "url"),
+    ("host", "url"),
     [
-        ("127.0.0.1", "127.0.0.1:8080", "http://127.0.0.1:8080"),
-        ("0.0.0.0", "0.0.0.0:8080", "http://127.0.0.1:8080"),
-        ("::1", "[::1]:8080", "http://[::1]:8080"),
-        ("::", "[::]:8080", "http://[::1]:8080"),
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("::", "http://[::1]:8080"),
     ],
 )
-def test_the_banner_is_clickable(host: str, address: str, url: str) -> None:
+def test_the_banner_is_clickable(host: str, url: str) -> None:
     """IPv6 stands in brackets, and a socket on every address is shown by one that a browser can open."""
     with socket.socket() as unused:
-        shown = Listener(unused, host, 8080)
-        assert (listener.address(shown), listener.url(shown)) == (address, url)
+        assert listener.url(Listener(unused, Endpoint(host, 8080))) == url
+
+
+def test_a_path_is_refused_in_a_sentence() -> None:
+    """A program that asks for a unix socket learns that it gets none, rather than a listener on every address."""
+    with pytest.raises(StartError) as caught:
+        open_listeners(Endpoint(path="/run/shop.sock"), 16)
+    assert str(caught.value) == (
+        "cannot listen on /run/shop.sock: it is a unix socket, which this release cannot listen on."
+    )
+
+
+def test_several_endpoints_are_opened_in_their_order() -> None:
+    """What was asked for first is first."""
+    with ExitStack() as stack:
+        opened = open_all([Endpoint("127.0.0.1"), Endpoint("127.0.0.2")], 16)
+        for one in opened:
+            stack.enter_context(closing(one))
+        assert [one.endpoint.host for one in opened] == ["127.0.0.1", "127.0.0.2"]
+        assert all(can_connect(one.endpoint.host, one.endpoint.port) for one in opened)
+
+
+def test_of_several_endpoints_all_are_opened_or_none() -> None:
+    """When the second is taken, the first is given back; the fixture that counts sockets looks on."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(StartError, match="the port is taken"):
+            open_all([Endpoint("127.0.0.2", port), Endpoint("127.0.0.1", port)], 16)
+        assert not can_connect("127.0.0.2", port)
 
 
 def test_the_first_open_port_is_the_kernels_or_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:

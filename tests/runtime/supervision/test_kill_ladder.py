@@ -18,7 +18,7 @@ from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision import kill_ladder
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.window.window import Window
-from pastepool.types import Injected
+from pastepool.types import CallWindow, Injected
 from tests.runtime.pools import Job, LivePool
 
 WATCHDOG = 5.0
@@ -41,7 +41,7 @@ class Running:
         self.job = job(self._work)
         live.feed.add(self.job)
         assert self._entered.wait(WATCHDOG)
-        self.worker: Worker = next(w for w in live.pool.workers.values() if w.fact[2] is self.job)
+        self.worker: Worker = next(w for w in live.pool.workers.values() if w.task is self.job)
 
     def _work(self) -> None:
         self._entered.set()
@@ -103,7 +103,7 @@ def test_killed_task_ends_and_its_worker_leaves(live: LivePool) -> None:
     await_exit(live)
     assert running.job.events == ["run", "killed", "failed", "conclude"]
     assert isinstance(running.job.error, WorkerKilled)
-    assert running.worker.fact[0] is Phase.GONE
+    assert running.worker.phase is Phase.GONE
     assert running.worker.worker_id not in live.pool.workers
 
 
@@ -112,7 +112,7 @@ def test_worker_is_dying_before_anything_else_happens(live: LivePool) -> None:
     seen: list[Any] = []
 
     class Asking(Job):
-        def kill_answer(self, now: float) -> None:
+        def killed(self, now: float) -> None:
             seen.append((running.worker.fact, now))
 
     running = Running(live, job=Asking)
@@ -144,7 +144,7 @@ def test_worker_that_leaves_at_once_is_not_called_dying_afterwards(live: LivePoo
     running = Running(live)
     running.worker.window = HeldUp(running.worker.window)  # type: ignore[assignment]
     assert running.kill()
-    assert running.worker.fact[0] is Phase.GONE
+    assert running.worker.phase is Phase.GONE
 
 
 def test_kill_of_a_task_that_has_gone_is_refused(live: LivePool) -> None:
@@ -164,7 +164,7 @@ def test_waiting_for_a_slow_client_is_ended_by_cutting(live: LivePool) -> None:
     """While the window is shut, only the connection can be cut; the worker lives on, and is not called dying."""
 
     class Writing(Job):
-        def run(self, window: Window) -> None:
+        def run(self, window: CallWindow) -> None:
             self.work()
 
         def cut_if_waiting(self) -> bool:
@@ -177,7 +177,7 @@ def test_waiting_for_a_slow_client_is_ended_by_cutting(live: LivePool) -> None:
     assert running.job.done.wait(WATCHDOG)
     assert running.job.events == ["cut", "conclude"]
     assert not running.worker.window.killed
-    assert running.worker.fact[0] is not Phase.DYING
+    assert running.worker.phase is not Phase.DYING
 
 
 def test_second_kill_tells_nobody_again(live: LivePool) -> None:
@@ -194,14 +194,14 @@ def test_second_kill_tells_nobody_again(live: LivePool) -> None:
     await_exit(live)
     assert running.job.events == ["run", "killed", "conclude"]
     assert calls == [1]
-    assert running.worker.fact[0] is Phase.GONE, "a worker that swallowed its kill has to leave all the same"
+    assert running.worker.phase is Phase.GONE, "a worker that swallowed its kill has to leave all the same"
 
 
 def test_failing_answer_does_not_save_the_task(live: LivePool, caplog: pytest.LogCaptureFixture) -> None:
     """If the client cannot be told, that is logged, and the task is killed."""
 
     class Untellable(Job):
-        def kill_answer(self, now: float) -> None:
+        def killed(self, now: float) -> None:
             raise ZeroDivisionError
 
     running = Running(live, job=Untellable)
@@ -454,7 +454,7 @@ def test_foreign_socket_is_left_alone_unless_allowed(live: LivePool) -> None:
         running = Running(live, lambda: mine.recv(1))
         assert running.kill()
         assert not running.job.done.wait(0.1)
-        assert running.worker.fact[0] is Phase.DYING
+        assert running.worker.phase is Phase.DYING
         peer.send(b"x")
         await_exit(live)
         assert isinstance(running.job.error, WorkerKilled)

@@ -160,7 +160,7 @@ def test_worn_worker_that_is_never_idle_leaves_after_its_call() -> None:
         call = pool.call()
         pool.nudge()
         assert [worker.worker_id for worker in pool.workers if worker.leaving] == [1]
-        assert pool.workers[0].fact[0] is Phase.BUSY
+        assert pool.workers[0].phase is Phase.BUSY
         pool.finish(call)
         until(lambda: [number for number, _ in pool.facts()] == [2], "worker 1 has gone after its call")
         assert call.events == ["run", "conclude"]
@@ -452,7 +452,7 @@ def test_operators_kill_is_done_at_once_and_only_to_the_task_he_saw() -> None:
     """Asked for from any thread; a task that has come since is left alone."""
     with Supervised(workers=2, kill_after=0.0, run=True) as pool:
         call, other = pool.call(), pool.call()
-        runs = {worker.fact[2]: worker.worker_id for worker in pool.workers}
+        runs = {worker.task: worker.worker_id for worker in pool.workers}
         pool.supervisor.ask_kill(runs[call], call.serial - 1)
         pool.supervisor.ask_kill(runs[other], call.serial)
         pool.clock.settle()
@@ -494,7 +494,9 @@ def test_failure_of_one_action_does_not_keep_the_others_from_being_applied(caplo
             return look(ident, native_id, now)
 
         pool.supervisor._inspector.look = broken  # type: ignore[method-assign]
-        first, second = calls[1].fact[2], calls[2].fact[2]
+        first, second = calls[1].task, calls[2].task
+        assert isinstance(first, Call)
+        assert isinstance(second, Call)
         pool.advance(100.0)
         assert second.done.wait(WATCHDOG)
         assert first.events == ["run"]

@@ -38,7 +38,7 @@ class Poolside:
         self.live.calls.append(call)
         assert self.live.baton.offer(call)
         assert call.entered.wait(WATCHDOG)
-        worker = next(worker for worker in self.live.workers if worker.fact[2] is call)
+        worker = next(worker for worker in self.live.workers if worker.task is call)
         return call, worker.ident
 
 
@@ -146,7 +146,7 @@ def counts(side: Poolside) -> dict[str, int]:
 def test_dying_threads_are_no_workers_any_more(side: Poolside) -> None:
     """A killed thread is in ``dying_threads`` with the time of its kill, and not in ``workers`` or the tracker."""
     blocked = side.live.call(blocked=True)
-    ident = next(worker.ident for worker in side.live.workers if worker.fact[2] is blocked)
+    ident = next(worker.ident for worker in side.live.workers if worker.task is blocked)
     before = time.time()
     side.live.advance(100.0)
     [(thread_id, (killed_at, thread))] = side.pool.dying_threads.items()
@@ -163,7 +163,7 @@ def test_threads_that_have_gone_are_no_workers(side: Poolside) -> None:
     side.live._thread.join(WATCHDOG)
     worker = side.live.workers[0]
     side.live.baton.dismiss(worker)
-    until(lambda: worker.fact[0].value == "gone", "the worker has gone")
+    until(lambda: worker.phase.value == "gone", "the worker has gone")
     assert worker.thread not in side.pool.workers
     assert worker.ident not in side.pool.idle_workers
 

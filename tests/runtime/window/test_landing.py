@@ -118,7 +118,7 @@ def test_our_own_code_is_spared_when_an_application_calls_it() -> None:
     """
     baton = Baton(OverloadPolicy(), lambda: None)
     baton._lock.acquire()
-    with standing_in(lambda: baton.submit(object()), "offer", baton._lock.release) as ident:
+    with standing_in(lambda: baton.submit(BackgroundTask(print, 1)), "offer", baton._lock.release) as ident:
         assert not may_be_hit(ident)
 
 

@@ -1,0 +1,45 @@
+"""What may be done from the page: each function has one thing done and answers what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pastepool.watch.answers import html_answer
+from pastepool.watch.html import esc, hidden, plain_page
+from pastepool.watch.visit import Visit, said
+from pastepool.watch.watched import Outcome
+
+
+def ask(visit: Visit) -> Any:
+    """Name the request and ask, before it is killed."""
+    aim = visit.aim()
+    title = visit.watched.question(aim)
+    if isinstance(title, Outcome):
+        return said(visit, title)
+    form = (
+        f"<p>Worker {aim.worker} runs</p><p><strong>{esc(title)}</strong></p><p>Killing raises an exception in it; its"
+        " client is answered 504 if nothing was sent yet. What the application was doing is left half done.</p>"
+        f'<form method="post" action="kill">{hidden(csrf=visit.csrf, worker=aim.worker, serial=aim.serial)}'
+        '<button class="danger">Kill this request</button></form>'
+    )
+    return html_answer(200, plain_page(f"Kill worker {aim.worker}?", form))
+
+
+def kill(visit: Visit) -> Any:
+    """Kill one request."""
+    return said(visit, visit.watched.kill(visit.aim(), visit.visitor))
+
+
+def dump(visit: Visit) -> Any:
+    """Write all stacks to the log."""
+    return said(visit, visit.watched.dump(visit.visitor))
+
+
+def reset(visit: Visit) -> Any:
+    """Count from nothing again."""
+    return said(visit, visit.watched.reset(visit.visitor))
+
+
+def flame(visit: Visit) -> Any:
+    """Begin a flame graph."""
+    return said(visit, visit.watched.flame(visit.number("seconds"), visit.number("worker") or 0, visit.visitor))

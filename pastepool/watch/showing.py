@@ -1,0 +1,82 @@
+"""What the page shows: each function makes the answer of one address out of a visit. Changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webob import Response
+
+from pastepool.core.wording import printable
+from pastepool.types import Seconds
+from pastepool.watch.answers import Stream, event_of, html_answer, json_answer, text_answer, wants
+from pastepool.watch.assets import ASSETS
+from pastepool.watch.html import filled, fragments_of
+from pastepool.watch.table import text_table
+from pastepool.watch.visit import Visit, said
+from pastepool.watch.watched import Outcome, State
+
+POLL_EVERY: Seconds = 1.0
+
+
+def state_of(visit: Visit) -> State:
+    """Everything on the page, with who asks and how to go on asking."""
+    visitor = visit.visitor
+    state = visit.watched.state(visitor, visit.mount.options.allow_kill)
+    state["you"] = {
+        "address": printable(visitor.address, 60),
+        "worker": visitor.worker or None,
+        "serial": visitor.serial or None,
+        "logged_in": visit.admission.by == "cookie",
+    }
+    state["transport"] = {"stream": visitor.closing is not None, "poll_every": POLL_EVERY}
+    return state
+
+
+def page(visit: Visit) -> Any:
+    """The page itself, in the kind the client likes best."""
+    state = state_of(visit)
+    status = 501 if state["kind"] == "none" else 200
+    wanted = wants(visit.request)
+    if wanted == "application/json":
+        response = json_answer(state, status)
+    elif wanted == "text/plain":
+        response = text_answer(status, text_table(state))
+    else:
+        template = (ASSETS / "page.html").read_text(encoding="utf-8")
+        response = html_answer(status, filled(template, fragments_of(state, visit.csrf)))
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+def state(visit: Visit) -> Any:
+    """``api/v1/state``."""
+    return json_answer(state_of(visit))
+
+
+def events(visit: Visit) -> Any:
+    """``api/v1/events``: a stream on the admin listener; one event and when to ask again where it would hold a worker."""
+    closing, streams = visit.visitor.closing, visit.mount.streams
+    if closing is not None and visit.request.method == "GET" and streams.acquire(blocking=False):
+        body: Any = Stream(lambda: event_of(state_of(visit)), closing, streams.release, POLL_EVERY)
+    else:
+        body = [b"retry: %d\n\n" % int(1000 * POLL_EVERY) + event_of(state_of(visit))]
+    return Response(app_iter=body, content_type="text/event-stream", charset="utf-8")
+
+
+def counters(visit: Visit) -> Any:
+    """``api/v1/counters``."""
+    counted = visit.watched.counters(visit.visitor)
+    return said(visit, counted) if isinstance(counted, Outcome) else json_answer(counted)
+
+
+def flame_status(visit: Visit) -> Any:
+    """``api/v1/flame``."""
+    return json_answer(visit.watched.flame_status())
+
+
+def picture(visit: Visit) -> Any:
+    """``flame.svg``."""
+    drawn = visit.watched.flame_picture()
+    if drawn is None:
+        return said(visit, Outcome(404, "not found", "There is no finished flame graph yet."))
+    return Response(body=drawn, content_type="image/svg+xml", charset="utf-8")
