@@ -1,8 +1,7 @@
 """
 Everything of a running server that ``watch_threads`` may look at and the few things it may ask for, in one place.
 
-The environ's ``paste.httpserver.thread_pool`` leads here. Made by the server; renders nothing. What a worker runs is
-read through it, so that only this module knows how a worker keeps it.
+The environ's ``paste.httpserver.thread_pool`` leads here. Knows no HTTP and renders nothing.
 """
 
 from __future__ import annotations
