@@ -2,7 +2,7 @@
 When to refuse rather than queue: requests that wait for a worker, and connections.
 
 Knows counts and instants; knows no queue, no connection and no response bytes beyond what a refusal must say.
-Whoever holds the baton asks, and answers at once and on time (DESIGN 4, "Overload").
+Whoever holds the baton asks, and answers at once and on time (docs/discussion/design.md).
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ TRANSITIONS: Mapping[Phase, Mapping[WorkerEvent, Phase]] = MappingProxyType(
     }
 )
 """
-Where each event takes each phase; an empty cell is a bug of ours (DESIGN 4).
+Where each event takes each phase; an empty cell is a bug of ours (docs/reference/states.md).
 
 ``FINISHED`` while dying is an application that swallowed the kill: the worker stays dying and has to leave.
 """

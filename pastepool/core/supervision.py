@@ -108,7 +108,7 @@ def plan(
     Units: seconds, monotonic. Runs on: the supervisor; pure.
 
     Source: contract P4, P5, P7 to P10; the cap, the floor without hung workers and the deadline are ours, the last
-    because of P13 and P14.
+    because of contract P13 and P14.
     """
     ordered = sorted(records, key=lambda record: record.worker)
     alive = tuple(record for record in ordered if record.phase is not Phase.GONE)

@@ -43,7 +43,7 @@ class MailSettings:
 @dataclass(frozen=True)
 class AdminSettings:
     """
-    The listener of the operator's own (P16).
+    The listener of the operator's own (contract P16).
 
     ``host``: empty switches it off. ``token``: empty means this machine alone; kept out of ``repr``.
     """

@@ -78,7 +78,7 @@ def test_close_ends_it() -> None:
         assert not pool._thread.is_alive()
 
 
-# P13, P14: nothing waits for a request.
+# Contract P13, P14: nothing waits for a request.
 
 
 def test_eleventh_request_is_served_at_the_hung_limit() -> None:
