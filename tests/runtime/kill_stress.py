@@ -25,7 +25,8 @@ from pastepool.errors import WorkerKilled
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.window.window import Window, _Absorbed
-from tests.runtime.pools import WATCHDOG, Job, LivePool
+from tests.runtime.pools import Job, LivePool
+from tests.waiting import WATCHDOG
 
 LONGEST = 0.0004
 OUTSTANDING = 60

@@ -20,8 +20,7 @@ from pastepool.runtime.pool.pool import Leading, Pool
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.window.window import Window
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG
 
 
 class Job:

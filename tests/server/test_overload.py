@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Serve
-from tests.server.serving import WATCHDOG, Client, Environ, Held, Running, path_echo, until
+from tests.server.serving import Client, Environ, Held, Running, path_echo
+from tests.waiting import WATCHDOG, until
 
 LATE = 0.5
 """Seconds by which an answer that is due at once may be late on a busy machine."""

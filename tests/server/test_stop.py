@@ -19,7 +19,8 @@ from pastepool.server import Server
 from pastepool.settings import read
 from tests.server.conftest import Serve
 from tests.server.programs import Program, is_free
-from tests.server.serving import WATCHDOG, Client, Environ, Held, Running, path_echo, running, until
+from tests.server.serving import Client, Environ, Held, Running, path_echo, running
+from tests.waiting import WATCHDOG, until
 
 STOPS = [signal.SIGTERM, signal.SIGINT]
 

@@ -22,7 +22,8 @@ from pastepool.watch.app import WatchApp
 from pastepool.watch.figures import series_of
 from pastepool.watch.options import WatchOptions
 from tests.server.serving import plain, running
-from tests.watch.watching import mounted, until, watched
+from tests.waiting import until
+from tests.watch.watching import mounted, watched
 
 
 def names_of_threads() -> set[str]:

@@ -8,8 +8,8 @@ import pytest
 
 from pastepool.core.states import Status
 from pastepool.errors import WorkerKilled
-from tests.runtime.pools import WATCHDOG
-from tests.runtime.supervised import Call, Supervised, until
+from tests.runtime.supervised import Call, Supervised
+from tests.waiting import WATCHDOG, until
 
 STEP = 0.5
 

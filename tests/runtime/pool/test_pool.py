@@ -14,7 +14,8 @@ from pastepool.runtime.pool.baton import Baton, Turn
 from pastepool.runtime.pool.pool import Leading, Pool
 from pastepool.runtime.pool.worker import Worker
 from pastepool.testing import FakeClock, StepSpawner
-from tests.runtime.pools import WATCHDOG, Job, LivePool
+from tests.runtime.pools import Job, LivePool
+from tests.waiting import WATCHDOG
 
 
 class Stepped:

@@ -17,8 +17,8 @@ from pastepool.runtime.supervision import supervisor as supervisor_module
 from pastepool.runtime.window import landing
 from pastepool.runtime.window import window as window_module
 from pastepool.runtime.window.landing import may_land
-from tests.runtime.pools import WATCHDOG
-from tests.runtime.supervised import LOGGER, Call, Supervised, until
+from tests.runtime.supervised import LOGGER, Call, Supervised
+from tests.waiting import WATCHDOG, until
 
 HUNG = 30.0
 SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
