@@ -7,22 +7,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-WATCHDOG = 5.0
-"""Seconds any test may wait for an event that is meant to come at once."""
-
-
-@pytest.fixture
-def wait_for() -> Callable[..., None]:
-    """Wait for an event, and fail by name rather than hang when it does not come."""
-
-    def wait(event: threading.Event, what: str = "the event") -> None:
-        assert event.wait(WATCHDOG), f"{what} did not come within {WATCHDOG:g} s"
-
-    return wait
+from tests.waiting import WATCHDOG
 
 
 @pytest.fixture(autouse=True)

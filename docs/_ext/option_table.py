@@ -26,7 +26,7 @@ def option_markdown() -> str:
 def _entry(row: ReferenceRow) -> str:
     default = f"{row.default} {row.unit}".strip() if row.default.isdigit() else row.default
     lines = [f"```{{confval}} {row.name}", f":type: {json.dumps(row.expects)}", f":default: {json.dumps(default)}", ""]
-    lines += [row.doc, "", f"*Why this default:* {_without_clause(row.why)}"]
+    lines += [row.doc, "", f"*Why this default:* {_linked(row.why)}"]
     if row.aliases:
         lines += ["", "Also accepted as " + ", ".join(f"`{alias}`" for alias in row.aliases) + "."]
     if row.inherited:
@@ -34,9 +34,9 @@ def _entry(row: ReferenceRow) -> str:
     return "\n".join([*lines, "", f"Since {row.since}.", "```", ""])
 
 
-def _without_clause(text: str) -> str:
-    """Remove references to the contract from a sentence: a reader of the manual does not have the contract."""
-    return re.sub(r" \(contract [^)]*\)", "", text)
+def _linked(text: str) -> str:
+    """The clause of the contract that a sentence names becomes a link to it."""
+    return re.sub(r"contract ([A-Z]\d+)", lambda found: f"[{found[0]}](contract.md#{found[1].lower()})", text)
 
 
 def _put_in(app: Any, docname: str, source: list[str]) -> None:

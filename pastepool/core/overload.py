@@ -1,8 +1,8 @@
 """
 When to refuse rather than queue: requests that wait for a worker, and connections.
 
-Knows counts and instants; knows no queue, no connection and no answer. Whoever holds the baton asks, and
-answers at once and on time (DESIGN 4, "Overload").
+Knows counts and instants; knows no queue, no connection and no answer. The thread that holds the baton asks, and
+answers at once and on time (docs/discussion/design.md).
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ TRANSITIONS: Mapping[Phase, Mapping[WorkerEvent, Phase]] = MappingProxyType(
 )
 """
 For each phase and each event, the phase that follows. An event that is not listed for a phase is a bug of ours
-(DESIGN 4).
+(docs/reference/states.md).
 
 ``FINISHED`` while dying means that the application swallowed the kill: the worker stays dying and has to leave.
 """

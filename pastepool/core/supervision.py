@@ -110,7 +110,7 @@ def plan(
     Units: seconds, monotonic. Runs on: the supervisor; pure.
 
     Source: contract P4, P5, P7 to P10. The cap, the floor that does not count hung workers, and ``look_again_at`` are
-    ours; the last one because of P13 and P14.
+    ours; the last one because of contract P13 and P14.
     """
     ordered = sorted(records, key=lambda record: record.worker)
     alive = tuple(record for record in ordered if record.phase is not Phase.GONE)

@@ -18,7 +18,7 @@ from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
 from pastepool.watch.rows import shown_title
 from pastepool.watch.visitor import Visitor
-from pastepool.watch.watched import Aim, Outcome
+from pastepool.watch.watched import ActionOutcome, Aim
 
 _log = scribbled("pastepool.watch")
 
@@ -31,38 +31,40 @@ blocked may take for ever: in between lies little.
 _LOOK_EVERY: Seconds = 0.02
 
 
-def find(server_view: ServerView, aim: Aim) -> tuple[Worker, Task] | Outcome:
+def find(server_view: ServerView, aim: Aim) -> tuple[Worker, Task] | ActionOutcome:
     """Find the worker that runs a request, and the request, or say why neither can be killed."""
     if not aim.allowed:
-        return Outcome(
+        return ActionOutcome(
             403, "refused", "Killing is off; allow_kill = true, beside the other settings of this page, allows it."
         )
     if aim.worker is None or aim.serial is None:
-        return Outcome(400, "invalid", "worker and serial must both be whole numbers, as the page has them.")
+        return ActionOutcome(400, "invalid", "worker and serial must both be whole numbers, as the page has them.")
     worker = server_view.pool.workers.get(aim.worker)
     if worker is None or not worker.ident:
-        return Outcome(404, "not found", f"There is no worker {aim.worker} any more.")
+        return ActionOutcome(404, "not found", f"There is no worker {aim.worker} any more.")
     task = worker.task
     if task is None or task.serial != aim.serial:
-        return Outcome(409, "finished", f"Worker {aim.worker} has ended that request; nobody was killed.")
+        return ActionOutcome(409, "finished", f"Worker {aim.worker} has ended that request; nobody was killed.")
     return worker, task
 
 
-def kill(server_view: ServerView, aim: Aim, visitor: Visitor) -> Outcome:
+def kill(server_view: ServerView, aim: Aim, visitor: Visitor) -> ActionOutcome:
     """
     Have one request killed, if it still runs, and wait a little for what becomes of it.
 
     Runs on: the thread that answers, for ``OUTCOME_WITHIN`` seconds at most.
     """
     found = find(server_view, aim)
-    if isinstance(found, Outcome):
+    if isinstance(found, ActionOutcome):
         return found
     worker, task = found
     number, serial = worker.worker_id, task.serial
     if number == visitor.worker:
-        return Outcome(403, "refused", "That is the worker that answers you; it is not killed from its own page.")
+        return ActionOutcome(403, "refused", "That is the worker that answers you; it is not killed from its own page.")
     if not server_view.supervisor.can_kill:
-        return Outcome(403, "refused", "This Python cannot raise an exception in another thread; no request is killed.")
+        return ActionOutcome(
+            403, "refused", "This Python cannot raise an exception in another thread; no request is killed."
+        )
     title = shown_title(task, task.described())
     note(server_view, visitor, f"asked to kill worker {number}: {title}", worker=number, serial=serial, title=title)
     server_view.supervisor.ask_kill(number, serial)
@@ -71,26 +73,26 @@ def kill(server_view: ServerView, aim: Aim, visitor: Visitor) -> Outcome:
     return outcome
 
 
-def _await_end(server_view: ServerView, worker: Worker, serial: int, title: str) -> Outcome:
+def _await_end(server_view: ServerView, worker: Worker, serial: int, title: str) -> ActionOutcome:
     clock, never = server_view.clock, threading.Event()
     asked_at = clock.now()
     while clock.now() < asked_at + OUTCOME_WITHIN:
         phase, _, task = worker.fact
         if task is None or task.serial != serial:
             if worker.window.killed or phase is Phase.GONE:
-                return Outcome(200, "killed", f"Killed: {title} on worker {worker.worker_id} has ended.")
-            return Outcome(409, "finished", f"{title} ended by itself just before; nobody was killed.")
+                return ActionOutcome(200, "killed", f"Killed: {title} on worker {worker.worker_id} has ended.")
+            return ActionOutcome(409, "finished", f"{title} ended by itself just before; nobody was killed.")
         clock.wait(never, clock.now() + _LOOK_EVERY)
     if worker.phase is Phase.DYING:
         text = (
             f"{title} is told to end and has not ended yet: it is in a call that does not return, or it catches what"
             f" it is told. After {spoken(server_view.settings.pool.dying_for)} it counts as a zombie."
         )
-        return Outcome(202, "dying", text)
+        return ActionOutcome(202, "dying", text)
     text = (
         f"{title} still runs: it is between two steps of its answer, where no kill may land. Look again, and ask again."
     )
-    return Outcome(202, "pending", text)
+    return ActionOutcome(202, "pending", text)
 
 
 def note(server_view: ServerView, visitor: Visitor, what: str, **about: Any) -> None:

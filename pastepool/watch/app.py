@@ -25,7 +25,7 @@ from pastepool.watch.finding import watched_by
 from pastepool.watch.options import WatchOptions
 from pastepool.watch.visit import Mount, Visit, said
 from pastepool.watch.visitor import identify
-from pastepool.watch.watched import Outcome
+from pastepool.watch.watched import ActionOutcome
 
 _log = scribbled("pastepool.watch")
 
@@ -108,10 +108,10 @@ class WatchApp:
             return moved("./")
         route = ROUTES.get(name)
         if route is None:
-            return said(visit, Outcome(404, "not found", "There is no such page here."))
+            return said(visit, ActionOutcome(404, "not found", "There is no such page here."))
         if method not in route:
             allowed = ", ".join(sorted(route))
-            response = said(visit, Outcome(405, "refused", f"This address takes {allowed} only."))
+            response = said(visit, ActionOutcome(405, "refused", f"This address takes {allowed} only."))
             response.headers["Allow"] = allowed
             return response
         return self._change(visit, name, route[method]) if method == "POST" else route[method](visit)
@@ -120,12 +120,12 @@ class WatchApp:
         """Have something done if the form comes from our own page, and make the next look show it."""
         request = visit.request
         if (request.content_length or 0) > FORM_LIMIT:
-            return said(visit, Outcome(413, "invalid", "The form is too large."))
+            return said(visit, ActionOutcome(413, "invalid", "The form is too large."))
         form_csrf = str(request.POST.get("csrf", ""))
         admission = self._mount.gate.judge_change(request.environ, form_csrf, visit.admission.by)
         if admission.status != 200:
             _log.warning("%s: refused %s: %s", printable(visit.visitor.address), name, admission.text)
-            return said(visit, Outcome(admission.status, "refused", admission.text))
+            return said(visit, ActionOutcome(admission.status, "refused", admission.text))
         try:
             return action(visit)
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 from webob import Response
 
 from pastepool.watch.visit import Visit, said
-from pastepool.watch.watched import Outcome
+from pastepool.watch.watched import ActionOutcome
 
 ASSETS = resources.files("pastepool.watch") / "static"
 
@@ -19,7 +19,7 @@ def asset(visit: Visit, file: str) -> Any:
     kind = mimetypes.guess_type(file)[0]
     source = ASSETS / file
     if visit.request.method not in ("GET", "HEAD") or not _is_asset(file) or not source.is_file():
-        return said(visit, Outcome(404, "not found", "There is no such file."))
+        return said(visit, ActionOutcome(404, "not found", "There is no such file."))
     response = Response(body=source.read_bytes(), content_type=kind or "application/octet-stream")
     if kind in ("text/css", "text/javascript", "application/javascript"):
         response.charset = "utf-8"

@@ -7,14 +7,14 @@ from typing import Any
 from pastepool.watch.answers import html_answer
 from pastepool.watch.html import esc, hidden, plain_page
 from pastepool.watch.visit import Visit, said
-from pastepool.watch.watched import Outcome
+from pastepool.watch.watched import ActionOutcome
 
 
 def ask(visit: Visit) -> Any:
     """Name the request and ask, before it is killed."""
     aim = visit.aim()
     title = visit.watched.question(aim)
-    if isinstance(title, Outcome):
+    if isinstance(title, ActionOutcome):
         return said(visit, title)
     form = (
         f"<p>Worker {aim.worker} runs</p><p><strong>{esc(title)}</strong></p><p>Killing raises an exception in it; its"

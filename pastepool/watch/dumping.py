@@ -9,16 +9,16 @@ from collections.abc import Callable
 from pastepool.core.wording import counted
 from pastepool.runtime.inspection.stacks import current_frames, stack_lines, stack_of
 from pastepool.runtime.log.scribe import scribbled
-from pastepool.watch.watched import Outcome
+from pastepool.watch.watched import ActionOutcome
 
 _log = scribbled("pastepool.watch")
 
 
-def dump(note: Callable[[str], None]) -> Outcome:
+def dump(note: Callable[[str], None]) -> ActionOutcome:
     """Write the stacks. ``note``: is told what is done before it is done, and says who does it."""
     frames = current_frames()
     if not frames:
-        return Outcome(
+        return ActionOutcome(
             403, "refused", "This interpreter runs without its GIL, where stacks cannot be looked at safely."
         )
     names = {thread.ident: thread.name for thread in threading.enumerate()}
@@ -29,4 +29,4 @@ def dump(note: Callable[[str], None]) -> Outcome:
     stacks = f"stacks of {counted(len(frames), 'thread')}"
     note(f"wrote the {stacks} to the log")
     _log.warning("stacks of all threads, on Python %s:\n%s", sys.version.split()[0], "\n".join(lines))
-    return Outcome(200, "dumped", f"The {stacks} are in the log (logger pastepool.watch).")
+    return ActionOutcome(200, "dumped", f"The {stacks} are in the log (logger pastepool.watch).")

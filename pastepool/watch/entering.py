@@ -11,7 +11,7 @@ from pastepool.watch.access import LOGGED_IN_FOR, Admission, judge_origin
 from pastepool.watch.answers import cookie_header, html_answer, moved, wants
 from pastepool.watch.html import esc, plain_page
 from pastepool.watch.visit import Visit, said
-from pastepool.watch.watched import Outcome
+from pastepool.watch.watched import ActionOutcome
 
 _log = scribbled("pastepool.watch")
 
@@ -29,7 +29,7 @@ def refused(visit: Visit, admission: Admission) -> Any:
         )
         response = html_answer(401, plain_page("watch_threads", form, back=False))
     else:
-        response = said(visit, Outcome(admission.status, "refused", admission.text))
+        response = said(visit, ActionOutcome(admission.status, "refused", admission.text))
     if admission.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="pastepool watch_threads"'
     return response

@@ -13,7 +13,7 @@ from pastepool.watch.dumping import dump
 from pastepool.watch.flaming import NO_FLAME
 from pastepool.watch.paste_state import no_pool_state, paste_state
 from pastepool.watch.visitor import OwnRequest, Visitor
-from pastepool.watch.watched import Aim, Outcome, State
+from pastepool.watch.watched import ActionOutcome, Aim, State
 
 _log = scribbled("pastepool.watch")
 
@@ -30,23 +30,23 @@ class Nobody:
     def state(self, visitor: Visitor, may_kill: bool) -> State:
         return _without_actions(no_pool_state(), dump=False)
 
-    def counters(self, visitor: Visitor) -> Outcome:
-        return Outcome(501, "not found", "There is no pool of pastepool to count.")
+    def counters(self, visitor: Visitor) -> ActionOutcome:
+        return ActionOutcome(501, "not found", "There is no pool of pastepool to count.")
 
-    def question(self, aim: Aim) -> Outcome:
-        return Outcome(501, "refused", "Only requests of pastepool's own pool can be killed.")
+    def question(self, aim: Aim) -> ActionOutcome:
+        return ActionOutcome(501, "refused", "Only requests of pastepool's own pool can be killed.")
 
-    def kill(self, aim: Aim, visitor: Visitor) -> Outcome:
+    def kill(self, aim: Aim, visitor: Visitor) -> ActionOutcome:
         return self.question(aim)
 
-    def dump(self, visitor: Visitor) -> Outcome:
+    def dump(self, visitor: Visitor) -> ActionOutcome:
         return dump(lambda text: _log.warning("%s %s", visitor.told(), text))
 
-    def reset(self, visitor: Visitor) -> Outcome:
-        return Outcome(501, "refused", "There is nothing to reset.")
+    def reset(self, visitor: Visitor) -> ActionOutcome:
+        return ActionOutcome(501, "refused", "There is nothing to reset.")
 
-    def flame(self, seconds: int | None, worker: int, visitor: Visitor) -> Outcome:
-        return Outcome(501, "refused", "Only pastepool's own pool is looked at.")
+    def flame(self, seconds: int | None, worker: int, visitor: Visitor) -> ActionOutcome:
+        return ActionOutcome(501, "refused", "Only pastepool's own pool is looked at.")
 
     def flame_status(self) -> dict[str, Any]:
         return dict(NO_FLAME)

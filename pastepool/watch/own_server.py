@@ -13,7 +13,7 @@ from pastepool.watch.health import counters_of, health_of
 from pastepool.watch.observer import Observer
 from pastepool.watch.rows import app_root_of, shown_title
 from pastepool.watch.visitor import OwnRequest, Visitor
-from pastepool.watch.watched import Aim, Outcome, State
+from pastepool.watch.watched import ActionOutcome, Aim, State
 
 
 class OwnServer:
@@ -48,33 +48,33 @@ class OwnServer:
     def counters(self, visitor: Visitor) -> dict[str, Any]:
         return counters_of(self._observer.state(visitor, may_kill=False))
 
-    def question(self, aim: Aim) -> str | Outcome:
+    def question(self, aim: Aim) -> str | ActionOutcome:
         found = actions.find(self._server_view, aim)
-        return found if isinstance(found, Outcome) else shown_title(found[1], found[1].described())
+        return found if isinstance(found, ActionOutcome) else shown_title(found[1], found[1].described())
 
-    def kill(self, aim: Aim, visitor: Visitor) -> Outcome:
+    def kill(self, aim: Aim, visitor: Visitor) -> ActionOutcome:
         return actions.kill(self._server_view, aim, visitor)
 
-    def dump(self, visitor: Visitor) -> Outcome:
+    def dump(self, visitor: Visitor) -> ActionOutcome:
         return dump(lambda text: actions.note(self._server_view, visitor, text))
 
-    def reset(self, visitor: Visitor) -> Outcome:
+    def reset(self, visitor: Visitor) -> ActionOutcome:
         self._server_view.reset()
         actions.note(self._server_view, visitor, "set all counters back to nothing")
-        return Outcome(200, "reset", "Everything is counted from nothing again.")
+        return ActionOutcome(200, "reset", "Everything is counted from nothing again.")
 
-    def flame(self, seconds: int | None, worker: int, visitor: Visitor) -> Outcome:
+    def flame(self, seconds: int | None, worker: int, visitor: Visitor) -> ActionOutcome:
         if seconds not in CHOICES:
-            return Outcome(400, "invalid", f"seconds must be one of {', '.join(map(str, CHOICES))}.")
+            return ActionOutcome(400, "invalid", f"seconds must be one of {', '.join(map(str, CHOICES))}.")
         try:
             begun = self.flames.start(seconds, worker)
         except RuntimeError as error:
-            return Outcome(503, "refused", f"No thread can be started for it: {error}.")
+            return ActionOutcome(503, "refused", f"No thread can be started for it: {error}.")
         if not begun:
-            return Outcome(409, "running", "Another flame graph is being drawn; there is one at a time.")
+            return ActionOutcome(409, "running", "Another flame graph is being drawn; there is one at a time.")
         who = f"worker {worker}" if worker else "all workers"
         actions.note(self._server_view, visitor, f"began a flame graph of {who} for {seconds} s")
-        return Outcome(202, "started", f"Looking at {who} for {seconds} s.")
+        return ActionOutcome(202, "started", f"Looking at {who} for {seconds} s.")
 
     def flame_status(self) -> dict[str, Any]:
         return self.flames.status()

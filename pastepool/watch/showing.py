@@ -13,7 +13,7 @@ from pastepool.watch.assets import ASSETS
 from pastepool.watch.html import filled, fragments_of
 from pastepool.watch.table import text_table
 from pastepool.watch.visit import Visit, said
-from pastepool.watch.watched import Outcome, State
+from pastepool.watch.watched import ActionOutcome, State
 
 POLL_EVERY: Seconds = 1.0
 
@@ -66,7 +66,7 @@ def events(visit: Visit) -> Any:
 def counters(visit: Visit) -> Any:
     """``api/v1/counters``."""
     counted = visit.watched.counters(visit.visitor)
-    return said(visit, counted) if isinstance(counted, Outcome) else json_answer(counted)
+    return said(visit, counted) if isinstance(counted, ActionOutcome) else json_answer(counted)
 
 
 def flame_status(visit: Visit) -> Any:
@@ -78,5 +78,5 @@ def picture(visit: Visit) -> Any:
     """``flame.svg``."""
     drawn = visit.watched.flame_picture()
     if drawn is None:
-        return said(visit, Outcome(404, "not found", "There is no finished flame graph yet."))
+        return said(visit, ActionOutcome(404, "not found", "There is no finished flame graph yet."))
     return Response(body=drawn, content_type="image/svg+xml", charset="utf-8")

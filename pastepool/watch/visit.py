@@ -12,7 +12,7 @@ from pastepool.watch.html import esc, plain_page
 from pastepool.watch.options import WatchOptions
 from pastepool.watch.table import wrapped
 from pastepool.watch.visitor import Visitor
-from pastepool.watch.watched import Aim, Outcome, Watched
+from pastepool.watch.watched import ActionOutcome, Aim, Watched
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Visit:
         return Aim(self.number("worker"), self.number("serial"), self.mount.options.allow_kill)
 
 
-def said(visit: Visit, outcome: Outcome) -> Any:
+def said(visit: Visit, outcome: ActionOutcome) -> Any:
     """Answer with what became of something, in the kind that was asked for."""
     wanted = wants(visit.request)
     if visit.api or wanted == "application/json":

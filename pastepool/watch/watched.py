@@ -3,7 +3,7 @@ What the page asks of whatever it watches: one protocol, the same for every serv
 
 Three things answer it: our own server (``own_server``), Paste's own pool and no pool at all (both ``foreign``). Which
 one is behind a request is decided in ``finding``. The page never asks which one it has: what a server cannot do, it
-refuses itself, with an ``Outcome`` that says so.
+refuses itself, with an ``ActionOutcome`` that says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ActionOutcome:
     """What became of an action; see the table in ``docs/reference/watch-api.md``."""
 
     status: int
@@ -70,27 +70,27 @@ class Watched(Protocol):
         """Give everything on the page but who asks. The visitor's own request is marked and never offered for a kill."""
         ...
 
-    def counters(self, visitor: Visitor) -> dict[str, Any] | Outcome:
+    def counters(self, visitor: Visitor) -> dict[str, Any] | ActionOutcome:
         """Give what can be counted, as flat numbers."""
         ...
 
-    def question(self, aim: Aim) -> str | Outcome:
+    def question(self, aim: Aim) -> str | ActionOutcome:
         """Name the request that a kill would end, to be asked about; an outcome says why there is nothing to ask."""
         ...
 
-    def kill(self, aim: Aim, visitor: Visitor) -> Outcome:
+    def kill(self, aim: Aim, visitor: Visitor) -> ActionOutcome:
         """Have one request killed, and wait a little for what becomes of it."""
         ...
 
-    def dump(self, visitor: Visitor) -> Outcome:
+    def dump(self, visitor: Visitor) -> ActionOutcome:
         """Write the stack of every thread to the log."""
         ...
 
-    def reset(self, visitor: Visitor) -> Outcome:
+    def reset(self, visitor: Visitor) -> ActionOutcome:
         """Count from nothing again."""
         ...
 
-    def flame(self, seconds: int | None, worker: int, visitor: Visitor) -> Outcome:
+    def flame(self, seconds: int | None, worker: int, visitor: Visitor) -> ActionOutcome:
         """Begin a flame graph of one worker, or of all if ``worker`` is 0. ``seconds``: None if no number was given."""
         ...
 

@@ -15,8 +15,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-WATCHDOG = 30.0
-"""Seconds a page may take to show what it is meant to show at once; so many, because the machine may be busy."""
+from tests.waiting import PROGRAM_WATCHDOG
 
 FLAGS = (
     "--headless",
@@ -43,8 +42,8 @@ def start_browser(profile: Path) -> Any:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options, Service("/usr/bin/chromedriver"))
-    browser.set_script_timeout(WATCHDOG + 5)
-    browser.set_page_load_timeout(WATCHDOG + 5)
+    browser.set_script_timeout(PROGRAM_WATCHDOG + 5)
+    browser.set_page_load_timeout(PROGRAM_WATCHDOG + 5)
     return browser
 
 
@@ -133,7 +132,7 @@ class Page:
         """What the address bar says."""
         return str(self._driver.current_url)
 
-    def until(self, condition: str, what: str, *arguments: Any, seconds: float = WATCHDOG) -> None:
+    def until(self, condition: str, what: str, *arguments: Any, seconds: float = PROGRAM_WATCHDOG) -> None:
         """Wait, frame by frame in the page, until an expression is true."""
         script = """
             const done = arguments[arguments.length - 1];
@@ -150,13 +149,13 @@ class Page:
 
     def comes_to(self, condition: str, what: str) -> None:
         """Wait for an expression to be true, here or on the page that is about to take this one's place."""
-        waiting = WebDriverWait(self._driver, WATCHDOG, 0.05, (WebDriverException,))
+        waiting = WebDriverWait(self._driver, PROGRAM_WATCHDOG, 0.05, (WebDriverException,))
         waiting.until(lambda driver: driver.execute_script(f"return Boolean({condition})"), f"{what} did not come")
 
     def reads(self, selector: str, text: str) -> None:
         """Wait until an element of this page or the next says something; works without JavaScript too."""
         # Chromedriver has more than one error for an element of a page that goes away at this moment.
-        waiting = WebDriverWait(self._driver, WATCHDOG, 0.02, (WebDriverException,))
+        waiting = WebDriverWait(self._driver, PROGRAM_WATCHDOG, 0.02, (WebDriverException,))
         waiting.until(lambda driver: text in driver.find_element("css selector", selector).text, f"no {text!r}")
 
     def measure(self, script: str, *arguments: Any) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.browser.page import WATCHDOG, Page
+from tests.browser.page import Page
 from tests.browser.stage import CSRF, Stage
 from tests.browser.states import sample, worker
+from tests.waiting import PROGRAM_WATCHDOG
 
 Show = Callable[[], Page]
 
@@ -14,7 +15,7 @@ Show = Callable[[], Page]
 def posted(stage: Stage) -> tuple[str, dict[str, str]]:
     """The form that came, waited for."""
     with stage.changed:
-        assert stage.changed.wait_for(lambda: stage.posted, WATCHDOG), "nothing was posted"
+        assert stage.changed.wait_for(lambda: stage.posted, PROGRAM_WATCHDOG), "nothing was posted"
         return stage.posted[-1]
 
 

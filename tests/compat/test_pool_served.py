@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.server.serving import WATCHDOG, Client, Environ, Running, running, until
+from tests.server.serving import Client, Environ, Running, running
+from tests.waiting import WATCHDOG, until
 
 POOL = "paste.httpserver.thread_pool"
 

@@ -21,7 +21,8 @@ from pastepool.watch.app import WatchApp
 from pastepool.watch.options import WatchOptions
 from tests.compat.test_pool_served import Application
 from tests.server.programs import Program
-from tests.server.serving import WATCHDOG, Environ, path_echo, running, until
+from tests.server.serving import Environ, path_echo, running
+from tests.waiting import WATCHDOG, until
 
 HERE = Path(__file__).parent
 LOCAL = "Host: localhost"

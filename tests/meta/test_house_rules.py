@@ -67,6 +67,13 @@ def test_every_test_says_what_it_proves() -> None:
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
 
 
+def test_tests_wait_in_one_way() -> None:
+    """How long to wait, and how to wait for what comes without an event, is said in tests/waiting.py and nowhere else."""
+    said = re.compile(r"^\w*WATCHDOG\b.* = |^def (?:\w+_)?until\(", re.MULTILINE)
+    found = [path for path in (ROOT / "tests").rglob("*.py") if said.search(path.read_text(encoding="utf-8"))]
+    assert [str(path.relative_to(ROOT)) for path in found] == ["tests/waiting.py"]
+
+
 def test_fragments_have_a_known_type() -> None:
     """Each changelog fragment has a type towncrier knows; another would never be published."""
     names = [path.name for path in (ROOT / "changelog.d").iterdir() if path.name != ".gitignore"]

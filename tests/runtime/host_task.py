@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from pastepool.runtime.pool.task import Outcome, ShedReason
+from pastepool.runtime.pool.task import ShedReason, TaskOutcome
 from pastepool.types import CallWindow, Seconds
 
 DESCRIPTION = {"protocol": "gopher", "selector": "/1/menu"}
@@ -47,8 +47,8 @@ class Conversation:
     def described(self) -> Mapping[str, str]:
         return DESCRIPTION
 
-    def outcome(self) -> Outcome:
-        return Outcome(fate="killed" if "killed" in self.events else "")
+    def outcome(self) -> TaskOutcome:
+        return TaskOutcome(fate="killed" if "killed" in self.events else "")
 
     def run(self, window: CallWindow) -> None:
         self.events.append("run")

@@ -26,7 +26,8 @@ from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.window.window import _Absorbed
 from pastepool.types import CallWindow
-from tests.runtime.pools import WATCHDOG, Job, LivePool
+from tests.runtime.pools import Job, LivePool
+from tests.waiting import WATCHDOG
 
 LONGEST = 0.0004
 OUTSTANDING = 60

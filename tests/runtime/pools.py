@@ -19,12 +19,11 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
-from pastepool.runtime.pool.task import Outcome, ShedReason, Task
+from pastepool.runtime.pool.task import ShedReason, Task, TaskOutcome
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.types import CallWindow
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG
 
 
 class Job:
@@ -59,8 +58,8 @@ class Job:
     def described(self) -> Mapping[str, str]:
         return dict(request_facts(self.environ)) if self.environ else {}
 
-    def outcome(self) -> Outcome:
-        return Outcome()
+    def outcome(self) -> TaskOutcome:
+        return TaskOutcome()
 
     def failed(self, error: BaseException) -> None:
         self.error = error

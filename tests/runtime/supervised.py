@@ -20,16 +20,10 @@ from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.testing import FakeClock, StepSpawner
-from tests.runtime.pools import WATCHDOG, Job
+from tests.runtime.pools import Job
+from tests.waiting import WATCHDOG, until
 
 LOGGER = "tests.supervised"
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Look often until something is so."""
-    deadline = time.monotonic() + WATCHDOG
-    while not condition():
-        assert time.monotonic() < deadline, what
 
 
 class Call(Job):

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.waiting import PROGRAM_WATCHDOG
+
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-WATCHDOG = 30.0
-"""Seconds a command may take to do its next step; importing ``paster`` alone takes one on a busy machine."""
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 SERVE = {
@@ -63,7 +63,7 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
-            timeout=2 * WATCHDOG,
+            timeout=2 * PROGRAM_WATCHDOG,
             preexec_fn=few_descriptors,
             check=False,
         )
@@ -73,21 +73,13 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 def get(port: int, path: str = "/") -> tuple[int, bytes]:
     """Ask the server for a page."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WATCHDOG)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROGRAM_WATCHDOG)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read()
     finally:
         connection.close()
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Look often until something is so, and say what was not when patience ends."""
-    deadline = time.monotonic() + WATCHDOG
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {WATCHDOG:g} s"
-        select.select([], [], [], 0.02)
 
 
 def alive(pid: int) -> bool:
@@ -123,13 +115,13 @@ class Command:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self.process.wait(WATCHDOG)
+        self.process.wait(PROGRAM_WATCHDOG)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
     def read_until(self, pattern: re.Pattern[str], again: Callable[[], object] | None = None) -> re.Match[str]:
         """Read output up to the first line, after what was read before, that matches; do ``again`` now and then."""
-        deadline = time.monotonic() + WATCHDOG
+        deadline = time.monotonic() + PROGRAM_WATCHDOG
         while True:
             line, newline, rest = self._unread.partition("\n")
             if newline:
@@ -161,7 +153,7 @@ class Command:
 
     def wait(self) -> int:
         """Wait for the exit status; what it still says is read."""
-        deadline = time.monotonic() + WATCHDOG
+        deadline = time.monotonic() + PROGRAM_WATCHDOG
         while self._read_more(deadline):
             pass
-        return self.process.wait(WATCHDOG)
+        return self.process.wait(PROGRAM_WATCHDOG)

@@ -12,7 +12,8 @@ from typing import Any
 
 from tests.server.commands import ROOT
 from tests.server.programs import Program
-from tests.server.serving import WATCHDOG, Client, until
+from tests.server.serving import Client
+from tests.waiting import WATCHDOG, until
 
 KILL = 0.3
 LIMITS = {

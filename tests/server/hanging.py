@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tests.server.serving import WATCHDOG, Client, Environ, Running, path_echo
+from tests.server.serving import Client, Environ, Running, path_echo
+from tests.waiting import WATCHDOG
 
 
 @contextlib.contextmanager

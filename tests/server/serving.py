@@ -6,15 +6,12 @@ import contextlib
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pastepool.server import Server
 from pastepool.settings import read
-
-WATCHDOG = 10.0
-"""Seconds anything here may take that is meant to come at once; ten, because the machine may be busy."""
+from tests.waiting import WATCHDOG
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -294,11 +291,3 @@ def running(app: App, **options: object) -> Iterator[Running]:
         yield run
     finally:
         run.stop()
-
-
-def until(condition: Callable[[], object], what: str, patience: float = WATCHDOG) -> None:
-    """Look often until something is so, and say what was not when patience ends."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"not so within {patience:g} s: {what}"
-        select.select([], [], [], 0.005)

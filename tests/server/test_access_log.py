@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Serve
-from tests.server.serving import Client, Environ, Held, path_echo, until
+from tests.server.hanging import Hanging
+from tests.server.serving import Client, Environ, Held, path_echo
+from tests.waiting import until
 
 LINE = re.compile(
     r"127\.0\.0\.1 - (?P<user>\S+) \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] "
@@ -179,22 +181,14 @@ def test_refused_expired_and_dropped_requests_have_their_lines(serve: Serve, lin
 
 def test_killed_request_has_its_line_at_once_and_only_once(serve: Serve, lines: Lines) -> None:
     """The line is written at the kill, with the 504 its client was told; not again when the worker leaves."""
-    left = []
-
-    def app(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
-        try:
-            until(lambda: False, "the kill")
-        finally:
-            left.append(True)
-        return []
-
-    run = serve(app, access_log="true", threadpool_hung_thread_limit=0.1, threadpool_kill_thread_limit=0.2)
-    assert run.get("/killed").status == 504
-    (line,) = lines(1)
-    assert (line["request"], line["status"], line["fate"]) == ("GET /killed HTTP/1.1", "504", " killed")
-    assert line["worker"].startswith("pastepool worker ")
-    until(lambda: left, "the worker has left the application")
-    run.stop()
+    with Hanging() as app:
+        run = serve(app, access_log="true", threadpool_hung_thread_limit=0.1, threadpool_kill_thread_limit=0.2)
+        assert run.get("/hang").status == 504
+        (line,) = lines(1)
+        assert (line["request"], line["status"], line["fate"]) == ("GET /hang HTTP/1.1", "504", " killed")
+        assert line["worker"].startswith("pastepool worker ")
+        until(lambda: app.outcomes == {"/hang": "WorkerKilled"}, "the worker has left the application")
+        run.stop()
     lines(1)
 
 

@@ -13,18 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.commands import (
-    ADDRESS,
-    SERVE,
-    WATCHDOG,
-    Command,
-    alive,
-    arguments,
-    configuration,
-    get,
-    run,
-    until,
-)
+from tests.server.commands import ADDRESS, SERVE, Command, alive, arguments, configuration, get, run
+from tests.waiting import PROGRAM_WATCHDOG, until
 
 STARTING = re.compile(r"Starting server in PID (\d+)")
 RELOADING = re.compile(r"-- Restarting --|changed; reloading")
@@ -83,7 +73,7 @@ def test_paster_monitor_starts_a_killed_server_again(tmp_path: Path) -> None:
         assert second != first
         assert get(running.port())[0] == 200
         running.process.terminate()
-        until(lambda: not alive(second), "the end of the server after the end of its monitor")
+        until(lambda: not alive(second), "the end of the server after the end of its monitor", PROGRAM_WATCHDOG)
 
 
 @pytest.mark.parametrize("command", ["paster", "pserve"])
@@ -133,7 +123,7 @@ class Daemon:
             ports[:] = ADDRESS.findall(self.log_file.read_text()) if self.log_file.exists() else []
             return len(ports) >= start
 
-        until(look, f"address {start} in the log")
+        until(look, f"address {start} in the log", PROGRAM_WATCHDOG)
         return int(ports[start - 1])
 
     def pid(self) -> int:
@@ -158,7 +148,9 @@ def test_paster_daemon_starts_restarts_and_stops(daemon: Daemon) -> None:
     """--daemon serves in the background; status, restart and stop find it by its pid file, and stop leaves none."""
     assert daemon.paster("--daemon")[0] == 0
     assert get(daemon.port())[0] == 200
-    until(lambda: '"GET / HTTP/1.1" 200' in daemon.log_file.read_text(), "the access line in --log-file")
+    until(
+        lambda: '"GET / HTTP/1.1" 200' in daemon.log_file.read_text(), "the access line in --log-file", PROGRAM_WATCHDOG
+    )
     first = daemon.pid()
     status, said = daemon.paster("--status")
     assert (status, str(first) in said) == (0, True)
@@ -181,7 +173,7 @@ def test_paster_daemon_leaves_no_pid_file_after_sigterm(daemon: Daemon) -> None:
     daemon.port()
     pid = daemon.pid()
     os.kill(pid, signal.SIGTERM)
-    until(lambda: not alive(pid), "the end of the daemon")
+    until(lambda: not alive(pid), "the end of the daemon", PROGRAM_WATCHDOG)
     assert not daemon.pid_file.exists()
     assert "Traceback" not in daemon.log_file.read_text()
 
@@ -189,7 +181,7 @@ def test_paster_daemon_leaves_no_pid_file_after_sigterm(daemon: Daemon) -> None:
 def test_paster_stop_lets_a_request_finish(daemon: Daemon) -> None:
     """``paster serve stop`` repeats its signal every second; a request that runs meanwhile is answered to its end."""
     assert daemon.paster("--daemon")[0] == 0
-    with socket.create_connection(("127.0.0.1", daemon.port()), timeout=WATCHDOG) as client:
+    with socket.create_connection(("127.0.0.1", daemon.port()), timeout=PROGRAM_WATCHDOG) as client:
         client.sendall(b"GET /streaming?lines=6&interval=0.5 HTTP/1.0\r\n\r\n")
         with client.makefile("rb") as answer:
             assert any(line == b"line 1 of 6\n" for line in answer)

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Serve
-from tests.server.serving import WATCHDOG, Environ, Held, body_echo, path_echo, plain, until
+from tests.server.serving import Environ, Held, body_echo, path_echo, plain
+from tests.waiting import WATCHDOG, until
 
 MEBIBYTE = 1048576
 NOISE = random.Random(1).randbytes(5 * MEBIBYTE)

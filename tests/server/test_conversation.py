@@ -14,7 +14,8 @@ from pastepool.runtime.http.connection import NEVER, Connection, Waiting
 from pastepool.runtime.sockets import readiness
 from pastepool.runtime.sockets.readiness import READ
 from tests.server.conftest import Serve
-from tests.server.serving import Environ, Held, Running, body_echo, path_echo, plain, until
+from tests.server.serving import Environ, Held, Running, body_echo, path_echo, plain
+from tests.waiting import until
 
 HTTP_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.server.conftest import Serve
 from tests.server.programs import Program
-from tests.server.serving import path_echo, until
+from tests.server.serving import path_echo
+from tests.waiting import until
 
 LIMIT = 40
 

@@ -23,7 +23,8 @@ from pastepool.core.states import Phase, Status, classify
 from tests.server.conftest import Serve
 from tests.server.hanging import Hanging, asked
 from tests.server.programs import Program
-from tests.server.serving import Client, Running, until
+from tests.server.serving import Client, Running
+from tests.waiting import until
 
 LATE = 1.0
 """What the issue allows an answer to be later than the limit that brings it."""

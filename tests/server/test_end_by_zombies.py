@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.server.post_office import PostOffice
-from tests.server.serving import WATCHDOG
 from tests.server.zombies import Dying
+from tests.waiting import WATCHDOG
 
 PREPARED = """
 from pastepool import server as server_module

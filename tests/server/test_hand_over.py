@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Serve
-from tests.server.serving import WATCHDOG, Client, Environ, until
+from tests.server.serving import Client, Environ
+from tests.waiting import WATCHDOG, until
 
 CLIENTS = 8
 PIPELINED = 10
@@ -89,7 +90,7 @@ def test_no_request_is_lost_and_none_answered_twice(workers: int, requests: int,
         for thread in asking:
             thread.start()
         for thread in asking:
-            thread.join(20 * WATCHDOG)
+            thread.join(3 * WATCHDOG)
         assert not any(thread.is_alive() for thread in asking)
         assert [wrong for thread in asking for wrong in thread.wrong] == []
         assert set(app.calls) == {1}

@@ -16,7 +16,8 @@ from pastepool.runtime.http.connection import Waiting
 from pastepool.server import Server
 from pastepool.settings import read
 from tests.server.conftest import Serve
-from tests.server.serving import WATCHDOG, Client, Environ, Held, Running, path_echo, until
+from tests.server.serving import Client, Environ, Held, Running, path_echo
+from tests.waiting import WATCHDOG, until
 
 LATE = 0.5
 """Seconds by which an answer that is due at once may be late on a busy machine."""

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Serve
-from tests.server.serving import Client, Environ, Response, Running, body_echo, path_echo, plain, until
+from tests.server.serving import Client, Environ, Response, Running, body_echo, path_echo, plain
+from tests.waiting import until
 
 HEAD = b"GET / HTTP/1.1\r\nHost: h\r\n"
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.commands import ROOT, Command, arguments, until
+from tests.server.commands import ROOT, Command, arguments
 from tests.server.lives import Lives
 from tests.server.serving import Client
 from tests.server.zombies import MONITORED, ask_for_zombies
+from tests.waiting import PROGRAM_WATCHDOG, until
 
 SLOWEST_PACE = 1.0
 """Seconds from one start to the next, at least."""
@@ -109,7 +110,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Lives, 
                 each.look()
             return all(len(each.starts) >= 3 for each in lives.values())
 
-        until(look, "three starts of each")
+        until(look, "three starts of each", PROGRAM_WATCHDOG)
         for name, monitor in monitors.items():
             monitor.read_until(re.compile(FAILURES[name][0]))
         return {name: (lives[name], monitor.said) for name, monitor in monitors.items()}

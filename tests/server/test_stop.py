@@ -19,7 +19,8 @@ from pastepool.server import Server
 from pastepool.settings import read
 from tests.server.conftest import Serve
 from tests.server.programs import Program, is_free
-from tests.server.serving import WATCHDOG, Client, Environ, Held, Running, path_echo, running, until
+from tests.server.serving import Client, Environ, Held, Running, path_echo, running
+from tests.waiting import WATCHDOG, until
 
 STOPS = [signal.SIGTERM, signal.SIGINT]
 
@@ -396,7 +397,7 @@ def test_handler_of_the_host_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_a_server_in_a_thread_of_a_host(tmp_path: Path) -> None:
-    """Where the host's main thread ends by Ctrl-C, a server in another thread drains and lets the process go (F3)."""
+    """Where the host's main thread ends by Ctrl-C, a server in another thread drains and lets the process go (contract F3)."""
     serve = """
         threading.Thread(target=server.serve).start()
         server.ready.wait()
@@ -418,7 +419,7 @@ def test_ctrl_c_stops_a_server_in_a_thread_of_a_host(tmp_path: Path) -> None:
 
 
 def test_server_built_before_a_double_fork_serves_after_it(tmp_path: Path) -> None:
-    """Bound, then daemonised as ``paster --daemon`` does it: the grandchild serves, the parents have gone (F2)."""
+    """Bound, then daemonised as ``paster --daemon`` does it: the grandchild serves, the parents have gone (contract F2)."""
     serve = """
         server.bind()
         if os.fork():
@@ -443,7 +444,7 @@ def test_server_built_before_a_double_fork_serves_after_it(tmp_path: Path) -> No
 
 
 def test_two_children_of_one_bound_server_share_nothing_but_the_port(tmp_path: Path) -> None:
-    """Each child of a parent that bound serves on its own: one drains and ends while the other serves on (F2)."""
+    """Each child of a parent that bound serves on its own: one drains and ends while the other serves on (contract F2)."""
     serve = """
         server.bind()
         children = []
@@ -494,7 +495,7 @@ def test_drain_does_not_spin_on_a_listener_that_others_keep_open() -> None:
 
 
 def test_descriptors_are_close_on_exec(serve: Serve) -> None:
-    """A child process of the application inherits neither listener nor clients nor anything else of ours (F5)."""
+    """A child process of the application inherits neither listener nor clients nor anything else of ours (contract F5)."""
     with Held() as app:
         run = serve(app)
         with run.client() as client:

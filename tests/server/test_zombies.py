@@ -6,8 +6,8 @@ import contextlib
 import re
 from pathlib import Path
 
-from tests.server.serving import WATCHDOG
 from tests.server.zombies import CRITICAL, HELD_FOR_EVER, Dying
+from tests.waiting import WATCHDOG
 
 
 def test_what_runs_is_finished(tmp_path: Path) -> None:

@@ -17,11 +17,10 @@ from pathlib import Path
 import pytest
 
 import pastepool
+from tests.waiting import PROGRAM_WATCHDOG
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 ROOT = Path(pastepool.__file__).parent.parent
-WATCHDOG = 60.0
-"""Seconds a command may take to end; loading ``paster`` alone takes one on a busy machine."""
 
 COMMANDS = {
     "paster": ("paster", "serve"),
@@ -83,7 +82,7 @@ def run(command: str, ini: Path, *options: str, **variables: str) -> subprocess.
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=WATCHDOG,
+        timeout=2 * PROGRAM_WATCHDOG,
         check=False,
     )
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.server.serving import Client, Environ, Running, running, until
+from tests.server.serving import Client, Environ, Running, running
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

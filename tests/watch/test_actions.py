@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.server.serving import plain
-from tests.watch.watching import Held, Watched, form, until, watched
+from tests.waiting import until
+from tests.watch.watching import Held, Watched, form, watched
 
 SETTINGS: dict[str, Any] = {"threadpool_workers": 2}
 

@@ -18,8 +18,9 @@ from pastepool.settings import read
 from pastepool.watch.app import WatchApp
 from pastepool.watch.options import WatchOptions
 from tests.server.commands import Command, arguments, configuration, get
-from tests.server.serving import WATCHDOG, Client, Response, plain
-from tests.watch.watching import Held, until, watched
+from tests.server.serving import Client, Response, plain
+from tests.waiting import WATCHDOG, until
+from tests.watch.watching import Held, watched
 
 FULL: dict[str, Any] = {
     "threadpool_workers": 2,

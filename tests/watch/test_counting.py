@@ -15,7 +15,7 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.tally import Tally, WorkerTally
-from pastepool.runtime.pool.task import Outcome
+from pastepool.runtime.pool.task import ActionOutcome
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.sampler import KEPT as SAMPLES_KEPT
 from pastepool.runtime.watching.sampler import LINGERS_FOR, Sampler
@@ -26,7 +26,8 @@ from pastepool.watch.options import WatchOptions
 from tests.runtime.host_task import DESCRIPTION, Conversation
 from tests.runtime.pools import Job
 from tests.server.serving import plain, running
-from tests.watch.watching import mounted, until, watched
+from tests.waiting import until
+from tests.watch.watching import mounted, watched
 
 
 def names_of_threads() -> set[str]:
@@ -45,8 +46,8 @@ class Task(Job):
         self.serial = serial
         self.environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x;session=abc", "REMOTE_ADDR": "::1"}
 
-    def outcome(self) -> Outcome:
-        return Outcome(200)
+    def outcome(self) -> ActionOutcome:
+        return ActionOutcome(200)
 
     def title(self) -> str:
         return "GET /x;session=abc"

@@ -17,7 +17,8 @@ from pastepool.core.ownership import own_file
 from pastepool.core.telling.report import CodePlace
 from pastepool.watch.flaming import applications_part
 from tests.server.serving import plain
-from tests.watch.watching import Watched, form, until, watched
+from tests.waiting import until
+from tests.watch.watching import Watched, form, watched
 
 
 def draw(run: Watched) -> None:

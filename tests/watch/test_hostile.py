@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pastepool.errors import WorkerKilled
-from tests.watch.watching import Held, Watched, until, watched
+from tests.waiting import until
+from tests.watch.watching import Held, Watched, watched
 
 SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 HUGE = "A" * 7000

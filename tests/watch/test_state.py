@@ -16,7 +16,8 @@ from pastepool.testing import FakeClock
 from pastepool.watch.figures import events_of
 from pastepool.watch.wall import Wall
 from tests.server.serving import plain
-from tests.watch.watching import Held, until, watched
+from tests.waiting import until
+from tests.watch.watching import Held, watched
 
 SAMPLE = json.loads((Path(__file__).parent / "sample-v1.json").read_text(encoding="utf-8"))
 OPEN = {"request", "settings", "counts", "buckets"}

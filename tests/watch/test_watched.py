@@ -14,7 +14,7 @@ from pastepool.watch.finding import POOL_KEY, watched_by
 from pastepool.watch.foreign import Nobody, PastesPool
 from pastepool.watch.own_server import OwnServer
 from pastepool.watch.visitor import Visitor
-from pastepool.watch.watched import Aim, Outcome, Watched
+from pastepool.watch.watched import ActionOutcome, Aim, Watched
 from tests.server.serving import plain
 
 VISITOR = Visitor("127.0.0.1")
@@ -63,7 +63,7 @@ def test_every_server_answers_everything(name: str) -> None:
     got: dict[str, int] = {}
     for word, aim in asked.items():
         question, done = watched.question(aim), watched.kill(aim, VISITOR)
-        assert isinstance(question, Outcome) and question == done and done.text.endswith(".")
+        assert isinstance(question, ActionOutcome) and question == done and done.text.endswith(".")
         got[word] = done.status
     got["reset"], got["flame"] = watched.reset(VISITOR).status, watched.flame(None, 0, VISITOR).status
     got["health"] = watched.health()[0]

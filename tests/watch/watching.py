@@ -13,9 +13,10 @@ from pastepool.server import Server
 from pastepool.settings import read
 from pastepool.watch.app import WatchApp
 from pastepool.watch.options import WatchOptions
-from tests.server.serving import WATCHDOG, App, Client, Held, Response, path_echo, until
+from tests.server.serving import App, Client, Held, Response, path_echo
+from tests.waiting import WATCHDOG
 
-__all__ = ["WATCHDOG", "Client", "Held", "Watched", "until", "watched"]
+__all__ = ["Client", "Held", "Watched", "watched"]
 
 PREFIX = "/ops/threads"
 LOCAL = "Host: localhost"

@@ -20,7 +20,7 @@ from pastepool.http1.engine import Request
 from pastepool.http1.response import NO_CONTENT, short_answer
 from pastepool.runtime.http.connection import NEXT, Connection
 from pastepool.runtime.http.output import FilePart, Output
-from pastepool.runtime.pool.task import Outcome, ShedReason
+from pastepool.runtime.pool.task import ShedReason, TaskOutcome
 from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_send
 from pastepool.runtime.sockets.readiness import READ
 from pastepool.types import CallWindow, Seconds
@@ -124,9 +124,9 @@ class Exchange(Call):
         environ: Mapping[str, object] | None = self.environ
         return dict(request_facts(environ)) if environ else {}
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> TaskOutcome:
         """The status that was sent, by the application or in its place, and its fate."""
-        return Outcome(self.code_sent or self.code, self.fate)
+        return TaskOutcome(self.code_sent or self.code, self.fate)
 
     def run(self, window: CallWindow) -> None:
         """Call the application and answer. Raises whatever ended it early; the window may still be open then."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pastepool.core.ownership import calls_application
 from pastepool.core.wording import printable
-from pastepool.runtime.pool.task import Outcome, ShedReason
+from pastepool.runtime.pool.task import ShedReason, TaskOutcome
 from pastepool.types import CallWindow, Seconds
 
 _log = logging.getLogger("pastepool.app")
@@ -44,9 +44,9 @@ class BackgroundTask:
         """The title says it all."""
         return {}
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> TaskOutcome:
         """Nobody is told how it ended but the log."""
-        return Outcome()
+        return TaskOutcome()
 
     def failed(self, error: BaseException) -> None:
         """Nobody waits for a result, so the log is told."""

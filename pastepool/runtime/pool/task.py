@@ -25,7 +25,7 @@ class ShedReason(enum.Enum):
     STOPPING = "the pool stops"
 
 
-class Outcome(NamedTuple):
+class TaskOutcome(NamedTuple):
     """
     How a task ended, for people.
 
@@ -85,7 +85,7 @@ class Task(Protocol):
         picks; another task has words of its own, or none. Runs on: any thread, as ``title``.
         """
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> TaskOutcome:
         """Say how the run ended. Runs on: its worker, after ``run``."""
 
     def run(self, window: CallWindow) -> None:

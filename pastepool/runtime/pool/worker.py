@@ -212,7 +212,7 @@ class Worker:
         try:
             task.run(self.window)
         except BaseException as error:
-            # DESIGN 4: the first of the two places that catch everything. The window may still be open.
+            # The first of the two places that catch everything. The window may still be open.
             self._recover(task, error)
         ended = now()
         pool = self._pool

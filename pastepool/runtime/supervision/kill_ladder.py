@@ -1,5 +1,5 @@
 """
-Ending one task: the steps of the kill ladder that act on a worker (DESIGN 4, contract P8).
+Ending one task: the steps of the kill ladder that act on a worker (contract P8).
 
 1. win the claim; 2. answer 504 if nothing was sent, shut the client's socket; 3. run the request's cancel callbacks,
    and wait for them, but not for long: a query that is cancelled ends its call in the application's own way; 4. inject;

@@ -8,8 +8,8 @@ import pytest
 
 from pastepool.core.states import Status
 from pastepool.errors import WorkerKilled
-from tests.runtime.pools import WATCHDOG
-from tests.runtime.supervised import Call, Supervised, until
+from tests.runtime.supervised import Call, Supervised
+from tests.waiting import WATCHDOG, until
 
 STEP = 0.5
 
@@ -81,7 +81,7 @@ class Trickle:
 )
 def test_trickle_of_hanging_requests_for_ever(hung_after: float, spawn_if_under: int, unserved: float) -> None:
     """
-    P14: two workers, one request hangs each second. Each is taken the moment it comes, somebody is free again within
+    Contract P14: two workers, one request hangs each second. Each is taken the moment it comes, somebody is free again within
     ``hung_thread_limit`` of the last one's being taken, every one is killed at its limit, and threads stay under a cap
     that has to be computed once: those that can serve, those that hang and may not be killed yet, and the one that is
     being killed. That cap never keeps anybody from being replaced.

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from pastepool.runtime.inspection.collector import CollectorKeptOut
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG
 
 pytestmark = pytest.mark.skipif(sys.version_info >= (3, 12), reason="it never begins inside of a call here")
 

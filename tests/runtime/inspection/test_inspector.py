@@ -23,8 +23,7 @@ from pastepool.runtime.inspection import descriptors, procfs, syscalls, waits
 from pastepool.runtime.inspection import inspector as inspector_module
 from pastepool.runtime.inspection.inspector import MEASURED_FOR_AT_LEAST, Inspector
 from pastepool.runtime.supervision import unblocking
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG, until
 
 
 def _kernel_tells() -> bool:
@@ -53,15 +52,6 @@ def running(body: Callable[[], object], release: Callable[[], object] = lambda: 
         release()
         thread.join(WATCHDOG)
         assert not thread.is_alive(), "the inspected thread did not end"
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a fact about another thread that comes without an event; give it five seconds."""
-    never = threading.Event()
-    deadline = time.monotonic() + WATCHDOG
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come within {WATCHDOG:g} s"
-        never.wait(0.001)
 
 
 def in_call(thread: threading.Thread, *names: str) -> Callable[[], bool]:

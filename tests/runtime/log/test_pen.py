@@ -10,8 +10,7 @@ import pytest
 
 from pastepool.runtime.log import pen as pen_module
 from pastepool.runtime.log.pen import Pen
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG
 
 
 class Gate(logging.Handler):

@@ -11,8 +11,7 @@ import pytest
 
 from pastepool.runtime.log import scribe
 from pastepool.runtime.log.scribe import scribbled
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG
 
 
 class Stuck(logging.Handler):

@@ -30,8 +30,8 @@ from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.settings.values import MailSettings
 from pastepool.testing import FakeClock
 from pastepool.types import Clock
+from tests.waiting import WATCHDOG
 
-WATCHDOG = 5.0
 CLOCK = MonotonicClock()
 SETTINGS = MailSettings(
     recipients=("ops@example.com", "dba@example.com"),

@@ -11,8 +11,8 @@ from pastepool.runtime.pool.background import BackgroundTask
 from pastepool.runtime.pool.task import ShedReason
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.window.window import Window
-from tests.runtime.pools import WATCHDOG, LivePool
-from tests.runtime.supervised import until
+from tests.runtime.pools import LivePool
+from tests.waiting import WATCHDOG, until
 
 
 def test_callable_runs_once_on_a_worker() -> None:

@@ -8,7 +8,6 @@ each race are run, one after the other, on one thread.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -21,8 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pastepool.core.policy import OverloadPolicy
 from pastepool.runtime.pool.baton import Baton, Turn
 from tests.runtime.pools import Job
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG, until
 
 
 class Sleeper:
@@ -221,7 +219,7 @@ def test_of_all_who_pick_up_one_succeeds() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10 * WATCHDOG)
+        thread.join(3 * WATCHDOG)
     assert sum(taken) + len(world.baton._table) == rounds
     assert world.baton.calls == rounds
 
@@ -414,14 +412,7 @@ class Watch:
         assert not self.thread.is_alive()
 
     def await_parked(self) -> None:
-        until(lambda: self._world.baton._parked)
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for something another thread does, for as long as the watchdog lets us."""
-    deadline = time.monotonic() + WATCHDOG
-    while not condition():
-        assert time.monotonic() < deadline
+        until(lambda: self._world.baton._parked, "the caretaker is parked")
 
 
 def test_leader_stuck_in_a_call_loses_the_baton_to_a_follower(world: World) -> None:
@@ -431,7 +422,7 @@ def test_leader_stuck_in_a_call_loses_the_baton_to_a_follower(world: World) -> N
     world.follow(follower)
     world.baton.put_down()
     with Watch(world) as watch:
-        until(lambda: follower.turns == [Turn.LEAD])
+        until(lambda: follower.turns == [Turn.LEAD], "the follower leads")
         assert not watch.returned.is_set()
     assert not world.baton.pick_up(), "the leader that comes back has lost it"
 
@@ -475,7 +466,7 @@ def test_caretaker_parks_where_nothing_runs_and_is_woken_by_the_next_call(world:
     with Watch(world) as watch:
         watch.await_parked()
         world.baton.put_down()
-        until(lambda: follower.turns == [Turn.LEAD])
+        until(lambda: follower.turns == [Turn.LEAD], "the follower leads")
 
 
 def test_baton_put_down_before_the_caretaker_looks_is_seen() -> None:

@@ -15,7 +15,8 @@ from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.worker import Worker
 from pastepool.testing import FakeClock, StepSpawner
-from tests.runtime.pools import WATCHDOG, Job, LivePool
+from tests.runtime.pools import Job, LivePool
+from tests.waiting import WATCHDOG
 
 
 class Stepped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,8 @@ from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.window.window import Window
-from tests.runtime.pools import WATCHDOG, Job, LivePool
+from tests.runtime.pools import Job, LivePool
+from tests.waiting import WATCHDOG, until
 
 
 @pytest.fixture
@@ -48,13 +49,6 @@ class Gate:
     def await_entered(self) -> None:
         """Wait until the call has begun."""
         assert self.entered.wait(WATCHDOG)
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Look often until something is so."""
-    deadline = time.monotonic() + WATCHDOG
-    while not condition():
-        assert time.monotonic() < deadline, what
 
 
 def await_leader(live: LivePool) -> str:

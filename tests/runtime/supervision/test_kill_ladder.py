@@ -20,8 +20,7 @@ from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.window.window import Window
 from pastepool.types import CallWindow, Injected
 from tests.runtime.pools import Job, LivePool
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG, until
 
 
 @pytest.fixture
@@ -81,14 +80,7 @@ class Stubborn:
     def await_computing(self) -> None:
         """Wait until it is where it swallows."""
         before = self._beats
-        until(lambda: self._beats > before)
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for something another thread does, for as long as the watchdog lets us."""
-    deadline = time.monotonic() + WATCHDOG
-    while not condition():
-        assert time.monotonic() < deadline
+        until(lambda: self._beats > before, "it computes")
 
 
 def await_exit(live: LivePool) -> None:
@@ -189,7 +181,7 @@ def test_second_kill_tells_nobody_again(live: LivePool) -> None:
     for number in range(3):
         stubborn.await_computing()
         assert running.kill()
-        until(lambda number=number: len(stubborn.swallowed) == number + 1)  # type: ignore[misc]
+        until(lambda number=number: len(stubborn.swallowed) == number + 1, "it swallowed")  # type: ignore[misc]
     stubborn.released = True
     await_exit(live)
     assert running.job.events == ["run", "killed", "conclude"]
@@ -437,10 +429,12 @@ def test_foreign_socket_is_shut_down_if_allowed(live: LivePool, caplog: pytest.L
     with mine, peer:
         running = Running(live, lambda: mine.recv(1))
         ladder = KillLadder(True)
-        deadline = time.monotonic() + WATCHDOG
-        while not running.job.done.is_set():
+
+        def is_killed() -> bool:
             ladder.kill(running.worker, running.job.serial, time.monotonic())
-            assert time.monotonic() < deadline
+            return running.job.done.is_set()
+
+        until(is_killed, "the killed task ends")
         await_exit(live)
         assert isinstance(running.job.error, WorkerKilled)
         assert peer.recv(1) == b"", "the other side sees the end of the connection"

@@ -17,8 +17,8 @@ from pastepool.runtime.supervision import supervisor as supervisor_module
 from pastepool.runtime.window import landing
 from pastepool.runtime.window import window as window_module
 from pastepool.runtime.window.landing import may_land
-from tests.runtime.pools import WATCHDOG
-from tests.runtime.supervised import LOGGER, Call, Supervised, until
+from tests.runtime.supervised import LOGGER, Call, Supervised
+from tests.waiting import WATCHDOG, until
 
 HUNG = 30.0
 SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
@@ -78,7 +78,7 @@ def test_close_ends_it() -> None:
         assert not pool._thread.is_alive()
 
 
-# P13, P14: nothing waits for a request.
+# Contract P13, P14: nothing waits for a request.
 
 
 def test_eleventh_request_is_served_at_the_hung_limit() -> None:

@@ -14,8 +14,8 @@ import pytest
 from pastepool.runtime.system import forced_exit as forced_exit_module
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.runtime.system.forced_exit import ForcedExit
+from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG, until
 
-WATCHDOG = 5.0
 LONG = 3600.0
 
 
@@ -152,9 +152,7 @@ def test_end_of_the_hosts_main_thread_is_told(scene: Scene, monkeypatch: pytest.
     monkeypatch.setattr(threading, "main_thread", lambda: host)
     scene.reaper.has_host = True
     reaper = scene.start()
-    deadline = time.monotonic() + WATCHDOG
-    while not scene.told:
-        assert time.monotonic() < deadline
+    until(lambda: scene.told, "the end of the main thread is told")
     assert scene.told == ["host"]
     reaper.dismiss()
     scene.join()
@@ -226,7 +224,7 @@ def test_flush_that_blocks_does_not_keep_the_process(before: str) -> None:
     program = f"{imports}\n{before}\nend_process(7, 0.1)"
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environ) as process:
-        assert process.wait(6 * WATCHDOG) == 7
+        assert process.wait(PROGRAM_WATCHDOG) == 7
 
 
 def test_handlers_of_the_log_are_flushed_when_an_exit_function_blocks() -> None:

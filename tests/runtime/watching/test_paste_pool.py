@@ -18,8 +18,8 @@ import pytest
 from pastepool.core.policy import OverloadPolicy
 from pastepool.errors import PoolClosed, WorkerKilled
 from pastepool.runtime.watching.paste_pool import PastePool
-from tests.runtime.pools import WATCHDOG
-from tests.runtime.supervised import Call, Supervised, until
+from tests.runtime.supervised import Call, Supervised
+from tests.waiting import WATCHDOG, until
 
 
 class Poolside:

@@ -14,8 +14,7 @@ import pytest
 from pastepool.errors import InjectionUnavailable
 from pastepool.runtime.inspection.stacks import current_frames
 from pastepool.runtime.window.async_exc import check_available, set_async_exc, set_async_exc_inside
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG
 
 
 class Hit(BaseException):

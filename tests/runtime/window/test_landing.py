@@ -7,7 +7,6 @@ import functools
 import io
 import logging
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -23,8 +22,7 @@ from pastepool.runtime.window.landing import may_land, raise_where_it_may_land
 from pastepool.runtime.window.window import Window
 from pastepool.types import Injected
 from tests.runtime.pools import LivePool
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG, until
 
 
 @contextlib.contextmanager
@@ -35,9 +33,8 @@ def standing_in(body: Callable[[], object], function: str, let_go: Callable[[], 
     thread = threading.Thread(target=body, daemon=True)
     thread.start()
     assert thread.ident is not None
-    deadline = time.monotonic() + WATCHDOG
-    while current_frames()[thread.ident].f_code.co_name != function:
-        assert time.monotonic() < deadline, f"the thread did not come to {function}"
+    ident = thread.ident
+    until(lambda: current_frames()[ident].f_code.co_name == function, f"the thread is in {function}")
     try:
         yield thread.ident
     finally:

@@ -18,8 +18,7 @@ from pastepool.errors import WorkerKilled
 from pastepool.runtime.window import window as window_module
 from pastepool.runtime.window.window import Window
 from pastepool.types import Injected
-
-WATCHDOG = 5.0
+from tests.waiting import WATCHDOG
 
 
 def spin(until: Callable[[], bool] = lambda: False) -> None:
@@ -540,7 +539,7 @@ def test_kill_leaves_no_flag_up(case: dict[str, str]) -> None:
     After a kill, and while a killed thread is blocked and has not raised it yet, functions that are traced start in
     other threads; and the blocked thread raises it all the same when it comes back.
     """
-    program = textwrap.dedent(TRACED.format(watchdog=2 * WATCHDOG, **case))
+    program = textwrap.dedent(TRACED.format(watchdog=WATCHDOG, **case))
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert (ran.returncode, ran.stdout) == (0, "fine 1\n"), ran.stderr
 
