@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -20,7 +21,9 @@ from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.runtime.http.access_log import access_line
 from pastepool.runtime.http.date_header import DateHeader
+from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.poller import Poller
+from pastepool.runtime.http.returning import Returning
 from pastepool.runtime.http.shared import Shared
 from pastepool.runtime.inspection.inspector import Inspector
 from pastepool.runtime.inspection.stacks import frame_of, stack_lines, stack_of
@@ -31,8 +34,10 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.listener import Listener, open_listeners, url
+from pastepool.runtime.sockets.waker import Waker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.runtime.system.clock import MonotonicClock
@@ -88,22 +93,39 @@ class Server:
         self.admin_listeners: tuple[Listener, ...] = ()
         self.ready = threading.Event()
         self.journal = EventJournal(self.clock)
-        self.mailer = Mailer(
-            settings.mail, self.clock, config_file=settings.config_file, deliver=self.journal.noting_mail(deliver)
+        self.tally = Tally(self.clock)
+        self.waker = Waker()
+        self.look = threading.Event()
+        serials = itertools.count(1)
+        self.mailer = self._make_mailer()
+        self.baton = Baton(settings.overload, self.waker.wake)
+        self.caretaker = Caretaker(
+            self.baton, self.waker.wake, settings.overload, self.clock, self.look.set, self._shed
         )
-        self.poller = Poller(settings, self.clock)
-        self.baton = Baton(settings.overload, self.poller.wake)
-        self.caretaker = Caretaker(self.baton, self.poller, settings.overload, self.clock, self._nudge)
-        self.pool = Pool(self.baton, settings.pool, self.clock, spawn_thread, self._leading(), settings.logger)
+        self.connections = OpenConnections()
+        returning = Returning(self.connections, self.waker.wake)
+        self.shared = self._make_shared(application, returning)
+        self.poller = Poller(
+            settings, self.shared, self.connections, returning, self.waker, serials,
+            on_hangup=self.caretaker.hung_up, on_turned_away=self._shed,
+        )  # fmt: skip
+        leading = Leading(
+            self.poller.next_task, self.poller.ready_tasks, self.caretaker.refuse, returning.wake_for_returned
+        )
+        self.pool = Pool(
+            self.baton, settings.pool, self.clock, spawn_thread, leading, self.tally, self.look.set, settings.logger
+        )
         self.supervisor = self._make_supervisor()
-        self.pool.changed = self.supervisor.nudge
-        self.paste_pool = PastePool(
-            self.pool, self.baton, settings.pool, self.clock, self.poller.serials, self.supervisor.ask_kill
-        )
-        self.shared = self._make_shared(application)
         self.sampler = Sampler(self.pool, self.baton, settings.pool, self.clock, spawn_thread)
-        self.caretaker.on_shed = self.poller.on_turned_away = self._shed
-        self.paste_pool.server_view = self._make_server_view()
+        self.paste_pool = PastePool(
+            self.pool,
+            self.baton,
+            settings.pool,
+            self.clock,
+            serials,
+            self.supervisor.ask_kill,
+            self._make_server_view(),
+        )
         self._admin = (
             AdminListener(admin, self.shared.date_header, self.clock, spawn_thread) if admin is not None else None
         )
@@ -115,9 +137,11 @@ class Server:
         self._started = False
         self._status = 0
 
-    def _leading(self) -> Leading:
-        poller = self.poller
-        return Leading(poller.next_task, poller.ready_tasks, self.caretaker.refuse, poller.wake_for_returned)
+    def _make_mailer(self) -> Mailer:
+        settings = self.settings
+        return Mailer(
+            settings.mail, self.clock, config_file=settings.config_file, deliver=self.journal.noting_mail(deliver)
+        )
 
     def _make_supervisor(self) -> Supervisor:
         return Supervisor(
@@ -126,6 +150,7 @@ class Server:
             self.settings.pool,
             self.clock,
             Inspector(),
+            signal=self.look,
             logger=self.settings.logger,
             mail=self.mailer.submit,
             mail_hung=self.settings.mail.when_hung,
@@ -133,7 +158,7 @@ class Server:
             journal=self.journal,
         )
 
-    def _make_shared(self, application: Application) -> Shared:
+    def _make_shared(self, application: Application, returning: Returning) -> Shared:
         settings = self.settings
         return Shared(
             application=application,
@@ -142,9 +167,9 @@ class Server:
             keep_alive_for=settings.timeouts.keep_alive or float("inf"),
             watermark=settings.output_high_watermark,
             access=access_line if settings.access_log else None,
-            nudge=self.supervisor.nudge,
-            poller=self.poller,
-            tally=self.pool.tally,
+            nudge=self.look.set,
+            returning=returning,
+            tally=self.tally,
             old_protocol=settings.protocol_version == "HTTP/1.0",
         )
 
@@ -157,18 +182,15 @@ class Server:
             shared=self.shared,
             settings=self.settings,
             clock=self.clock,
-            tally=self.pool.tally,
+            tally=self.tally,
             journal=self.journal,
             sampler=self.sampler,
             spawn=spawn_thread,
             began_at=self.clock.now(),
         )
 
-    def _nudge(self) -> None:
-        self.supervisor.nudge()
-
     def _shed(self, fate: str, now: Seconds) -> None:
-        self.pool.tally.count(fate)
+        self.tally.count(fate)
         self.journal.note_shed(fate, now)
 
     # Life.
@@ -220,7 +242,7 @@ class Server:
             self._begin_stop(0)
         self.ready.set()
         try:
-            self.caretaker.take_care()
+            self.caretaker.take_care(self.poller.next_task)
         except BaseException:
             if not self._status:
                 raise
@@ -233,10 +255,10 @@ class Server:
         for note in self.settings.notes:
             _log.warning("%s", note)
         listeners = [(listener.socket, self._prototype(listener)) for listener in self.listeners]
-        self.poller.start(self.shared, Acceptor(listeners, self.clock), self.caretaker.hung_up)
+        self.poller.start(Acceptor(listeners, self.clock))
         self._signals.install()
-        self._forced_exit.has_host = threading.current_thread() is not threading.main_thread()
-        spawn_thread(self._forced_exit.run, "pastepool forced exit")
+        has_host = threading.current_thread() is not threading.main_thread()
+        spawn_thread(lambda: self._forced_exit.run(has_host), "pastepool forced exit")
         self.mailer.start()
         for _ in range(self.settings.pool.workers):
             self.pool.spawn()
@@ -263,7 +285,7 @@ class Server:
         if not self._started:
             return
         self._forced_exit.arm(self.clock.now() + self.settings.timeouts.shutdown, status)
-        self.poller.ask(self._drain)
+        self.waker.ask(self._drain)
         self.baton.ring()
 
     def _shut_down(self) -> None:
@@ -278,7 +300,7 @@ class Server:
             self._close_admin,
             lambda: self.sampler.close(_EXIT_MARGIN),
             self.pool.close,
-            self.poller.wake,
+            self.waker.wake,
             lambda: self.pool.join(leave_for),
             self.poller.close,
             lambda: self.mailer.close(_EXIT_MARGIN),
@@ -338,13 +360,13 @@ class Server:
         """Take no new clients, close the unused connections; the rest close as their responses end. Runs on: baton."""
         if self.shared.draining:
             return
-        self.shared.draining = True
+        self.shared.drain()
         _attempt(lambda: _log.info("stopping: requests that run or wait are finished first"))
         shutdown = self.settings.timeouts.shutdown
         try:
             self.poller.drain(self.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
         finally:
-            self.poller.when_empty(self.caretaker.finish)
+            self.connections.when_empty(self.caretaker.finish)
 
     def _first_signal(self, number: int) -> None:
         self._begin_stop(0)

@@ -45,7 +45,7 @@ def test_P7_requests_bring_a_look() -> None:
     """After hung_check_period requests the supervisor is nudged; time alone would do, so once is enough here."""
     nudged: list[str] = []
     with running(path_echo, threadpool_hung_check_period=3) as run, run.client() as client:
-        run.server.shared.nudge = lambda: nudged.append("look")
+        run.server.poller._looks._nudge = lambda: nudged.append("look")
         for number in range(2):
             client.get(f"/{number}")
         assert nudged == []

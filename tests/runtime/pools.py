@@ -5,6 +5,7 @@ on.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import threading
@@ -17,6 +18,7 @@ from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.window.window import Window
@@ -148,15 +150,20 @@ class LivePool:
         overload = overload or OverloadPolicy(queue_limit=10**9)
         self.baton = Baton(overload, self.feed.wake)
         self.first_waiting = threading.Event()
-        self.caretaker = Caretaker(self.baton, self.feed, overload, self.clock, self.first_waiting.set)  # type: ignore[arg-type]
+        self.caretaker = Caretaker(
+            self.baton, self.feed.wake, overload, self.clock, self.first_waiting.set, lambda fate, now: None
+        )
         leading = Leading(
             self.feed.next_task, self.feed.ready_tasks, self.caretaker.refuse, self.feed.wake_for_returned
         )
-        self.pool = Pool(self.baton, self.policy, self.clock, spawn_thread, leading, "pastepool.pool")
-        self.pool.changed = self._changed
+        tally = Tally(self.clock)
+        self.pool = Pool(
+            self.baton, self.policy, self.clock, spawn_thread, leading, tally, self._changed, "pastepool.pool"
+        )
         self.exits = threading.Semaphore(0)
         self._workers = workers
-        self._thread = threading.Thread(target=self.caretaker.take_care, name="caretaker") if caretaker else None
+        take_care = functools.partial(self.caretaker.take_care, self.feed.next_task)
+        self._thread = threading.Thread(target=take_care, name="caretaker") if caretaker else None
 
     def _changed(self) -> None:
         """Forget who has gone, at once: there is no supervisor."""

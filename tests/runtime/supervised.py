@@ -15,6 +15,7 @@ from pastepool.core.telling.notices import Notice
 from pastepool.core.telling.report import CodePlace, Diagnosis
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
@@ -101,7 +102,9 @@ class Supervised:
         self.baton = Baton(overload or OverloadPolicy(), lambda: None)
         leading = Leading(lambda: None, lambda most: [], lambda task: None, lambda: None)
         self.automatic = automatic
-        self.pool = Pool(self.baton, self.policy, self.clock, self._spawn, leading, LOGGER)
+        self.pool = Pool(
+            self.baton, self.policy, self.clock, self._spawn, leading, Tally(self.clock), self._changed, LOGGER
+        )
         self.mails: list[Notice] = []
         self.ends: list[str] = []
         self.journal = EventJournal(self.clock)
@@ -111,13 +114,13 @@ class Supervised:
             self.policy,
             self.clock,
             Inspector(),  # type: ignore[arg-type]
+            signal=threading.Event(),
             logger=LOGGER,
             mail=self.mails.append,
             mail_hung=mail_hung,
             end_process=self.ends.append,
             journal=self.journal,
         )
-        self.pool.changed = self._changed
         self.changes = 0
         self.calls: list[Call] = []
         self._run = run

@@ -282,7 +282,7 @@ class Running:
                 return readiness.poll(*arguments)
 
         self.server.poller._readiness = Counting()  # type: ignore[assignment]
-        self.server.poller.wake()
+        self.server.waker.wake()
         return lambda: count[0]
 
 

@@ -357,7 +357,7 @@ def test_request_left_to_the_backlog_by_a_leader_is_run_by_it(serve: Serve) -> N
             first.ask("/first")
             second.ask("/second")
 
-        run.server.poller.ask(both_at_once)
+        run.server.waker.ask(both_at_once)
         assert first.response().body == b"/first"
         assert second.response().body == b"/second"
 
@@ -392,13 +392,13 @@ def test_connection_given_back_always_has_a_deadline(serve: Serve) -> None:
     run = serve(path_echo)
     with run.client() as client:
         client.get("/")
-        poller, connection = run.server.poller, only_connection(run)
+        server, connection = run.server, only_connection(run)
 
         def take_back() -> None:
             connection.waiting, connection.deadline = Waiting.WORKER, NEVER
-            poller.give_back(connection)
+            server.shared.returning.give_back(connection)
 
-        poller.ask(take_back)
+        server.waker.ask(take_back)
         until(lambda: connection.waiting is Waiting.NEXT, "it is taken back")
         assert connection.deadline < NEVER
         assert client.get("/again").body == b"/again"

@@ -117,7 +117,10 @@ class Standing:
         policy = PoolPolicy(hung_after=30.0)
         self.baton = Baton(OverloadPolicy(), lambda: None)
         leading = Leading(lambda: None, lambda count: [], lambda task: None, lambda: None)
-        self.pool = Pool(self.baton, policy, self.clock, lambda body, name: None, leading, "pastepool.pool")
+        tally = Tally(self.clock)
+        self.pool = Pool(
+            self.baton, policy, self.clock, lambda body, name: None, leading, tally, lambda: None, "pastepool.pool"
+        )
         for _ in range(3):
             self.pool.spawn()
         self.sampler = Sampler(self.pool, self.baton, policy, self.clock, spawn_thread)

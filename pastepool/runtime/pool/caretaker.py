@@ -13,8 +13,8 @@ from typing import Any
 
 from pastepool.core.policy import OverloadPolicy
 from pastepool.runtime.pool.baton import Baton
-from pastepool.runtime.pool.leading import Polling
-from pastepool.types import Clock
+from pastepool.runtime.pool.leading import NextTask
+from pastepool.types import Clock, Seconds
 
 
 class Caretaker:
@@ -29,37 +29,38 @@ class Caretaker:
     def __init__(
         self,
         baton: Baton,
-        poller: Polling,
+        wake_poller: Callable[[], None],
         overload: OverloadPolicy,
         clock: Clock,
         on_first_waiting: Callable[[], None],
+        on_shed: Callable[[str, Seconds], None],
     ) -> None:
         self._baton = baton
-        self._poller = poller
+        self._wake_poller = wake_poller
         self._overload = overload
         self._clock = clock
         self._on_first_waiting = on_first_waiting
-        self.on_shed: Callable[[str, float], None] = lambda fate, now: None
+        self._on_shed = on_shed
         self._finished = False
 
     def finish(self) -> None:
         """End ``take_care``. Runs on: any thread."""
         self._finished = True
         self._baton.ring()
-        self._poller.wake()
+        self._wake_poller()
 
-    def take_care(self) -> None:
-        """Watch the leaders, or hold the baton, until finished."""
+    def take_care(self, next_task: NextTask) -> None:
+        """Watch the leaders, or hold the baton and poll with ``next_task``, until finished."""
         while not self._finished:
             if self._baton.caretaker_holds():
-                self._hold()
+                self._hold(next_task)
             else:
                 self._baton.watch(self._is_finished)
 
     def _is_finished(self) -> bool:
         return self._finished
 
-    def _hold(self) -> None:
+    def _hold(self, next_task: NextTask) -> None:
         """Keep the baton while no worker is free: accept, read, queue, refuse what cannot wait."""
         baton = self._baton
         if baton.backlog:
@@ -67,7 +68,7 @@ class Caretaker:
         while not self._finished:
             if baton.hand_over():
                 return
-            task = self._poller.next_task(baton.next_expiry())
+            task = next_task(baton.next_expiry())
             now = self._clock.now()
             self._expire(now)
             if task is None:
@@ -81,19 +82,19 @@ class Caretaker:
     def _expire(self, now: float) -> None:
         for late in self._baton.expired(now):
             text = "All workers are busy; the request waited too long."
-            self.on_shed("expired", now)
+            self._on_shed("expired", now)
             late.refuse(503, text, self._overload.retry_after, "expired", now)
 
     def refuse(self, task: Any) -> None:
         """Answer a task for which the backlog has no room. Runs on: baton."""
         text = "All workers are busy and enough requests wait."
         now = self._clock.now()
-        self.on_shed("refused", now)
+        self._on_shed("refused", now)
         task.refuse(503, text, self._overload.retry_after, "refused", now)
 
     def hung_up(self, task: Any) -> None:
         """A client has gone: if its request still waits, it is dropped. Runs on: baton."""
         if self._baton.discard(task):
             now = self._clock.now()
-            self.on_shed("dropped", now)
+            self._on_shed("dropped", now)
             task.drop(now)

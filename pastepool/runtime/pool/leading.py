@@ -7,19 +7,12 @@ The pool calls these; it knows no connection and no HTTP. Runs on: the thread th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pastepool.types import Seconds
 
-
-class Polling(Protocol):
-    """What the caretaker does with the poller while it has the baton."""
-
-    def next_task(self, until: Seconds) -> Any:
-        """Poll until a task is complete, a wake-up comes or ``until`` is reached; the last two answer None."""
-
-    def wake(self) -> None:
-        """Have ``next_task`` return soon. Safe in a signal handler."""
+NextTask = Callable[[Seconds], Any]
+"""Poll until a task is complete, a wake-up comes or that instant is reached; the last two answer None."""
 
 
 class Leading(NamedTuple):

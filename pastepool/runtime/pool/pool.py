@@ -37,15 +37,17 @@ class Pool:
         clock: Clock,
         spawn: Spawner,
         leading: Leading,
+        tally: Tally,
+        changed: Callable[[], None],
         logger: str,
     ) -> None:
         self.workers: dict[WorkerId, Worker] = {}
         self.expected_wait = 0.0
         self.long_kinds = LongKinds()
         self.leading = leading
-        self.changed: Callable[[], None] = lambda: None
+        self.changed = changed
         self.long_call = policy.hung_after
-        self.tally = Tally(clock)
+        self.tally = tally
         self.spawned = 0
         self.start_failed_at = -math.inf
         self._baton = baton

@@ -8,7 +8,6 @@ so nothing ever waits for a request to come (contract P13, P14).
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -43,14 +42,15 @@ from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.window.async_exc import check_available
-from pastepool.types import Clock, Seconds
+from pastepool.types import Clock, Seconds, Signal
 
 
 class Supervisor:
     """
     Keeps the pool as the policy wants it.
 
-    ``nudge`` and ``ask_kill`` may be called from any thread; everything else runs on the supervisor's own.
+    ``signal``: has it look when set, by anybody. ``nudge`` and ``ask_kill`` may be called from any thread; everything
+    else runs on the supervisor's own.
     """
 
     def __init__(
@@ -61,11 +61,12 @@ class Supervisor:
         clock: Clock,
         inspector: Inspector,
         *,
+        signal: Signal,
         logger: str,
         mail: Callable[[Notice], None],
         mail_hung: bool,
         end_process: Callable[[str], None],
-        journal: EventJournal | None = None,
+        journal: EventJournal,
     ) -> None:
         self._pool = pool
         self._baton = baton
@@ -75,10 +76,10 @@ class Supervisor:
         self._mail = mail
         self._mail_hung = mail_hung
         self._end_process = end_process
-        self._journal = journal or EventJournal(clock)
+        self._journal = journal
         self._ladder = KillLadder(policy.unblock_sockets)
         self._log = scribbled(logger)
-        self._signal = threading.Event()
+        self._signal = signal
         self._asked: deque[KillAsked] = deque()
         self._history = History()
         self._can_kill = True

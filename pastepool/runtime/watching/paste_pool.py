@@ -29,7 +29,7 @@ class PastePool:
     """
     What ``paste.httpserver.ThreadPool`` lets one see and do.
 
-    ``server_view``: what ``watch_threads`` looks from; filled in by the server. Thread ids are ``threading.get_ident``
+    ``server_view``: what ``watch_threads`` looks from, if anything. Thread ids are ``threading.get_ident``
     numbers. Times are wall-clock seconds, as Paste's were. Runs on: any thread.
     """
 
@@ -41,9 +41,10 @@ class PastePool:
         clock: Clock,
         serials: itertools.count[int],
         ask_kill: Callable[[int, int], None],
+        server_view: ServerView | None = None,
     ) -> None:
         self.pool = pool
-        self.server_view: ServerView | None = None
+        self.server_view = server_view
         self.nworkers = policy.workers
         self._baton = baton
         self._policy = policy

@@ -12,9 +12,12 @@ from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.states import Phase, Record
 from pastepool.runtime.pool.baton import Baton, Turn
 from pastepool.runtime.pool.pool import Leading, Pool
+from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.pool.worker import Worker
 from pastepool.testing import FakeClock, StepSpawner
 from tests.runtime.pools import WATCHDOG, Job, LivePool
+
+LOGGER = "pastepool.pool"
 
 
 class Stepped:
@@ -28,8 +31,9 @@ class Stepped:
         self.refused: list[Any] = []
         self.changes = 0
         leading = Leading(lambda: None, self._take_ready, self.refused.append, lambda: None)
-        self.pool = Pool(self.baton, PoolPolicy(), self.clock, self.spawner, leading, "pastepool.pool")
-        self.pool.changed = self._count
+        self.pool = Pool(
+            self.baton, PoolPolicy(), self.clock, self.spawner, leading, Tally(self.clock), self._count, LOGGER
+        )
 
     def _take_ready(self, most: int) -> list[Any]:
         taken, self.ready = self.ready[:most], self.ready[most:]
