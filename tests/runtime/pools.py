@@ -15,13 +15,11 @@ from types import TracebackType
 from typing import Any
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
-from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.caretaker import Caretaker
-from pastepool.runtime.pool.pool import Leading, Pool
-from pastepool.runtime.pool.tally import Tally
+from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.system.clock import MonotonicClock
-from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.window.window import Window
+from pastepool.server.assembly import assemble_base, assemble_pool
 
 WATCHDOG = 5.0
 
@@ -133,8 +131,23 @@ class Feed:
         """Jobs give nothing back."""
 
 
+class Telling(threading.Event):
+    """The signal a supervisor sleeps on, which calls ``tell`` each time it is set."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def set(self) -> None:
+        super().set()
+        self._tell()
+
+
 class LivePool:
-    """A pool that runs; a context manager that ends every thread of it. ``caretaker``: on a thread of its own."""
+    """
+    A pool that runs without its supervisor; a context manager that ends every thread of it. ``caretaker``: on a thread of
+    its own.
+    """
 
     def __init__(
         self,
@@ -148,18 +161,17 @@ class LivePool:
         self.feed = Feed()
         self.policy = policy or PoolPolicy(workers=workers)
         overload = overload or OverloadPolicy(queue_limit=10**9)
-        self.baton = Baton(overload, self.feed.wake)
+        base = assemble_base(overload, self.clock, self.feed.wake, Telling(self._changed))
+        self.baton = base.baton
         self.first_waiting = threading.Event()
         self.caretaker = Caretaker(
-            self.baton, self.feed.wake, overload, self.clock, self.first_waiting.set, lambda fate, now: None
+            self.baton, self.feed.wake, overload, self.clock, self.first_waiting.set, base.note_shed
         )
         leading = Leading(
             self.feed.next_task, self.feed.ready_tasks, self.caretaker.refuse, self.feed.wake_for_returned
         )
-        tally = Tally(self.clock)
-        self.pool = Pool(
-            self.baton, self.policy, self.clock, spawn_thread, leading, tally, self._changed, "pastepool.pool"
-        )
+        parts = assemble_pool(base, self.policy, leading, end_process=lambda reason: None, logger="pastepool.pool")
+        self.pool = parts.pool
         self.exits = threading.Semaphore(0)
         self._workers = workers
         take_care = functools.partial(self.caretaker.take_care, self.feed.next_task)

@@ -17,9 +17,9 @@ from tests.server.serving import WATCHDOG
 from tests.server.zombies import Dying
 
 PREPARED = """
-from pastepool import server as server_module
 from pastepool.runtime.system import forced_exit
-server_module._EXIT_MARGIN = forced_exit._EXIT_FUNCTIONS_FOR = 0.3  # so that a test may wait for them
+from pastepool.server import life
+life._EXIT_MARGIN = forced_exit._EXIT_FUNCTIONS_FOR = 0.3  # so that a test may wait for them
 born = time.monotonic()
 
 

@@ -101,7 +101,7 @@ def test_background_task_is_counted_and_shown() -> None:
         release.wait(10.0)
 
     with watched(plain(), threadpool_workers=2) as run:
-        run.server.paste_pool.add_task(work)
+        run.server.parts.paste_pool.add_task(work)
         assert began.wait(5.0)
         (row,) = run.busy()
         assert row["title"].startswith("background task") and row["method"] == "" and row["stack"] is not None
