@@ -60,6 +60,8 @@ class Settings:
     """
     Everything an operator decided, checked and free of contradictions; built by ``read`` alone.
 
+    Large because it has one field for each thing that can be decided, or group of them.
+
     ``host``: without brackets; ``*`` means every address. ``port``: 0 lets the kernel choose. ``listen_backlog``: the
     kernel's. ``body_memory`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
     ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer in that and close. ``logger``: the name the pool logs

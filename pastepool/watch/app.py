@@ -84,6 +84,8 @@ class WatchApp:
     """
     The application.
 
+    Large because each route has a method here.
+
     ``options``: what the operator allows on this page. One process may have several, with the same pool behind them.
     """
 

@@ -120,7 +120,7 @@ def count_after_each_retirement(run: Running) -> list[int]:
 
     Counted on the supervisor's thread, the only one that spawns and retires: no count is in between two states.
     """
-    apply = run.server.parts.supervisor._apply_by_type
+    apply = run.server.parts.supervisor._applying._apply_by_type
     retire, left = apply[Retire], []
 
     def retire_and_count(action: Retire) -> None:

@@ -39,6 +39,9 @@ class Exchange(Call):
     """
     A request and its answer.
 
+    Large because one object is made for each request: it is the task of the pool, the application's callables and the way of
+    the bytes, and an object more for any of these would cost every request.
+
     ``arrived_at``: when it began to wait for a worker; 0.0 if it never had to. ``started_at``: when a worker took it.
     ``fate``: how it ended, for the access log: empty, "killed", "expired" or "dropped".
     """

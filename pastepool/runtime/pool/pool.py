@@ -24,6 +24,8 @@ class Pool:
     """
     The table of workers.
 
+    Large because workers read from it, with one look-up each, what they need with every task.
+
     ``workers``: by id; written under ``_lock``, read by anyone as a copy. ``expected_wait``, ``long_kinds``: what the
     dispatch rules go by (core.dispatch); written by every worker, as estimates. ``leading``: what leaders need.
     ``changed``: called when a worker came or went, or ended a call longer than ``long_call``, on that worker; must
@@ -48,7 +50,6 @@ class Pool:
         self.changed = changed
         self.long_call = policy.hung_after
         self.tally = tally
-        self.spawned = 0
         self.start_failed_at = -math.inf
         self._baton = baton
         self._clock = clock
@@ -96,7 +97,6 @@ class Pool:
             self.forget(worker_id)
             self.changed()
             return None
-        self.spawned += 1
         self.tally.count("spawned")
         return worker
 

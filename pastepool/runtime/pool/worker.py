@@ -63,6 +63,8 @@ class Worker:
     """
     A pool thread.
 
+    Large because it is a thread and its record: others read the facts, and the loop binds what every task needs.
+
     ``fact``: written by this worker, and by the supervisor when it retires or kills it; after ``KILL`` the worker
     leaves it alone. ``leaving``: it exits at its next turn. ``served``: tasks run, ``native_id``/``ident``: 0 until
     it runs.

@@ -75,7 +75,7 @@ def test_workers_are_numbered_and_no_number_is_used_twice(stepped: Stepped) -> N
     stepped.pool.forget(first.worker_id)
     second = stepped.spawn()
     assert (first.worker_id, second.worker_id) == (1, 2)
-    assert stepped.pool.spawned == 2
+    assert stepped.pool.tally.totals(()).counters["spawned"] == 2
 
 
 def test_thread_that_cannot_be_started(stepped: Stepped, caplog: pytest.LogCaptureFixture) -> None:
