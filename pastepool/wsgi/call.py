@@ -42,6 +42,9 @@ class Call(ABC):
 
     A subclass sends the bytes. Each of its methods that do so raises ClientGone when the client has gone.
 
+    Large because PEP 3333 makes one state of it: ``start_response``, ``write``, the iterable and the framing decide
+    together what may still be sent.
+
     ``code``: the status; 0 until ``start_response`` was called. ``content_sent``: how many bytes of content were handed
     over. ``began``: whether any byte of the response was handed over. ``old_protocol``: whether the response is in
     HTTP/1.0. ``keep_alive``: whether the connection stays open after this response; final when ``began`` is true.

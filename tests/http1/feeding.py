@@ -27,7 +27,7 @@ class Seen(NamedTuple):
     fields: dict[str, Any]
 
 
-class ActionOutcome(NamedTuple):
+class Outcome(NamedTuple):
     """
     Everything that came of a stretch of bytes.
 
@@ -62,7 +62,7 @@ def halves(data: bytes) -> Iterator[list[bytes]]:
     return (cut_at(data, [place]) for place in range(1, len(data), 1 if len(data) < 250 else 3))
 
 
-def outcome(pieces: Iterable[bytes], limits: Limits | None = None, *, engine: Engine | None = None) -> ActionOutcome:
+def outcome(pieces: Iterable[bytes], limits: Limits | None = None, *, engine: Engine | None = None) -> Outcome:
     """Feed the pieces as a server does: serve each request before the next is looked at, stop where one says so."""
     engine = engine or Engine(limits or Limits(), PROTOTYPE)
     requests: list[Seen] = []
@@ -73,13 +73,13 @@ def outcome(pieces: Iterable[bytes], limits: Limits | None = None, *, engine: En
             while engine.complete:
                 requests.append(taken(engine))
                 if not requests[-1].keep_alive:
-                    return ActionOutcome(tuple(requests), None, engine.rest + b"".join(remaining), False)
+                    return Outcome(tuple(requests), None, engine.rest + b"".join(remaining), False)
                 engine.feed(b"")
     except PeerError as error:
-        return ActionOutcome(tuple(requests), (error.status, error.reason), b"", False)
+        return Outcome(tuple(requests), (error.status, error.reason), b"", False)
     finally:
         engine.close()
-    return ActionOutcome(tuple(requests), None, b"", engine.started)
+    return Outcome(tuple(requests), None, b"", engine.started)
 
 
 def taken(engine: Engine) -> Seen:

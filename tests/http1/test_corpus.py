@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.http1.cases import CORPUS, load, names
-from tests.http1.feeding import ActionOutcome, cut_at, dribbled, halves, outcome, whole
+from tests.http1.feeding import Outcome, cut_at, dribbled, halves, outcome, whole
 
 BEHIND = b"GET /behind HTTP/1.1\r\nHost: behind.example\r\n\r\n"
 
 
-def agreed(data: bytes) -> ActionOutcome:
+def agreed(data: bytes) -> Outcome:
     """What comes of the bytes, the same in one delivery, byte by byte, by threes, and in any two deliveries."""
     expected = outcome(whole(data))
     assert outcome(dribbled(data)) == expected
@@ -48,7 +48,7 @@ def test_message_cut_short_is_never_complete(name: str) -> None:
     case = load("valid", name)
     if case.requests[-1].keep_alive:
         seen = outcome(whole(case.data[:-1]))
-        assert seen == ActionOutcome(case.requests[:-1], None, b"", True)
+        assert seen == Outcome(case.requests[:-1], None, b"", True)
 
 
 @pytest.mark.parametrize("name", names("invalid"))

@@ -15,7 +15,7 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.tally import Tally, WorkerTally
-from pastepool.runtime.pool.task import ActionOutcome
+from pastepool.runtime.pool.task import TaskOutcome
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.sampler import KEPT as SAMPLES_KEPT
 from pastepool.runtime.watching.sampler import LINGERS_FOR, Sampler
@@ -46,8 +46,8 @@ class Task(Job):
         self.serial = serial
         self.environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x;session=abc", "REMOTE_ADDR": "::1"}
 
-    def outcome(self) -> ActionOutcome:
-        return ActionOutcome(200)
+    def outcome(self) -> TaskOutcome:
+        return TaskOutcome(200)
 
     def title(self) -> str:
         return "GET /x;session=abc"
@@ -108,7 +108,7 @@ def test_background_task_is_counted_and_shown() -> None:
         release.wait(10.0)
 
     with watched(plain(), threadpool_workers=2) as run:
-        run.server.paste_pool.add_task(work)
+        run.server.parts.paste_pool.add_task(work)
         assert began.wait(5.0)
         (row,) = run.busy()
         assert row["title"].startswith("background task") and row["method"] == "" and row["stack"] is not None
@@ -120,7 +120,7 @@ def test_task_of_another_host_is_shown_in_its_own_words() -> None:
     """A task that is no request has a row with its title and what describes it, and can be killed from the page."""
     with watched(plain(), threadpool_workers=2) as run:
         task = Conversation(released=False)
-        assert run.server.baton.submit(task)
+        assert run.server.parts.baton.submit(task)
         assert task.entered.wait(5.0)
         (row,) = run.busy()
         assert (row["title"], row["serial"], row["method"]) == ("gopher /1/menu", task.serial, "")
@@ -139,7 +139,10 @@ class Standing:
         policy = PoolPolicy(hung_after=30.0)
         self.baton = Baton(OverloadPolicy(), lambda: None)
         leading = Leading(lambda: None, lambda count: [], lambda task: None, lambda: None)
-        self.pool = Pool(self.baton, policy, self.clock, lambda body, name: None, leading, "pastepool.pool")
+        tally = Tally(self.clock)
+        self.pool = Pool(
+            self.baton, policy, self.clock, lambda body, name: None, leading, tally, lambda: None, "pastepool.pool"
+        )
         for _ in range(3):
             self.pool.spawn()
         self.sampler = Sampler(self.pool, self.baton, policy, self.clock, spawn_thread)

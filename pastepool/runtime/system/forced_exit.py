@@ -45,10 +45,10 @@ class ForcedExit:
 
     ``on_deadline``: called when the deadline has come. It returns whether the server may end the process: a program
     that runs the server may have other work to do. ``on_host_end``: called when the main thread has ended while the
-    server runs in another thread, which would keep the process alive (contract F3). ``has_host``: switches that on; it
-    is set before the reaper starts.
+    server runs in another thread, which would keep the process alive (contract F3); only where ``run`` was told of a
+    host.
 
-    ``arm`` may be called in a signal handler. ``run`` is the body of the reaper's thread, and calls both functions
+    ``arm`` may be called in a signal handler. ``run`` is the body of a thread of its own, and calls both functions
     there.
     """
 
@@ -56,7 +56,6 @@ class ForcedExit:
         self._clock = clock
         self._on_deadline = on_deadline
         self._on_host_end = on_host_end
-        self.has_host = False
         self._bell = threading.Lock()
         self._bell.acquire()
         self._dismissed = threading.Event()
@@ -99,10 +98,14 @@ class ForcedExit:
         self._dismissed.set()
         self.arm(math.inf, 0)
 
-    def run(self) -> None:
-        """Wait to be armed, then wait until the deadline, then end the process. This is the body of the reaper."""
+    def run(self, has_host: bool = False) -> None:
+        """
+        Wait to be armed, then wait until the deadline, then end the process. This is the body of the thread.
+
+        ``has_host``: the main thread belongs to another program, and its end is looked for.
+        """
         host = threading.main_thread()
-        while not self._bell.acquire(timeout=_LOOK_AT_HOST_EVERY if self.has_host else -1):
+        while not self._bell.acquire(timeout=_LOOK_AT_HOST_EVERY if has_host else -1):
             if not host.is_alive():
                 self._on_host_end()
                 self._bell.acquire()

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pastepool.http1.limits import Limits
-from tests.http1.feeding import ActionOutcome, Seen, cut_at, outcome, whole
+from tests.http1.feeding import Outcome, Seen, cut_at, outcome, whole
 
 LIMITS = Limits(request_target=400, header_bytes=4096, header_count=30, body_bytes=2000)
 """Small, so that random messages come near them."""
 
 
-def judge(data: bytes, places: Iterable[int]) -> ActionOutcome:
+def judge(data: bytes, places: Iterable[int]) -> Outcome:
     """
     Feed ``data`` whole and cut at ``places``.
 
@@ -32,7 +32,7 @@ def judge(data: bytes, places: Iterable[int]) -> ActionOutcome:
         assert "callback" not in reason
     for seen in expected.requests:
         again = outcome(whole(written(seen)))
-        assert again == ActionOutcome((plain(seen),), None, b"", False)
+        assert again == Outcome((plain(seen),), None, b"", False)
     return expected
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from types import TracebackType
 
@@ -11,14 +10,12 @@ import pytest
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.telling.notices import BecameHung, HungKilled, Notice
 from pastepool.errors import WorkerKilled
-from pastepool.runtime.inspection.inspector import Inspector
 from pastepool.runtime.pool.task import ShedReason
-from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.runtime.watching.paste_pool import PastePool
 from tests.meta.repository import PACKAGE, imported, sources
 from tests.runtime.host_task import DESCRIPTION, Conversation
-from tests.runtime.pools import WATCHDOG, LivePool
-from tests.runtime.supervised import until
+from tests.runtime.pools import LivePool
+from tests.waiting import WATCHDOG, until
 
 
 class HostPool(LivePool):
@@ -26,26 +23,13 @@ class HostPool(LivePool):
 
     def __init__(self, *, overload: OverloadPolicy | None = None) -> None:
         policy = PoolPolicy(workers=1, max_workers=1, hung_after=0.02, kill_after=0.0)
-        super().__init__(1, policy=policy, overload=overload)
         self.mails: list[Notice] = []
-        self.shed: list[str] = []
         self.hung: list[Conversation] = []
-        self.caretaker.on_shed = lambda fate, now: self.shed.append(fate)
-        self.supervisor = Supervisor(
-            self.pool,
-            self.baton,
-            policy,
-            self.clock,
-            Inspector(),
-            logger="tests.host",
-            mail=self.mails.append,
-            mail_hung=True,
-            end_process=lambda reason: None,
-        )
+        super().__init__(1, policy=policy, overload=overload, mail=self.mails.append)
         self._supervising = threading.Thread(target=self.supervisor.run, name="supervisor")
 
     def _changed(self) -> None:
-        self.supervisor.nudge()
+        """The supervisor, which sleeps on this very signal, forgets who has gone."""
 
     def __enter__(self) -> HostPool:
         super().__enter__()
@@ -116,7 +100,7 @@ def test_task_of_another_host_is_seen_through_pastes_eyes() -> None:
     """It has no environ, so the tracker shows None; ``kill_worker`` ends it."""
     with HostPool() as live:
         task = live.hang()
-        paste = PastePool(live.pool, live.baton, live.policy, live.clock, itertools.count(1), live.supervisor.ask_kill)
+        paste = PastePool(live.pool, live.baton, live.policy, live.clock, live.base.serials, live.supervisor.ask_kill)
         [(ident, (_, environ))] = paste.worker_tracker.items()
         assert environ is None
         paste.kill_worker(ident)
