@@ -56,6 +56,8 @@ class Settings:
     """
     Everything an operator decided, checked and free of contradictions; built by ``read`` alone.
 
+    Large because it has one field for each thing that can be decided, or group of them.
+
     ``listen``: as the operator wrote it, names and port 0 included. ``listen_backlog``: the kernel's. ``body_memory`` and
     ``output_high_watermark``: bytes. ``health_path``: empty switches it off. ``protocol_version``: ``HTTP/1.1``, or
     ``HTTP/1.0`` to answer in that and close. ``logger``: the name the pool logs under. ``config_file``: empty where there

@@ -38,6 +38,9 @@ class Call(ABC):
     One request's answer in the making. A subclass hands the bytes over; each way to do so raises ClientGone when nobody
     takes them any more.
 
+    Large because PEP 3333 makes one state of it: ``start_response``, ``write``, the iterable and the framing decide together
+    what may still be sent.
+
     ``code``: 0 until ``start_response`` was called. ``content_sent``: bytes of content handed over. ``began``: whether
     any byte was. ``old_protocol``: answer in HTTP/1.0. ``keep_alive``: whether the connection outlives this response;
     final once ``began``.

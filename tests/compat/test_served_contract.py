@@ -45,7 +45,7 @@ def test_P7_requests_bring_a_look() -> None:
     """After hung_check_period requests the supervisor is nudged; time alone would do, so once is enough here."""
     nudged: list[str] = []
     with running(path_echo, threadpool_hung_check_period=3) as run, run.client() as client:
-        run.server.shared.nudge = lambda: nudged.append("look")
+        run.server.parts.poller._looks._nudge = lambda: nudged.append("look")
         for number in range(2):
             client.get(f"/{number}")
         assert nudged == []
@@ -126,7 +126,7 @@ def test_F1_a_task_is_refused_when_it_can_neither_run_nor_wait() -> None:
         client.ask("/hang")
         assert app.entered.acquire(timeout=WATCHDOG)
         with pytest.raises(PoolClosed):
-            run.server.paste_pool.add_task(lambda: None)
+            run.server.parts.paste_pool.add_task(lambda: None)
         app.released = True
         assert client.response().status == 200
 
@@ -135,7 +135,7 @@ def test_F4_another_framework_can_run_its_jobs_on_the_pool() -> None:
     """Submitted from a thread of its own, a job runs on a worker, and the pool serves on."""
     ran = threading.Event()
     with running(path_echo) as run:
-        foreign = threading.Thread(target=run.server.paste_pool.add_task, args=(ran.set,))
+        foreign = threading.Thread(target=run.server.parts.paste_pool.add_task, args=(ran.set,))
         foreign.start()
         foreign.join(WATCHDOG)
         assert ran.wait(WATCHDOG)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from paste.deploy import loadwsgi
 
-from pastepool import entrypoints, server
+from pastepool import entrypoints
 from pastepool.runtime.system import forced_exit
+from pastepool.server import life
 from pastepool.settings import Settings, read
 from tests.meta.repository import ROOT
 
@@ -48,7 +49,7 @@ def production() -> Settings:
 
 def longest_end() -> float:
     """How long the process may live after a drain: its own exit, the log, the last mail, the exit functions, the flush."""
-    return 2 * server._EXIT_MARGIN + server._TELL_FOR + forced_exit._EXIT_FUNCTIONS_FOR + forced_exit._FLUSH_FOR
+    return 2 * life._EXIT_MARGIN + life._TELL_FOR + forced_exit._EXIT_FUNCTIONS_FOR + forced_exit._FLUSH_FOR
 
 
 def longest_stop() -> float:
@@ -86,7 +87,7 @@ def test_unit_starts_again_and_never_gives_up() -> None:
     assert config["Unit"]["StartLimitIntervalSec"] == "0"
     clean = {int(status) for status in config["Service"]["SuccessExitStatus"].split()}
     assert clean == NOT_A_FAILURE
-    assert not clean & {entrypoints.SETTINGS_STATUS, entrypoints.START_STATUS, server._DIED_OF_ZOMBIES}
+    assert not clean & {entrypoints.SETTINGS_STATUS, entrypoints.START_STATUS, life._DIED_OF_ZOMBIES}
     assert "RestartPreventExitStatus" not in config["Service"]
 
 
@@ -151,4 +152,4 @@ def test_manual_shows_the_files_and_every_status() -> None:
         assert f"{{download}}`{path.name} <files/{path.name}>`" in text
     rows = re.findall(r"^\| (\d+|128\+n) \|", text, re.MULTILINE)
     assert set(rows) == {"0", "128+n", str(entrypoints.SETTINGS_STATUS), str(entrypoints.START_STATUS)}
-    assert server._DIED_OF_ZOMBIES == entrypoints.START_STATUS
+    assert life._DIED_OF_ZOMBIES == entrypoints.START_STATUS

@@ -5,6 +5,7 @@ on.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import threading
@@ -15,13 +16,12 @@ from typing import Any
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.telling.masking import request_facts
-from pastepool.runtime.pool.baton import Baton
+from pastepool.core.telling.notices import Notice
 from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.leading import Leading
-from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.task import Outcome, ShedReason, Task
 from pastepool.runtime.system.clock import MonotonicClock
-from pastepool.runtime.system.threads import spawn_thread
+from pastepool.server.assembly import assemble_base, assemble_pool
 from pastepool.types import CallWindow
 
 WATCHDOG = 5.0
@@ -141,8 +141,23 @@ class Feed:
         """Jobs give nothing back."""
 
 
+class Telling(threading.Event):
+    """The signal a supervisor sleeps on, which calls ``tell`` each time it is set."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def set(self) -> None:
+        super().set()
+        self._tell()
+
+
 class LivePool:
-    """A pool that runs; a context manager that ends every thread of it. ``caretaker``: on a thread of its own."""
+    """
+    A pool that runs; a context manager that ends every thread of it. ``caretaker``: on a thread of its own.
+    ``supervisor``: has no thread here. ``mails``: what it tells.
+    """
 
     def __init__(
         self,
@@ -156,17 +171,27 @@ class LivePool:
         self.feed = Feed()
         self.policy = policy or PoolPolicy(workers=workers)
         overload = overload or OverloadPolicy(queue_limit=10**9)
-        self.baton = Baton(overload, self.feed.wake)
+        base = assemble_base(overload, self.clock, self.feed.wake, Telling(self._changed))
+        self.baton = base.baton
         self.first_waiting = threading.Event()
-        self.caretaker = Caretaker(self.baton, self.feed, self.clock, self.first_waiting.set)
+        self.caretaker = Caretaker(self.baton, self.feed.wake, self.clock, self.first_waiting.set, base.note_shed)
         leading = Leading(
             self.feed.next_task, self.feed.ready_tasks, self.caretaker.refuse, self.feed.wake_for_returned
         )
-        self.pool = Pool(self.baton, self.policy, self.clock, spawn_thread, leading, "pastepool.pool")
-        self.pool.changed = self._changed
+        self.mails: list[Notice] = []
+        _, self.pool, self.supervisor = assemble_pool(
+            base,
+            self.policy,
+            leading,
+            end_process=lambda reason: None,
+            logger="pastepool.pool",
+            mail=self.mails.append,
+            mail_hung=True,
+        )
         self.exits = threading.Semaphore(0)
         self._workers = workers
-        self._thread = threading.Thread(target=self.caretaker.take_care, name="caretaker") if caretaker else None
+        take_care = functools.partial(self.caretaker.take_care, self.feed.next_task)
+        self._thread = threading.Thread(target=take_care, name="caretaker") if caretaker else None
 
     def _changed(self) -> None:
         """Forget who has gone, at once: there is no supervisor."""

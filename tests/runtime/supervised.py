@@ -13,14 +13,11 @@ from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.states import Phase, Status, classify
 from pastepool.core.telling.notices import Notice
 from pastepool.core.telling.report import CodePlace, Diagnosis
-from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.leading import Leading
-from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.worker import Worker
-from pastepool.runtime.supervision.event_journal import EventJournal
-from pastepool.runtime.supervision.supervisor import Supervisor
+from pastepool.server.assembly import assemble_base, assemble_pool
 from pastepool.testing import FakeClock, StepSpawner
-from tests.runtime.pools import WATCHDOG, Job
+from tests.runtime.pools import WATCHDOG, Job, Telling
 
 LOGGER = "tests.supervised"
 
@@ -99,26 +96,23 @@ class Supervised:
         self.clock = FakeClock()
         self.policy = PoolPolicy(**policy)
         self.spawner = StepSpawner()
-        self.baton = Baton(overload or OverloadPolicy(), lambda: None)
+        base = assemble_base(overload or OverloadPolicy(), self.clock, lambda: None, Telling(self._count_change))
         leading = Leading(lambda: None, lambda most: [], lambda task: None, lambda: None)
         self.automatic = automatic
-        self.pool = Pool(self.baton, self.policy, self.clock, self._spawn, leading, LOGGER)
         self.mails: list[Notice] = []
         self.ends: list[str] = []
-        self.journal = EventJournal(self.clock)
-        self.supervisor = Supervisor(
-            self.pool,
-            self.baton,
+        self.baton, self.journal = base.baton, base.journal
+        _, self.pool, self.supervisor = assemble_pool(
+            base,
             self.policy,
-            self.clock,
-            Inspector(),  # type: ignore[arg-type]
+            leading,
+            end_process=self.ends.append,
             logger=LOGGER,
+            spawn=self._spawn,
+            inspector=Inspector(),  # type: ignore[arg-type]
             mail=self.mails.append,
             mail_hung=mail_hung,
-            end_process=self.ends.append,
-            journal=self.journal,
         )
-        self.pool.changed = self._changed
         self.changes = 0
         self.calls: list[Call] = []
         self._run = run
@@ -129,9 +123,8 @@ class Supervised:
         if self.automatic:
             self.spawner.release(name)
 
-    def _changed(self) -> None:
+    def _count_change(self) -> None:
         self.changes += 1
-        self.supervisor.nudge()
 
     def __enter__(self) -> Supervised:
         logging.getLogger(LOGGER).setLevel(logging.INFO)

@@ -71,7 +71,7 @@ began_at, zombie_at, ended_at = {{}}, {{}}, {{}}
 def watch():
     while True:
         time.sleep(0.005)
-        zombies = server.paste_pool.track_threads()["zombie"]
+        zombies = server.parts.paste_pool.track_threads()["zombie"]
         for kind, thread in list(threads.items()):
             if not thread.is_alive():
                 ended_at.setdefault(kind, time.monotonic())

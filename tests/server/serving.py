@@ -267,11 +267,11 @@ class Running:
     @property
     def connections(self) -> int:
         """How many clients the server has at this moment."""
-        return len(self.server.poller.connections)
+        return len(self.server.parts.poller.connections)
 
     def count_polls(self) -> Callable[[], int]:
         """Count from now on how often the kernel is asked for events: a server that spins asks without end."""
-        readiness, count = self.server.poller._readiness, [0]
+        readiness, count = self.server.parts.poller._readiness, [0]
 
         class Counting:
             def __getattr__(self, name: str) -> Any:
@@ -281,8 +281,8 @@ class Running:
                 count[0] += 1
                 return readiness.poll(*arguments)
 
-        self.server.poller._readiness = Counting()  # type: ignore[assignment]
-        self.server.poller.wake()
+        self.server.parts.poller._readiness = Counting()  # type: ignore[assignment]
+        self.server.parts.waker.wake()
         return lambda: count[0]
 
 

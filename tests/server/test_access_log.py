@@ -136,9 +136,9 @@ def test_request_that_waited_says_how_long(serve: Serve, lines: Lines) -> None:
             first.ask("/held")
             app.await_calls()
             second.ask("/waits")
-            until(lambda: run.server.baton.backlog, "the request waits")
-            arrived = run.server.baton.backlog[0].arrived_at
-            until(lambda: run.server.clock.now() > arrived + 0.2, "it has waited")
+            until(lambda: run.server.parts.baton.backlog, "the request waits")
+            arrived = run.server.parts.baton.backlog[0].arrived_at
+            until(lambda: run.server.parts.clock.now() > arrived + 0.2, "it has waited")
             app.release()
             second.response()
     held, waits = sorted(lines(2), key=lambda line: line["request"])
@@ -159,11 +159,11 @@ def test_refused_expired_and_dropped_requests_have_their_lines(serve: Serve, lin
             app.await_calls()
             leaver = run.client()
             leaver.ask("/dropped")
-            until(lambda: run.server.baton.backlog, "the request waits")
+            until(lambda: run.server.parts.baton.backlog, "the request waits")
             leaver.close()
-            until(lambda: not run.server.baton.backlog, "the request is dropped")
+            until(lambda: not run.server.parts.baton.backlog, "the request is dropped")
             second.ask("/expired")
-            until(lambda: run.server.baton.backlog, "the request waits")
+            until(lambda: run.server.parts.baton.backlog, "the request waits")
             assert run.get("/refused").status == 503
             assert second.response().status == 503
             found = {line["request"].split()[1]: line for line in lines(3)}

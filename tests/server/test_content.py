@@ -163,8 +163,11 @@ def test_output_beyond_the_watermark_makes_the_worker_wait(serve: Serve) -> None
     run = serve(app, output_high_watermark="500k")
     with run.client(receive_buffer=65536) as client:
         client.ask("/")
-        until(lambda: any(c.output and c.output.size > 512_000 for c in run.server.poller.connections.values()), "full")
-        (connection,) = run.server.poller.connections.values()
+        until(
+            lambda: any(c.output and c.output.size > 512_000 for c in run.server.parts.poller.connections.values()),
+            "full",
+        )
+        (connection,) = run.server.parts.poller.connections.values()
         output = connection.output
         assert output is not None
         assert output.size <= 512_000 + 100_100
@@ -268,7 +271,9 @@ def test_file_that_shrinks_while_it_is_sent_cuts_the_connection(serve: Serve, la
     run = serve(serve_file(large_file))
     with run.client(receive_buffer=4096) as client:
         client.ask("/")
-        until(lambda: any(c.output for c in run.server.poller.connections.values()), "the kernel's buffer is full")
+        until(
+            lambda: any(c.output for c in run.server.parts.poller.connections.values()), "the kernel's buffer is full"
+        )
         os.truncate(large_file, 1000)
         with pytest.raises((EOFError, ConnectionResetError)):
             client.response()

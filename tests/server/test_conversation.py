@@ -21,7 +21,7 @@ HTTP_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4}
 
 def only_connection(run: Running) -> Connection:
     """What the server knows of its one client."""
-    (connection,) = run.server.poller.connections.values()
+    (connection,) = run.server.parts.poller.connections.values()
     return connection
 
 
@@ -353,11 +353,11 @@ def test_request_left_to_the_backlog_by_a_leader_is_run_by_it(serve: Serve) -> N
         second.get("/warm")
 
         def both_at_once() -> None:
-            run.server.pool.expected_wait = 0.01
+            run.server.parts.pool.expected_wait = 0.01
             first.ask("/first")
             second.ask("/second")
 
-        run.server.poller.ask(both_at_once)
+        run.server.parts.waker.ask(both_at_once)
         assert first.response().body == b"/first"
         assert second.response().body == b"/second"
 
@@ -392,13 +392,13 @@ def test_connection_given_back_always_has_a_deadline(serve: Serve) -> None:
     run = serve(path_echo)
     with run.client() as client:
         client.get("/")
-        poller, connection = run.server.poller, only_connection(run)
+        server, connection = run.server, only_connection(run)
 
         def take_back() -> None:
             connection.waiting, connection.deadline = Waiting.WORKER, NEVER
-            poller.give_back(connection)
+            server.parts.shared.returning.give_back(connection)
 
-        poller.ask(take_back)
+        server.parts.waker.ask(take_back)
         until(lambda: connection.waiting is Waiting.NEXT, "it is taken back")
         assert connection.deadline < NEVER
         assert client.get("/again").body == b"/again"

@@ -89,7 +89,7 @@ def test_connection_that_a_child_process_holds_ends_all_the_same(serve: Serve) -
     run = serve(path_echo)
     with run.client() as client:
         client.get("/first")
-        (connection,) = run.server.poller.connections.values()
+        (connection,) = run.server.parts.poller.connections.values()
         kept = os.dup(connection.fd)
         try:
             assert client.get("/last", "Connection: close").closes

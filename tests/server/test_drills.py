@@ -38,13 +38,13 @@ def app() -> Iterator[Hanging]:
 
 def number(run: Running, *statuses: Status) -> int:
     """How many workers are called one of these at this moment."""
-    pool, now = run.server.pool, run.server.clock.now()
+    pool, now = run.server.parts.pool, run.server.parts.clock.now()
     return sum(classify(record, now, run.server.settings.pool) in statuses for record in pool.records())
 
 
 def living(run: Running) -> int:
     """Workers that live: those that only have to be forgotten do not count, though their thread may have a line left."""
-    return sum(record.phase is not Phase.GONE for record in run.server.pool.records())
+    return sum(record.phase is not Phase.GONE for record in run.server.parts.pool.records())
 
 
 # (a)
@@ -120,12 +120,12 @@ def count_after_each_retirement(run: Running) -> list[int]:
 
     Counted on the supervisor's thread, the only one that spawns and retires: no count is in between two states.
     """
-    apply = run.server.supervisor._apply_by_type
+    apply = run.server.parts.supervisor._applying._apply_by_type
     retire, left = apply[Retire], []
 
     def retire_and_count(action: Retire) -> None:
         retire(action)
-        phases = [record.phase for record in run.server.pool.records()]
+        phases = [record.phase for record in run.server.parts.pool.records()]
         left.append(sum(phase in (Phase.STARTING, Phase.IDLE, Phase.BUSY) for phase in phases))
 
     apply[Retire] = retire_and_count
@@ -151,7 +151,7 @@ def test_d_burst_after_a_recovery_never_shrinks_the_pool_below_workers(serve: Se
     for _ in range(15):
         with asked(run, *["/burst"] * 8) as burst:
             assert [client.response().status for client in burst] == [200] * 8
-    until(lambda: len(run.server.pool.workers) == 6, "the surplus has left")
+    until(lambda: len(run.server.parts.pool.workers) == 6, "the surplus has left")
     assert min(left) == 6
     assert run.get("/after").status == 200
 

@@ -17,9 +17,9 @@ from tests.server.serving import WATCHDOG
 from tests.server.zombies import Dying
 
 PREPARED = """
-from pastepool import server as server_module
 from pastepool.runtime.system import forced_exit
-server_module._EXIT_MARGIN = forced_exit._EXIT_FUNCTIONS_FOR = 0.3  # so that a test may wait for them
+from pastepool.server import life
+life._EXIT_MARGIN = forced_exit._EXIT_FUNCTIONS_FOR = 0.3  # so that a test may wait for them
 born = time.monotonic()
 
 
@@ -76,7 +76,7 @@ FAILURES = {
     "main thread": """
         from pastepool.runtime.pool.caretaker import Caretaker
         take_care = Caretaker.take_care
-        Caretaker.take_care = lambda self: fails(take_care(self))
+        Caretaker.take_care = lambda self, next_task: fails(take_care(self, next_task))
         """,
     "log": "logging.getLogger().addHandler(Broken())",
     "exit function": "atexit.register(fails)",

@@ -118,7 +118,7 @@ def test_tasks_of_others_run_in_the_pool(serve: Serve) -> None:
         names.append(threading.current_thread().name)
         done.set()
 
-    run.server.paste_pool.add_task(task)
+    run.server.parts.paste_pool.add_task(task)
     assert done.wait(5)
     assert names[0].startswith("pastepool worker ")
 

@@ -93,7 +93,7 @@ def test_no_request_is_lost_and_none_answered_twice(workers: int, requests: int,
         assert not any(thread.is_alive() for thread in asking)
         assert [wrong for thread in asking for wrong in thread.wrong] == []
         assert set(app.calls) == {1}
-        pool = run.server.pool.workers.values()
+        pool = run.server.parts.pool.workers.values()
         until(lambda: sum(worker.served for worker in pool) == requests, "the workers have counted them all")
         assert min(worker.served for worker in pool) > 0, "the baton went from hand to hand"
     finally:

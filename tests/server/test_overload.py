@@ -43,7 +43,7 @@ def all_workers_hung(serve: Serve, workers: int = 2, **options: object) -> Itera
 
 def backlog(run: Running) -> int:
     """How many requests wait for a worker."""
-    return len(run.server.baton.backlog)
+    return len(run.server.parts.baton.backlog)
 
 
 def test_request_waits_for_a_worker_and_is_answered(serve: Serve) -> None:
@@ -159,7 +159,7 @@ def test_connection_limit_refuses_when_nobody_is_idle(serve: Serve) -> None:
             assert client.ended()
         assert time.monotonic() - began < LATE
         app.release()
-        until(lambda: run.server.baton.follower_count, "a worker is free")
+        until(lambda: run.server.parts.baton.follower_count, "a worker is free")
         assert run.get("/again").body == b"/again"
 
 
@@ -218,7 +218,7 @@ def test_timeouts_of_0_wait_for_ever(serve: Serve) -> None:
         return [big if environ["PATH_INFO"] == "/big" else environ["wsgi.input"].read()]
 
     run = serve(app, socket_timeout=0, output_high_watermark="8m")
-    connections = run.server.poller.connections
+    connections = run.server.parts.connections.by_fd
     with run.client() as head, run.client() as body, run.client() as idle, run.client(receive_buffer=4096) as reader:
         head.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Le")
         body.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab")
@@ -279,7 +279,7 @@ def test_client_that_has_sent_more_can_still_be_known_to_be_gone(serve: Serve) -
         client.ask("/one")
         app.await_calls()
         client.ask("/two")
-        (connection,) = run.server.poller.connections.values()
+        (connection,) = run.server.parts.poller.connections.values()
         client.close()
         until(lambda: connection.gone, "the server knows")
         app.release()

@@ -146,10 +146,10 @@ def test_slow_but_honest_content_outlives_the_timeout(serve: Serve) -> None:
         client.ask("/", "Content-Length: 65537", method="POST")
         client.send(b"x" * 65536)
         until(lambda: run.connections == 1, "the client is there")
-        (connection,) = run.server.poller.connections.values()
+        (connection,) = run.server.parts.poller.connections.values()
         until(lambda: connection.content is not None and connection.content.received == 65536, "the content is there")
         assert connection.deadline - connection.began_at == pytest.approx(16.1)
-        until(lambda: run.server.clock.now() > connection.began_at + 0.4, "four times the timeout has passed")
+        until(lambda: run.server.parts.clock.now() > connection.began_at + 0.4, "four times the timeout has passed")
         client.send(b"x")
         assert len(client.response().body) == 65537
 
@@ -165,8 +165,8 @@ def test_keep_alive_timeout_begins_anew_with_each_response(serve: Serve) -> None
     """It counts from the end of a response; requests that keep coming keep the connection."""
     run = serve(path_echo, keep_alive_timeout=0.5)
     with run.client() as client:
-        began = run.server.clock.now()
-        while run.server.clock.now() < began + 1.2:
+        began = run.server.parts.clock.now()
+        while run.server.parts.clock.now() < began + 1.2:
             assert client.get("/").status == 200
 
 
@@ -203,11 +203,11 @@ def swallow(client: Client) -> bytes:
 def test_socket_timeout_is_the_patience_of_everything(serve: Serve, sent: bytes) -> None:
     """Paste's ``socket_timeout`` (contract P18) works here: it is each of the four timeouts that is not set itself."""
     run = serve(body_echo, socket_timeout=0.3)
-    began = run.server.clock.now()
+    began = run.server.parts.clock.now()
     with run.client() as client:
         client.send(sent)
         client.rest()
-        assert 0.25 < run.server.clock.now() - began < 5
+        assert 0.25 < run.server.parts.clock.now() - began < 5
     with run.client() as client:
         client.get("/")
         assert client.rest() == b""
@@ -230,7 +230,7 @@ def test_own_timeout_goes_before_socket_timeout(serve: Serve) -> None:
 
 def dribble(run: Running, client: Client, timeout: float, drop: bytes = b"x") -> Response:
     """Send a drop as often as we can look, until the server answers; it must not do so before its time."""
-    now = run.server.clock.now
+    now = run.server.parts.clock.now
     began = now()
     client.sock.settimeout(0.01)
     while True:

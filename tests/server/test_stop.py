@@ -79,7 +79,7 @@ def test_those_let_in_last_are_told_that_it_is_the_end() -> None:
         run.server.stop()
         run.server._drain()
 
-    run.server.poller.ask(drain_with_clients_in_the_backlog)
+    run.server.parts.waker.ask(drain_with_clients_in_the_backlog)
     until(lambda: len(clients) == 3, "the clients have asked")
     responses = [client.response() for client in clients]
     assert [(response.status, response.closes) for response in responses] == [(200, True), (503, True), (200, True)]
@@ -197,7 +197,8 @@ def test_slow_reader_does_not_spoil_a_drain(serve: Serve) -> None:
     with run.client(receive_buffer=4096) as client:
         client.ask("/")
         until(
-            lambda: any(c.output for c in run.server.poller.connections.values()), "the response waits for its reader"
+            lambda: any(c.output for c in run.server.parts.poller.connections.values()),
+            "the response waits for its reader",
         )
         run.stop()
     assert not run.server._gave_up
@@ -232,12 +233,12 @@ def test_connection_given_back_just_after_the_drain_has_looked(serve: Serve) -> 
     run = Running(path_echo, {"shutdown_timeout": 60}).start()
     with run.client() as client:
         client.get("/")
-        real = run.server.poller._open.close_unused
+        real = run.server.parts.connections.close_unused
 
         def only_later() -> None:
-            run.server.poller._open.close_unused = real  # type: ignore[method-assign]
+            run.server.parts.connections.close_unused = real  # type: ignore[method-assign]
 
-        run.server.poller._open.close_unused = only_later  # type: ignore[method-assign]
+        run.server.parts.connections.close_unused = only_later  # type: ignore[method-assign]
         run.server.stop()
         assert client.ended()
     run.join()
@@ -268,7 +269,7 @@ def test_stop_after_the_end_touches_nobody_elses_descriptors() -> None:
     pipes = [os.pipe() for _ in range(20)]
     try:
         run.server.stop()
-        run.server.poller.wake()
+        run.server.parts.waker.wake()
         for end, _ in pipes:
             os.set_blocking(end, False)
             with pytest.raises(BlockingIOError):
@@ -332,7 +333,7 @@ def test_host_program_outlives_a_server_with_a_hung_worker(caplog: pytest.LogCap
         assert re.match(r"pastepool worker \d+ did not stop: GET /hung\n", line)
         assert "in __call__" in line or "Held.__call__" in line
         app.release()
-        until(lambda: not run.server.pool.workers, "every worker has left")
+        until(lambda: not run.server.parts.pool.workers, "every worker has left")
 
 
 def test_request_that_still_waits_at_the_end_is_told_so() -> None:
@@ -344,13 +345,13 @@ def test_request_that_still_waits_at_the_end_is_told_so() -> None:
             hung.ask("/hung")
             app.await_calls()
             waits.ask("/waits")
-            until(lambda: run.server.baton.backlog, "a request waits")
+            until(lambda: run.server.parts.baton.backlog, "a request waits")
             run.stop()
             response = waits.response()
             assert (response.status, response.body, response.closes) == (503, b"The server is stopping.\n", True)
             assert waits.ended()
         app.release()
-        until(lambda: not run.server.pool.workers, "every worker has left")
+        until(lambda: not run.server.parts.pool.workers, "every worker has left")
         assert app.paths == ["/hung"]
 
 
@@ -483,7 +484,7 @@ def test_drain_does_not_spin_on_a_listener_that_others_keep_open() -> None:
             client.ask("/held")
             app.await_calls()
             run.server.stop()
-            until(lambda: not run.server.poller._acceptor.fds, "the listener is closed")
+            until(lambda: not run.server.parts.poller._welcoming._acceptor.fds, "the listener is closed")
             with contextlib.closing(socket.create_connection(kept.getsockname(), WATCHDOG)):
                 polls = run.count_polls()
                 threading.Event().wait(0.3)
@@ -501,8 +502,8 @@ def test_descriptors_are_close_on_exec(serve: Serve) -> None:
             ours = {client.sock.fileno(), *(int(name) for name in os.listdir("/proc/self/fd"))}
             client.ask("/held")
             app.await_calls()
-            poller = run.server.poller
-            server = {*poller.connections, *poller._waker, poller._readiness.fileno()}  # type: ignore[attr-defined]
+            poller = run.server.parts.poller
+            server = {*poller.connections, *run.server.parts.waker.ends, poller._readiness.fileno()}  # type: ignore[attr-defined]
             server |= {listener.fileno() for listener in run.server.listeners}
             assert len(server) >= 5 and server & ours
             assert [fd for fd in server if os.get_inheritable(fd)] == []

@@ -86,7 +86,7 @@ def settle(run: Running, clients: int, readers: int) -> None:
     """Wait until all have been taken in: filling the kernel's buffers for 500 readers is a gigabyte of work."""
 
     def settled() -> bool:
-        there = list(run.server.poller.connections.values())
+        there = list(run.server.parts.poller.connections.values())
         return len(there) == clients and sum(1 for connection in there if connection.output) == readers
 
     until(settled, "the crowd is there", 60)

@@ -219,7 +219,7 @@ def test_demonstration_opens_it_from_the_command_line(tmp_path: Path) -> None:
 def test_two_pages_share_one_look() -> None:
     """The mounted page and the admin listener look at the same pool through the same observer."""
     with watched(plain()) as run:
-        server_view = run.server.paste_pool.server_view
+        server_view = run.server.parts.paste_pool.server_view
         assert server_view is not None
         run.state(admin=True)
         shared = server_view.common["watch"]

@@ -39,7 +39,7 @@ def visiting(options: WatchOptions | None = None, pool: Any = None, prefix: str 
 @pytest.fixture(scope="module")
 def pool() -> Any:
     """The pool of a server that was never started: everything can be looked at all the same."""
-    return Server(read({"port": 0}, {}), plain()).paste_pool
+    return Server(read({"port": 0}, {}), plain()).parts.paste_pool
 
 
 @pytest.fixture

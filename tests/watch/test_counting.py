@@ -107,7 +107,7 @@ def test_background_task_is_counted_and_shown() -> None:
         release.wait(10.0)
 
     with watched(plain(), threadpool_workers=2) as run:
-        run.server.paste_pool.add_task(work)
+        run.server.parts.paste_pool.add_task(work)
         assert began.wait(5.0)
         (row,) = run.busy()
         assert row["title"].startswith("background task") and row["method"] == "" and row["stack"] is not None
@@ -119,12 +119,12 @@ def test_task_of_another_host_is_shown_in_its_own_words() -> None:
     """A task that is no request has a row with its title and what describes it, and can be killed from the page."""
     with watched(plain(), threadpool_workers=2) as run:
         task = Conversation(released=False)
-        assert run.server.baton.submit(task)
+        assert run.server.parts.baton.submit(task)
         assert task.entered.wait(5.0)
         (row,) = run.busy()
         assert (row["title"], row["serial"], row["method"]) == ("gopher /1/menu", task.serial, "")
         assert row["request"] == [list(pair) for pair in DESCRIPTION.items()]
-        run.server.supervisor.ask_kill(row["worker"], task.serial)
+        run.server.parts.supervisor.ask_kill(row["worker"], task.serial)
         assert task.over.wait(5.0)
         slow = next(one for one in run.state()["slowest"] if one["serial"] == task.serial)
         assert (slow["title"], slow["fate"], slow["status"]) == ("gopher /1/menu", "killed", 0)
@@ -138,7 +138,10 @@ class Standing:
         policy = PoolPolicy(hung_after=30.0)
         self.baton = Baton(OverloadPolicy(), lambda: None)
         leading = Leading(lambda: None, lambda count: [], lambda task: None, lambda: None)
-        self.pool = Pool(self.baton, policy, self.clock, lambda body, name: None, leading, "pastepool.pool")
+        tally = Tally(self.clock)
+        self.pool = Pool(
+            self.baton, policy, self.clock, lambda body, name: None, leading, tally, lambda: None, "pastepool.pool"
+        )
         for _ in range(3):
             self.pool.spawn()
         self.sampler = Sampler(self.pool, self.baton, policy, self.clock, spawn_thread)

@@ -23,7 +23,7 @@ from tests.watch.watching import Watched, form, until, watched
 def draw(run: Watched) -> None:
     """Have a graph drawn of a tenth of a second, which the page does not offer, and wait for it."""
     assert not run.state()["flame"]["ready"]
-    server_view = run.server.paste_pool.server_view
+    server_view = run.server.parts.paste_pool.server_view
     assert server_view is not None and server_view.common["watch"].flames.start(0.1, 0)
     until(lambda: run.state()["flame"]["ready"], "it is drawn")
 

@@ -156,7 +156,7 @@ def test_names_in_code_are_shown_as_text() -> None:
     work = space["work"]
     work.__qualname__ = work.__name__ = SCRIPT
     with watched(Held(), allow_kill=True, threadpool_workers=2, threadpool_hung_thread_limit="20ms") as run:
-        run.server.paste_pool.add_task(work)
+        run.server.parts.paste_pool.add_task(work)
         assert began.wait(5.0)
         until(lambda: any(event["stack"] for event in run.state()["events"]), "the event is there")
         shown = everything(run)

@@ -20,7 +20,7 @@ from tests.server.serving import plain
 VISITOR = Visitor("127.0.0.1")
 SHAPE = {"nworkers": 0, "workers": [], "worker_tracker": {}, "idle_workers": [], "dying_threads": {}}
 POOLS = {
-    "ours": lambda: Server(read({"port": 0}), plain()).paste_pool,
+    "ours": lambda: Server(read({"port": 0}), plain()).parts.paste_pool,
     "paste": lambda: SimpleNamespace(**SHAPE),
     "nobody": lambda: None,
 }

@@ -22,8 +22,9 @@ _WRITES = frozenset(
     {
         own_file("runtime/http/connection.py"),
         own_file("runtime/http/exchange.py"),
-        own_file("runtime/http/poller.py"),
+        own_file("runtime/http/returning.py"),
         own_file("runtime/pool/worker.py"),
+        own_file("runtime/sockets/waker.py"),
         own_file("wsgi/call.py"),
     }
 )

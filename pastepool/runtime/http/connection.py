@@ -47,6 +47,9 @@ class Connection:
     """
     What is known of one client.
 
+    Large because it is the record of a connection: one object for each client, and facts that the poller and a worker read
+    with one look-up each.
+
     ``waiting``/``deadline``: what must happen until when, or the poller acts. ``gone``: the client has closed or
     reset its side. ``watched``: the readiness mask registered now. ``began_at``: when the awaited transfer began.
     ``closed``: the socket is.

@@ -47,6 +47,9 @@ class Exchange(Call):
     """
     A request and its answer.
 
+    Large because one object is made for each request: it is the task of the pool, the application's callables and the way of
+    the bytes, and an object more for any of these would cost every request.
+
     ``arrived_at``: when it began to wait for a worker; 0.0 if it never had to. ``started_at``: when a worker took it.
     ``fate``: how it ended, for the access log: empty, "killed", "client gone" or a word of ``_SHED``.
     """
@@ -201,16 +204,16 @@ class Exchange(Call):
                 return
             connection.output = None
         if not self.keep_alive:
-            shared.poller.close_soon(connection)
+            shared.returning.close_soon(connection)
             return
         connection.owner = None
         connection.deadline = now + shared.keep_alive_for
         if connection.engine.rest or connection.watched != READ:
-            shared.poller.give_back(connection)
+            shared.returning.give_back(connection)
             return
-        connection.waiting = NEXT  # from here on the poller may read; see Poller._owned_event
+        connection.waiting = NEXT  # from here on the poller may read; see Rearming.owned_event
         if connection.watched != READ:
-            shared.poller.rearm(connection)
+            shared.returning.rearm(connection)
 
     def killed(self, now: Seconds) -> None:
         """
@@ -269,7 +272,7 @@ class Exchange(Call):
         """Close so that the client can tell the response is not whole."""
         if self._ends_with_connection():
             self.connection.reset_at_close()
-        self.shared.poller.close_now(self.connection)
+        self.shared.returning.close_now(self.connection)
 
     def _ends_with_connection(self) -> bool:
         """
@@ -339,7 +342,7 @@ class Exchange(Call):
             if connection.closed:
                 # By the supervisor, just now: nobody else would wake who waits for this output.
                 output.break_off()
-            self.shared.poller.flush_soon(connection)
+            self.shared.returning.flush_soon(connection)
 
     def file_length(self, filelike: Any, wanted: int | None) -> int | None:
         try:

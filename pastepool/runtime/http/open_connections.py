@@ -1,7 +1,7 @@
 """
-The open connections by descriptor: who is in, who has to go, and the one place that closes.
+The open connections by descriptor: who is in, what each is watched for, who has to go, and the one place that closes.
 
-Removal and closing may be asked for on any thread; entering is the baton's holder's alone.
+Removal and closing may be asked for on any thread; entering and watching are the baton's holder's alone.
 """
 
 from __future__ import annotations
@@ -30,6 +30,25 @@ class OpenConnections:
     def start(self, readiness: Readiness) -> None:
         """Take what connections are watched with, in the process that will serve."""
         self._readiness = readiness
+
+    def enter(self, connection: Connection) -> None:
+        """Add a new client, and watch it for what ``watched`` says. Runs on: baton."""
+        self.by_fd[connection.fd] = connection
+        self._readiness.register(connection.fd, connection.watched)
+
+    def watch(self, connection: Connection, mask: int) -> None:
+        """Watch a connection for something else. Runs on: baton."""
+        before = connection.watched
+        connection.watched = mask
+        if before == 0:
+            self._readiness.register(connection.fd, mask)  # a half-closed client, which may still want its answer
+        elif before != mask:
+            self._readiness.modify(connection.fd, mask)
+
+    def unwatch(self, connection: Connection) -> None:
+        """Watch a connection no more: it has hung up, and would be ready for ever. Runs on: baton."""
+        connection.watched = 0
+        self._readiness.unregister(connection.fd)
 
     def close(self, connection: Connection) -> None:
         """Close a connection. May be called twice, from any thread."""

@@ -1,4 +1,4 @@
-"""What all exchanges of one server share. Filled in by the server before the first connection."""
+"""What all exchanges of one server share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TakesBack(Protocol):
-    """What a worker asks of the poller when it has done with a connection. Each is safe on any thread."""
+    """What a worker does with a connection when it has done with it. Each is safe on any thread."""
 
     def give_back(self, connection: Connection) -> None: ...
     def rearm(self, connection: Connection) -> None: ...
@@ -28,9 +28,11 @@ class TakesBack(Protocol):
 @dataclass
 class Shared:
     """
-    ``access``: ``access_line`` or None. ``nudge``: has the supervisor look. ``retry_after``: seconds after which a
-    refused client may come back. ``old_protocol``: answer in HTTP/1.0 and close. ``draining``: written once, by the
-    server; from then on every response closes its connection.
+    What a request of one server needs, and all of them have in common.
+
+    ``access``: ``access_line`` or None. ``nudge``: has the supervisor look. ``returning``: takes connections back.
+    ``retry_after``: seconds after which a refused client may come back. ``old_protocol``: answer in HTTP/1.0 and close.
+    ``draining``: from then on every response closes its connection.
     """
 
     application: Application
@@ -40,7 +42,7 @@ class Shared:
     watermark: int
     access: Callable[..., Callable[[], None]] | None
     nudge: Callable[[], Any]
-    poller: TakesBack
+    returning: TakesBack
     tally: Tally
     retry_after: int
     old_protocol: bool = False
@@ -49,3 +51,7 @@ class Shared:
 
     def __post_init__(self) -> None:
         self.date_and_server = self.date_header.current  # bound once: a request would bind it again
+
+    def drain(self) -> None:
+        """Have every response close its connection from now on. Runs on: baton."""
+        self.draining = True

@@ -102,7 +102,6 @@ class Mailer:
         self._clock = clock
         self._rate = rate or MailRate()
         self._deliver = deliver
-        self._config_file = config_file
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._finished = threading.Event()
@@ -113,12 +112,12 @@ class Mailer:
         self._outbox: deque[_Letter] = deque()
         self._state = MailState()
         self._retry_at: Seconds = 0.0
-        self._origin = Origin("", 0)
+        self._origin = Origin("", 0, config_file)
 
     def start(self) -> None:
         """Start the thread, in the process that will serve. A second call does nothing. Raises: NoThread."""
         if self._settings.recipients and not self._started:
-            self._origin = Origin(socket.gethostname(), os.getpid(), self._config_file)
+            self._origin = Origin(socket.gethostname(), os.getpid(), self._origin.config_file)
             self._retry_at = self._clock.now()
             spawn_thread(self._run, "pastepool mailer")
             self._started = True

@@ -69,7 +69,7 @@ class Baton:
     """
     Hands out turns: the baton, or a task from the backlog.
 
-    It has more than fifteen methods because whatever involves two of table, followers and backlog needs its one lock.
+    Large because all that involves more than one of table, followers and backlog happens under one lock, which is here.
 
     ``backlog``: tasks in the order they came. ``looks``: how often the caretaker looked, for diagnosis. ``calls``:
     application calls a leader began with the baton on the table; written by the baton's holder only.

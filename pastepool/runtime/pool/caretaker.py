@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.baton import Baton
-from pastepool.runtime.pool.leading import Polling
+from pastepool.runtime.pool.leading import NextTask
 from pastepool.runtime.pool.task import ShedReason, Task
 from pastepool.types import Clock, Seconds
 
@@ -31,28 +31,29 @@ class Caretaker:
     def __init__(
         self,
         baton: Baton,
-        poller: Polling,
+        wake_poller: Callable[[], None],
         clock: Clock,
         on_first_waiting: Callable[[], None],
+        on_shed: Callable[[str, Seconds], None],
     ) -> None:
         self._baton = baton
-        self._poller = poller
+        self._wake_poller = wake_poller
         self._clock = clock
         self._on_first_waiting = on_first_waiting
-        self.on_shed: Callable[[str, Seconds], None] = lambda fate, now: None
+        self._on_shed = on_shed
         self._finished = False
 
     def finish(self) -> None:
         """End ``take_care``. Runs on: any thread."""
         self._finished = True
         self._baton.ring()
-        self._poller.wake()
+        self._wake_poller()
 
-    def take_care(self) -> None:
-        """Watch the leaders, or hold the baton, until finished. What waits then is refused."""
+    def take_care(self, next_task: NextTask) -> None:
+        """Watch the leaders, or hold the baton and poll with ``next_task``, until finished. What waits then is refused."""
         while not self._finished:
             if self._baton.caretaker_holds():
-                self._hold()
+                self._hold(next_task)
             else:
                 self._baton.watch(self._is_finished)
         for task in self._baton.close():
@@ -61,7 +62,7 @@ class Caretaker:
     def _is_finished(self) -> bool:
         return self._finished
 
-    def _hold(self) -> None:
+    def _hold(self, next_task: NextTask) -> None:
         """Keep the baton while no worker is free: accept, read, queue, refuse what cannot wait."""
         baton = self._baton
         if baton.backlog:
@@ -69,7 +70,7 @@ class Caretaker:
         while not self._finished:
             if baton.hand_over():
                 return
-            task = self._poller.next_task(baton.next_expiry())
+            task = next_task(baton.next_expiry())
             now = self._clock.now()
             self._expire(now)
             if task is None:
@@ -82,18 +83,18 @@ class Caretaker:
 
     def _expire(self, now: Seconds) -> None:
         for late in self._baton.take_expired(now):
-            self.on_shed("expired", now)
+            self._on_shed("expired", now)
             _give_back(late, ShedReason.WAITED_TOO_LONG)
 
     def refuse(self, task: Task) -> None:
         """End a task for which the backlog has no room. Runs on: baton."""
-        self.on_shed("refused", self._clock.now())
+        self._on_shed("refused", self._clock.now())
         _give_back(task, ShedReason.QUEUE_FULL)
 
     def hung_up(self, task: Task) -> None:
         """A client has gone: if its request still waits, it is dropped. Runs on: baton."""
         if self._baton.discard(task):
-            self.on_shed("dropped", self._clock.now())
+            self._on_shed("dropped", self._clock.now())
             _give_back(task, None)
 
 

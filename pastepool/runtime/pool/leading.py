@@ -7,20 +7,13 @@ The pool calls these; it knows no connection and no HTTP. Runs on: the thread th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pastepool.runtime.pool.task import Task
 from pastepool.types import Seconds
 
-
-class Polling(Protocol):
-    """What the caretaker does with the poller while it has the baton."""
-
-    def next_task(self, until: Seconds) -> Task | None:
-        """Poll until a task is complete, a wake-up comes or ``until`` is reached; the last two answer None."""
-
-    def wake(self) -> None:
-        """Have ``next_task`` return soon. Safe in a signal handler."""
+NextTask = Callable[[Seconds], Task | None]
+"""Poll until a task is complete, a wake-up comes or that instant is reached; the last two answer None."""
 
 
 class Leading(NamedTuple):

@@ -24,6 +24,8 @@ class Pool:
     """
     The table of workers.
 
+    Large because workers read from it, with one look-up each, what they need with every task.
+
     ``workers``: by id; written under ``_lock``, read by anyone as a copy. ``expected_wait``, ``long_kinds``: what the
     dispatch rules go by (core.dispatch); written by every worker, as estimates. ``leading``: what leaders need.
     ``changed``: called when a worker came or went, or ended a call longer than ``long_call``, on that worker; must
@@ -37,16 +39,17 @@ class Pool:
         clock: Clock,
         spawn: Spawner,
         leading: Leading,
+        tally: Tally,
+        changed: Callable[[], None],
         logger: str,
     ) -> None:
         self.workers: dict[WorkerId, Worker] = {}
         self.expected_wait = 0.0
         self.long_kinds = LongKinds()
         self.leading = leading
-        self.changed: Callable[[], None] = lambda: None
+        self.changed = changed
         self.long_call = policy.hung_after
-        self.tally = Tally(clock)
-        self.spawned = 0
+        self.tally = tally
         self.start_failed_at = -math.inf
         self._baton = baton
         self._clock = clock
@@ -94,7 +97,6 @@ class Pool:
             self.forget(worker_id)
             self.changed()
             return None
-        self.spawned += 1
         self.tally.count("spawned")
         return worker
 

@@ -41,6 +41,8 @@ class Task(Protocol):
     """
     Work for one worker.
 
+    Large because it is all that pool, supervisor and pages ask: a host that writes it needs to look nowhere else.
+
     Written by the pool: ``arrived_at``, when the task began to wait for a worker (0.0: it never had to);
     ``started_at``, when a worker took it; ``worker_name``, which one.
 

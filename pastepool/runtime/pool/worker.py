@@ -56,13 +56,12 @@ class Worker:
     """
     A pool thread.
 
-    ``fact``: its phase, since when, and its task. One tuple, so that readers on other threads never see half of a
-    change: a reader that needs two of the three takes the tuple once. Written by this worker, and by the supervisor when it
-    retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn. ``served``:
-    tasks run, ``native_id``/``ident``: 0 until it runs.
+    Large because it is a thread and its record: others read the facts, and the loop binds what every task needs.
 
-    It has more than fifteen fields because all that a task passes on its way is bound here, on the worker itself: each
-    further step to it would be paid with every request.
+    ``fact``: its phase, since when, and its task. One tuple, so that readers on other threads never see half of a
+    change: a reader that needs two of the three takes the tuple once. Written by this worker, and by the supervisor when
+    it retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn.
+    ``served``: tasks run, ``native_id``/``ident``: 0 until it runs.
     """
 
     def __init__(self, worker_id: WorkerId, name: str, pool: OwnPool, baton: Baton, clock: Clock) -> None:

@@ -42,7 +42,7 @@ class ForcedExit:
 
     ``on_deadline``: told that time is up; answers whether the process is ours to end, for a server may be run by a
     program that has other things to do. ``on_host_end``: told that the main thread has ended while the server runs in
-    another one, which would keep the process (contract F3); asked for by ``has_host``, set before the thread starts.
+    another one, which would keep the process (contract F3); only where ``run`` was told of a host.
     ``arm`` may be called in a signal handler. Everything else here runs on the reaper's own thread.
     """
 
@@ -50,7 +50,6 @@ class ForcedExit:
         self._clock = clock
         self._on_deadline = on_deadline
         self._on_host_end = on_host_end
-        self.has_host = False
         self._bell = threading.Lock()
         self._bell.acquire()
         self._dismissed = threading.Event()
@@ -90,10 +89,13 @@ class ForcedExit:
         self._dismissed.set()
         self.arm(math.inf, 0)
 
-    def run(self) -> None:
-        """The thread's body: wait to be armed, then until the deadline, then end the process."""
+    def run(self, has_host: bool = False) -> None:
+        """
+        The thread's body: wait to be armed, then until the deadline, then end the process. ``has_host``: the main thread
+        is another program's, and its end is looked for.
+        """
         host = threading.main_thread()
-        while not self._bell.acquire(timeout=_LOOK_AT_HOST_EVERY if self.has_host else -1):
+        while not self._bell.acquire(timeout=_LOOK_AT_HOST_EVERY if has_host else -1):
             if not host.is_alive():
                 self._on_host_end()
                 self._bell.acquire()

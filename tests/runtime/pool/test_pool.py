@@ -13,9 +13,12 @@ from pastepool.core.states import Phase, Record
 from pastepool.runtime.pool.baton import Baton, Turn
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.pool.worker import Worker
 from pastepool.testing import FakeClock, StepSpawner
 from tests.runtime.pools import WATCHDOG, Job, LivePool
+
+LOGGER = "pastepool.pool"
 
 
 class Stepped:
@@ -29,8 +32,9 @@ class Stepped:
         self.refused: list[Any] = []
         self.changes = 0
         leading = Leading(lambda: None, self._take_ready, self.refused.append, lambda: None)
-        self.pool = Pool(self.baton, PoolPolicy(), self.clock, self.spawner, leading, "pastepool.pool")
-        self.pool.changed = self._count
+        self.pool = Pool(
+            self.baton, PoolPolicy(), self.clock, self.spawner, leading, Tally(self.clock), self._count, LOGGER
+        )
 
     def _take_ready(self, most: int) -> list[Any]:
         taken, self.ready = self.ready[:most], self.ready[most:]
@@ -72,7 +76,7 @@ def test_workers_are_numbered_and_no_number_is_used_twice(stepped: Stepped) -> N
     stepped.pool.forget(first.worker_id)
     second = stepped.spawn()
     assert (first.worker_id, second.worker_id) == (1, 2)
-    assert stepped.pool.spawned == 2
+    assert stepped.pool.tally.totals(()).counters["spawned"] == 2
 
 
 def test_thread_that_cannot_be_started(stepped: Stepped, caplog: pytest.LogCaptureFixture) -> None:

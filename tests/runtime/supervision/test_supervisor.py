@@ -434,7 +434,7 @@ def test_process_ends_even_if_that_cannot_be_told(caplog: pytest.LogCaptureFixtu
         def broken(notice: Any) -> None:
             raise ZeroDivisionError
 
-        pool.supervisor._mail = broken
+        pool.supervisor._reporting._mail = broken
         pool.advance(50.0)
         assert len(pool.ends) == 1
 
@@ -486,14 +486,14 @@ def test_failure_of_one_action_does_not_keep_the_others_from_being_applied(caplo
     with Supervised(workers=2, kill_after=100.0) as pool:
         calls = {worker.worker_id: worker for worker in pool.workers}
         pool.call(), pool.call()
-        look = pool.supervisor._inspector.look
+        look = pool.supervisor._reporting._inspector.look
 
         def broken(ident: int, native_id: int, now: float) -> Any:
             if ident == calls[1].ident:
                 raise ZeroDivisionError
             return look(ident, native_id, now)
 
-        pool.supervisor._inspector.look = broken  # type: ignore[method-assign]
+        pool.supervisor._reporting._inspector.look = broken  # type: ignore[method-assign]
         first, second = calls[1].task, calls[2].task
         assert isinstance(first, Call)
         assert isinstance(second, Call)

@@ -28,7 +28,11 @@ class Scene:
         self.told: list[str] = []
         self.ended: list[tuple[int, float]] = []
         self.reaper = ForcedExit(self.clock, self._deadline, lambda: self.told.append("host"))
-        self.thread = threading.Thread(target=self.reaper.run)
+        self.has_host = False
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        self.reaper.run(self.has_host)
 
     def _deadline(self) -> bool:
         self.told.append("deadline")
@@ -150,7 +154,7 @@ def test_end_of_the_hosts_main_thread_is_told(scene: Scene, monkeypatch: pytest.
     host.join(WATCHDOG)
     monkeypatch.setattr(forced_exit_module, "_LOOK_AT_HOST_EVERY", 0.01)
     monkeypatch.setattr(threading, "main_thread", lambda: host)
-    scene.reaper.has_host = True
+    scene.has_host = True
     reaper = scene.start()
     deadline = time.monotonic() + WATCHDOG
     while not scene.told:

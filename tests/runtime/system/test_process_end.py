@@ -40,7 +40,7 @@ def test_process_is_told_to_end_whatever_fails_in_the_telling(part: str, monkeyp
         if part == "log":
             logging.getLogger(LOGGER).addHandler(handler)
         else:
-            monkeypatch.setattr(pool.supervisor, "_obituary", lambda action: 1 / 0)
+            monkeypatch.setattr(pool.supervisor._reporting, "_obituary", lambda action: 1 / 0)
         for _ in range(2):
             pool.call(blocked=True)
         pool.advance(100.0)

@@ -128,10 +128,12 @@ def test_our_own_code_is_spared_inside_the_standard_library() -> None:
     """
     with LivePool(0, caretaker=False) as live:
         from pastepool.runtime.inspection.inspector import Inspector
+        from pastepool.runtime.supervision.event_journal import EventJournal
         from pastepool.runtime.supervision.supervisor import Supervisor
 
         supervisor = Supervisor(
             live.pool, live.baton, live.policy, live.clock, Inspector(),
+            signal=threading.Event(), journal=EventJournal(live.clock),
             logger="pastepool.pool", mail=lambda notice: None, mail_hung=False, end_process=lambda reason: None,
         )  # fmt: skip
         lock = supervisor._signal._cond._lock  # type: ignore[attr-defined]

@@ -1,0 +1,137 @@
+"""
+Answers that need no worker, and the end of a connection: own paths, refusals, lingering.
+
+Decides nothing but whose fault a failure is; what to answer comes from ``http1.response``. Runs on: baton.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from pastepool.core.deadlines import deadline
+from pastepool.core.policy import OverloadPolicy, Timeouts
+from pastepool.errors import PeerError
+from pastepool.http1.engine import Request
+from pastepool.http1.response import healthy_answer, short_answer
+from pastepool.runtime.http.connection import LINGER, NEXT, Connection
+from pastepool.runtime.http.open_connections import OpenConnections
+from pastepool.runtime.http.shared import Shared
+from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.sockets.readiness import READ
+from pastepool.types import Seconds
+
+_log = scribbled("pastepool.http")
+
+_LINGER_FOR: Seconds = 2.0
+_LINGER_BYTES = 1048576
+"""
+How long and how much a closing connection is still read, so that a reset does not overtake our answer (RFC 9112 9.6).
+"""
+
+
+class Answering:
+    """
+    Answers in the application's place, and closes.
+
+    ``on_turned_away``: told of each client for whom there is no connection left, with the word for it and when.
+    """
+
+    def __init__(
+        self,
+        connections: OpenConnections,
+        shared: Shared,
+        timeouts: Timeouts,
+        overload: OverloadPolicy,
+        on_turned_away: Callable[[str, Seconds], None],
+    ) -> None:
+        self._connections = connections
+        self._shared = shared
+        self._timeouts = timeouts
+        self._overload = overload
+        self._on_turned_away = on_turned_away
+        self._now = shared.clock.now
+
+    def answer_here(self, connection: Connection, request: Request) -> None:
+        """Answer ``health_path`` or ``OPTIONS *`` (RFC 9110 9.3.7) without a worker."""
+        shared = self._shared
+        draining = shared.draining
+        about_server = request.path == b"*"
+        stamp = shared.date_header.joined()
+        if draining and not about_server:
+            self._answer_and_close(connection, short_answer(503, "The server is stopping.", stamp))
+            return
+        keep = request.keep_alive and not draining and not shared.old_protocol
+        answer = healthy_answer(stamp, keep, request, b"" if about_server else b"ok\n")
+        if connection.send(answer) != len(answer) or not keep:
+            self.linger(connection)
+            return
+        connection.waiting = NEXT
+        connection.deadline = deadline(self._now(), self._timeouts.keep_alive)
+        if connection.engine.rest:
+            shared.returning.give_back(connection)
+
+    def turn_away(self, sock: socket.socket) -> None:
+        """Refuse an accepted socket, because there are too many already, and close it."""
+        self._on_turned_away("turned_away", self._now())
+        text = f"The server has its limit of {self._overload.connection_limit} connections."
+        stamp = self._shared.date_header.joined()
+        answer = short_answer(503, text, stamp, retry_after=self._overload.retry_after)
+        try:
+            sock.send(answer)
+        except OSError:
+            pass  # it has gone already
+        sock.close()
+
+    def end(self, connection: Connection, error: Exception) -> None:
+        """Answer or close, depending on whose fault it is."""
+        if isinstance(error, PeerError):
+            self._refuse(connection, error)
+            return
+        if connection.closed:
+            return  # its worker or the supervisor has closed it meanwhile, and that is what went wrong
+        if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError, BlockingIOError)):
+            _log.error("%s: the connection is closed because of %s", connection.peer, error)
+        elif not isinstance(error, OSError):
+            _log.error(
+                "Internal error; the connection of %s is closed; please report this", connection.peer, exc_info=error
+            )
+        self._connections.close(connection)
+
+    def _refuse(self, connection: Connection, error: PeerError) -> None:
+        """Answer a client that broke HTTP or a limit, and close."""
+        _log.info("%s: refused with %d: %s", connection.peer, error.status, error.reason)
+        self._answer_and_close(connection, short_answer(error.status, error.reason, self._shared.date_header.joined()))
+
+    def _answer_and_close(self, connection: Connection, answer: bytes) -> None:
+        try:
+            connection.send(answer)
+        except OSError:
+            self._connections.close(connection)
+            return
+        self.linger(connection)
+
+    def linger(self, connection: Connection) -> None:
+        """
+        Close our side, then read for a while what the client still sends.
+
+        Closing with unread input makes the kernel send a reset, which may destroy our answer on its way (RFC 9112 9.6).
+        """
+        try:
+            connection.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._connections.close(connection)
+            return
+        connection.owner = None
+        connection.waiting = LINGER
+        connection.deadline = self._now() + _LINGER_FOR
+        if connection.content is not None:
+            connection.content.close()
+            connection.content = None
+        self._connections.watch(connection, READ)
+
+    def discard(self, connection: Connection, size: int) -> None:
+        """Count ``size`` bytes that a lingering client sent; close at its end, or where it sends too much."""
+        connection.lingered += size
+        if size == 0 or connection.lingered > _LINGER_BYTES:
+            self._connections.close(connection)

@@ -1,0 +1,92 @@
+"""
+New clients: from an accepted socket to a connection that is watched, or to a refusal.
+
+Runs on: baton.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from pastepool.core.deadlines import deadline
+from pastepool.core.overload import accept
+from pastepool.core.policy import OverloadPolicy, Timeouts
+from pastepool.http1.limits import Limits
+from pastepool.runtime.http.answering import Answering
+from pastepool.runtime.http.connection import Connection
+from pastepool.runtime.http.open_connections import OpenConnections
+from pastepool.runtime.http.sweeper import Sweeper
+from pastepool.runtime.sockets.acceptor import Acceptor
+from pastepool.runtime.sockets.readiness import Readiness
+from pastepool.types import Clock, Seconds
+from pastepool.wsgi.environ import connection_prototype
+
+
+class Welcoming:
+    """Makes connections of what the acceptor yields, and has the sweeper know of their deadlines."""
+
+    def __init__(
+        self,
+        connections: OpenConnections,
+        answering: Answering,
+        sweeper: Sweeper,
+        clock: Clock,
+        *,
+        limits: Limits,
+        overload: OverloadPolicy,
+        timeouts: Timeouts,
+    ) -> None:
+        self._acceptor: Acceptor
+        self._connections = connections
+        self._answering = answering
+        self._sweeper = sweeper
+        self._now = clock.now
+        self._limits = limits
+        self._overload = overload
+        self._header_timeout = timeouts.header
+
+    def start(self, acceptor: Acceptor, readiness: Readiness) -> None:
+        """Let clients in, in the process that will serve."""
+        self._acceptor = acceptor
+        acceptor.start(readiness)
+
+    def close(self) -> None:
+        """Let nobody in any more. May be called twice."""
+        self._acceptor.close()
+
+    def accept(self, fd: int) -> None:
+        """Take clients from a listener that has some. A descriptor that is no listener's is passed over."""
+        if fd not in self._acceptor.fds:
+            return
+        for sock, address, prototype in self._acceptor.accept(fd):
+            self._welcome(sock, address, prototype)
+        if self._acceptor.paused:
+            self._sweeper.soon(self._now())  # which ends the pause
+
+    def resume(self, now: Seconds) -> bool:
+        """Accept again if a pause is over. Answers whether one still lasts."""
+        self._acceptor.resume(now)
+        return self._acceptor.paused
+
+    def stop(self) -> None:
+        """Take what the kernel has accepted already, then close the listeners."""
+        for fd in list(self._acceptor.fds):
+            for sock, address, prototype in self._acceptor.accept(fd, everything=True):
+                self._welcome(sock, address, prototype)
+        self.close()
+
+    def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any]) -> None:
+        """Make a connection of an accepted socket, or refuse it if there are too many."""
+        connections = self._connections
+        if not accept(len(connections.by_fd), self._overload) and not connections.close_one_waiting():
+            self._answering.turn_away(sock)
+            return
+        peer, port = (address[0], address[1]) if address else ("", 0)
+        connection = Connection(sock, peer, port, self._limits, connection_prototype(prototype, peer, port))
+        now = self._now()
+        connection.began_at = now
+        connection.deadline = deadline(now, self._header_timeout)
+        connections.enter(connection)
+        if self._sweeper.next_at == float("inf"):
+            self._sweeper.soon(now)

@@ -1,0 +1,142 @@
+"""
+Applying what a plan says, one method for each kind of action.
+
+It decides nothing. What fails in one action does not keep the others from being applied.
+
+Runs on: supervisor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pastepool.core.actions import Action, Capped, ExitProcess, Forget, Kill, NoteHung, NoteZombie, Retire, Spawn
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Phase, Record, Status, classify
+from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.supervision.event_journal import EventJournal
+from pastepool.runtime.supervision.kill_ladder import KillLadder
+from pastepool.runtime.supervision.reporting import Reporting
+from pastepool.types import Clock
+
+
+class Applying:
+    """Does to the pool what the supervisor's plan says. ``end_process``: called with the reason, as the last action."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        baton: Baton,
+        policy: PoolPolicy,
+        clock: Clock,
+        ladder: KillLadder,
+        reporting: Reporting,
+        journal: EventJournal,
+        *,
+        logger: str,
+        end_process: Callable[[str], None],
+    ) -> None:
+        self._pool = pool
+        self._baton = baton
+        self._policy = policy
+        self._clock = clock
+        self._ladder = ladder
+        self._reporting = reporting
+        self._journal = journal
+        self._end_process = end_process
+        self._log = scribbled(logger)
+        self._apply_by_type: dict[type, Callable[..., None]] = {
+            Forget: self._forget,
+            Kill: self._kill,
+            NoteHung: self._note_hung,
+            NoteZombie: self._note_zombie,
+            Spawn: self._spawn,
+            Capped: self._capped,
+            Retire: self._retire,
+            ExitProcess: self._exit,
+        }
+
+    def apply(self, action: Action) -> None:
+        """Apply one action. Raises nothing."""
+        try:
+            self._apply_by_type[type(action)](action)
+        except Exception:
+            # The next plan takes it for applied; what failed here must not keep the rest of this one from being so.
+            self._log.critical("Internal error in: %s; please report this", action.describe(), exc_info=True)
+            if isinstance(action, Kill):
+                self._ladder.missed.append((action.worker, action.serial))
+
+    def _forget(self, action: Forget) -> None:
+        self._pool.forget(action.worker)
+        self._journal.note("gone", f"worker {action.worker} is gone", worker=action.worker)
+
+    def _spawn(self, action: Spawn) -> None:
+        self._log.info("%s", action.describe())
+        self._journal.note("spawned", action.describe())
+        for _ in range(action.count):
+            if self._pool.spawn() is None:
+                break  # what the machine lacks now it lacks for the next one too; the plan tries again
+
+    def _capped(self, action: Capped) -> None:
+        self._log.error("%s", action.describe())
+        self._journal.note("capped", action.describe())
+
+    def _retire(self, action: Retire) -> None:
+        worker = self._pool.workers.get(action.worker)
+        if worker is None:
+            return
+        if action.even_busy:
+            worker.leaving = True
+        if self._baton.dismiss(worker) or action.even_busy:
+            self._log.info("%s", action.describe())
+            self._journal.note("retired", action.describe(), worker=action.worker)
+
+    def _note_hung(self, action: NoteHung) -> None:
+        report = self._reporting.report(action.worker, action.serial, action.title, action.ran_for, Status.HUNG)
+        if report is not None:
+            self._log.warning("%s; %s\n%s", action.describe(), report.diagnosis, "\n".join(report.stack))
+            self._reporting.note("hung", action, report)
+            self._reporting.hung.append(report)
+
+    def _note_zombie(self, action: NoteZombie) -> None:
+        report = self._reporting.report(action.worker, action.serial, action.title, action.dying_for, Status.ZOMBIE)
+        if report is None:
+            self._log.error("%s", action.describe())
+            self._journal.note("zombie", action.describe(), worker=action.worker)
+            return
+        self._log.error("%s; %s\n%s", action.describe(), report.diagnosis, "\n".join(report.stack))
+        self._reporting.note("zombie", action, report)
+
+    def _kill(self, action: Kill) -> None:
+        worker = self._pool.workers.get(action.worker)
+        if worker is None:
+            return
+        now = self._clock.now()
+        phase, since, _ = worker.fact
+        first = phase is not Phase.DYING  # not ``action.again``: an earlier attempt may have found the window shut
+        status = classify(Record(worker.worker_id, phase, since), now, self._policy)
+        report = self._reporting.report(action.worker, action.serial, action.title, action.ran_for, status)
+        if report is None or not self._ladder.kill(worker, action.serial, now):
+            return
+        if not first:
+            self._log.info("%s; %s", action.describe(), report.diagnosis)
+            if action.attempt == 2:  # later ones would push everything else out of the events
+                self._reporting.note("killed again", action, report)
+        else:
+            self._log.warning("%s; %s\n%s", action.describe(), report.diagnosis, "\n".join(report.stack))
+            self._reporting.note("killed", action, report)
+            self._pool.tally.count("killed")
+            self._reporting.killed.append(report)
+
+    def _exit(self, action: ExitProcess) -> None:
+        """Tell, then end. Whatever fails in the telling, the process ends: that is planned only once."""
+        try:
+            self._log.critical("%s", action.describe())
+            self._journal.note("ending", action.describe())
+        finally:
+            try:
+                self._reporting.mail_end(action)
+            finally:
+                self._end_process(action.reason)

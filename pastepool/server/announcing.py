@@ -1,0 +1,55 @@
+"""What a server tells people about its start and its end: the start lines, and who did not stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+
+from pastepool import __version__
+from pastepool.runtime.inspection.stacks import frame_of, stack_lines, stack_of
+from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.pool.worker import Worker
+from pastepool.runtime.sockets.listener import Listener, url
+from pastepool.settings.values import Settings
+
+_log = scribbled("pastepool")
+
+
+def announce(settings: Settings, listeners: Sequence[Listener], admin_listeners: Sequence[Listener]) -> None:
+    """The few lines an operator wants; the first is what scripts look for since Paste."""
+    policy = settings.pool
+    source = f"{settings.config_file} [{settings.section}]" if settings.config_file else "a program"
+    killing = f"killed after {policy.kill_after:g} s" if policy.kill_after else "never killed"
+    lines = [f"serving on {url(listener)}" for listener in listeners]
+    lines.append(
+        f"pastepool {__version__}: {policy.workers} workers, at most {policy.max_workers}; "
+        f"requests are hung after {policy.hung_after:g} s, {killing}"
+    )
+    lines += [f"threads are shown on {url(listener)}" for listener in admin_listeners]
+    lines.append(f"settings from {source}; pid {os.getpid()}, Ctrl+C or SIGTERM stops")
+    try:
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        pass  # there is no standard output to tell it to
+
+
+def tell_what_did_not_stop(workers: Iterable[Worker]) -> None:
+    """Log each request that still runs, with the stack of its worker."""
+    for worker in workers:
+        task = worker.task
+        if task is not None:
+            _log.error("%s did not stop: %s\n%s", worker.name, task.title(), _stack_of(worker.ident))
+
+
+def tell_what_keeps_the_process(main_thread_too: bool) -> None:
+    """Log each thread that the interpreter would wait for. ``main_thread_too``: it should have ended as well."""
+    for thread in threading.enumerate():
+        if not thread.daemon and (main_thread_too or thread is not threading.main_thread()):
+            _log.error("%s keeps the process from ending\n%s", thread.name, _stack_of(thread.ident))
+
+
+def _stack_of(ident: int | None) -> str:
+    return "\n".join(stack_lines(stack_of(frame_of(ident or 0))))

@@ -1,0 +1,263 @@
+"""
+Settings to objects. Each function makes the parts of one room and returns them as one frozen set.
+
+Nothing is opened, no thread is started and no handler is installed here. A part gets everything it needs when it is made,
+so what two parts need of each other is made before both: the clock, the signal the supervisor sleeps on, the baton, the
+waker of the poll. The pool's part knows no HTTP: adapters and tests have it without a server.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pastepool.core.deadlines import deadline
+from pastepool.core.policy import OverloadPolicy, PoolPolicy
+from pastepool.core.telling.notices import Notice
+from pastepool.runtime.http.access_log import access_line
+from pastepool.runtime.http.date_header import DateHeader
+from pastepool.runtime.http.open_connections import OpenConnections
+from pastepool.runtime.http.poller import Poller
+from pastepool.runtime.http.returning import Returning
+from pastepool.runtime.http.shared import Shared
+from pastepool.runtime.inspection.inspector import Inspector
+from pastepool.runtime.mail.mailer import Mailer
+from pastepool.runtime.mail.smtp import deliver
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.caretaker import Caretaker
+from pastepool.runtime.pool.leading import Leading
+from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.pool.tally import Tally
+from pastepool.runtime.sockets.waker import Waker
+from pastepool.runtime.supervision.event_journal import EventJournal
+from pastepool.runtime.supervision.supervisor import Supervisor
+from pastepool.runtime.system.clock import MonotonicClock
+from pastepool.runtime.system.threads import spawn_thread
+from pastepool.runtime.watching.admin_listener import AdminListener
+from pastepool.runtime.watching.paste_pool import PastePool
+from pastepool.runtime.watching.sampler import Sampler
+from pastepool.runtime.watching.server_view import ServerView
+from pastepool.settings.values import Settings
+from pastepool.types import Clock, Seconds, Signal, Spawner
+from pastepool.wsgi.call import Application
+
+
+class PoolBase(NamedTuple):
+    """
+    What the pool and the one who finds its tasks both need, made before either.
+
+    ``signal``: has the supervisor look when it is set. ``serials``: numbers tasks.
+    """
+
+    clock: Clock
+    signal: Signal
+    serials: itertools.count[int]
+    tally: Tally
+    journal: EventJournal
+    baton: Baton
+
+    def note_shed(self, fate: str, now: Seconds) -> None:
+        """Count and note that a waiting task was given up, or a client turned away. Runs on: baton."""
+        self.tally.count(fate)
+        self.journal.note_shed(fate, now)
+
+
+class PoolParts(NamedTuple):
+    """The pool and who keeps it as the policy wants it, over their ``base``."""
+
+    base: PoolBase
+    pool: Pool
+    supervisor: Supervisor
+
+
+class HttpParts(NamedTuple):
+    """What finds the pool's tasks in connections, and what holds the baton while no worker can."""
+
+    waker: Waker
+    connections: OpenConnections
+    shared: Shared
+    poller: Poller
+    caretaker: Caretaker
+    leading: Leading
+
+
+class WatchingParts(NamedTuple):
+    """What people and old programs see. ``admin``: None without an application for it."""
+
+    sampler: Sampler
+    server_view: ServerView
+    paste_pool: PastePool
+    admin: AdminListener | None
+
+
+class ServerParts(NamedTuple):
+    """All parts of one server."""
+
+    clock: Clock
+    journal: EventJournal
+    baton: Baton
+    waker: Waker
+    connections: OpenConnections
+    shared: Shared
+    poller: Poller
+    caretaker: Caretaker
+    pool: Pool
+    supervisor: Supervisor
+    mailer: Mailer
+    sampler: Sampler
+    paste_pool: PastePool
+    admin: AdminListener | None
+
+
+def assemble_base(
+    overload: OverloadPolicy, clock: Clock, wake_poller: Callable[[], None], signal: Signal | None = None
+) -> PoolBase:
+    """Make what pool and poller both need. ``wake_poller``: has who polls return. ``signal``: one of the caller's own."""
+    return PoolBase(
+        clock=clock,
+        signal=threading.Event() if signal is None else signal,
+        serials=itertools.count(1),
+        tally=Tally(clock),
+        journal=EventJournal(clock),
+        baton=Baton(overload, wake_poller),
+    )
+
+
+def assemble_pool(
+    base: PoolBase,
+    policy: PoolPolicy,
+    leading: Leading,
+    *,
+    end_process: Callable[[str], None],
+    logger: str,
+    spawn: Spawner = spawn_thread,
+    inspector: Inspector | None = None,
+    mail: Callable[[Notice], None] = lambda notice: None,
+    mail_hung: bool = False,
+) -> PoolParts:
+    """
+    Make a pool and its supervisor; neither has a thread yet.
+
+    Args:
+        base: from ``assemble_base``.
+        policy: how many workers, and how long they may take.
+        leading: where workers find tasks.
+        end_process: called with the reason when there are too many zombies. Runs on: supervisor.
+        logger: the name of the logger that is told of workers.
+        spawn: starts a worker's thread.
+        inspector: looks into threads; one for the supervisor alone if None.
+        mail: is given what somebody should be told; must return at once.
+        mail_hung: whether that includes requests that became hung.
+    """
+    clock, baton, changed = base.clock, base.baton, base.signal.set
+    pool = Pool(baton, policy, clock, spawn, leading, base.tally, changed, logger)
+    supervisor = Supervisor(
+        pool,
+        baton,
+        policy,
+        clock,
+        inspector or Inspector(),
+        signal=base.signal,
+        logger=logger,
+        mail=mail,
+        mail_hung=mail_hung,
+        end_process=end_process,
+        journal=base.journal,
+    )
+    return PoolParts(base, pool, supervisor)
+
+
+def assemble_http(settings: Settings, application: Application, base: PoolBase, waker: Waker) -> HttpParts:
+    """Make what polls connections for the pool. ``waker``: the one whose ``wake`` the base was made with."""
+    connections = OpenConnections()
+    returning = Returning(connections, waker.wake)
+    shared = Shared(
+        application=application,
+        date_header=DateHeader(settings.server_header),
+        clock=base.clock,
+        keep_alive_for=deadline(0.0, settings.timeouts.keep_alive),
+        watermark=settings.output_high_watermark,
+        access=access_line if settings.access_log else None,
+        nudge=base.signal.set,
+        returning=returning,
+        tally=base.tally,
+        retry_after=settings.overload.retry_after,
+        old_protocol=settings.protocol_version == "HTTP/1.0",
+    )
+    caretaker = Caretaker(base.baton, waker.wake, base.clock, base.signal.set, base.note_shed)
+    poller = Poller(
+        settings,
+        shared,
+        connections,
+        returning,
+        waker,
+        base.serials,
+        on_hangup=caretaker.hung_up,
+        on_turned_away=base.note_shed,
+    )
+    leading = Leading(poller.next_task, poller.ready_tasks, caretaker.refuse, returning.wake_for_returned)
+    return HttpParts(waker, connections, shared, poller, caretaker, leading)
+
+
+def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admin: Application | None) -> WatchingParts:
+    """Make what shows a running server. ``admin``: the application of ``admin_listen``, if there is one."""
+    base = pool.base
+    clock, baton, policy = base.clock, base.baton, settings.pool
+    sampler = Sampler(pool.pool, baton, policy, clock, spawn_thread)
+    server_view = ServerView(
+        pool=pool.pool,
+        baton=baton,
+        poller=http.poller,
+        supervisor=pool.supervisor,
+        shared=http.shared,
+        settings=settings,
+        clock=clock,
+        tally=base.tally,
+        journal=base.journal,
+        sampler=sampler,
+        spawn=spawn_thread,
+        began_at=clock.now(),
+    )
+    ask_kill = pool.supervisor.ask_kill
+    paste_pool = PastePool(pool.pool, baton, policy, clock, base.serials, ask_kill, server_view)
+    listener = None if admin is None else AdminListener(admin, http.shared.date_header, clock, spawn_thread)
+    return WatchingParts(sampler, server_view, paste_pool, listener)
+
+
+def assemble_server(
+    settings: Settings, application: Application, admin: Application | None, end_process: Callable[[str], None]
+) -> ServerParts:
+    """Make all parts of a server. ``admin`` and ``end_process`` as above."""
+    clock, waker = MonotonicClock(), Waker()
+    base = assemble_base(settings.overload, clock, waker.wake)
+    noted = base.journal.noting_mail(deliver)
+    mailer = Mailer(settings.mail, clock, config_file=settings.config_file, deliver=noted)
+    http = assemble_http(settings, application, base, waker)
+    pool = assemble_pool(
+        base,
+        settings.pool,
+        http.leading,
+        end_process=end_process,
+        logger=settings.logger,
+        mail=mailer.submit,
+        mail_hung=settings.mail.when_hung,
+    )
+    watching = assemble_watching(settings, pool, http, admin)
+    return ServerParts(
+        clock=clock,
+        journal=base.journal,
+        baton=base.baton,
+        waker=waker,
+        connections=http.connections,
+        shared=http.shared,
+        poller=http.poller,
+        caretaker=http.caretaker,
+        pool=pool.pool,
+        supervisor=pool.supervisor,
+        mailer=mailer,
+        sampler=watching.sampler,
+        paste_pool=watching.paste_pool,
+        admin=watching.admin,
+    )

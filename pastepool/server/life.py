@@ -1,0 +1,276 @@
+"""
+The life of a server: the one place that starts its parts and stops them, in order.
+
+Nothing is opened and no thread exists before ``serve``; the exception are the listening sockets when a port has to be
+known earlier (``bind``), and those stay usable after a fork (contract F2).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from pastepool import __version__
+from pastepool.core.wording import counted
+from pastepool.errors import NoThread, StartError
+from pastepool.runtime.log import scribe
+from pastepool.runtime.sockets.acceptor import Acceptor
+from pastepool.runtime.sockets.listener import Listener, open_all
+from pastepool.runtime.system.forced_exit import ForcedExit, run_apart
+from pastepool.runtime.system.signals import Signals
+from pastepool.runtime.system.threads import spawn_thread
+from pastepool.runtime.watching.paste_pool import PastePool
+from pastepool.server.announcing import announce, tell_what_did_not_stop, tell_what_keeps_the_process
+from pastepool.server.assembly import assemble_server
+from pastepool.settings.values import Settings
+from pastepool.types import Seconds
+from pastepool.wsgi.call import Application
+from pastepool.wsgi.environ import listener_prototype
+
+_log = scribe.scribbled("pastepool")
+
+_DIED_OF_ZOMBIES = 3
+"""Exit status when the process ends itself, so that a supervisor restarts it (contract P10)."""
+
+_ADMIN_BACKLOG = 16
+"""Operators that knock at the same instant."""
+
+_CLIENTS_END_EARLY: Seconds = 0.5
+"""
+How long before the end of a drain those clients are cut that only send or read slowly: a drain that only they would
+prolong is over in time and clean. A quarter of a shorter shutdown_timeout. Nothing derives it.
+"""
+
+_LEAVE_FOR: Seconds = 0.5
+"""What idle workers get to leave in when others hang; they need a millisecond."""
+
+_EXIT_MARGIN: Seconds = 2.0
+"""What the interpreter gets for its own exit after a drain that used up its time. Nothing derives it."""
+
+_TELL_FOR: Seconds = 1.0
+"""How long the log may take to be told what did not stop: a handler's lock may be held by what did not."""
+
+
+class Server:
+    """
+    A server for one application.
+
+    ``serve`` blocks until the server was stopped and has drained. ``stop`` may be called from any thread, and in a
+    signal handler, as often as one likes. ``ready`` is set when requests are taken. ``admin``: the application of
+    ``admin_listen``. ``parts``: what it is made of.
+    """
+
+    def __init__(self, settings: Settings, application: Application, admin: Application | None = None) -> None:
+        self.settings = settings
+        self.parts = assemble_server(settings, application, admin, self._end_for_zombies)
+        self.listeners: tuple[Listener, ...] = ()
+        self.admin_listeners: tuple[Listener, ...] = ()
+        self.ready = threading.Event()
+        self._forced_exit = ForcedExit(self.parts.clock, self._give_up, self.stop)
+        self._signals = Signals(self._first_signal, self._second_signal)
+        self._gave_up = False
+        self._ended = False
+        self._stop_asked = False
+        self._started = False
+        self._status = 0
+
+    def bind(self) -> tuple[Listener, ...]:
+        """Open the listening sockets now rather than in ``serve``. Raises: StartError."""
+        if not self.listeners:
+            settings = self.settings
+            self.listeners = open_all(settings.listen, settings.listen_backlog)
+            try:
+                if self.parts.admin is not None:
+                    self.admin_listeners = open_all(settings.admin.listen, _ADMIN_BACKLOG)
+            except StartError:
+                for listener in self.listeners:
+                    listener.close()
+                self.listeners = ()
+                raise
+        return self.listeners
+
+    def _close_listeners(self) -> None:
+        for listener in (*self.listeners, *self.admin_listeners):
+            listener.close()
+
+    def serve(self) -> None:
+        """
+        Serve until stopped; return at once if that has happened already. A server serves once. Raises: StartError.
+
+        Runs on: the calling thread, which becomes the caretaker.
+        """
+        if self._stopped():
+            self._close_listeners()
+            return
+        self.bind()
+        try:
+            self._begin()
+        except NoThread as error:
+            with contextlib.suppress(Exception):  # of what was not begun some cannot be ended
+                self._shut_down()
+            self._close_listeners()
+            raise StartError(
+                f"The server's threads cannot be started: {error}. Raise the limit on threads (ulimit -u; pids.max of a"
+                f" container), or lower threadpool_workers (now {self.settings.pool.workers})."
+            ) from error
+        # Against losing a stop that comes just now: (1) we set ``_started``, then look at ``_stop_asked``; (2)
+        # ``_begin_stop`` sets ``_stop_asked``, then looks at ``_started``. Whichever comes second sees the other's
+        # write.
+        self._started = True
+        if self._stopped():
+            self._begin_stop(0)
+        self.ready.set()
+        try:
+            self.parts.caretaker.take_care(self.parts.poller.next_task)
+        except BaseException:
+            if not self._status:
+                raise
+            _tell_failure()  # an end that has begun is ended in its order, with its status
+        self._shut_down()
+
+    def _begin(self) -> None:
+        """Start everything, the threads too. Raises: NoThread."""
+        parts, workers = self.parts, self.settings.pool.workers
+        scribe.begin()
+        for note in self.settings.notes:
+            _log.warning("%s", note)
+        listeners = [(listener.socket, _prototype(listener, parts.paste_pool)) for listener in self.listeners]
+        parts.poller.start(Acceptor(listeners, parts.clock))
+        self._signals.install()
+        has_host = threading.current_thread() is not threading.main_thread()
+        spawn_thread(lambda: self._forced_exit.run(has_host), "pastepool forced exit")
+        parts.mailer.start()
+        for _ in range(workers):
+            parts.pool.spawn()
+        parts.journal.note("spawned", f"spawn {counted(workers, 'worker')}: the server starts")
+        spawn_thread(parts.supervisor.run, "pastepool supervisor")
+        if parts.admin is not None:
+            parts.admin.start([(listener, _prototype(listener, parts.paste_pool)) for listener in self.admin_listeners])
+            parts.sampler.watched(for_ever=True)
+        announce(self.settings, self.listeners, self.admin_listeners)
+
+    def stop(self) -> None:
+        """
+        Drain and end ``serve``, within ``shutdown_timeout``. Idempotent; safe in a signal handler.
+
+        Runs on: any thread.
+        """
+        self._begin_stop(0)
+
+    def _stopped(self) -> bool:
+        return self._stop_asked
+
+    def _begin_stop(self, status: int) -> None:
+        self._stop_asked = True
+        if not self._started:
+            return
+        self._forced_exit.arm(self.parts.clock.now() + self.settings.timeouts.shutdown, status)
+        self.parts.waker.ask(self._drain)
+        self.parts.baton.ring()
+
+    def _shut_down(self) -> None:
+        """
+        The order of the end: no more looks, no more workers, no more sockets, the mail out.
+
+        Each step is taken whatever became of those before it, and an end by zombies keeps its status.
+        """
+        parts, admin = self.parts, self.parts.admin
+        leave_for = _LEAVE_FOR if self._gave_up or self._status else _EXIT_MARGIN
+        steps: tuple[Callable[[], object], ...] = (
+            parts.supervisor.close,
+            lambda: None if admin is None else admin.close(_EXIT_MARGIN),
+            lambda: parts.sampler.close(_EXIT_MARGIN),
+            parts.pool.close,
+            parts.waker.wake,
+            lambda: parts.pool.join(leave_for),
+            parts.poller.close,
+            lambda: parts.mailer.close(_EXIT_MARGIN),
+            lambda: scribe.end(_TELL_FOR),
+        )
+        failures = [failure for step in steps if (failure := _attempt(step)) is not None]
+        if self._status:
+            self._forced_exit.finish(self._status)
+            # The reaper ends the process; SystemExit would be swallowed by paster (contract P11).
+            threading.Event().wait()
+        if self._signals.fired:
+            self._forced_exit.extend(parts.clock.now() + _EXIT_MARGIN)
+            atexit.register(self._forced_exit.exit_begins)
+        else:
+            self._forced_exit.dismiss()
+        self._signals.restore()
+        self._ended = True
+        if failures:
+            raise failures[0]
+
+    def _drain(self) -> None:
+        """Take no new clients, close the unused connections; the rest close as their responses end. Runs on: baton."""
+        parts = self.parts
+        if parts.shared.draining:
+            return
+        parts.shared.drain()
+        _attempt(lambda: _log.info("stopping: requests that run or wait are finished first"))
+        shutdown = self.settings.timeouts.shutdown
+        try:
+            parts.poller.drain(parts.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
+        finally:
+            parts.connections.when_empty(parts.caretaker.finish)
+
+    def _first_signal(self, number: int) -> None:
+        self._begin_stop(0)
+
+    def _second_signal(self, number: int) -> None:
+        self._forced_exit.arm(self.parts.clock.now(), 128 + number, at_once=True)
+
+    def _end_for_zombies(self, reason: str) -> None:
+        """Runs on: supervisor."""
+        self._status = _DIED_OF_ZOMBIES
+        self._begin_stop(_DIED_OF_ZOMBIES)
+
+    def _give_up(self) -> bool:
+        """The deadline of a stop has come. Answers whether the process is ours to end. Runs on: reaper."""
+        self._gave_up = True
+        ours = self._signals.fired or self._status != 0
+        if not run_apart(lambda: self._tell_what_did_not_stop(ours), _TELL_FOR):
+            _attempt(lambda: self._tell_what_did_not_stop(ours))
+        if ours:
+            _attempt(lambda: self.parts.mailer.close(_EXIT_MARGIN))
+        else:
+            self.parts.caretaker.finish()
+        return ours
+
+    def _tell_what_did_not_stop(self, ours: bool) -> None:
+        tell_what_did_not_stop(list(self.parts.pool.workers.values()))
+        if ours:
+            tell_what_keeps_the_process(main_thread_too=self._ended)
+
+
+def _prototype(listener: Listener, paste_pool: PastePool) -> dict[str, Any]:
+    """Make the environ that all requests of one listener share."""
+    endpoint = listener.endpoint
+    return listener_prototype(
+        scheme=endpoint.scheme,
+        server_name=endpoint.server_name,
+        server_port=endpoint.server_port,
+        software=f"pastepool/{__version__}",
+        errors=sys.stderr,
+        extra={"paste.httpserver.thread_pool": paste_pool},
+    )
+
+
+def _attempt(step: Callable[[], object]) -> Exception | None:
+    """Take one step of the end. A failure is told and given back: the next step is taken all the same."""
+    try:
+        step()
+    except Exception as error:
+        _tell_failure()
+        return error
+    return None
+
+
+def _tell_failure() -> None:
+    with contextlib.suppress(Exception):  # what has failed may be the log
+        _log.critical("Internal error while stopping; please report this", exc_info=True)
