@@ -58,7 +58,7 @@ class Settings:
 
     Large because it has one field for each thing that can be decided, or group of them.
 
-    ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
+        ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
     ``body_memory`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off. ``protocol_version``:
     ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``logger``: the name of the logger of the
     pool. ``config_file``: empty if there is none. ``section``: the section of that file. ``notes``: sentences to log as

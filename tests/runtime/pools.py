@@ -154,8 +154,8 @@ class Telling(threading.Event):
 
 class LivePool:
     """
-    A pool that runs without its supervisor, which is made and has no thread; a context manager that ends every thread of
-    it. ``caretaker``: on a thread of its own. ``shed``: how each task ended that no worker ran.
+    A pool that runs; a context manager that ends every thread of it. ``caretaker``: on a thread of its own.
+    ``supervisor``: has no thread here. ``mails``: what it tells.
     """
 
     def __init__(
@@ -165,31 +165,28 @@ class LivePool:
         policy: PoolPolicy | None = None,
         overload: OverloadPolicy | None = None,
         caretaker: bool = True,
-        mail: Callable[[Notice], None] = lambda notice: None,
     ) -> None:
         self.clock = MonotonicClock()
         self.feed = Feed()
         self.policy = policy or PoolPolicy(workers=workers)
         overload = overload or OverloadPolicy(queue_limit=10**9)
-        self.shed: list[str] = []
-        self.base = base = assemble_base(overload, self.clock, self.feed.wake, Telling(self._changed))
+        base = assemble_base(overload, self.clock, self.feed.wake, Telling(self._changed))
         self.baton = base.baton
         self.first_waiting = threading.Event()
-        self.caretaker = Caretaker(self.baton, self.feed.wake, self.clock, self.first_waiting.set, self._note_shed)
+        self.caretaker = Caretaker(self.baton, self.feed.wake, self.clock, self.first_waiting.set, base.note_shed)
         leading = Leading(
             self.feed.next_task, self.feed.ready_tasks, self.caretaker.refuse, self.feed.wake_for_returned
         )
-        parts = assemble_pool(
+        self.mails: list[Notice] = []
+        _, self.pool, self.supervisor = assemble_pool(
             base,
             self.policy,
             leading,
             end_process=lambda reason: None,
             logger="pastepool.pool",
-            mail=mail,
+            mail=self.mails.append,
             mail_hung=True,
         )
-        self.pool = parts.pool
-        self.supervisor = parts.supervisor
         self.exits = threading.Semaphore(0)
         self._workers = workers
         take_care = functools.partial(self.caretaker.take_care, self.feed.next_task)
@@ -201,10 +198,6 @@ class LivePool:
             if worker.phase.value == "gone":
                 self.pool.forget(worker.worker_id)
                 self.exits.release()
-
-    def _note_shed(self, fate: str, now: float) -> None:
-        self.shed.append(fate)
-        self.base.note_shed(fate, now)
 
     def __enter__(self) -> LivePool:
         for _ in range(self._workers):

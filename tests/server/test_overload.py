@@ -219,7 +219,7 @@ def test_timeouts_of_0_wait_for_ever(serve: Serve) -> None:
         return [big if environ["PATH_INFO"] == "/big" else environ["wsgi.input"].read()]
 
     run = serve(app, socket_timeout=0, output_high_watermark="8m")
-    connections = run.server.poller.connections
+    connections = run.server.parts.connections.by_fd
     with run.client() as head, run.client() as body, run.client() as idle, run.client(receive_buffer=4096) as reader:
         head.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Le")
         body.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab")

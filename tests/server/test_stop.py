@@ -346,13 +346,13 @@ def test_request_that_still_waits_at_the_end_is_told_so() -> None:
             hung.ask("/hung")
             app.await_calls()
             waits.ask("/waits")
-            until(lambda: run.server.baton.backlog, "a request waits")
+            until(lambda: run.server.parts.baton.backlog, "a request waits")
             run.stop()
             response = waits.response()
             assert (response.status, response.body, response.closes) == (503, b"The server is stopping.\n", True)
             assert waits.ended()
         app.release()
-        until(lambda: not run.server.pool.workers, "every worker has left")
+        until(lambda: not run.server.parts.pool.workers, "every worker has left")
         assert app.paths == ["/hung"]
 
 

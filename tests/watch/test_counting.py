@@ -125,7 +125,7 @@ def test_task_of_another_host_is_shown_in_its_own_words() -> None:
         (row,) = run.busy()
         assert (row["title"], row["serial"], row["method"]) == ("gopher /1/menu", task.serial, "")
         assert row["request"] == [list(pair) for pair in DESCRIPTION.items()]
-        run.server.supervisor.ask_kill(row["worker"], task.serial)
+        run.server.parts.supervisor.ask_kill(row["worker"], task.serial)
         assert task.over.wait(5.0)
         slow = next(one for one in run.state()["slowest"] if one["serial"] == task.serial)
         assert (slow["title"], slow["fate"], slow["status"]) == ("gopher /1/menu", "killed", 0)

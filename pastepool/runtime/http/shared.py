@@ -28,7 +28,7 @@ class TakesBack(Protocol):
 @dataclass
 class Shared:
     """
-    What all requests of one server share.
+        What all requests of one server share.
 
     ``access``: ``access_line`` or None. ``nudge``: has the supervisor look. ``returning``: takes connections back.
     ``retry_after``: seconds after which a refused client may come back. ``old_protocol``: answer in HTTP/1.0 and close.

@@ -41,7 +41,7 @@ class Task(Protocol):
     """
     Work for one worker.
 
-    Large because it is everything that the pool, the supervisor and the pages ask of a task, in one place.
+        Large because it is everything that the pool, the supervisor and the pages ask of a task, in one place.
 
     Written by the pool: ``arrived_at``, when the task began to wait for a worker (0.0: it never had to);
     ``started_at``, when a worker took it; ``worker_name``, which one.

@@ -60,7 +60,7 @@ class Worker:
 
     ``fact``: its phase, since when, and its task. One tuple, so that readers on other threads never see half of a
     change: a reader that needs two of the three takes the tuple once. Written by this worker, and by the supervisor when
-    it retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn. ``served``:
+        it retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn. ``served``:
     how many tasks it has run. ``native_id``/``ident``: 0 until it runs.
     """
 

@@ -29,8 +29,8 @@ class PastePool:
     """
     What ``paste.httpserver.ThreadPool`` lets one see and do.
 
-    ``server_view``: what ``watch_threads`` looks from, if anything. Thread ids are ``threading.get_ident``
-    numbers. Times are wall-clock seconds, as Paste's were. Runs on: any thread.
+        ``server_view``: what ``watch_threads`` looks from; None for a pool without a server around it. Thread ids are
+    ``threading.get_ident`` numbers. Times are wall-clock seconds, as Paste's were. Runs on: any thread.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """
 Everything of a running server that ``watch_threads`` may look at and the few things it may ask for, in one place.
 
-The environ's ``paste.httpserver.thread_pool`` leads here. Knows no HTTP and renders nothing.
+The environ's ``paste.httpserver.thread_pool`` leads here. Made by the server; renders nothing.
 """
 
 from __future__ import annotations
