@@ -16,6 +16,7 @@ CLAUSE = r"[PDCIF]\d+"
 CITED = re.compile(rf"\bcontract\s+({CLAUSE}(?:(?:,\s|\sto\s|\sand\s){CLAUSE})*)", re.IGNORECASE)
 NAMED = re.compile(r"_([pdcif])(\d+)(?=_)", re.IGNORECASE)
 PAGE = re.compile(r"\b(docs/[\w/-]+\.md)(?:`*,\s\"([^\"]+)\")?")
+FILE = re.compile(r"`((?:pastepool|tests|docs|benchmarks)/[\w./-]+\.\w+)(?:::(\w+))?`")
 DECISION = re.compile(r"\b(?:decision|ADR) (\d+)\b")
 
 
@@ -100,6 +101,16 @@ def test_every_page_that_is_named_exists() -> None:
         assert (ROOT / page).is_file(), (path, page)
         headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
         assert not heading or heading in headings, (path, page, heading)
+
+
+def test_every_file_and_test_that_a_page_names_exists() -> None:
+    """A path between backticks on a page leads to a file, and a test named behind it is in that file."""
+    pages = [(path, text) for path, text in prose() if path.suffix == ".md" and "_generated" not in path.parts]
+    named = {(page, *found) for page, text in pages for found in FILE.findall(text)}
+    assert len(named) >= 50
+    for page, name, function in named:
+        assert (ROOT / name).is_file(), (page, name)
+        assert not function or function in functions_of(ROOT / name), (page, name, function)
 
 
 def test_every_decision_that_is_named_exists() -> None:

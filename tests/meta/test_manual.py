@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,25 @@ def test_manual_lists_the_exit_statuses() -> None:
     listed = {int(status) for status in re.findall(r"^\| (\d+) \|", page("reference/exit-statuses.md"), re.MULTILINE)}
     assert {0, entrypoints.SETTINGS_STATUS, entrypoints.START_STATUS} <= listed
     assert entrypoints.TRACEBACK_VARIABLE in page("reference/exit-statuses.md")
+
+
+def test_manual_lists_every_field_of_the_state() -> None:
+    """The page of the JSON names each field that the sample state has, at whatever depth."""
+    sample = json.loads((ROOT / "tests" / "watch" / "sample-v1.json").read_text(encoding="utf-8"))
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", page("reference/watch-api.md")))))
+    fields = set(fields_of(sample))
+    assert len(fields) >= 100
+    assert fields - named == set()
+
+
+def fields_of(value: Any) -> Iterator[str]:
+    """The names of all fields in a value of JSON."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from fields_of(each)
 
 
 def test_decisions_are_numbered_and_listed() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from pastepool.core.actions import Action
 from pastepool.core.policy import OverloadPolicy
 from pastepool.core.states import Phase, Status
 from pastepool.core.telling.notices import BecameHung, HungKilled, ProcessDies
@@ -27,6 +28,12 @@ SERVING = (Status.STARTING, Status.IDLE, Status.BUSY)
 def logged(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
     """What the pool's logger was told at one level."""
     return [one.getMessage() for one in caplog.records if one.name == LOGGER and one.levelno == level]
+
+
+def test_every_action_has_a_way_to_be_applied() -> None:
+    """The supervisor knows what to do for each action that a plan may hold, and for nothing else."""
+    with Supervised(workers=1) as pool:
+        assert set(pool.supervisor._apply_by_type) == set(get_args(Action))
 
 
 # When it looks.

@@ -1,0 +1,219 @@
+"""
+Draws the packages of pastepool and what they import, from the source files, so that the picture cannot be wrong about them.
+
+A page says where: ``<!-- the packages diagram -->`` becomes an SVG. Every package of ``pastepool``, of ``pastepool.runtime``
+and of ``pastepool.core`` is a box. An arrow says "imports". An import that a longer way of arrows already implies is not
+drawn: ``http`` imports ``core``, and the picture shows the way through ``settings``.
+
+Where a box stands is decided here, by hand. A package without a place stops the build. Tests hold that arrows go down and
+that none crosses a box.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+PACKAGE = Path(__file__).parent.parent.parent / "pastepool"
+OPENED = ("runtime", "core")
+"""Packages whose own packages have boxes, because their imports have an order too."""
+
+MARK = "<!-- the packages diagram -->"
+
+Imports = Mapping[str, frozenset[str]]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a package stands: the centre in units of the picture, and the row from the top."""
+
+    x: float
+    row: int
+    width: float = 104
+    height: float = 32
+
+    @property
+    def y(self) -> float:
+        """The centre."""
+        return 26 + 62 * self.row
+
+
+PLACES: Mapping[str, Box] = {
+    "entrypoints": Box(440, 0),
+    "demo": Box(860, 0),
+    "watch": Box(70, 1),
+    "server": Box(640, 1),
+    "runtime.watching": Box(440, 2),
+    "runtime.supervision": Box(270, 3),
+    "runtime.http": Box(560, 3),
+    "runtime.pool": Box(270, 4),
+    "runtime.sockets": Box(440, 4),
+    "runtime.window": Box(250, 5),
+    "runtime.log": Box(400, 5),
+    "runtime.mail": Box(740, 5),
+    "runtime.inspection": Box(250, 6),
+    "runtime.system": Box(400, 6),
+    "testing": Box(860, 6),
+    "settings": Box(560, 7),
+    "wsgi": Box(710, 7),
+    "core.telling": Box(200, 8),
+    "core": Box(290, 9),
+    "http1": Box(620, 9),
+    "types": Box(340, 10),
+    "errors": Box(500, 10),
+}
+ASIDE = ("demo", "testing")
+"""No part of a running server; drawn with a broken line."""
+
+WIDTH, HEIGHT = 920, 672
+FRAME = (160.0, 118.0, 640.0, 312.0)
+"""Around what belongs to ``runtime``: left, top, width, height."""
+
+_ROOT = (
+    f'class="packages-diagram" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
+    ' role="img" aria-labelledby="packages-title packages-words"'
+)
+_TIP = 'id="packages-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"'
+_STYLE = """
+.packages-diagram { max-width: 100%; height: auto; font: 16px/1 ui-sans-serif, system-ui, sans-serif; }
+.packages-diagram .box { fill: none; stroke: currentColor; stroke-width: 1.4; rx: 6px; }
+.packages-diagram .aside .box { stroke-dasharray: 4 3; }
+.packages-diagram .frame { fill: currentColor; fill-opacity: .05; rx: 10px; }
+.packages-diagram text { fill: currentColor; text-anchor: middle; dominant-baseline: central; }
+.packages-diagram .room { font-style: italic; text-anchor: start; }
+.packages-diagram .arrow { stroke: currentColor; stroke-width: 1; stroke-opacity: .65; }
+.packages-diagram marker path { fill: currentColor; }
+"""
+
+
+# ---------------------------------------------------------------------------------------------------------- the facts
+
+
+def package_of(module: str) -> str:
+    """The box a module belongs to: ``pastepool.runtime.pool.worker`` is in ``runtime.pool``; empty for ``pastepool`` itself."""
+    parts = module.split(".")[1:]
+    inner = parts[0] in OPENED and len(parts) > 1 and (PACKAGE / parts[0] / parts[1]).is_dir() if parts else False
+    return ".".join(parts[: 2 if inner else 1])
+
+
+@functools.cache
+def imports(package: Path = PACKAGE) -> Imports:
+    """What each package imports of the others, as the source files say; imports for type checking are imports, too."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = ("pastepool", *path.relative_to(package).with_suffix("").parts)
+        own = package_of(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+        if own:
+            found.setdefault(own, set()).update(package_of(name) for name in _imported(path))
+    known = {name: frozenset(others & set(found) - {name}) for name, others in found.items()}
+    return {name: others for name, others in known.items() if name not in OPENED or _has_modules(name)}
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+        origin = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+        yield from (origin + name for name in names if (origin + name).startswith("pastepool."))
+
+
+def _has_modules(name: str) -> bool:
+    """Whether a package that is opened has modules beside its packages, and so is a box of its own."""
+    return any(path.name != "__init__.py" for path in (PACKAGE / name).glob("*.py"))
+
+
+def arrows(table: Imports) -> list[tuple[str, str]]:
+    """The imports that no longer way implies, in the order of the picture."""
+    drawn = []
+    for name, others in table.items():
+        implied = {far for other in others for far in _reached(table, other)}
+        drawn += [(name, other) for other in others - implied]
+    return sorted(drawn, key=lambda arrow: (PLACES[arrow[0]].row, *arrow))
+
+
+def _reached(table: Imports, name: str) -> set[str]:
+    return set(table[name]).union(*(_reached(table, other) for other in table[name]))
+
+
+def sentence_of(name: str) -> str:
+    """What a package says of itself: the first sentence of its docstring."""
+    path = PACKAGE.joinpath(*name.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+    return " ".join(docstring.partition("\n\n")[0].split())
+
+
+# --------------------------------------------------------------------------------------------------------- the picture
+
+
+def diagram(table: Imports | None = None) -> str:
+    """The packages and their imports as one SVG element."""
+    table = imports() if table is None else table
+    told = "; ".join(f"{name} imports {other}" for name, other in arrows(table))
+    left, top, width, height = FRAME
+    parts = [
+        f"<svg {_ROOT}>",
+        '<title id="packages-title">The packages of pastepool, and what they import</title>',
+        f'<desc id="packages-words">{escape(told)}.</desc>',
+        f"<style>{_STYLE}</style>",
+        f"<defs><marker {_TIP}><path d='M0 0.8 8 4 0 7.2z'/></marker></defs>",
+        f'<rect class="frame" x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}"/>',
+        f'<text class="room" x="{left + 14:g}" y="{top + 20:g}">runtime</text>',
+        *(_arrow(name, other) for name, other in arrows(table)),
+        *(_package(name) for name in table),
+        "</svg>",
+    ]
+    return "\n".join(parts)
+
+
+def _package(name: str) -> str:
+    box = PLACES[name]
+    kind = "package aside" if name in ASIDE else "package"
+    left, top = box.x - box.width / 2, box.y - box.height / 2
+    return (
+        f"<g class={quoteattr(kind)} data-package={quoteattr(name)}><title>{escape(sentence_of(name))}</title>"
+        f'<rect class="box" x="{left:g}" y="{top:g}" width="{box.width:g}" height="{box.height:g}"/>'
+        f'<text x="{box.x:g}" y="{box.y:g}">{escape(name.removeprefix("runtime."))}</text></g>'
+    )
+
+
+def _arrow(name: str, other: str) -> str:
+    (x1, y1), (x2, y2) = ends(name, other)
+    names = f"data-from={quoteattr(name)} data-to={quoteattr(other)}"
+    points = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+    return f'<line class="arrow" {names} {points} marker-end="url(#packages-tip)"/>'
+
+
+def ends(name: str, other: str) -> tuple[Point, Point]:
+    """Where an arrow leaves its box, and where it meets the other one: on the line between the two centres."""
+    return _border(PLACES[name], PLACES[other]), _border(PLACES[other], PLACES[name])
+
+
+def _border(box: Box, towards: Box) -> Point:
+    dx, dy = towards.x - box.x, towards.y - box.y
+    reach = min(box.width / 2 / abs(dx) if dx else math.inf, box.height / 2 / abs(dy) if dy else math.inf)
+    return box.x + dx * reach, box.y + dy * reach
+
+
+# ------------------------------------------------------------------------------------------------------------- Sphinx
+
+
+def put_in(text: str) -> str:
+    """Replace the mark in the source of a page."""
+    return text.replace(MARK, f"```{{raw}} html\n<figure>{diagram()}</figure>\n```") if MARK in text else text
+
+
+def _on_source_read(app: Any, docname: str, source: list[str]) -> None:
+    source[0] = put_in(source[0])
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Tell Sphinx what to call."""
+    app.connect("source-read", _on_source_read)
+    return {"parallel_read_safe": True}
