@@ -144,17 +144,21 @@ def peer_in_table(rows: Iterable[str], inode: str) -> str:
     for _, row in zip(range(_NET_ROWS), rows, strict=False):
         columns = row.split()
         if len(columns) > 9 and columns[9] == inode:
-            return _table_address(columns[1] if columns[3] == _LISTENING else columns[2])
+            return _internet(*table_address(columns[1] if columns[3] == _LISTENING else columns[2]))
     return ""
 
 
-def _table_address(text: str) -> str:
-    """Read an address such as ``0100007F:1538``: 32-bit words in the byte order of the machine, then the port."""
+def table_address(text: str) -> tuple[str, int]:
+    """
+    Read an address of the kernel's table: ``0100007F:1538`` is ``("127.0.0.1", 5432)``.
+
+    Source: proc(5). The host is 32-bit words in the byte order of the machine; the port is a plain number.
+    """
     host, _, port = text.partition(":")
     words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
     packed = b"".join(struct.pack("=I", word) for word in words)
     family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-    return _internet(socket.inet_ntop(family, packed), int(port, 16))
+    return socket.inet_ntop(family, packed), int(port, 16)
 
 
 @functools.cache

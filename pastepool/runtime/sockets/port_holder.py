@@ -13,10 +13,11 @@ import ipaddress
 import itertools
 import os
 import pwd
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pastepool.runtime.inspection.descriptors import table_address
 
 _LISTENING = "0A"
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
@@ -73,17 +74,10 @@ def _listening() -> Iterator[_Row]:
                 for line in itertools.islice(lines, 1, _MOST_LINES):
                     words = line.split()
                     if words[3] == _LISTENING:
-                        address, _, port = words[1].partition(":")
-                        yield _Row(_address(address), int(port, 16), int(words[7]), words[9])
+                        address, port = table_address(words[1])
+                        yield _Row(ipaddress.ip_address(address), port, int(words[7]), words[9])
         except OSError:
             continue
-
-
-def _address(text: str) -> IPAddress:
-    """Read an IP address in the kernel's hexadecimal form: 32-bit words, each in the byte order of the machine."""
-    raw = bytes.fromhex(text)
-    words = [int.from_bytes(raw[i : i + 4], sys.byteorder).to_bytes(4, "big") for i in range(0, len(raw), 4)]
-    return ipaddress.ip_address(b"".join(words))
 
 
 def _process_of(inode: str) -> int:

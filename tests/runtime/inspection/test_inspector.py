@@ -738,3 +738,17 @@ def test_the_status_goes_into_one_sentence_with_the_place() -> None:
     diagnosis = look(threading.current_thread())
     assert sentence(Status.HUNG, 42.0, diagnosis).startswith("hung for 42 s")
     assert "test_inspector.py" in sentence(Status.HUNG, 42.0, diagnosis)
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the examples are those of a little-endian machine")
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("0100007F:1538", ("127.0.0.1", 5432)),
+        ("0000000000000000FFFF00000100007F:0050", ("::ffff:127.0.0.1", 80)),
+        ("00000000000000000000000001000000:FFFF", ("::1", 65535)),
+    ],
+)
+def test_addresses_as_the_kernel_writes_them(written: str, address: tuple[str, int]) -> None:
+    """The host is 32-bit words in the byte order of the machine; the examples are from real tables."""
+    assert descriptors.table_address(written) == address

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 import subprocess
@@ -437,14 +436,3 @@ def test_without_proc_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """On other systems the sentence does without the holder."""
     monkeypatch.setattr(port_holder, "_TABLES", ("/no/such/table",))
     assert port_holder.describe_holder("127.0.0.1", 80) == ""
-
-
-@pytest.mark.skipif(sys.byteorder != "little", reason="the examples are those of a little-endian machine")
-def test_addresses_as_the_kernel_writes_them() -> None:
-    """Words of 32 bits in the byte order of the machine, examples from real tables."""
-    for written, address in (
-        ("0100007F", "127.0.0.1"),
-        ("0000000000000000FFFF00000100007F", "::ffff:127.0.0.1"),
-        ("00000000000000000000000001000000", "::1"),
-    ):
-        assert port_holder._address(written) == ipaddress.ip_address(address)
