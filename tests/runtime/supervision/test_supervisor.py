@@ -33,7 +33,7 @@ def logged(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
 def test_every_action_has_a_way_to_be_applied() -> None:
     """The supervisor knows what to do for each action that a plan may hold, and for nothing else."""
     with Supervised(workers=1) as pool:
-        assert set(pool.supervisor._apply_by_type) == set(get_args(Action))
+        assert set(pool.supervisor._applying._apply_by_type) == set(get_args(Action))
 
 
 # When it looks.
