@@ -152,7 +152,7 @@ def _doing(row: Mapping[str, Any]) -> str:
 
 
 def _stack(row: Mapping[str, Any], alone: Mapping[str, Any] | None) -> str:
-    """Make the stack of a row; or, if several workers share a stack, a link to it: it is shown once, below the table."""
+    """Make the stack of a row; or, if several workers share a stack, a link: it is shown once, below the table."""
     if alone is not None:
         unfolded = frames(alone["frames"], alone["telling"])
         return f'<details class="stack"><summary>stack</summary>{unfolded}</details>'
