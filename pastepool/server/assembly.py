@@ -86,7 +86,7 @@ class HttpParts(NamedTuple):
 
 
 class WatchingParts(NamedTuple):
-    """The parts that show a server to people and to programs that know Paste. ``admin``: None without ``admin_listen``."""
+    """The parts that show a server to people and to old programs. ``admin``: None without ``admin_listen``."""
 
     sampler: Sampler
     server_view: ServerView
