@@ -1,17 +1,19 @@
 """
-What Paste Deploy finds: the server factory, and how its errors reach an operator.
+The factories that Paste Deploy calls, and the way their errors reach an operator.
 
-Knows Paste Deploy's calling convention and the manners of the commands that use it; builds nothing itself.
+This module knows Paste Deploy's calling convention and how the commands that use it treat errors. It builds no part of
+a server itself.
 
-Why errors need care. Every command reports a failed start in its own way: ``paster serve`` and ``pserve`` print a
-traceback and, once the application is loaded, swallow SystemExit and exit with 0; ``gearbox serve`` logs a traceback
-of any Exception and exits with 4. An operator needs one sentence and a status a process monitor can act on, and all of
-them must leave through the interpreter's normal exit, because the command's pid file is removed there.
+Why errors need care. Every command reports a failed start in its own way. ``paster serve`` and ``pserve`` print a
+traceback; once the application is loaded, they swallow SystemExit and exit with 0. ``gearbox serve`` logs a traceback
+of any Exception and exits with 4. But an operator needs one sentence, and a process monitor needs an exit status that
+it can act on. And every command must leave through the interpreter's normal exit, which removes the command's pid file.
 
-What works in all of them: an exception that is neither an Exception nor a SystemExit passes every handler, and a
-SystemExit raised inside ``sys.excepthook`` becomes the status of an otherwise normal exit (atexit functions run). So
-``CommandExit`` is raised where a known command is on the stack of the main thread, and the hook speaks for that one
-exception and passes all others on. A program that calls the factory itself gets the SettingsError or StartError.
+What works under all commands. An exception that is neither an Exception nor a SystemExit passes every handler. A
+SystemExit raised inside ``sys.excepthook`` becomes the status of an otherwise normal exit, which runs the atexit
+functions. So this module raises ``CommandExit`` if a known command is on the stack of the main thread. Its hook writes
+the sentence for that exception, and passes all other exceptions on. A program that calls the factory itself gets the
+SettingsError or StartError.
 """
 
 from __future__ import annotations
@@ -39,19 +41,23 @@ if TYPE_CHECKING:
 COMMANDS = frozenset(
     {"paste.script.serve", "pyramid.scripts.pserve", "gearbox.commands.serve", "Zope2.Startup.serve"},
 )
-"""Modules whose ``serve`` command runs us; only there may an error end the process."""
+"""The modules of the commands that run this server. Only under them may an error end the process."""
 
 TRACEBACK_VARIABLE = "PASTEPOOL_TRACEBACK"
-"""Set to 1, the environment variable that shows the traceback instead of the sentence alone."""
+"""The environment variable that, set to 1, shows the traceback of an error instead of its sentence alone."""
 
 RELOADER_VARIABLE = "PYTHON_RELOADER_SHOULD_RUN"
-"""Set by ``paster serve --reload`` in its child, whose exit status 3 it takes for "start me again, at once"."""
+"""
+``paster serve --reload`` sets this in its child process. It takes the child's exit status 3 for "start me again now".
+"""
 
 MONITOR_VARIABLE = "PASTE_MONITOR_SHOULD_RUN"
-"""Set by ``paster serve --monitor-restart`` in its child, which it starts again at once whatever that ended for."""
+"""
+``paster serve --monitor-restart`` sets this in its child process. It starts the child again at once after every exit.
+"""
 
 APPLICATION_SECTION = "app:... use = egg:pastepool#watch_threads"
-"""What a section is called whose name nobody tells an application factory."""
+"""How errors name the section of an application: Paste Deploy does not tell an application factory the name."""
 
 SETTINGS_STATUS = 1
 START_STATUS = 3
@@ -59,10 +65,10 @@ START_STATUS = 3
 
 class CommandExit(BaseException):
     """
-    An error on its way to the top of a command, past handlers that would hide it.
+    Carries an error to the top of a command, past handlers that would hide it.
 
-    No Exception, so that ``gearbox`` does not catch it; no SystemExit, so that ``paster`` and ``pserve`` do not.
-    Catcher: nobody but ``sys.excepthook``.
+    It is not an Exception, so ``gearbox`` does not catch it. It is not a SystemExit, so ``paster`` and ``pserve`` do
+    not catch it. Only ``sys.excepthook`` handles it.
     """
 
     def __init__(self, error: SettingsError | StartError) -> None:
@@ -82,9 +88,9 @@ def http(global_conf: Mapping[str, object] | None = None, /, **local_conf: objec
         local_conf: the section's options (see the table in ``settings.options``).
 
     Returns:
-        a callable that serves one application and returns when it has been drained.
+        a callable that serves one application and returns when the server has drained.
     Raises:
-        SettingsError: the section cannot be served as it stands; the operator must edit it.
+        SettingsError: the section has a mistake; the operator must edit it.
         CommandExit: the same, when a serve command is running.
     Runs on:
         the thread that loads the configuration; the callable serves on the thread that calls it.
@@ -95,7 +101,7 @@ def http(global_conf: Mapping[str, object] | None = None, /, **local_conf: objec
         settings = read(local_conf, given, section_of(local_conf, given))
 
     def serve(app: WSGIApplication) -> None:
-        from pastepool.server import Server  # what a check of the settings does not need is not loaded for it
+        from pastepool.server import Server  # imported here because a check of the settings does not need it
 
         with _told_to_operator():
             Server(settings, app, _admin_application(settings)).serve()
@@ -108,14 +114,14 @@ def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_co
     Make the page that shows the pool: ``use = egg:pastepool#watch_threads`` (``paste.app_factory``).
 
     Args:
-        global_conf: [DEFAULT], of which only ``__file__`` is read, for the errors.
+        global_conf: [DEFAULT]. Only ``__file__`` is read, to name the file in errors.
         local_conf: the options in the table of ``watch.options``.
 
     Raises:
-        SettingsError: the section cannot be served as it stands; the operator must edit it.
+        SettingsError: the section has a mistake; the operator must edit it.
         CommandExit: the same, when a serve command is running.
     """
-    from pastepool.watch.app import WatchApp  # WebOb is not loaded for those who do not watch
+    from pastepool.watch.app import WatchApp  # imported here, so that WebOb is loaded only if the page is used
     from pastepool.watch.options import read_options
 
     given = global_conf or {}
@@ -125,7 +131,7 @@ def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_co
 
 
 def _admin_application(settings: Settings) -> WSGIApplication | None:
-    """The same page for ``admin_listen``, if that is set."""
+    """Make the same page for ``admin_listen``; None if that option is not set."""
     admin = settings.admin
     if not admin.listen:
         return None
@@ -137,7 +143,7 @@ def _admin_application(settings: Settings) -> WSGIApplication | None:
 
 @contextlib.contextmanager
 def _told_to_operator() -> Iterator[None]:
-    """Let our errors out as they are to a program, and as ``CommandExit`` to a command."""
+    """Let a SettingsError or StartError through to a program. Under a command, raise ``CommandExit`` instead."""
     try:
         yield
     except (SettingsError, StartError) as error:
@@ -148,7 +154,9 @@ def _told_to_operator() -> Iterator[None]:
 
 
 def _runs_in_command() -> bool:
-    """Say whether an exception from here would travel through one of the commands and then end the process."""
+    """
+    Say whether a known command called us on the main thread. Then an exception passes through it and ends the process.
+    """
     if threading.current_thread() is not threading.main_thread():
         return False
     frame = sys._getframe()
@@ -161,17 +169,18 @@ def _runs_in_command() -> bool:
 
 def _be_slow_to_die_early() -> None:
     """
-    Under paster's monitor, which knows no pause, have a process that fails in its first second wait the rest of it out.
+    Under paster's monitor, make a process that ends in its first second wait until that second is over.
 
-    In an exit function, because most of what fails there tells us nothing: the application, for instance, is loaded
-    after us. It runs before the one that removes the command's pid file, so that the pid file stays true.
+    The monitor starts a failed process again without a pause. The wait happens in an exit function, because most
+    failures do not come to our notice: for instance, the application is loaded after us. This function runs before the
+    one that removes the command's pid file, so that the pid file exists as long as the process.
     """
     if os.environ.get(MONITOR_VARIABLE) and _runs_in_command():
         atexit.register(_wait_out_first_second, time.monotonic())
 
 
 def _wait_out_first_second(since: Seconds) -> None:
-    """Return when a process that began at ``since`` may end. Ctrl-C means now."""
+    """Block until a process that began at ``since`` may end. Ctrl-C ends the wait."""
     now = time.monotonic()
     with contextlib.suppress(KeyboardInterrupt):
         time.sleep(end_at(now, since) - now)
@@ -181,8 +190,8 @@ def _status(error: SettingsError | StartError) -> int:
     """
     Choose the exit status.
 
-    Under paster's reloader 3 would start the server again and again, with no pause. (Whatever it gets instead, the
-    reloader itself exits with 0: it drops the status of its child.)
+    Under paster's reloader the status 3 would start the server again and again, without a pause. The reloader itself
+    exits with 0 in any case: it drops the status of its child.
     """
     if isinstance(error, SettingsError) or os.environ.get(RELOADER_VARIABLE):
         return SETTINGS_STATUS
@@ -190,7 +199,9 @@ def _status(error: SettingsError | StartError) -> int:
 
 
 def _speak_at_exit() -> None:
-    """Put a hook before the present one. It is process-wide, but speaks for ``CommandExit`` alone."""
+    """
+    Install a ``sys.excepthook`` that reports a ``CommandExit``. It passes all other exceptions to the hook before it.
+    """
     previous = sys.excepthook
 
     def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:

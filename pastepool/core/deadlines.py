@@ -1,8 +1,8 @@
 """
-Until when to be patient: a limit in seconds becomes an instant, once, and every later look compares with it.
+Turn limits in seconds into instants. This happens once for each wait; later looks compare ``now`` with the instant.
 
-Knows numbers only. An instant that never comes is infinity, so that callers need no second case for "switched off". An
-instant has come when ``now >= instant``: a thread that slept until then must not sleep again.
+This module knows only numbers. If a limit is switched off, its instant is infinity, so callers need no second case. An
+instant has come when ``now >= instant``: a thread that slept until the instant must not sleep again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from pastepool.types import Seconds
 
 
 def deadline(began_at: Seconds, timeout: Seconds) -> Seconds:
-    """Say when a wait that began at ``began_at`` has lasted ``timeout`` seconds; 0 switches it off: infinity."""
+    """
+    Say when a wait that began at ``began_at`` has lasted ``timeout`` seconds.
+
+    Returns: an instant on the clock of ``began_at``; infinity if ``timeout`` is 0, which switches the limit off.
+    """
     return began_at + timeout if timeout > 0 else math.inf
 
 
@@ -25,15 +29,15 @@ def transfer_deadline(
     rate: float = MINIMUM_RATE,
 ) -> Seconds:
     """
-    Say when a transfer must be over: absolute, and put off by a second for every ``rate`` bytes that moved.
+    Say when a transfer must be over. The deadline moves by one second for every ``rate`` bytes that were moved.
 
-    A timeout that restarts at each byte lets one byte a minute hold a connection for ever; this one does not, and yet
-    a large body on a slow, honest line arrives.
+    If a timeout restarted at each byte, a client could hold a connection for ever with one byte a minute. This deadline
+    does not allow that, but a large body on a slow line still arrives.
 
     Args:
         began_at: when the transfer began.
-        timeout: patience before any byte has moved; 0 switches the limit off.
-        moved_bytes: how many have moved since.
+        timeout: seconds that a transfer may take before any byte has moved; 0 switches the limit off.
+        moved_bytes: how many bytes have moved since ``began_at``.
         rate: bytes a second that keep a transfer alive beyond its timeout.
 
     Returns: an instant on the clock of ``began_at``; infinity when switched off.

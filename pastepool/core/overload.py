@@ -1,8 +1,8 @@
 """
-When to refuse rather than queue: requests that wait for a worker, and connections.
+Decide when to refuse: requests that want to wait for a worker, and new connections.
 
-Knows counts and instants; knows no queue, no connection and no answer. The thread that holds the baton asks, and
-answers at once and on time (docs/discussion/design.md).
+This module knows counts and instants. It knows no queue, no connection and no response. The thread that holds the baton
+asks it, and sends the refusal at once (docs/discussion/design.md).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def admit(waiting: int, policy: OverloadPolicy) -> bool:
     Say whether one more request may wait for a worker.
 
     Args:
-        waiting: requests that wait already, this one not counted.
-        policy: ``queue_limit`` is read; with 0 nobody waits.
+        waiting: how many requests wait already, without this one.
+        policy: ``queue_limit`` is read; 0 means that no request may wait.
     """
     return waiting < policy.queue_limit
 
@@ -30,7 +30,7 @@ def accept(connections: int, policy: OverloadPolicy) -> bool:
     Say whether one more connection may be kept open.
 
     Args:
-        connections: open ones, this one not counted.
+        connections: how many are open, without this one.
         policy: ``connection_limit`` is read; 0 means no limit.
     """
     return not policy.connection_limit or connections < policy.connection_limit
@@ -51,10 +51,10 @@ def expired(waiting_since: Iterable[Seconds], now: Seconds, policy: OverloadPoli
 
     Args:
         waiting_since: when each began to wait, oldest first, as the backlog keeps them.
-        now: same clock.
+        now: an instant on the same clock.
         policy: ``queue_timeout`` is read.
 
-    Runs on: whoever holds the baton; reads no further than the first one that may still wait.
+    Reads ``waiting_since`` only up to the first request that may still wait. Runs on: baton.
     """
     count = 0
     for since in waiting_since:

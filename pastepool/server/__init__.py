@@ -1,4 +1,6 @@
-"""The composition root: settings to objects (``assembly``), their life (``life``), what people are told (``announcing``)."""
+"""
+Build a server from settings (``assembly``), start and stop it (``life``), and tell people about it (``announcing``).
+"""
 
 from pastepool.server.life import Server
 

@@ -1,4 +1,4 @@
-"""What a server tells people about its start and its end: the start lines, and who did not stop."""
+"""Tell people about the start and the end of a server: the start lines, and the threads that did not stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _log = scribbled("pastepool")
 
 
 def announce(settings: Settings, listeners: Sequence[Listener], admin_listeners: Sequence[Listener]) -> None:
-    """The few lines an operator wants; the first is what scripts look for since Paste."""
+    """
+    Write the start lines to standard output. The first line is ``serving on ...``: scripts look for it since Paste.
+    """
     policy = settings.pool
     source = f"{settings.config_file} [{settings.section}]" if settings.config_file else "a program"
     killing = f"killed after {policy.kill_after:g} s" if policy.kill_after else "never killed"
@@ -33,7 +35,7 @@ def announce(settings: Settings, listeners: Sequence[Listener], admin_listeners:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):
-        pass  # there is no standard output to tell it to
+        pass  # the process has no usable standard output
 
 
 def tell_what_did_not_stop(workers: Iterable[Worker]) -> None:
@@ -45,7 +47,11 @@ def tell_what_did_not_stop(workers: Iterable[Worker]) -> None:
 
 
 def tell_what_keeps_the_process(main_thread_too: bool) -> None:
-    """Log each thread that the interpreter would wait for. ``main_thread_too``: it should have ended as well."""
+    """
+    Log each thread that keeps the interpreter from ending.
+
+    ``main_thread_too``: whether the main thread should have ended as well, and is logged if it has not.
+    """
     for thread in threading.enumerate():
         if not thread.daemon and (main_thread_too or thread is not threading.main_thread()):
             _log.error("%s keeps the process from ending\n%s", thread.name, _stack_of(thread.ident))

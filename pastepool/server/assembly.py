@@ -1,9 +1,11 @@
 """
-Settings to objects. Each function makes the parts of one room and returns them as one frozen set.
+Make the objects of a server from its settings. Each function makes the parts of one package and returns them as one
+named tuple.
 
-Nothing is opened, no thread is started and no handler is installed here. A part gets everything it needs when it is made,
-so what two parts need of each other is made before both: the clock, the signal the supervisor sleeps on, the baton, the
-waker of the poll. The pool's part knows no HTTP: adapters and tests have it without a server.
+This module opens nothing, starts no thread and installs no handler. A part gets everything that it needs when it is
+made. So this module makes first what several parts share: the clock, the signal on which the supervisor sleeps, the
+baton, and the waker of the poll. ``assemble_base`` and ``assemble_pool`` know no HTTP: adapters and tests use them
+without a server.
 """
 
 from __future__ import annotations
@@ -46,9 +48,9 @@ from pastepool.wsgi.call import Application
 
 class PoolBase(NamedTuple):
     """
-    What the pool and the one who finds its tasks both need, made before either.
+    What the pool shares with the part that finds its tasks. It is made before both.
 
-    ``signal``: has the supervisor look when it is set. ``serials``: numbers tasks.
+    ``signal``: makes the supervisor look when it is set. ``serials``: yields the serial numbers of tasks.
     """
 
     clock: Clock
@@ -59,13 +61,13 @@ class PoolBase(NamedTuple):
     baton: Baton
 
     def note_shed(self, fate: str, now: Seconds) -> None:
-        """Count and note that a waiting task was given up, or a client turned away. Runs on: baton."""
+        """Count and note in the journal that a waiting task was given up, or a client turned away. Runs on: baton."""
         self.tally.count(fate)
         self.journal.note_shed(fate, now)
 
 
 class PoolParts(NamedTuple):
-    """The pool and who keeps it as the policy wants it, over their ``base``."""
+    """The pool, the supervisor that keeps it as the policy wants it, and the ``base`` that both were made with."""
 
     base: PoolBase
     pool: Pool
@@ -73,7 +75,7 @@ class PoolParts(NamedTuple):
 
 
 class HttpParts(NamedTuple):
-    """What finds the pool's tasks in connections, and what holds the baton while no worker can."""
+    """The parts that turn connections into tasks of the pool, and the caretaker."""
 
     waker: Waker
     connections: OpenConnections
@@ -84,7 +86,7 @@ class HttpParts(NamedTuple):
 
 
 class WatchingParts(NamedTuple):
-    """What people and old programs see. ``admin``: None without an application for it."""
+    """The parts that show a server to people and to old programs. ``admin``: None without ``admin_listen``."""
 
     sampler: Sampler
     server_view: ServerView
@@ -114,7 +116,11 @@ class ServerParts(NamedTuple):
 def assemble_base(
     overload: OverloadPolicy, clock: Clock, wake_poller: Callable[[], None], signal: Signal | None = None
 ) -> PoolBase:
-    """Make what pool and poller both need. ``wake_poller``: has who polls return. ``signal``: one of the caller's own."""
+    """
+    Make what the pool and the poller both need.
+
+    ``wake_poller``: makes the thread that polls return. ``signal``: the supervisor's signal; a new event if None.
+    """
     return PoolBase(
         clock=clock,
         signal=threading.Event() if signal is None else signal,
@@ -143,13 +149,13 @@ def assemble_pool(
     Args:
         base: from ``assemble_base``.
         policy: how many workers, and how long they may take.
-        leading: where workers find tasks.
+        leading: the functions with which workers find tasks.
         end_process: called with the reason when there are too many zombies. Runs on: supervisor.
-        logger: the name of the logger that is told of workers.
+        logger: the name of the logger for messages about workers.
         spawn: starts a worker's thread.
-        inspector: looks into threads; one for the supervisor alone if None.
-        mail: is given what somebody should be told; must return at once.
-        mail_hung: whether that includes requests that became hung.
+        inspector: looks into threads; if None, the supervisor gets one of its own.
+        mail: takes each notice that should be mailed; must return at once.
+        mail_hung: whether requests that became hung are mailed too.
     """
     clock, baton, changed = base.clock, base.baton, base.signal.set
     pool = Pool(baton, policy, clock, spawn, leading, base.tally, changed, logger)
@@ -170,7 +176,9 @@ def assemble_pool(
 
 
 def assemble_http(settings: Settings, application: Application, base: PoolBase, waker: Waker) -> HttpParts:
-    """Make what polls connections for the pool. ``waker``: the one whose ``wake`` the base was made with."""
+    """
+    Make the parts that poll connections for the pool. ``waker``: its ``wake`` must be the ``wake_poller`` of the base.
+    """
     connections = OpenConnections()
     returning = Returning(connections, waker.wake)
     shared = Shared(
@@ -202,7 +210,7 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
 
 
 def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admin: Application | None) -> WatchingParts:
-    """Make what shows a running server. ``admin``: the application of ``admin_listen``, if there is one."""
+    """Make the parts that show a running server. ``admin``: the application of ``admin_listen``, or None."""
     base = pool.base
     clock, baton, policy = base.clock, base.baton, settings.pool
     sampler = Sampler(pool.pool, baton, policy, clock, spawn_thread)
@@ -229,7 +237,11 @@ def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admi
 def assemble_server(
     settings: Settings, application: Application, admin: Application | None, end_process: Callable[[str], None]
 ) -> ServerParts:
-    """Make all parts of a server. ``admin`` and ``end_process`` as above."""
+    """
+    Make all parts of a server.
+
+    ``admin``: as for ``assemble_watching``. ``end_process``: as for ``assemble_pool``.
+    """
     clock, waker = MonotonicClock(), Waker()
     base = assemble_base(settings.overload, clock, waker.wake)
     noted = base.journal.noting_mail(deliver)

@@ -1,8 +1,8 @@
 """
-The life of a server: the one place that starts its parts and stops them, in order.
+The life of a server: this module starts its parts and stops them, in order. No other module does.
 
-Nothing is opened and no thread exists before ``serve``; the exception are the listening sockets when a port has to be
-known earlier (``bind``), and those stay usable after a fork (contract F2).
+Before ``serve`` nothing is open and no thread exists, with one exception: ``bind`` opens the listening sockets earlier,
+for callers that must know the port. These sockets stay usable after a fork (contract F2).
 """
 
 from __future__ import annotations
@@ -37,31 +37,35 @@ _DIED_OF_ZOMBIES = 3
 """Exit status when the process ends itself, so that a supervisor restarts it (contract P10)."""
 
 _ADMIN_BACKLOG = 16
-"""Operators that knock at the same instant."""
+"""The kernel's backlog of the admin listener: this many operators may connect at the same instant."""
 
 _CLIENTS_END_EARLY: Seconds = 0.5
 """
-How long before the end of a drain those clients are cut that only send or read slowly: a drain that only they would
-prolong is over in time and clean. A quarter of a shorter shutdown_timeout. Nothing derives it.
+How long before the end of a drain the server cuts clients that only send or read slowly. So a drain that only such
+clients would prolong still ends in time and in order. With a short shutdown_timeout: a quarter of it, if that is less.
 """
 
 _LEAVE_FOR: Seconds = 0.5
-"""What idle workers get to leave in when others hang; they need a millisecond."""
+"""How long idle workers have to leave while others hang. They need about a millisecond."""
 
 _EXIT_MARGIN: Seconds = 2.0
-"""What the interpreter gets for its own exit after a drain that used up its time. Nothing derives it."""
+"""
+How long the interpreter has for its own exit after a drain that used up its time. Parts that are closed have as long.
+"""
 
 _TELL_FOR: Seconds = 1.0
-"""How long the log may take to be told what did not stop: a handler's lock may be held by what did not."""
+"""
+How long writing to the log may take at the end: a thread that did not stop may hold the lock of a log handler.
+"""
 
 
 class Server:
     """
     A server for one application.
 
-    ``serve`` blocks until the server was stopped and has drained. ``stop`` may be called from any thread, and in a
-    signal handler, as often as one likes. ``ready`` is set when requests are taken. ``admin``: the application of
-    ``admin_listen``. ``parts``: what it is made of.
+    ``serve`` blocks until the server was stopped and has drained. ``stop`` may be called from any thread and from a
+    signal handler, any number of times. ``ready`` is set when the server takes requests. ``admin``: the application of
+    ``admin_listen``. ``parts``: the objects it consists of.
     """
 
     def __init__(self, settings: Settings, application: Application, admin: Application | None = None) -> None:
@@ -79,7 +83,11 @@ class Server:
         self._status = 0
 
     def bind(self) -> tuple[Listener, ...]:
-        """Open the listening sockets now rather than in ``serve``. Raises: StartError."""
+        """
+        Open the listening sockets before ``serve``, which otherwise opens them.
+
+        Raises: StartError: a socket cannot be opened. The operator must change the settings or free the port.
+        """
         if not self.listeners:
             settings = self.settings
             self.listeners = open_all(settings.listen, settings.listen_backlog)
@@ -99,8 +107,9 @@ class Server:
 
     def serve(self) -> None:
         """
-        Serve until stopped; return at once if that has happened already. A server serves once. Raises: StartError.
+        Serve until ``stop`` is called; return at once if it was called before. A server can serve only once.
 
+        Raises: StartError: a socket cannot be opened or a thread cannot be started; the sentence says how to mend it.
         Runs on: the calling thread, which becomes the caretaker.
         """
         if self._stopped():
@@ -110,16 +119,16 @@ class Server:
         try:
             self._begin()
         except NoThread as error:
-            with contextlib.suppress(Exception):  # of what was not begun some cannot be ended
+            with contextlib.suppress(Exception):  # a part that was not started may fail to stop
                 self._shut_down()
             self._close_listeners()
             raise StartError(
                 f"The server's threads cannot be started: {error}. Raise the limit on threads (ulimit -u; pids.max of a"
                 f" container), or lower threadpool_workers (now {self.settings.pool.workers})."
             ) from error
-        # Against losing a stop that comes just now: (1) we set ``_started``, then look at ``_stop_asked``; (2)
-        # ``_begin_stop`` sets ``_stop_asked``, then looks at ``_started``. Whichever comes second sees the other's
-        # write.
+        # A stop that comes just now must not be lost: (1) this thread sets ``_started``, then reads ``_stop_asked``;
+        # (2) ``_begin_stop`` sets ``_stop_asked``, then reads ``_started``. So the later of the two sees the write of
+        # the other.
         self._started = True
         if self._stopped():
             self._begin_stop(0)
@@ -129,11 +138,11 @@ class Server:
         except BaseException:
             if not self._status:
                 raise
-            _tell_failure()  # an end that has begun is ended in its order, with its status
+            _tell_failure()  # the process is ending already: go on with the end, and keep its exit status
         self._shut_down()
 
     def _begin(self) -> None:
-        """Start everything, the threads too. Raises: NoThread."""
+        """Start all parts, with their threads. Raises: NoThread: the system has no thread left."""
         parts, workers = self.parts, self.settings.pool.workers
         scribe.begin()
         for note in self.settings.notes:
@@ -155,7 +164,7 @@ class Server:
 
     def stop(self) -> None:
         """
-        Drain and end ``serve``, within ``shutdown_timeout``. Idempotent; safe in a signal handler.
+        Begin the drain; ``serve`` returns after it, within ``shutdown_timeout``. Idempotent; safe in a signal handler.
 
         Runs on: any thread.
         """
@@ -174,9 +183,12 @@ class Server:
 
     def _shut_down(self) -> None:
         """
-        The order of the end: no more looks, no more workers, no more sockets, the mail out.
+        Stop all parts in order: the supervisor, the watching parts, the workers, the sockets, the mail, the log.
 
-        Each step is taken whatever became of those before it, and an end by zombies keeps its status.
+        Each step is taken even if an earlier step failed. If the server ends because of zombies, this method ends the
+        process with that exit status and does not return.
+
+        Raises: the first failure of a step, after the last step.
         """
         parts, admin = self.parts, self.parts.admin
         leave_for = _LEAVE_FOR if self._gave_up or self._status else _EXIT_MARGIN
@@ -194,7 +206,7 @@ class Server:
         failures = [failure for step in steps if (failure := _attempt(step)) is not None]
         if self._status:
             self._forced_exit.finish(self._status)
-            # The reaper ends the process; SystemExit would be swallowed by paster (contract P11).
+            # The reaper ends the process. A SystemExit raised here would be swallowed by paster (contract P11).
             threading.Event().wait()
         if self._signals.fired:
             self._forced_exit.extend(parts.clock.now() + _EXIT_MARGIN)
@@ -207,7 +219,11 @@ class Server:
             raise failures[0]
 
     def _drain(self) -> None:
-        """Take no new clients, close the unused connections; the rest close as their responses end. Runs on: baton."""
+        """
+        Take no new clients and close unused connections. Each other connection closes after its response.
+
+        Runs on: baton.
+        """
         parts = self.parts
         if parts.shared.draining:
             return
@@ -226,12 +242,17 @@ class Server:
         self._forced_exit.arm(self.parts.clock.now(), 128 + number, at_once=True)
 
     def _end_for_zombies(self, reason: str) -> None:
-        """Runs on: supervisor."""
+        """End the server because it has too many zombies. Runs on: supervisor."""
         self._status = _DIED_OF_ZOMBIES
         self._begin_stop(_DIED_OF_ZOMBIES)
 
     def _give_up(self) -> bool:
-        """The deadline of a stop has come. Answers whether the process is ours to end. Runs on: reaper."""
+        """
+        Give up waiting: the deadline of a stop has come. Log what did not stop.
+
+        Returns whether the server may end the process: after a signal or because of zombies. Otherwise a program called
+        ``stop``, and ``serve`` returns to it. Runs on: reaper.
+        """
         self._gave_up = True
         ours = self._signals.fired or self._status != 0
         if not run_apart(lambda: self._tell_what_did_not_stop(ours), _TELL_FOR):
@@ -262,7 +283,7 @@ def _prototype(listener: Listener, paste_pool: PastePool) -> dict[str, Any]:
 
 
 def _attempt(step: Callable[[], object]) -> Exception | None:
-    """Take one step of the end. A failure is told and given back: the next step is taken all the same."""
+    """Take one step of the end. A failure is logged and returned, so that the caller goes on with the next step."""
     try:
         step()
     except Exception as error:
@@ -272,5 +293,5 @@ def _attempt(step: Callable[[], object]) -> Exception | None:
 
 
 def _tell_failure() -> None:
-    with contextlib.suppress(Exception):  # what has failed may be the log
+    with contextlib.suppress(Exception):  # the log itself may be the part that failed
         _log.critical("Internal error while stopping; please report this", exc_info=True)

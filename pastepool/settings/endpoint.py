@@ -1,7 +1,8 @@
 """
-Where a server listens, as a value: a host and a port, or the path of a unix socket. Pure; opens nothing.
+A value that says where a server listens: a host and a port, or the path of a unix socket. Pure; opens nothing.
 
-The same value says where to listen (a name, ``*``, port 0) and, once it is bound, what the kernel gave.
+Before binding, the value says where to listen; its host may be a name or ``*``, its port may be 0. After binding, a
+value of the same type says which address the kernel gave.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ _HTTP_PORT = 80
 @dataclass(frozen=True)
 class Endpoint:
     """
-    One place to listen. ``str`` writes it: ``127.0.0.1:8080``, ``[::1]:8080``, ``/run/shop.sock``.
+    One place to listen. ``str`` returns it as ``127.0.0.1:8080``, ``[::1]:8080`` or ``/run/shop.sock``.
 
-    ``host``: without brackets; ``*`` means every address. ``port``: 0 lets the kernel choose. ``path``: of a unix socket;
-    where it is set, host and port mean nothing.
+    ``host``: without brackets; ``*`` means every address. ``port``: 0 lets the kernel choose. ``path``: the path of a
+    unix socket; if it is set, host and port have no meaning.
     """
 
     host: str = ""
@@ -32,15 +33,15 @@ class Endpoint:
 
     @property
     def scheme(self) -> str:
-        """What clients speak here, as URLs and ``wsgi.url_scheme`` name it."""
+        """Return the scheme that clients use here, for URLs and ``wsgi.url_scheme``."""
         return "http"
 
     @property
     def server_name(self) -> str:
-        """``SERVER_NAME`` of requests that come in here; a unix socket has no name but this machine's."""
+        """Return ``SERVER_NAME`` for requests that come in here. For a unix socket it is ``localhost``."""
         return _LOCAL_NAME if self.path else self.host
 
     @property
     def server_port(self) -> int:
-        """``SERVER_PORT`` of requests that come in here; a unix socket has the usual one of HTTP."""
+        """Return ``SERVER_PORT`` for requests that come in here. For a unix socket it is the port of HTTP, 80."""
         return _HTTP_PORT if self.path else self.port

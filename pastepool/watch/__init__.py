@@ -1,8 +1,8 @@
 """
-``watch_threads``: what the pool is doing right now, as a page, as JSON and as text, and the few things one may do about
-it.
+``watch_threads``: an application that shows what the pool is doing now, as a page, as JSON and as text. A visitor can
+also act from the page, for example kill a request.
 
-``app`` makes an answer of a request and asks one protocol, ``watched.Watched``, about the server below; ``finding`` says
-which server that is. Our own is seen through ``runtime.watching.server_view``. Nothing here decides about the pool: a
-kill is asked of the supervisor.
+``app`` turns a request into a response. It asks the server through one protocol, ``watched.Watched``; ``finding``
+decides which server that is. The page sees our own server through ``runtime.watching.server_view``. This package
+decides nothing about the pool: to kill a request, it asks the supervisor.
 """

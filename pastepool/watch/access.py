@@ -1,13 +1,14 @@
 """
-Who is let in, and which requests may change something. Pure: environs and rules in, verdicts out.
+Decide who may see the page, and which requests may change something. Pure: takes environs and rules, returns verdicts.
 
-Two rules of the contract (P17): without a token only this machine is let in, with one the networks of ``allow_from``
-are. And what changes something must come from our own page: a browser can be made to send a request from any page it
-visits.
+The contract has two rules (P17). Without a token, the page admits only visitors from this machine; with a token, it
+admits visitors from the networks of ``allow_from``. A request that changes something must come from our own page,
+because any page that a browser visits can make the browser send a request.
 
-A loopback address proves little behind a proxy on the same machine, where every visitor of the proxy has it. So without
-a token whatever shows that a proxy stands between is refused, as is a host name that is not this machine's: that is how
-a foreign page would come here by way of its own name (DNS rebinding).
+A loopback address proves little if a proxy runs on the same machine: every visitor of that proxy has a loopback
+address. So without a token, the gate refuses each request that came through a proxy. It also refuses each request with
+a host name that is not a name of this machine: a foreign page could otherwise reach this page through the foreign
+page's own name (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from pastepool.watch.visitor import Visitor
 
 COOKIE = "pastepool_watch"
 LOGGED_IN_FOR: Seconds = 12 * 3600.0
-"""A working day, after which the token is asked for again."""
+"""How long a login lasts: a working day. After it the visitor must give the token again."""
 
 
 @dataclass(frozen=True)
 class Admission:
     """
-    What becomes of a request. ``status``: 200 lets in, 401 asks for the token, 403 sends away. ``text``: why, with the
-    remedy. ``by``: what carried the token, ``header`` or ``cookie``.
+    The verdict on one request. ``status``: 200 admits the visitor, 401 asks for the token, 403 refuses. ``text``: the
+    reason and the remedy. ``by``: what carried the token: ``header`` or ``cookie``; empty without a token.
     """
 
     status: int = 200
@@ -43,9 +44,9 @@ class Admission:
 
 class Gate:
     """
-    The rules of one mounted page.
+    Decides who may see one mounted page, and who may change something from it.
 
-    ``csrf``: drawn once a process; in every form of ours and in no other page.
+    ``csrf``: a random text, drawn when the page is mounted. Every form of this page contains it; no other site has it.
     """
 
     def __init__(self, token: str, allow_from: tuple[Network, ...]) -> None:
@@ -56,7 +57,7 @@ class Gate:
 
     @property
     def has_token(self) -> bool:
-        """Whether one must know something to be let in."""
+        """Return whether a visitor must give a token."""
         return bool(self._token)
 
     def judge(self, environ: Mapping[str, Any], visitor: Visitor, now: Seconds) -> Admission:
@@ -64,7 +65,7 @@ class Gate:
         Say whether a visitor may see the page.
 
         Args:
-            now: wall-clock seconds; a cookie outlives the process, and with it every other clock.
+            now: seconds of the wall clock. A cookie outlives the process, and a monotonic clock does not.
         """
         address = _address(visitor.address)
         if address is None:
@@ -100,11 +101,14 @@ class Gate:
         return Admission(401, "The token is wrong." if any(offered) else "This page asks for its token.")
 
     def knows(self, offered: str) -> bool:
-        """Say whether this is the token, in a time that does not tell how much of it is right."""
+        """Say whether this is the token. The comparison takes the same time however much of the text is right."""
         return self.has_token and hmac.compare_digest(offered.encode("utf-8", "surrogateescape"), self._token)
 
     def cookie(self, now: Seconds) -> str:
-        """Make what a browser keeps instead of the token: an instant, and a proof that its maker knew the token."""
+        """
+        Return the cookie that a browser keeps instead of the token: when it expires, and a signature that only a server
+        with this token can make.
+        """
         until = str(int(now + LOGGED_IN_FOR))
         return f"{until}.{self._proof(until)}"
 
@@ -121,9 +125,10 @@ class Gate:
 
     def judge_change(self, environ: Mapping[str, Any], form_csrf: str, by: str) -> Admission:
         """
-        Say whether a POST comes from our own page. ``by``: how the visitor was let in.
+        Say whether a POST comes from our own page. ``by``: as in ``Admission``.
 
-        A request whose header carries the token needs no proof: no foreign page can make a browser send that.
+        A request whose header carries the token needs no other proof: a foreign page cannot make a browser send that
+        header.
         """
         if by == "header":
             return Admission()
@@ -139,7 +144,11 @@ class Gate:
 
 
 def judge_origin(environ: Mapping[str, Any]) -> Admission:
-    """Refuse what a browser says another site has sent. A client that is no browser says nothing, and passes here."""
+    """
+    Refuse a request that another site made a browser send; the browser says so in ``Sec-Fetch-Site`` or ``Origin``.
+
+    A client that is not a browser sends neither header, and passes this check.
+    """
     site = environ.get("HTTP_SEC_FETCH_SITE")
     origin = environ.get("HTTP_ORIGIN")
     if site is not None:
@@ -150,13 +159,13 @@ def judge_origin(environ: Mapping[str, Any]) -> Admission:
 
 
 def cookie_value(header: str) -> str:
-    """Find our cookie in a Cookie header; empty where it is not."""
+    """Return the value of our cookie from a Cookie header; empty if it is not there."""
     pairs = (pair.partition("=") for pair in header.split(";"))
     return next((value.strip() for name, _, value in pairs if name.strip() == COOKIE), "")
 
 
 def _host_of(origin: str) -> str:
-    """Take the host and port out of ``scheme://host:port``; nothing out of ``null``."""
+    """Return the host and port of ``scheme://host:port``; empty for ``null``."""
     return origin.partition("://")[2].lower()
 
 

@@ -1,7 +1,7 @@
 """
-What an operator may have done to our own server: kill one request.
+The action that an operator can take on our own server: kill one request.
 
-Each action is logged to ``pastepool.watch`` with the address it came from, and stands among the events (``note``).
+``note`` records each action: in the log ``pastepool.watch``, with the visitor's address, and among the events.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _log = scribbled("pastepool.watch")
 
 OUTCOME_WITHIN: Seconds = 2.0
 """
-How long an answer waits to tell what became of a kill. A thread in Python code ends within milliseconds, one that is
-blocked may take for ever: in between lies little.
+How long the response to a kill waits for the request to end. A thread in Python code ends within milliseconds. A thread
+that is blocked may never end. Few threads take a time between the two.
 """
 
 _LOOK_EVERY: Seconds = 0.02
@@ -50,9 +50,9 @@ def find(server_view: ServerView, aim: Aim) -> tuple[Worker, Task] | ActionOutco
 
 def kill(server_view: ServerView, aim: Aim, visitor: Visitor) -> ActionOutcome:
     """
-    Have one request killed, if it still runs, and wait a little for what becomes of it.
+    Ask the supervisor to kill one request that still runs, wait until it ends, and return the outcome.
 
-    Runs on: the thread that answers, for ``OUTCOME_WITHIN`` seconds at most.
+    Runs on: the thread that makes the response. It waits ``OUTCOME_WITHIN`` seconds at most.
     """
     found = find(server_view, aim)
     if isinstance(found, ActionOutcome):
@@ -96,6 +96,6 @@ def _await_end(server_view: ServerView, worker: Worker, serial: int, title: str)
 
 
 def note(server_view: ServerView, visitor: Visitor, what: str, **about: Any) -> None:
-    """Tell the log and the events what somebody has done, or asked for."""
+    """Record in the log and among the events what a visitor has done or asked for."""
     _log.warning("%s %s", visitor.told(), what)
     server_view.journal.note("action", f"{visitor.told()} {what}", **about)

@@ -1,7 +1,7 @@
 """
-What goes out: the kinds of answers, and the headers that keep a browser from doing anything with them but show them.
+Make the responses of the page, in each format, and the headers that let a browser only show them.
 
-Knows WebOb's responses and nothing of the pool.
+This module knows WebOb's responses. It does not know the pool.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ SECURITY = {
 
 
 class Stream:
-    """An answer that goes on: an event at once and then one after each pause, until either side hangs up."""
+    """
+    A response body without end: one event at once, then one after each pause, until the client or the listener closes.
+
+    ``event``: makes the next event. ``closing``: set when the listener closes. ``release``: called once at the end.
+    """
 
     def __init__(
         self, event: Callable[[], bytes], closing: threading.Event, release: Callable[[], None], pause: Seconds
@@ -57,53 +61,61 @@ class Stream:
         return self._event()
 
     def close(self) -> None:
-        """Give the place back, also if nothing was ever read (a generator's ``finally`` would not run then)."""
+        """
+        Call ``release``, even if the body was never read.
+
+        That is why this class is not a generator: the ``finally`` of a generator that was never started does not run.
+        """
         if self._release is not None:
             self._release()
             self._release = None
 
 
 def wants(request: Any) -> str:
-    """The kind of answer a client likes best."""
+    """Return the media type that the client prefers: HTML, JSON or plain text; HTML if it accepts none of them."""
     offers = request.accept.acceptable_offers(["text/html", "application/json", "text/plain"])
     return str(offers[0][0]) if offers else "text/html"
 
 
 def cookie_header(request: Any, value: str, lasts: Seconds) -> str:
-    """Write the cookie by hand: WebOb 1.8 asks the time in a way Python 3.12 warns of."""
+    """
+    Return a ``Set-Cookie`` header. ``lasts``: 0 deletes the cookie.
+
+    WebOb could write it, but WebOb 1.8 reads the clock with a function that Python 3.12 warns about.
+    """
     where = quote(f"{request.script_name}/")
     secure = "; Secure" if request.scheme == "https" else ""
     return f"{COOKIE}={value}; Path={where}; Max-Age={int(lasts)}; HttpOnly; SameSite=Strict{secure}"
 
 
 def event_of(state: State) -> bytes:
-    """The state as one server-sent event."""
+    """Write the state as one server-sent event."""
     return b"event: state\ndata: " + encoded(state) + b"\n\n"
 
 
 def encoded(value: Any) -> bytes:
-    """JSON as bytes."""
-    # A lone surrogate, which a file name may hold, becomes an escape that JSON knows.
+    """Write a value as JSON in bytes."""
+    # A file name may contain a lone surrogate. ``backslashreplace`` turns it into an escape that is valid in JSON.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def json_answer(value: Any, status: int = 200) -> Any:
-    """Answer with JSON."""
+    """Make a response in JSON."""
     return Response(body=encoded(value), status=status, content_type="application/json", charset="utf-8")
 
 
 def text_answer(status: int, text: str) -> Any:
-    """Answer with text for a terminal."""
+    """Make a response in plain text, for a terminal."""
     return Response(body=text.encode("utf-8", "replace"), status=status, content_type="text/plain", charset="utf-8")
 
 
 def html_answer(status: int, text: str) -> Any:
-    """Answer with a page."""
+    """Make a response in HTML."""
     return Response(body=text.encode("utf-8", "replace"), status=status, content_type="text/html", charset="utf-8")
 
 
 def moved(where: str) -> Any:
-    """Send the visitor somewhere else, relative to where he is."""
+    """Make a response that redirects the visitor. ``where``: an address relative to the present one."""
     return Response(
         status=303, headerlist=[("Location", where), ("Content-Length", "0"), ("Content-Type", "text/plain")]
     )

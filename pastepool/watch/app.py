@@ -1,8 +1,9 @@
 """
-``egg:pastepool#watch_threads``: from a request to an answer, wherever the application is mounted.
+``egg:pastepool#watch_threads``: the WSGI application that turns a request into a response, under any mount point.
 
-Knows addresses, methods and what they need; what is seen, shown and done is known to the modules beside it. Runs on:
-the worker that has the request, or a thread of the admin listener; several at once.
+This module knows the addresses, their methods, and what each needs before it may run. ``showing``, ``doing`` and
+``entering`` make the responses. Runs on: the worker that has the request, or a thread of the admin listener; several
+threads at once.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ from pastepool.watch.watched import ActionOutcome
 _log = scribbled("pastepool.watch")
 
 STREAM_LIMIT = 8
-"""Streams at once on the admin listener; each holds one of its threads. The next one is told to poll."""
+"""
+How many streams may run at once on the admin listener; each occupies one of its threads. The client of one more stream
+is told to poll.
+"""
 
 _STATIC = "static/"
 
@@ -50,14 +54,16 @@ ROUTES: Mapping[str, Mapping[str, Callable[[Visit], Any]]] = {
     "api/v1/reset": {"POST": doing.reset},
     "logout": {"POST": entering.logout},
 }
-"""By address and method. Whatever takes POST is asked for its proof before: see ``WatchApp._change``."""
+"""
+The function for each address and method. ``WatchApp._change`` checks every POST before its function runs.
+"""
 
 
 class WatchApp:
     """
-    The application.
+    The application of one mounted page. One process may have several pages that show the same pool.
 
-    ``options``: what the operator allows on this page. One process may have several, with the same pool behind them.
+    ``options``: what the operator allows on this page.
     """
 
     def __init__(self, options: WatchOptions) -> None:
@@ -72,7 +78,8 @@ class WatchApp:
             response = text_answer(400, "The request is not valid UTF-8.")
         for name, value in SECURITY.items():
             response.headers.setdefault(name, value)
-        # Not through the response's own call: it would make Location absolute, with a host a proxy may have changed.
+        # We do not call the response itself: it would make Location absolute, with a host that a proxy may have
+        # changed.
         start_response(response.status, response.headerlist)
         if request.method == "HEAD":
             close = getattr(response.app_iter, "close", None)
@@ -82,7 +89,7 @@ class WatchApp:
         return response.app_iter  # type: ignore[no-any-return]
 
     def _answer(self, request: Any) -> Any:
-        """Find out who asks and of what, and let in or send away."""
+        """Find the visitor and the server below, decide whether the visitor is admitted, and make the response."""
         path = str(request.path_info)
         if not path:
             return moved(f"{str(request.script_name).rpartition('/')[2]}/" if request.script_name else "/")
@@ -90,7 +97,7 @@ class WatchApp:
         watched = watched_by(request.environ)
         if name == "health":
             status, word = watched.health()
-            return json_answer({"status": word}, status)  # nothing else is told, because no token is asked for
+            return json_answer({"status": word}, status)  # it tells no more, because it asks for no token
         visitor = identify(request.environ, watched.own_request())
         admission = self._mount.gate.judge(request.environ, visitor, time.time())
         visit = Visit(self._mount, request, visitor, admission, watched, name.startswith("api/"))
@@ -117,7 +124,7 @@ class WatchApp:
         return self._change(visit, name, route[method]) if method == "POST" else route[method](visit)
 
     def _change(self, visit: Visit, name: str, action: Callable[[Visit], Any]) -> Any:
-        """Have something done if the form comes from our own page, and make the next look show it."""
+        """Run an action if the form comes from our own page, and make the next look show the result."""
         request = visit.request
         if (request.content_length or 0) > FORM_LIMIT:
             return said(visit, ActionOutcome(413, "invalid", "The form is too large."))

@@ -1,4 +1,4 @@
-"""The files of the page: script, style and pictures, and nothing beside them."""
+"""Serve the static files of the page: script, style and pictures. No other file can be read through this module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ASSETS = resources.files("pastepool.watch") / "static"
 
 
 def asset(visit: Visit, file: str) -> Any:
-    """Answer with one file."""
+    """Return a response with one file; 404 for any other name."""
     kind = mimetypes.guess_type(file)[0]
     source = ASSETS / file
     if visit.request.method not in ("GET", "HEAD") or not _is_asset(file) or not source.is_file():

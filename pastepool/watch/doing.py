@@ -1,4 +1,4 @@
-"""What may be done from the page: each function has one thing done and answers what became of it."""
+"""The actions of the page. Each function has one action carried out and returns a response with its outcome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pastepool.watch.watched import ActionOutcome
 
 
 def ask(visit: Visit) -> Any:
-    """Name the request and ask, before it is killed."""
+    """Return a page that names the request and asks for a confirmation of its kill."""
     aim = visit.aim()
     title = visit.watched.question(aim)
     if isinstance(title, ActionOutcome):
@@ -26,7 +26,7 @@ def ask(visit: Visit) -> Any:
 
 
 def kill(visit: Visit) -> Any:
-    """Kill one request."""
+    """Kill one request, after the confirmation."""
     return said(visit, visit.watched.kill(visit.aim(), visit.visitor))
 
 
@@ -36,7 +36,7 @@ def dump(visit: Visit) -> Any:
 
 
 def reset(visit: Visit) -> Any:
-    """Count from nothing again."""
+    """Set all counters back to zero."""
     return said(visit, visit.watched.reset(visit.visitor))
 
 

@@ -1,4 +1,4 @@
-"""Write the stack of every thread to the log, whichever server runs them."""
+"""Write the stack of every thread to the log. This works under any server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ _log = scribbled("pastepool.watch")
 
 
 def dump(note: Callable[[str], None]) -> ActionOutcome:
-    """Write the stacks. ``note``: is told what is done before it is done, and says who does it."""
+    """
+    Write the stacks of all threads to the log.
+
+    ``note``: called with a description of the action before the stacks are written; it records who asked for it.
+    """
     frames = current_frames()
     if not frames:
         return ActionOutcome(

@@ -1,4 +1,4 @@
-"""The door of the page: log in, log out, and the refusal of those who are not let in."""
+"""Log in, log out, and refuse visitors who are not admitted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pastepool.watch.watched import ActionOutcome
 _log = scribbled("pastepool.watch")
 
 FORM_LIMIT = 16384
-"""Bytes of a form; the longest has four short fields."""
+"""The most bytes a form may have. Our longest form has four short fields."""
 
 
 def refused(visit: Visit, admission: Admission) -> Any:
-    """Send a visitor away, or ask for the token."""
+    """Return the response for a visitor who is not admitted: a refusal, or a form that asks for the token."""
     if admission.status == 401 and not visit.api and wants(visit.request) == "text/html":
         form = (
             f'<p>{esc(admission.text)}</p><form method="post" action="login"><label>Token <input type="password"'
@@ -36,7 +36,7 @@ def refused(visit: Visit, admission: Admission) -> Any:
 
 
 def login(visit: Visit) -> Any:
-    """Give a cookie for the right token."""
+    """Check the token of the login form. Returns a redirect with the cookie, or a refusal."""
     request, gate = visit.request, visit.mount.gate
     admission = judge_origin(request.environ)
     if admission.status == 200 and (request.content_length or 0) <= FORM_LIMIT:
@@ -51,7 +51,7 @@ def login(visit: Visit) -> Any:
 
 
 def logout(visit: Visit) -> Any:
-    """Take the cookie back."""
+    """Delete the cookie in the browser."""
     response = moved("./")
     response.headers["Set-Cookie"] = cookie_header(visit.request, "", 0)
     return response

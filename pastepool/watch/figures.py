@@ -1,4 +1,6 @@
-"""What has been: durations, curves, events, the slowest requests, the counters. Each as the JSON has it."""
+"""
+Describe the past of the server in the form of the JSON: durations, curves, events, the slowest requests, the counters.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,17 @@ from pastepool.watch.frames import frames_of
 from pastepool.watch.wall import Wall, rounded
 
 _GAP: Seconds = 2.5 * INTERVAL
-"""Two samples further apart than this were taken with a pause between them."""
+"""If two samples are further apart than this, the sampler paused between them, and the curve gets a gap."""
 
 EVENT_FRAMES = 300
-"""Lines of stacks in the events of one state, some 40 KiB; older events still say where it was. Nothing derives it."""
+"""
+How many lines of stacks the events of one state may have: about 40 KiB. Events beyond that, the older ones, are shown
+without a stack; their text still names the place.
+"""
 
 
 def latency_of(server_view: ServerView, totals: Totals) -> dict[str, dict[str, Any]]:
-    """Durations by part of a request."""
+    """Return how long each part of a request took: waiting, application, writing."""
     return {part: _summary(summary) for part, summary in server_view.tally.summaries(totals).items()}
 
 
@@ -42,7 +47,11 @@ def _summary(summary: Summary) -> dict[str, Any]:
 
 
 def series_of(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Curves, the oldest point first; the first sample only tells from where the second counts."""
+    """
+    Turn samples into curves, the oldest point first.
+
+    A point needs two samples: the first sample is only the start from which the second one counts requests.
+    """
     curves: dict[str, list[float | None]] = {"requests": [], "busy": [], "hung": [], "backlog": []}
     for before, sample in itertools.pairwise(samples):
         lasted = sample.at - before.at
@@ -59,7 +68,7 @@ def series_of(samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def events_of(server_view: ServerView, wall: Wall, app_root: str) -> list[dict[str, Any]]:
-    """What has happened, the newest first; their stacks as far as ``EVENT_FRAMES`` go."""
+    """Return the events, the newest first. They have stacks until ``EVENT_FRAMES`` lines are used up."""
     room = EVENT_FRAMES
     shown = []
     for event in server_view.journal.events():
@@ -86,12 +95,12 @@ def _event(event: PoolEvent, wall: Wall, app_root: str, *, with_stack: bool) -> 
 
 
 def _shortened(detail: str, app_root: str) -> str:
-    """What the log says with whole paths, with the application's own named from its directory as everywhere here."""
+    """Shorten the paths in a text of the log: the application's paths become relative to its folder, as on the page."""
     return detail.replace(f"{app_root}{os.sep}", "") if app_root else detail
 
 
 def slowest_of(server_view: ServerView, wall: Wall) -> list[dict[str, Any]]:
-    """The slowest finished requests of late."""
+    """Return the slowest requests that finished recently."""
     return [
         {
             "title": one.title,
@@ -111,6 +120,6 @@ def slowest_of(server_view: ServerView, wall: Wall) -> list[dict[str, Any]]:
 
 
 def totals_of(server_view: ServerView, totals: Totals, wall: Wall) -> dict[str, Any]:
-    """The counters."""
+    """Return the counters, and since when they count."""
     since = server_view.tally.counted_since
     return {**totals.counters, "counted_since": wall.text(since), "counted_for": wall.ago(since)}

@@ -1,4 +1,6 @@
-"""Which server is behind a request: the one place that looks at what lies under Paste's key in the environ."""
+"""
+Find the server that runs a request. Only this module reads the object under Paste's key in the environ.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ _SHARED = "watch"
 
 def watched_by(environ: Mapping[str, Any]) -> Watched:
     """
-    Say what a request can watch: our own server, Paste's pool, or nobody.
+    Return what a request can watch: our own server, Paste's pool, or neither.
 
-    Anything may lie under Paste's key, and a middleware may have put it there.
+    The object under Paste's key can be of any kind, because a middleware may have put it there.
     """
     pool = environ.get(POOL_KEY)
     server_view = getattr(pool, "server_view", None)
@@ -29,7 +31,11 @@ def watched_by(environ: Mapping[str, Any]) -> Watched:
 
 
 def _own_server(server_view: ServerView) -> OwnServer:
-    """What all pages of one server share, made when the first is asked for. One step of a dict, so no lock."""
+    """
+    Return the object that all pages of one server share. The first request makes it.
+
+    ``dict.setdefault`` is atomic, so this needs no lock.
+    """
     found = server_view.common.get(_SHARED)
     if not isinstance(found, OwnServer):
         found = server_view.common.setdefault(_SHARED, OwnServer(server_view))

@@ -1,8 +1,9 @@
 """
-Stacks seen by a sampler, added up to a tree, and the tree drawn as SVG.
+Add up the stacks that a sampler saw into a tree, and draw the tree as a flame graph in SVG.
 
-Knows calls and counts. A flame graph: each box is a call, above what called it; its width is the share of the samples
-in which it was on a stack. Drawn with attributes alone, because the page's policy allows no inline style and no script.
+In the graph each box is a call and stands below the box of its caller. The width of a box is the share of the samples
+in which the call was on a stack. The SVG uses attributes alone, because the page's policy allows no inline style and no
+script.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from pastepool.core.telling.stack_view import short_name
 from pastepool.core.wording import printable
 
 NODE_LIMIT = 5000
-"""Boxes kept of one graph: a picture of some hundred kilobytes. What comes later is counted to its caller."""
+"""
+How many boxes one graph may have: a picture of some hundred kilobytes. After that a new call gets no box; its samples
+count for its caller.
+"""
 
 WIDTH = 1200.0
 ROW = 18.0
 MARGIN = 10.0
 HEADING = 34.0
 NARROWEST = 0.6
-"""Units of the picture below which a box is left out: nobody could see it, and the file would be full of them."""
+"""A box narrower than this, in units of the picture, is left out: it is too small to see, and there would be many."""
 
 _LETTER = 6.6
-"""Width of a letter of the 11-unit monospace type; only decides where a label is cut."""
+"""Width of a letter of the 11-unit monospace type. It decides where a label is cut, nothing else."""
 
 _OPENING = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {:g} {:g}" role="img"'
@@ -36,12 +40,14 @@ _OPENING = (
 )
 
 _HUES = {Owner.OWN: (8, 40), Owner.LIBRARY: (200, 30), Owner.STDLIB: (265, 25), Owner.SERVER: (145, 25)}
-"""Hue and how far it varies: the application's own code is warm, so that it catches the eye."""
+"""The hue of each owner, and how far it may vary. The application's own code has a warm colour, to be seen first."""
 
 
 @dataclass
 class Node:
-    """One call on one path from the outside in. ``count``: samples in which it was there."""
+    """
+    One call, reached by one path of callers. ``count``: in how many samples it was on a stack. ``below``: its callees.
+    """
 
     place: CodePlace
     count: int = 0
@@ -49,7 +55,9 @@ class Node:
 
 
 class FlameTree:
-    """Adds up stacks. Calls are told apart by file and function; the line is the first one seen."""
+    """
+    Adds up stacks. Two calls of the same function in the same file are one node; it keeps the line that came first.
+    """
 
     def __init__(self, limit: int = NODE_LIMIT) -> None:
         self.root = Node(CodePlace("", 0, "all"))
@@ -73,14 +81,11 @@ class FlameTree:
 
 def svg(tree: FlameTree, title: str, app_root: str = "") -> str:
     """
-    Draw a tree.
+    Draw a tree as a whole SVG document. A box shows its full text when the pointer rests on it.
 
     Args:
-        title: one line above the boxes; escaped here, like everything that comes from a stack.
-        app_root: its files are named from there.
-
-    Returns:
-        a whole SVG document; the full text of a box shows when the pointer rests on it.
+        title: one line above the boxes; this function escapes it, like every text from a stack.
+        app_root: the application's folder; paths in it are shown relative to it.
     """
     boxes = list(_boxes(tree.root, MARGIN, 0, tree.root.count))
     depth = max((level for _, _, level, _ in boxes), default=0)
@@ -98,7 +103,11 @@ def svg(tree: FlameTree, title: str, app_root: str = "") -> str:
 
 
 def _boxes(node: Node, left: float, level: int, total: int) -> Iterator[tuple[Node, float, int, float]]:
-    """Lay a node and what it called side by side, without recursion: a stack may be 200 deep."""
+    """
+    Yield each box that is wide enough: its node, left edge, level and width.
+
+    Callees of one node stand side by side. There is no recursion, because a stack may be 200 calls deep.
+    """
     waiting = [(node, left, level)]
     unit = (WIDTH - 2 * MARGIN) / total if total else 0.0
     while waiting:
@@ -131,7 +140,7 @@ def _box(node: Node, left: float, top: float, width: float, total: int, app_root
 
 
 def _colour(place: CodePlace) -> str:
-    """Give a call a colour of its owner's family, the same in every graph."""
+    """Return the colour of a call: a hue of its owner, and the same colour in every graph."""
     if not place.file:
         return "#d9d4c7"
     hue, spread = _HUES[owner_of(place.file)]

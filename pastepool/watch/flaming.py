@@ -1,8 +1,9 @@
 """
-The flame graph of the running pool: a thread that looks at the busy workers for some seconds and adds up what it sees.
+Make the flame graph of the running pool: a thread looks at the busy workers for some seconds and adds up their stacks.
 
-Its cost is bounded: it looks fifty times a second at most, and never so often that it takes more than two hundredths of
-one processor; what it really took is shown. One at a time. Its thread ends by itself, or when the server stops.
+The cost has a limit: the thread looks at most fifty times a second, and uses at most 2 % of one processor. The graph
+shows the cost that was measured. Only one graph is made at a time. The thread ends after its seconds, or when the
+server stops.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _log = scribbled("pastepool.watch")
 CHOICES = (5, 15, 60)
 INTERVAL: Seconds = 0.02
 COST_SHARE = 0.02
-"""Of one processor, at most, for looking."""
+"""The largest part of one processor that looking may use."""
 
 NO_FLAME: Mapping[str, Any] = {
     "running": False,
@@ -42,12 +43,12 @@ NO_FLAME: Mapping[str, Any] = {
     "cost_share": None,
     "choices": list(CHOICES),
 }
-"""How it stands where none can be drawn, as the JSON has it."""
+"""The status of the flame graph, in the form of the JSON, where no graph can be drawn."""
 
 
 @dataclass
 class _Run:
-    """One graph in the making. Written by its thread alone."""
+    """One graph that is being made. Only its sampling thread writes to it. ``worker``: 0 means all."""
 
     seconds: Seconds
     worker: int
@@ -57,7 +58,7 @@ class _Run:
     cost: Seconds = 0.0
 
     def title(self) -> str:
-        """What it shows."""
+        """Return the title: which workers, for how long, and how much was seen."""
         who = f"worker {self.worker}" if self.worker else "all workers"
         return f"{who} for {self.seconds:g} s: {counted(self.looks, 'look')}, {counted(self.tree.root.count, 'stack')}"
 
@@ -74,7 +75,7 @@ class Flames:
     """
     Makes flame graphs, one at a time, and keeps the last.
 
-    Fields written under ``_lock``: ``_run``. ``_finished`` is written by the sampling thread.
+    ``_run`` is written under ``_lock``; ``_finished`` is written by the sampling thread.
     """
 
     def __init__(self, server_view: ServerView, app_root: str) -> None:
@@ -85,7 +86,11 @@ class Flames:
         self._finished: _Finished | None = None
 
     def start(self, seconds: Seconds, worker: int) -> bool:
-        """Begin one, of all workers if ``worker`` is 0. Answers False if another one runs."""
+        """
+        Start a graph of one worker, or of all workers if ``worker`` is 0. Returns False if another graph is being made.
+
+        Raises: RuntimeError: the system has no thread left.
+        """
         with self._lock:
             if self._run is not None:
                 return False
@@ -98,12 +103,12 @@ class Flames:
             return True
 
     def picture(self) -> bytes | None:
-        """The last finished one, as SVG."""
+        """Return the last finished graph as SVG; None if there is none yet."""
         finished = self._finished
         return None if finished is None else finished.picture
 
     def status(self) -> dict[str, Any]:
-        """How it stands, as the JSON has it."""
+        """Return the status of the graph, in the form of the JSON."""
         run, finished, now = self._run, self._finished, self._server_view.clock.now()
         ends_at = run.began_at + run.seconds if run else now
         return {
@@ -152,7 +157,11 @@ class Flames:
 
 
 def applications_part(places: Sequence[CodePlace]) -> Sequence[CodePlace]:
-    """Leave out the calls every stack of a worker begins with; of one in the server's own code one call is left."""
+    """
+    Cut off the server's calls, with which every stack of a worker begins. ``places``: innermost call first.
+
+    If the worker is in the server's own code, only the innermost of the server's calls is left.
+    """
     inner = tuple(itertools.takewhile(lambda place: owner_of(place.file) is not Owner.SERVER, places))
     if len(inner) == len(places) or any(owner_of(place.file) is not Owner.STDLIB for place in inner):
         return inner

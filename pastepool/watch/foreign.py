@@ -1,7 +1,7 @@
 """
-Servers that are not ours, watched: Paste's own pool can be looked at, anything else has nothing to show.
+Watch servers that are not ours. The page can show Paste's own pool; of any other server it can show nothing.
 
-See ``watched.Watched``. Nothing can be done to either, but writing the stacks of the process to the log.
+Both classes implement ``watched.Watched``. The only action they offer is to write the stacks of the process to the log.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _log = scribbled("pastepool.watch")
 
 
 class Nobody:
-    """There is no pool behind the request, or none that can be read."""
+    """What the page watches if no pool runs the request, or a pool that cannot be read."""
 
     def health(self) -> tuple[int, str]:
         return 503, "unknown"
@@ -55,11 +55,14 @@ class Nobody:
         return None
 
     def refresh(self) -> None:
-        """Nothing is kept between two looks."""
+        """Do nothing: this class keeps nothing between two looks."""
 
 
 class PastesPool(Nobody):
-    """A pool in the shape of ``paste.httpserver.ThreadPool``: what it keeps is shown, the rest is as with nobody."""
+    """
+    A pool in the shape of ``paste.httpserver.ThreadPool``. The page shows the facts that this pool keeps. In everything
+    else this class does what ``Nobody`` does.
+    """
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool

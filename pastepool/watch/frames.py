@@ -1,4 +1,6 @@
-"""Stacks as the JSON has them: each distinct one once, with its source lines and whose code each call is."""
+"""
+Describe stacks in the form of the JSON: each distinct stack once, with the source line and the owner of each call.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +16,17 @@ from pastepool.core.wording import printable
 from pastepool.runtime.inspection.stacks import DEPTH_LIMIT
 
 SHOWN_STACKS = 100
-"""Distinct stacks in one state, the most common first: five hundred of them would be megabytes. Nothing derives it."""
+"""The most distinct stacks in one state, the most common first. Five hundred would be megabytes."""
 
 _FRAMES_KEPT = 8192
-"""Rendered frames remembered, because a page that looks each second sees the same ones again and again."""
+"""How many described frames are cached: a page that looks once a second mostly sees the same frames again."""
 
 Frame = dict[str, Any]
 
 
 @functools.lru_cache(maxsize=_FRAMES_KEPT)
 def frame_of(place: CodePlace, app_root: str) -> Frame:
-    """Describe one call. The answer is shared: nobody may change it."""
+    """Describe one call. The result is cached and shared, so callers must not change it."""
     owner = owner_of(place.file)
     return {
         "file": printable(place.file, 500),
@@ -50,12 +52,14 @@ class Stacks:
         self._workers: dict[Sequence[CodePlace], list[int]] = {}
 
     def add(self, worker: int, places: Sequence[CodePlace]) -> None:
-        """Take one worker's stack, if it has one."""
+        """Add one worker's stack, unless it is empty."""
         if places:
             self._workers.setdefault(places, []).append(worker)
 
     def shown(self) -> tuple[list[dict[str, Any]], dict[int, int], str]:
-        """Give the stacks, the most common first; which of them each worker has; and a note if some are left out."""
+        """
+        Return the stacks, the most common first; the id of the stack of each worker; and a note if stacks are left out.
+        """
         ordered = sorted(self._workers.items(), key=lambda item: -len(item[1]))
         kept = ordered[:SHOWN_STACKS]
         stacks = [self._stack(number, places, workers) for number, (places, workers) in enumerate(kept)]

@@ -1,4 +1,4 @@
-"""Whether anybody can be served, and the counters as flat numbers: what other programs ask for."""
+"""Answer other programs: whether the server can serve requests, and the counters as flat numbers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pastepool.watch.watched import State
 
 def health_of(server_view: ServerView) -> tuple[int, str]:
     """
-    Say how the pool is, as a status and a word.
+    Say whether the pool can serve requests.
 
-    Returns: 200 ``ok``; 503 ``hung`` when no worker can take a request any more, ``stopping`` during a drain.
+    Returns: an HTTP status and a word. 200 ``ok``; 503 ``hung`` if no worker can take a request any more; 503
+    ``stopping`` during a drain.
     """
     if server_view.shared.draining:
         return 503, "stopping"
@@ -23,7 +24,7 @@ def health_of(server_view: ServerView) -> tuple[int, str]:
 
 
 def counters_of(state: State) -> dict[str, Any]:
-    """Flatten what can be counted: names that stay, numbers only, units in the name."""
+    """Return the countable part of a state as a flat dict of numbers. The names are stable and contain the unit."""
     pool, totals, process, backlog = state["pool"], state["totals"], state["process"], state["backlog"]
     flat: dict[str, Any] = {f"pastepool_workers_{word}": pool["counts"][word] for word in _words()}
     flat["pastepool_workers_wanted"] = pool["workers"]

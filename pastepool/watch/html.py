@@ -1,8 +1,8 @@
 """
-The page as HTML, complete without JavaScript: one function a fragment, put into the slots of ``static/page.html``.
+Make the page as HTML, complete without JavaScript. Each function makes one fragment; ``filled`` puts the fragments into
+the slots of ``static/page.html``.
 
-Every text goes through ``esc``; nothing here trusts a value because of where it comes from. The markup is promised in
-``docs/reference/watch-api.md``.
+Every text goes through ``esc``, wherever it comes from. ``docs/reference/watch-api.md`` promises the markup.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ def esc(value: object) -> str:
 
 
 def filled(template: str, fragments: Mapping[str, str]) -> str:
-    """Put fragments into the slots of a template; a slot nobody fills stays empty."""
+    """Put fragments into the slots of a template. A slot without a fragment becomes empty."""
     return _SLOT.sub(lambda found: fragments.get(found[1], ""), template)
 
 
 def plain_page(title: str, body: str, *, back: bool = True) -> str:
-    """Make a small page of its own: a question, an answer, a refusal. ``body`` is HTML, ``title`` is text."""
+    """
+    Make a small separate page: a question, an outcome or a refusal.
+
+    ``title``: text. ``body``: HTML. ``back``: whether the page links back to the threads.
+    """
     link = '<p><a href="./">Back to the threads</a></p>' if back else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -65,7 +69,7 @@ def fragments_of(state: State, csrf: str) -> dict[str, str]:
 
 
 def head(state: State, csrf: str) -> str:
-    """What the script has to know before it asks for the state."""
+    """Make the meta elements that the script reads before it asks for the state."""
     transport = state["transport"]
     facts = (
         ("pastepool-csrf", csrf),
@@ -76,7 +80,7 @@ def head(state: State, csrf: str) -> str:
 
 
 def status(word: str) -> str:
-    """A worker's status with its colour's class."""
+    """Write a worker's status, with the class that gives it its colour."""
     return f'<span class="status status-{esc(word)}">{esc(word)}</span>'
 
 
@@ -84,7 +88,7 @@ _ALWAYS = ("idle", "busy", "hung", "dying", "zombie")
 
 
 def strip(state: State) -> str:
-    """How the pool stands in a sentence, how many workers are what, the target and the cap."""
+    """Make the summary of the pool: the verdict, how many workers have each status, the target and the cap."""
     pool, told = state["pool"], verdict_of(state)
     counts = "".join(
         f'<li class="status-{esc(word)}{"" if number else " none"}"><b>{number}</b> {status(word)}</li>'
@@ -103,7 +107,7 @@ _WORKER_COLUMNS = ("worker", "status", "for", "request", "client", "doing", "cpu
 
 
 def workers(state: State) -> str:
-    """The table of workers, each running one with its stack behind it."""
+    """Make the table of workers. A worker that runs a request has its stack, folded, in its row."""
     alone = {stack["id"]: stack for stack in state["stacks"] if len(stack["workers"]) == 1}
     rows = "".join(_worker(row, alone.get(row["stack"])) for row in state["workers"])
     return table("workers", _WORKER_COLUMNS, rows)
@@ -148,7 +152,7 @@ def _doing(row: Mapping[str, Any]) -> str:
 
 
 def _stack(row: Mapping[str, Any], alone: Mapping[str, Any] | None) -> str:
-    """The stack behind a row; where others have the same it stands below the table, once."""
+    """Make the stack of a row; or, if several workers share a stack, a link: it is shown once, below the table."""
     if alone is not None:
         unfolded = frames(alone["frames"], alone["telling"])
         return f'<details class="stack"><summary>stack</summary>{unfolded}</details>'
@@ -157,8 +161,10 @@ def _stack(row: Mapping[str, Any], alone: Mapping[str, Any] | None) -> str:
 
 def frames(several: Sequence[Mapping[str, Any]], telling: int = -1) -> str:
     """
-    A stack as a list, innermost call first: the application's own calls, and the one that tells most, in full, runs of
-    everybody else's folded.
+    Write a stack as a list, innermost call first.
+
+    The application's own calls and the call at index ``telling`` are shown in full. Neighbouring calls of other owners
+    are folded together.
     """
     parts = []
     for folded, run in itertools.groupby(enumerate(several), lambda pair: pair[1]["folded"] and pair[0] != telling):
@@ -185,7 +191,7 @@ def _frame(frame: Mapping[str, Any], telling: bool = False) -> str:
 
 
 def stacks(state: State) -> str:
-    """Where several workers stand at once."""
+    """Make the list of places where two or more workers stand."""
     crowds = [stack for stack in state["stacks"] if len(stack["workers"]) > 1]
     note = f"<p>{esc(state['stacks_note'])}</p>" if state["stacks_note"] else ""
     if not crowds:
@@ -203,7 +209,7 @@ def _crowd(stack: Mapping[str, Any]) -> str:
 
 
 def backlog(state: State) -> str:
-    """Who waits for a worker."""
+    """Describe the backlog, with a table of the waiting requests, and count the open connections."""
     found = state["backlog"]
     oldest = f", the oldest for {lasting(found['oldest_for'])}" if found["oldest_for"] is not None else ""
     line = f"<p>{counted(found['length'], 'request')} waiting of at most {found['limit']}{oldest}.</p>"
@@ -218,7 +224,7 @@ def backlog(state: State) -> str:
 
 
 def latency(state: State) -> str:
-    """How long the parts of requests took."""
+    """Make the table of how long the parts of requests took, with a histogram of each part."""
     words = ("count", "p50", "p95", "p99", "max")
     parts = state["latency"]
     rows = "".join(
@@ -247,7 +253,7 @@ def _histogram(part: str, one: Mapping[str, Any]) -> str:
 
 
 def series(state: State) -> str:
-    """The curves of the last minutes, each with its last value and its highest in words."""
+    """Draw the curves of the last minutes. Text beside each curve gives its last and its highest value."""
     found = state["series"]
     names = {"requests": "requests a second", "busy": "busy", "hung": "hung", "backlog": "waiting"}
     parts = [
@@ -269,7 +275,9 @@ def _spark(name: str, values: Sequence[float | None], words: str, limit: int) ->
 
 
 def _curve(values: Sequence[float | None], top: float, limit: int) -> str:
-    """The path of a curve that ends at the right edge; a gap where nobody measured."""
+    """
+    Return the SVG path of a curve that ends at the right edge. The curve has a gap where a value is None: not sampled.
+    """
     step, points, pen = 300 / (limit - 1), [], "M"
     for at, value in enumerate(values):
         if value is None:
@@ -281,7 +289,7 @@ def _curve(values: Sequence[float | None], top: float, limit: int) -> str:
 
 
 def events(state: State) -> str:
-    """What has happened."""
+    """Make the table of events."""
     rows = "".join(_event(event) for event in state["events"])
     return table("events", ("at", "event", "what"), rows) if rows else "<p>Nothing has happened yet.</p>"
 
@@ -296,7 +304,7 @@ def _event(event: Mapping[str, Any]) -> str:
 
 
 def slowest(state: State) -> str:
-    """The slowest finished requests."""
+    """Make the table of the slowest finished requests."""
     rows = "".join(
         f"<tr>{_cells(cells)}</tr>"
         for one in state["slowest"]
@@ -318,7 +326,7 @@ def slowest(state: State) -> str:
 
 
 def process(state: State) -> str:
-    """Facts about the process, and the counters."""
+    """Make the lists of the facts about the process and of the counters."""
     found = state["process"]
     megabytes = {
         word: "-" if found[word] is None else f"{found[word] / 1048576:.1f} MiB" for word in ("memory", "memory_peak")
@@ -348,7 +356,7 @@ def process(state: State) -> str:
 
 
 def flame(state: State, csrf: str) -> str:
-    """The last flame graph, and what begins one."""
+    """Show the last flame graph, and the buttons that start a new one."""
     found = state["flame"]
     if found["running"]:
         return f"<p>Looking for {lasting(found['left'])} more; load the page again then.</p>"
@@ -366,7 +374,7 @@ def flame(state: State, csrf: str) -> str:
 
 
 def actions(state: State, csrf: str) -> str:
-    """What else one may do."""
+    """Make a button for each other action that the visitor may take."""
     words = {"dump": "Write all stacks to the log", "reset": "Reset counters"}
     forms = [
         f'<form method="post" action="{name}">{hidden(csrf=csrf)}<button>{label}</button></form>'
@@ -379,18 +387,18 @@ def actions(state: State, csrf: str) -> str:
 
 
 def hidden(**fields: object) -> str:
-    """Hidden fields of a form."""
+    """Make hidden fields of a form."""
     return "".join(f'<input type="hidden" name="{name}" value="{esc(value)}">' for name, value in fields.items())
 
 
 def pairs(several: Sequence[Sequence[object]], name: str) -> str:
-    """A list of words and values."""
+    """Make a list of words and their values. ``name``: its class."""
     lines = "".join(f"<div><dt>{esc(word)}</dt><dd>{esc(value)}</dd></div>" for word, value in several)
     return f'<dl class="{name}">{lines}</dl>'
 
 
 def table(name: str, columns: Sequence[str], rows: str) -> str:
-    """A table whose cells say which column they are of, so that a narrow screen can stack them."""
+    """Make a table. ``_cells`` makes its cells; each names its column, so that a narrow screen can stack them."""
     heads = "".join(f'<th scope="col" class="{column}">{column}</th>' for column in columns)
     return f'<table class="{name}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 

@@ -1,8 +1,10 @@
 """
-One look at the whole server: everything on the page, as the value the JSON documents (``docs/reference/watch-api.md``).
+Look at the whole server and return everything that the page shows, in the form of the JSON
+(``docs/reference/watch-api.md``).
 
-Looks cost, so they are shared: one at a time, and whoever asks again within a quarter of a second, or within ten times
-as long as the last one took, gets the last one. So no number of open pages takes more than a tenth of one processor.
+A look costs time, so all visitors share it. Only one look runs at a time. A visitor gets the previous look if it is not
+older than a quarter of a second, or than ten times its own duration. So all open pages together take at most a tenth of
+one processor.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from pastepool.watch.watched import FORMAT, VERSION, State
 
 FRESH_FOR: Seconds = 0.25
 COST_LIMIT = 10.0
-"""A look is reused for so many times as long as it took."""
+"""How long a look is reused, as a multiple of its own duration."""
 
 WAITING_SHOWN = 20
 
@@ -38,7 +40,7 @@ NO_FRAMES = "This interpreter runs without its GIL, where looking at the stacks 
 
 @dataclass(frozen=True)
 class SharedLook:
-    """What one look found, the same for everybody who asks."""
+    """The result of one look, the same for every visitor. ``good_until``: when it is too old to be reused."""
 
     good_until: Seconds
     common: State
@@ -48,7 +50,7 @@ class Observer:
     """
     Looks at one server for all its pages. Runs on: any thread.
 
-    Fields written under ``_lock``: ``_last`` and what ``_movements`` and ``_process`` remember.
+    ``_last`` and the contents of ``_movements`` and ``_process`` are written under ``_lock``.
     """
 
     def __init__(self, server_view: ServerView) -> None:
@@ -60,17 +62,18 @@ class Observer:
 
     def state(self, visitor: Visitor, may_kill: bool) -> State:
         """
-        Give everything on the page.
+        Return everything that the page shows.
 
         Args:
-            visitor: who asks; his own worker is marked and never offered for a kill.
+            visitor: who asks. The visitor's own request is marked, and its worker is never offered for a kill.
+            may_kill: whether this page may kill requests.
         """
         self._server_view.sampler.watched()
         common = self._look(visitor).common
         return {**common, "workers": [personal(row, visitor, may_kill) for row in common["workers"]]}
 
     def forget_look(self) -> None:
-        """Forget the last look: something was done since, and the next one has to show what became of it."""
+        """Forget the last look. Called after an action, so that the next visitor sees its result."""
         with self._lock:
             self._last = None
 

@@ -1,7 +1,7 @@
 """
-The options of ``[app:...] use = egg:pastepool#watch_threads``: a table, and what it makes of a section.
+The table of the options of ``[app:...] use = egg:pastepool#watch_threads``, and the function that reads a section.
 
-Errors are sentences of the same shape as the server's (``settings.place``).
+Errors are sentences of the same form as the server's (``settings.place``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OPTIONS = (
         field="allow_kill",
         since="0.1",
         doc="Whether requests can be killed from the page.",
-        why="Paste's own (contract P16); looking does no harm and killing may.",
+        why="The default of Paste (contract P16); a look does no harm, but a kill may.",
         group="Watching",
     ),
     Option(
@@ -38,8 +38,8 @@ OPTIONS = (
         unit="",
         field="token",
         since="0.1",
-        doc="A secret that whoever wants to see the page must know; without it only this machine is let in.",
-        why="What everybody could read in a manual would be no secret.",
+        doc="A secret that every visitor of the page must give; without it only this machine is let in.",
+        why="A default that everybody can read in the manual would not be a secret.",
         group="Watching",
         default_text="none",
         example="a-long-random-text",
@@ -63,7 +63,7 @@ BY_NAME: Mapping[str, Option] = {name: option for option in OPTIONS for name in 
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """What an operator decided about one mounted page. ``token`` is kept out of ``repr``."""
+    """The options of one mounted page, as the operator set them. ``repr`` does not show ``token``."""
 
     allow_kill: bool = False
     token: str = field(default="", repr=False)
@@ -74,7 +74,8 @@ def read_options(local: Mapping[str, object], place: SettingsPlace) -> WatchOpti
     """
     Read and check a section.
 
-    Raises: SettingsError: an unknown key, a value of the wrong shape, or other machines let in without a token.
+    Raises: SettingsError: the section has an unknown key, a value of the wrong form, or admits other machines without a
+    token. The operator must edit it.
     """
     values: dict[str, Any] = {option.field: option.default for option in OPTIONS}
     for key, raw in local.items():

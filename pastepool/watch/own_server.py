@@ -1,4 +1,4 @@
-"""Our own server, watched: all of it can be seen, and its requests can be killed."""
+"""Watch our own server: the page shows everything about it and can kill its requests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pastepool.watch.watched import ActionOutcome, Aim, State
 
 class OwnServer:
     """
-    One server, for all its pages; see ``watched.Watched``.
+    Implements ``watched.Watched`` for one server; all pages of the server share this object.
 
-    ``flames``: its flame graphs.
+    ``flames``: makes and keeps the flame graphs.
     """
 
     def __init__(self, server_view: ServerView) -> None:

@@ -1,7 +1,8 @@
 """
-What the page shows where the server is not ours: Paste's own pool, as far as it tells, or that there is none.
+Make the state that the page shows if the server is not ours: the facts that Paste's pool keeps, or a note that there is
+no pool.
 
-Everything is read with care, because nobody promises that an object under Paste's key has Paste's shape.
+This module checks the attributes it reads, because an object under Paste's key may be of any kind.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ def has_pastes_shape(pool: Any) -> bool:
 
 
 def no_pool_state() -> State:
-    """The state where there is nothing to see."""
+    """Return the state to show where there is no pool."""
     return _empty("none", NO_POOL)
 
 
 def paste_state(pool: Any) -> State:
-    """The state of a pool in Paste's shape."""
+    """Return the state of a pool in Paste's shape."""
     state = _empty("paste", PASTES_POOL)
-    now = time.time()  # what Paste keeps are times of day
+    now = time.time()  # Paste keeps times of day
     frames = current_frames()
     stacks = Stacks("")
     rows = []
@@ -133,7 +134,7 @@ def _row(
 
 
 def _empty(kind: str, note: str) -> State:
-    """A state in which nothing is known."""
+    """Return a state in which every fact about the pool is missing."""
     clock = MonotonicClock()
     wall = Wall(clock)
     duration: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Facts about the process that serves. What the system does not tell is None, and nothing fails."""
+"""Collect facts about the process that serves. A fact that the system does not provide is None; nothing raises."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from pastepool import __version__
 from pastepool.types import Seconds
 from pastepool.watch.wall import Wall, rounded
 
-with contextlib.suppress(ImportError):  # a system that is no Unix has none
+with contextlib.suppress(ImportError):  # this module exists on Unix only
     import resource
 
 
 class Process:
-    """Tells the facts, and remembers the CPU time of its last answer but the most recent half second."""
+    """
+    Collects the facts. For the CPU share it keeps the CPU time at the start of an interval. A new interval starts when
+    the facts are asked for and the present one has lasted half a second.
+    """
 
     def __init__(self, began_at: Seconds) -> None:
         self._began_at = began_at
@@ -87,7 +90,7 @@ def _peak() -> int | None:
 def _descriptors() -> int | None:
     for folder in ("/proc/self/fd", "/dev/fd"):
         try:
-            return len(os.listdir(folder)) - 1  # the one that lists them is open meanwhile
+            return len(os.listdir(folder)) - 1  # listing the folder opens one descriptor itself
         except OSError:
             continue
     return None

@@ -1,4 +1,4 @@
-"""One row a worker: what it is, what it runs, for how long, and what that waits for."""
+"""Make one row for each worker: its status, the request it runs, for how long, and what the request waits for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from pastepool.watch.wall import rounded
 
 @dataclass(frozen=True)
 class Seen:
-    """One worker at one moment. ``facts``: what describes its task, masked. ``diagnosis``: empty if it runs nothing."""
+    """
+    One worker at one moment. ``facts``: the description of its task, with secrets masked. ``diagnosis``: empty if the
+    worker runs nothing.
+    """
 
     worker: Worker
     phase: Phase
@@ -35,32 +38,36 @@ class Seen:
 
     @property
     def serial(self) -> int:
-        """The task's, 0 without one."""
+        """Return the serial of the task; 0 without a task."""
         return 0 if self.task is None else self.task.serial
 
     def title(self) -> str:
-        """The task in a few words."""
+        """Name the task in a few words; empty without a task."""
         return "" if self.task is None else shown_title(self.task, self.facts)
 
 
 def shown_title(task: Task, facts: Mapping[str, str]) -> str:
     """
-    Name a task in a few words, masked. ``facts``: what ``described`` answered: it may have ended since, and answer
+    Name a task in a few words, with secrets masked.
+
+    ``facts``: an earlier result of ``task.described()``. If the task has ended since, ``described`` would return
     nothing now.
     """
     return f"{facts['method']} {facts.get('path', '')}" if "method" in facts else printable(masked_path(task.title()))
 
 
 def see(server_view: ServerView, visitor: Visitor) -> list[Seen]:
-    """Look at every worker, and into those that run something other than the request that asks."""
-    # Requests before stacks: a look waits for the GIL as often as somebody computes, and a request that ends meanwhile
-    # lets go of its environ.
+    """
+    Return what every worker does now. Workers that run something get a diagnosis, except for the visitor's own worker.
+    """
+    # First the descriptions of the requests, then the stacks. Looking at stacks waits for the GIL while other threads
+    # compute; a request may end during that wait, and it drops its environ when it ends.
     everything = [_without_stack(worker, *worker.fact) for worker in server_view.workers()]
     running = [seen.worker for seen in everything if seen.task is not None and seen.worker.worker_id != visitor.worker]
     now = server_view.clock.now()
     looked = server_view.inspector.look_at_all([(worker.ident, worker.native_id) for worker in running], now)
     return [
-        # A worker that has gone on since: what was seen may be the stack of its next request.
+        # If the worker has another task by now, the stack may belong to that task: leave it out.
         _with_stack(seen, looked.get(seen.worker.ident)) if seen.worker.task is seen.task else seen
         for seen in everything
     ]
@@ -75,19 +82,27 @@ def _with_stack(seen: Seen, diagnosis: Diagnosis | None) -> Seen:
 
 
 def status_of(seen: Seen, server_view: ServerView, now: Seconds) -> Status:
-    """Say what a person is told about a worker."""
+    """Return the status of a worker, as people are told it."""
     return classify(Record(seen.worker.worker_id, seen.phase, seen.since), now, server_view.settings.pool)
 
 
 def app_root_of(server_view: ServerView) -> str:
-    """The directory of the configuration file: where most applications are started from their own."""
+    """
+    Return the application's folder, guessed: the folder of the configuration file; empty without one.
+
+    Most applications keep their configuration file in their own folder.
+    """
     file = server_view.settings.config_file
     return os.path.dirname(os.path.abspath(file)) if file else ""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What all rows of one state share."""
+    """
+    Makes the rows of one state from what they share.
+
+    ``stack_of``: the id of each worker's stack. ``unmoved``: since when each worker's stack has been the same.
+    """
 
     server_view: ServerView
     now: Seconds
@@ -95,7 +110,7 @@ class Look:
     unmoved: Mapping[int, Seconds]
 
     def rows(self, everything: Sequence[Seen]) -> list[dict[str, Any]]:
-        """Make the rows, those that run longest first."""
+        """Make the rows. The worker whose task has run longest comes first; workers without a task come last."""
         return [self._row(seen) for seen in sorted(everything, key=self._order)]
 
     def _order(self, seen: Seen) -> tuple[float, int]:
@@ -173,24 +188,24 @@ NOTHING: dict[str, Any] = {
 
 
 def personal(row: dict[str, Any], visitor: Visitor, may_kill: bool) -> dict[str, Any]:
-    """Make of a row that is the same for everybody the one of this visitor."""
+    """Return a shared row as one visitor sees it: with ``own`` set, and ``can_kill`` only where this visitor may."""
     own = row["worker"] == visitor.worker and row["serial"] == visitor.serial
     return {**row, "own": own, "can_kill": row["can_kill"] and may_kill and row["worker"] != visitor.worker}
 
 
 class Movements:
     """
-    Remembers of each busy worker since when its stack has been the same.
+    Remembers since when the stack of each busy worker has been the same.
 
-    Written by one thread at a time: see ``Observer``. A stack the supervisor noted when the request became hung counts
-    as the first look, so that the page need not have been open.
+    One thread at a time writes to it: see ``Observer``. When a request became hung, the supervisor noted its stack.
+    This class takes that stack for its own first look, so the page need not have been open then.
     """
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[int, Sequence[CodePlace], Seconds]] = {}
 
     def follow(self, everything: Sequence[Seen], server_view: ServerView, now: Seconds) -> dict[int, Seconds]:
-        """Compare with the last look. Answers since when each worker's stack has been as it is now."""
+        """Compare with the last look. Returns since when the stack of each worker has been as it is now."""
         known: dict[int, tuple[int, Sequence[CodePlace], Seconds]] = {}
         for seen in everything:
             frames = seen.diagnosis.frames

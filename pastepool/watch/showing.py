@@ -1,4 +1,4 @@
-"""What the page shows: each function makes the answer of one address out of a visit. Changes nothing."""
+"""What the page shows. Each function makes the response of one address for a visit, and changes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLL_EVERY: Seconds = 1.0
 
 
 def state_of(visit: Visit) -> State:
-    """Everything on the page, with who asks and how to go on asking."""
+    """Return everything that the page shows, with facts about the visitor and how the client gets the next state."""
     visitor = visit.visitor
     state = visit.watched.state(visitor, visit.mount.options.allow_kill)
     state["you"] = {
@@ -33,7 +33,7 @@ def state_of(visit: Visit) -> State:
 
 
 def page(visit: Visit) -> Any:
-    """The page itself, in the kind the client likes best."""
+    """Return the page in the format that the client prefers: HTML, JSON or plain text."""
     state = state_of(visit)
     status = 501 if state["kind"] == "none" else 200
     wanted = wants(visit.request)
@@ -49,12 +49,17 @@ def page(visit: Visit) -> Any:
 
 
 def state(visit: Visit) -> Any:
-    """``api/v1/state``."""
+    """Return the state as JSON (``api/v1/state``)."""
     return json_answer(state_of(visit))
 
 
 def events(visit: Visit) -> Any:
-    """``api/v1/events``: a stream on the admin listener; one event and when to ask again where it would hold a worker."""
+    """
+    Return the state as server-sent events (``api/v1/events``).
+
+    The admin listener sends a stream. In the main server a stream would occupy a worker, so the response is one event
+    and the time after which to ask again.
+    """
     closing, streams = visit.visitor.closing, visit.mount.streams
     if closing is not None and visit.request.method == "GET" and streams.acquire(blocking=False):
         body: Any = Stream(lambda: event_of(state_of(visit)), closing, streams.release, POLL_EVERY)
@@ -64,18 +69,18 @@ def events(visit: Visit) -> Any:
 
 
 def counters(visit: Visit) -> Any:
-    """``api/v1/counters``."""
+    """Return the counters as JSON (``api/v1/counters``)."""
     counted = visit.watched.counters(visit.visitor)
     return said(visit, counted) if isinstance(counted, ActionOutcome) else json_answer(counted)
 
 
 def flame_status(visit: Visit) -> Any:
-    """``api/v1/flame``."""
+    """Return the status of the flame graph as JSON (``api/v1/flame``)."""
     return json_answer(visit.watched.flame_status())
 
 
 def picture(visit: Visit) -> Any:
-    """``flame.svg``."""
+    """Return the last finished flame graph (``flame.svg``)."""
     drawn = visit.watched.flame_picture()
     if drawn is None:
         return said(visit, ActionOutcome(404, "not found", "There is no finished flame graph yet."))

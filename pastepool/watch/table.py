@@ -1,4 +1,4 @@
-"""The state as text for a terminal: a table of at most 100 columns, what is in trouble first."""
+"""Write the state as text for a terminal: at most 100 columns wide, requests that run longest first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SLOWEST_SHOWN = 5
 
 
 def text_table(state: State) -> str:
-    """Write the whole state, at most ``COLUMNS`` wide, line by line."""
+    """Write the whole state as lines that are at most ``COLUMNS`` wide."""
     lines = [
         *_heading(state),
         "",
@@ -29,7 +29,7 @@ def text_table(state: State) -> str:
 
 
 def cut(text: str, columns: int) -> str:
-    """Cut a text to so many columns of a terminal, where some letters take two and some none."""
+    """Cut a text to a number of columns of a terminal, where some letters take two columns and some take none."""
     width = 0
     for at, letter in enumerate(text):
         width += _width(letter)
@@ -39,7 +39,7 @@ def cut(text: str, columns: int) -> str:
 
 
 def padded(text: str, columns: int) -> str:
-    """Cut or fill a text to exactly so many columns."""
+    """Cut a text, or fill it with spaces, to exactly a number of columns."""
     shown = cut(text, columns)
     return shown + " " * (columns - sum(map(_width, shown)))
 

@@ -1,4 +1,4 @@
-"""The one sentence somebody in a hurry reads, and where to look: of a state, in words. Pure."""
+"""Sum up a state in one sentence, and say where the hung requests stand. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pastepool.watch.watched import State
 _LEADS_ON = ("from", "on", "to", "for", "in")
 
 STUCK = (Status.HUNG.value, Status.DYING.value, Status.ZOMBIE.value)
-"""What somebody has to look after."""
+"""The statuses that need a person's attention."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``mood``: ``bad``, ``tight`` or ``good``, which gives the headline its colour."""
+    """The summary of a state. ``mood``: ``bad``, ``tight`` or ``good``; it decides the colour of the headline."""
 
     headline: str
     reason: str
@@ -28,7 +28,7 @@ class Verdict:
 
 
 def verdict_of(state: State) -> Verdict:
-    """Say how the pool stands; the script says the same of the same state."""
+    """Sum up a state. The page's script must come to the same words for the same state."""
     pool, backlog, counts = state["pool"], state["backlog"], state["pool"]["counts"]
     if state["kind"] == "none":
         return Verdict("There is no pool here.", "", "tight")
@@ -44,7 +44,7 @@ def verdict_of(state: State) -> Verdict:
 
 
 def _common_place(stuck: list[Mapping[str, Any]]) -> str:
-    """Where most of them are."""
+    """Say in which place most of the stuck workers are, and what they do there; empty if no place is known."""
     places = [row["place"] for row in stuck if row["place"]]
     if not places:
         return ""
@@ -57,7 +57,7 @@ def _common_place(stuck: list[Mapping[str, Any]]) -> str:
 
 
 def _shared(texts: list[str]) -> str:
-    """What several do, in words that are true of all of them, or else of most."""
+    """Return words that are true of all texts, or else of most of them; empty if there are none."""
     same = _common_words(texts)
     if same:
         return same
@@ -66,7 +66,9 @@ def _shared(texts: list[str]) -> str:
 
 
 def _common_words(texts: list[str]) -> str:
-    """The words all begin with: ``blocked in recv``, where they wait for different machines."""
+    """
+    Return the words with which all texts begin: ``blocked in recv``, for threads that wait for different machines.
+    """
     columns = zip(*(text.split() for text in texts), strict=False)
     same = [words[0] for words in itertools.takewhile(lambda words: len(set(words)) == 1, columns)]
     while same and len(same) < max(len(text.split()) for text in texts) and same[-1] in _LEADS_ON:

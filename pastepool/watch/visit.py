@@ -1,4 +1,4 @@
-"""One request for the page, with all that is known about it, and the answer that says what became of something."""
+"""One request for the page with everything that is known about it, and the response that reports an outcome."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pastepool.watch.watched import ActionOutcome, Aim, Watched
 @dataclass(frozen=True)
 class Mount:
     """
-    One mounted page; a process may have several, with the same pool behind them.
+    One mounted page. A process may have several pages that show the same pool.
 
-    ``options``: what the operator allows on it. ``streams``: one is taken for each answer that goes on.
+    ``options``: what the operator allows on the page. ``streams``: limits the streams; each acquires it once.
     """
 
     options: WatchOptions
@@ -30,7 +30,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Visit:
-    """One request. ``api``: asked for under ``api/v1/``, so answered in JSON."""
+    """One request for the page. ``api``: its address is under ``api/``, so its response is JSON."""
 
     mount: Mount
     request: Any
@@ -41,21 +41,21 @@ class Visit:
 
     @property
     def csrf(self) -> str:
-        """What every form of ours holds and no other page knows."""
+        """Return the text that every form of this page contains and no other site has."""
         return self.mount.gate.csrf
 
     def number(self, name: str) -> int | None:
-        """A whole number out of the query or the form; None where it is none."""
+        """Return a field of the query or the form as a whole number; None if it is not one."""
         text = str(self.request.params.get(name, ""))
         return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
     def aim(self) -> Aim:
-        """The request that is to be killed, as the query or the form names it."""
+        """Return the request to kill, as the query or the form names it."""
         return Aim(self.number("worker"), self.number("serial"), self.mount.options.allow_kill)
 
 
 def said(visit: Visit, outcome: ActionOutcome) -> Any:
-    """Answer with what became of something, in the kind that was asked for."""
+    """Make a response that reports an outcome, in the format that the client asked for."""
     wanted = wants(visit.request)
     if visit.api or wanted == "application/json":
         return json_answer(outcome.as_json(), outcome.status)

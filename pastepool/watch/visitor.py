@@ -1,8 +1,8 @@
 """
-Who asks for the page, judged by the connection itself and never by what a header claims.
+Find out who asks for the page. The connection decides, never a header.
 
-Under our own server the address is the one the socket has, found through the worker that runs this very request, so
-that no middleware and no proxy in front of the application can put another into its place. Pure.
+Under our own server the address is the address of the socket. It is found through the worker that runs this request, so
+no middleware and no proxy in front of the application can replace it. Pure.
 """
 
 from __future__ import annotations
@@ -23,15 +23,20 @@ FORWARDED_BY = (
     "HTTP_X_FORWARDED_PROTO",
     "HTTP_X_REAL_IP",
 )
-"""What a proxy leaves behind. Nothing in them is believed; that they are there means that somebody asks through it."""
+"""
+The headers that proxies add. Their values are not trusted; the presence of one means that the request came through a
+proxy.
+"""
 
 
 @dataclass(frozen=True)
 class Visitor:
     """
-    ``address``: the other end of the connection, empty where nobody knows. ``forwarded``: a proxy stands between.
-    ``worker``/``serial``: of the request that asks; 0 where no worker of the pool runs it. ``closing``: set when the
-    admin listener, over which this came, closes; ``None`` in the main server.
+    The client that asks for the page.
+
+    ``address``: the other end of the connection; empty if unknown. ``forwarded``: the request came through a proxy.
+    ``worker``, ``serial``: the worker and the serial of this request; 0 if no worker of the pool runs it. ``closing``:
+    for a request to the admin listener, an event that is set when the listener closes; None in the main server.
     """
 
     address: str
@@ -41,7 +46,7 @@ class Visitor:
     closing: threading.Event | None = None
 
     def told(self) -> str:
-        """Who it is and by which door, as log and events begin their sentences."""
+        """Name the visitor and the way the request came. Sentences of the log and of events begin with this."""
         where = "the admin listener" if self.closing is not None else "the page"
         return f"{printable(self.address, 60) or 'somebody'}, by {where},"
 
@@ -49,10 +54,10 @@ class Visitor:
 @dataclass(frozen=True)
 class OwnRequest:
     """
-    The request that asks, as the pool knows it that runs it.
+    The request for the page, as the pool that runs it knows it.
 
-    ``worker``: the number of the worker that runs it. ``serial``: its own. ``peer``: the address the socket has; None
-    where the task has no connection.
+    ``worker``: the number of the worker that runs it. ``serial``: the serial of the task. ``peer``: the client's
+    address as the socket has it; None if the task has no connection.
     """
 
     worker: int
@@ -61,7 +66,7 @@ class OwnRequest:
 
 
 def identify(environ: Mapping[str, Any], own: OwnRequest | None) -> Visitor:
-    """Find out who asks. ``own``: the request that asks, if a pool of ours runs it."""
+    """Find out who asks for the page. ``own``: the request as our pool knows it; None if our pool does not run it."""
     told = str(environ.get("REMOTE_ADDR") or "")
     forwarded = any(environ.get(key) for key in FORWARDED_BY)
     closing = environ.get(CLOSING)

@@ -1,4 +1,6 @@
-"""The time of day, for people: the one thing here that is not monotonic, because a person compares it with a log."""
+"""
+Turn instants into times of day for people, who compare them with a log. Everything else in this package is monotonic.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pastepool.types import Clock, Seconds
 
 
 class Wall:
-    """Turns monotonic instants into times of day, by what both clocks say when it is made."""
+    """Turns monotonic instants into times of day. It reads both clocks once, when it is made."""
 
     def __init__(self, clock: Clock) -> None:
         self.now = clock.now()
@@ -26,5 +28,5 @@ class Wall:
 
 
 def rounded(seconds: Seconds) -> Seconds:
-    """Cut a duration to microseconds, so that the JSON is no longer than what it says."""
+    """Round a duration to microseconds; more digits would only make the JSON longer."""
     return round(seconds, 6)

@@ -1,9 +1,9 @@
 """
-What the page asks of whatever it watches: one protocol, the same for every server below the application.
+The protocol through which the page asks the server below the application.
 
-Three things answer it: our own server (``own_server``), Paste's own pool and no pool at all (both ``foreign``). Which
-one is behind a request is decided in ``finding``. The page never asks which one it has: what a server cannot do, it
-refuses itself, with an ``ActionOutcome`` that says so.
+Three classes implement it: ``own_server.OwnServer`` for our own server, ``foreign.PastesPool`` for Paste's own pool,
+and ``foreign.Nobody`` where there is no pool. ``finding`` decides which of them belongs to a request. The page never
+asks which of them it has: each refuses what it cannot do, with an ``ActionOutcome`` that gives the reason.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from pastepool.watch.visitor import OwnRequest, Visitor
 
 State = dict[str, Any]
-"""Everything on the page at one moment, as the JSON has it: see ``docs/reference/watch-api.md``."""
+"""Everything that the page shows at one moment, in the form of the JSON: see ``docs/reference/watch-api.md``."""
 
 FORMAT = "pastepool-watch"
 VERSION = 1
@@ -22,7 +22,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class ActionOutcome:
-    """What became of an action; see the table in ``docs/reference/watch-api.md``."""
+    """The outcome of an action: see the table in ``docs/reference/watch-api.md``. ``status``: of the HTTP response."""
 
     status: int
     outcome: str
@@ -30,20 +30,20 @@ class ActionOutcome:
 
     @property
     def ok(self) -> bool:
-        """Whether it was done, or is being done."""
+        """Return whether the action was done, or is being done."""
         return self.status < 300
 
     def as_json(self) -> dict[str, Any]:
-        """As the JSON has it."""
+        """Return the outcome in the form of the JSON."""
         return {"ok": self.ok, "outcome": self.outcome, "text": self.text}
 
 
 @dataclass(frozen=True)
 class Aim:
     """
-    The request somebody wants to have killed, as it was named in the query or the form.
+    The request that a visitor wants to kill, as the query or the form names it.
 
-    ``worker``, ``serial``: None where no whole number was given. ``allowed``: the page it came from may kill.
+    ``worker``, ``serial``: None if the visitor gave no whole number. ``allowed``: whether the visitor's page may kill.
     """
 
     worker: int | None
@@ -53,33 +53,41 @@ class Aim:
 
 class Watched(Protocol):
     """
-    One server, as far as it can be watched.
+    What the page can see of one server and ask of it.
 
-    Runs on: any thread, several at once. Nothing here raises for what a visitor asked.
+    Runs on: any thread, several at once. No method raises because of a visitor's input.
     """
 
     def health(self) -> tuple[int, str]:
-        """Say whether anybody can be served: a status and a word, see ``docs/reference/watch-api.md``."""
+        """Say whether the server can serve requests: a status and a word, see ``docs/reference/watch-api.md``."""
         ...
 
     def own_request(self) -> OwnRequest | None:
-        """Find the request that the calling thread runs as a worker of this server; None if it runs none."""
+        """Return the request that the calling thread runs as a worker of this server; None if it runs none."""
         ...
 
     def state(self, visitor: Visitor, may_kill: bool) -> State:
-        """Give everything on the page but who asks. The visitor's own request is marked and never offered for a kill."""
+        """
+        Return everything that the page shows, except for the facts about the visitor.
+
+        The visitor's own request is marked and never offered for a kill.
+        """
         ...
 
     def counters(self, visitor: Visitor) -> dict[str, Any] | ActionOutcome:
-        """Give what can be counted, as flat numbers."""
+        """Return the counters as flat numbers."""
         ...
 
     def question(self, aim: Aim) -> str | ActionOutcome:
-        """Name the request that a kill would end, to be asked about; an outcome says why there is nothing to ask."""
+        """
+        Name the request that a kill would end, so that the page can ask for a confirmation.
+
+        Returns an outcome if the request cannot be killed; it gives the reason.
+        """
         ...
 
     def kill(self, aim: Aim, visitor: Visitor) -> ActionOutcome:
-        """Have one request killed, and wait a little for what becomes of it."""
+        """Have one request killed, wait a little for it to end, and return the outcome."""
         ...
 
     def dump(self, visitor: Visitor) -> ActionOutcome:
@@ -87,21 +95,21 @@ class Watched(Protocol):
         ...
 
     def reset(self, visitor: Visitor) -> ActionOutcome:
-        """Count from nothing again."""
+        """Set all counters back to zero."""
         ...
 
     def flame(self, seconds: int | None, worker: int, visitor: Visitor) -> ActionOutcome:
-        """Begin a flame graph of one worker, or of all if ``worker`` is 0. ``seconds``: None if no number was given."""
+        """Start a flame graph of one worker, or of all if ``worker`` is 0. ``seconds``: None if no number was given."""
         ...
 
     def flame_status(self) -> dict[str, Any]:
-        """Say how the flame graph stands, as the JSON has it."""
+        """Return the status of the flame graph, in the form of the JSON."""
         ...
 
     def flame_picture(self) -> bytes | None:
-        """Give the last finished flame graph as SVG; None where there is none."""
+        """Return the last finished flame graph as SVG; None if there is none."""
         ...
 
     def refresh(self) -> None:
-        """Something was done: show the next visitor what became of it, and nothing that was seen before."""
+        """Forget what was seen before. Called after an action, so that the next visitor sees its result."""
         ...

@@ -1,1 +1,1 @@
-"""Connections and requests: polling, reading, one exchange from request to answer, writing, deadlines."""
+"""Handle connections and requests: poll, read, run each request, write its response, and keep deadlines."""

@@ -1,4 +1,4 @@
-"""The access log: one line for each request, however it ended (logger ``pastepool.access``)."""
+"""Write the access log: one line for each request, however it ended (logger ``pastepool.access``)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,17 @@ _FIELD_LIMIT = 300
 
 def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Callable[[], None]:
     """
-    Answer what logs one request: the combined format, then duration, queue wait, worker, and its fate if it was not
-    simply answered. The line says what holds now, whenever it is written.
+    Return a function that writes the line of one request. The line has the facts of this moment, even if the function
+    is called later.
 
-    Values of a query that look secret are masked, and nothing a client sends can end the line or a quoted field.
+    The line is in the combined format, followed by the duration, the wait for a worker (both in seconds), the worker,
+    and the fate if the request did not end normally. Values of a query that look secret are masked. No text of a client
+    can end the line or a quoted field.
 
-    Runs on: whoever ends the request: its worker; with ``aside``, because they must not wait for the log, the supervisor
-    for a killed one and the baton's holder for a refused one.
+    ``aside``: the calling thread must not wait for the log, so another thread writes the line.
+
+    Runs on: the thread that ends the request: its worker; with ``aside`` the supervisor for a killed request, and the
+    baton's holder for a refused one.
     """
     request, environ = exchange.request, exchange.environ
     waited = max(0.0, exchange.started_at - exchange.arrived_at) if exchange.arrived_at and exchange.started_at else 0.0
@@ -58,7 +62,7 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
 
 
 def _text(environ: dict[str, Any], key: str) -> str:
-    """A value of the environ, in which the application may have put anything by now."""
+    """Return a text of the environ; empty for anything else, because the application may have changed the value."""
     value = environ.get(key, "")
     return value if isinstance(value, str) else ""
 
@@ -69,5 +73,8 @@ def _target(request: Request) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Backslash first: one that the client sent must not unmake our escape of the quotation mark behind it."""
+    """
+    Escape a text for a quoted field. Backslashes are escaped first: otherwise a backslash of the client would cancel
+    the one that escapes the quotation mark after it.
+    """
     return printable(text.replace("\\", "\\\\").replace('"', '\\"'), _FIELD_LIMIT)

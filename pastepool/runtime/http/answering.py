@@ -1,7 +1,7 @@
 """
-Answers that need no worker, and the end of a connection: own paths, refusals, lingering.
+Send responses that need no worker, and end connections: the server's own paths, refusals, lingering.
 
-Decides nothing but whose fault a failure is; what to answer comes from ``http1.response``. Runs on: baton.
+This module only decides whose fault a failure is; ``http1.response`` makes the responses. Runs on: baton.
 """
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ _log = scribbled("pastepool.http")
 _LINGER_FOR: Seconds = 2.0
 _LINGER_BYTES = 1048576
 """
-How long and how much a closing connection is still read, so that a reset does not overtake our answer (RFC 9112 9.6).
+For how long, and up to how many bytes, the server still reads from a connection that it closes. So no reset destroys
+our response before the client has it (RFC 9112 9.6).
 """
 
 
 class Answering:
     """
-    Answers in the application's place, and closes.
+    Sends responses in the application's place, and closes connections.
 
-    ``on_turned_away``: told of each client for whom there is no connection left, with the word for it and when.
+    ``on_turned_away``: called for each client for which there is no connection left, with ``turned_away`` and the
+    instant.
     """
 
     def __init__(
@@ -80,16 +82,20 @@ class Answering:
         try:
             sock.send(answer)
         except OSError:
-            pass  # it has gone already
+            pass  # the client has gone already
         sock.close()
 
     def end(self, connection: Connection, error: Exception) -> None:
-        """Answer or close, depending on whose fault it is."""
+        """
+        End a connection after an error. If the error is the client's fault (PeerError), the client gets a response.
+
+        An internal error is logged.
+        """
         if isinstance(error, PeerError):
             self._refuse(connection, error)
             return
         if connection.closed:
-            return  # its worker or the supervisor has closed it meanwhile, and that is what went wrong
+            return  # its worker or the supervisor has closed it meanwhile, which caused this error
         if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError, BlockingIOError)):
             _log.error("%s: the connection is closed because of %s", connection.peer, error)
         elif not isinstance(error, OSError):
@@ -99,7 +105,7 @@ class Answering:
         self._connections.close(connection)
 
     def _refuse(self, connection: Connection, error: PeerError) -> None:
-        """Answer a client that broke HTTP or a limit, and close."""
+        """Send an error response to a client that broke HTTP or a limit, and close the connection."""
         _log.info("%s: refused with %d: %s", connection.peer, error.status, error.reason)
         self._answer_and_close(connection, short_answer(error.status, error.reason, self._shared.date_header.joined()))
 
@@ -113,9 +119,10 @@ class Answering:
 
     def linger(self, connection: Connection) -> None:
         """
-        Close our side, then read for a while what the client still sends.
+        Close our sending side, then read for a while what the client still sends.
 
-        Closing with unread input makes the kernel send a reset, which may destroy our answer on its way (RFC 9112 9.6).
+        If a socket is closed with unread input, the kernel sends a reset, which may destroy our response on its way
+        (RFC 9112 9.6).
         """
         try:
             connection.sock.shutdown(socket.SHUT_WR)
@@ -131,7 +138,7 @@ class Answering:
         self._connections.watch(connection, READ)
 
     def discard(self, connection: Connection, size: int) -> None:
-        """Count ``size`` bytes that a lingering client sent; close at its end, or where it sends too much."""
+        """Count ``size`` bytes from a lingering client. Close the connection at its end, or if it sent too much."""
         connection.lingered += size
         if size == 0 or connection.lingered > _LINGER_BYTES:
             self._connections.close(connection)

@@ -1,10 +1,11 @@
 """
-One accepted socket with its engine: the facts about it and who may touch it.
+One accepted socket with its engine: the facts about it, and which thread may touch it.
 
-Ownership. ``owner`` is None while the connection belongs to the poller's side (whoever holds the baton). When a
-request is complete the holder sets ``owner`` to its exchange; from then on only the worker that runs the exchange
-touches the connection, except for ``gone``, ``watched`` and the flush of ``output``, which stay with the holder. The
-worker gives it back by setting ``owner`` to None as its last act.
+Ownership. ``owner`` is None while the connection belongs to the poller's side, that is, to the baton's holder. When a
+request is complete, the holder sets ``owner`` to its exchange. From then on only the worker that runs the exchange
+touches the connection, with these exceptions: the holder still writes ``gone`` and ``watched`` and flushes ``output``,
+and the supervisor may shut the connection down when it kills the request. At its end the worker sets ``owner`` to None
+and gives the connection back (``Exchange.conclude``).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Waiting(enum.Enum):
-    """What the poller waits for on a connection, which decides what happens at its deadline."""
+    """What the poller waits for on a connection. It decides what happens at the connection's deadline."""
 
     HEAD = "head"
     BODY = "body"
@@ -40,20 +41,21 @@ class Waiting(enum.Enum):
 
 
 HEAD, BODY, NEXT, WORKER, READER, LINGER = Waiting
-"""The members by themselves: looking one up on its class costs more than a tenth of a microsecond on CPython 3.11."""
+"""
+The members as module constants: to look one up on its class costs more than a tenth of a microsecond on CPython 3.11.
+"""
 
 
 class Connection:
     """
     What is known of one client.
 
-    Large because it is the record of a connection: one object for each client, and facts that the poller and a worker read
-    with one look-up each.
+    Large because it is the record of a connection: one object for each client, and facts that the poller and a worker
+    read with one look-up each.
 
-    ``waiting``/``deadline``: what must happen until when, or the poller acts. ``gone``: the client has closed or
-    reset its side. ``watched``: the readiness mask registered now. ``began_at``: when the awaited transfer began.
-    ``closed``: the socket is.
-    ``resets``: it closes with a reset.
+    ``waiting``: what the poller waits for. ``deadline``: when the poller acts if that has not happened. ``gone``: the
+    client has closed or reset its side. ``watched``: the readiness mask that is registered now; 0 for none.
+    ``began_at``: when the present transfer began. ``closed``: the socket is closed. ``resets``: closing sends a reset.
     """
 
     __slots__ = (
@@ -83,23 +85,27 @@ class Connection:
         self.resets = False
 
     def shutdown(self) -> None:
-        """Wake whoever waits on the socket, at both ends. May be called twice, from any thread."""
+        """
+        Shut the socket down in both directions. This wakes each thread that is blocked on it, and tells the client.
+
+        May be called twice, from any thread.
+        """
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # reset, or closed already: what was wanted
+            pass  # the connection is reset or closed already, which is what we want
 
     def reset_at_close(self) -> None:
-        """Have ``close`` send a reset instead of a farewell, so that the client takes nothing it got for whole."""
+        """Make ``close`` send a reset. So the client does not take an incomplete response for a complete one."""
         try:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         except OSError:
-            pass  # closed already
+            pass  # the socket is closed already
         self.resets = True
 
     def close(self) -> None:
         """
-        Close the socket. May be called twice; the caller has taken the connection out of the poller's table first.
+        Close the socket. May be called twice. The caller must first take the connection out of the poller's table.
         """
         self.closed = True
         if self.output is not None:
@@ -107,6 +113,6 @@ class Connection:
         if self.content is not None:
             self.content.close()
         if not self.resets:
-            self.shutdown()  # the client is told even if a child process of the application has the socket too
+            self.shutdown()  # if a child process of the application has the socket too, close alone would not end it
         self.sock.close()
         self.engine.close()

@@ -1,4 +1,4 @@
-"""Request content on its way in: in memory up to a size, then in a temporary file."""
+"""Collect the content of a request while it arrives: in memory up to a size, then in a temporary file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import IO, BinaryIO, cast
 
 class Content:
     """
-    Collects one request's content.
+    Collects the content of one request.
 
-    ``received``: bytes so far. Runs on: baton. A temporary file has no name and goes with its last reference.
+    ``received``: how many bytes have come so far. The temporary file has no name; the system deletes it when the last
+    reference goes. Runs on: baton.
     """
 
     __slots__ = ("received", "_memory_limit", "_pieces", "_file")
@@ -23,7 +24,7 @@ class Content:
         self._file: IO[bytes] | None = None
 
     def add(self, pieces: list[bytes]) -> None:
-        """Keep these. Raises: OSError if the temporary file cannot be written (disk full)."""
+        """Append pieces. Raises: OSError: the temporary file cannot be written, for example if the disk is full."""
         self.received += sum(map(len, pieces))
         if self._file is None:
             self._pieces += pieces
@@ -34,16 +35,16 @@ class Content:
         self._file.writelines(pieces)
 
     def file(self) -> BinaryIO:
-        """The whole content as a file at its beginning, which ends where the content ends."""
+        """Return the whole content as a file, positioned at its beginning."""
         if self._file is None:
             return io.BytesIO(b"".join(self._pieces))
         self._file.seek(0)
         return cast(BinaryIO, self._file)
 
     def close(self) -> None:
-        """Let go of an unfinished upload."""
+        """Close the temporary file, if there is one."""
         if self._file is not None:
             try:
                 self._file.close()
             except OSError:
-                pass  # what is still buffered does not fit on the disk any more, and is not wanted
+                pass  # buffered bytes do not fit on the disk; they are not needed any more

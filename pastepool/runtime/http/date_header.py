@@ -1,4 +1,4 @@
-"""The Date and Server fields, rendered once a second."""
+"""Write the Date and Server fields, once a second at most."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from email.utils import formatdate
 
 class DateHeader:
     """
-    The two fields every response carries (RFC 9110 6.6.1, 10.2.4).
+    Keeps the two fields that every response has (RFC 9110 6.6.1, 10.2.4).
 
-    Runs on: any thread; two threads that refresh at once write the same.
+    Runs on: any thread. If two threads refresh at once, both write the same value.
     """
 
     __slots__ = ("_server", "_fields", "_until")
@@ -21,18 +21,18 @@ class DateHeader:
         self._fields = (b"", self._server, self._server)
 
     def current(self) -> tuple[bytes, bytes, bytes]:
-        """Date, Server and both, each whole lines or empty."""
+        """Return Date, Server, and both together. Each is one or more whole lines, or empty."""
         if time.monotonic() >= self._until:
             self._refresh()
         return self._fields
 
     def joined(self) -> bytes:
-        """Both in one piece, for responses of the server's own."""
+        """Return both fields together, for responses that the server makes itself."""
         return self.current()[2]
 
     def _refresh(self) -> None:
-        wall = time.time()  # the one place that tells the time of day, because the client is told it
-        # Until the wall clock's second is over, so that two responses of one second say the same.
+        wall = time.time()  # the wall clock, because the client is told the time of day
+        # The fields are valid until this second of the wall clock is over, so two responses of one second say the same.
         date = b"Date: %b\r\n" % formatdate(wall, usegmt=True).encode("ascii")
         self._fields = (date, self._server, date + self._server)
         self._until = time.monotonic() + 1.0 - wall % 1.0

@@ -1,8 +1,8 @@
 """
-One request on its way through the server: the pool's task, with a connection behind it.
+One request on its way through the server: a task of the pool that belongs to a connection.
 
-Made by the baton's holder when a request is complete; run, and ended, by one worker, unless the holder refuses it or
-the supervisor kills it first.
+The baton's holder makes it when a request is complete. One worker runs and ends it, unless the holder refuses it or the
+supervisor kills it first.
 """
 
 from __future__ import annotations
@@ -33,25 +33,29 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pastepool.app")
 
 _TITLE_LIMIT = 300
-"""Characters of a request's title; nothing derives it."""
+"""The most characters that the title of a request may have."""
 
 _SHED: Mapping[ShedReason, tuple[str, str]] = {
     ShedReason.QUEUE_FULL: ("refused", "All workers are busy and enough requests wait."),
     ShedReason.WAITED_TOO_LONG: ("expired", "All workers are busy; the request waited too long."),
     ShedReason.STOPPING: ("stopping", "The server is stopping."),
 }
-"""What the access log and the client are told of a request that was not run (RFC 9110 15.6.4)."""
+"""
+For a request that was not run: its fate in the access log, and the text for its client (503, RFC 9110 15.6.4).
+"""
 
 
 class Exchange(Call):
     """
-    A request and its answer.
+    A request and its response.
 
-    Large because one object is made for each request: it is the task of the pool, the application's callables and the way of
-    the bytes, and an object more for any of these would cost every request.
+    Large because one object is made for each request: it is the task of the pool, it has the callables for the
+    application, and it sends the bytes; another object for any of these would cost every request.
 
-    ``arrived_at``: when it began to wait for a worker; 0.0 if it never had to. ``started_at``: when a worker took it.
-    ``fate``: how it ended, for the access log: empty, "killed", "client gone" or a word of ``_SHED``.
+    ``arrived_at``: when it began to wait for a worker; 0.0 if it never waited. ``started_at``: when a worker took it.
+    ``fate``: how it ended, for the access log: empty, "killed", "client gone" or a word of ``_SHED``. ``code_sent``:
+    the status of a response that the server sent in the application's place; 0 for none. ``recorded``: its access line
+    was written, or is about to be. ``upload``: its content, if it has any.
     """
 
     fate = ""
@@ -68,7 +72,7 @@ class Exchange(Call):
     def __init__(
         self, request: Request, environ: dict[str, Any], serial: int, connection: Connection, shared: Shared
     ) -> None:
-        # Call.__init__ is repeated here rather than called: this runs for every request.
+        # This repeats the lines of Call.__init__ instead of calling it, because it runs for every request.
         self.request = request
         self.environ = environ
         self.serial = serial
@@ -86,13 +90,17 @@ class Exchange(Call):
         """
         Say whether the client has hung up.
 
-        True also for a client that only closed its sending side and still reads; TCP shows no difference until
-        something is sent. Known some milliseconds after the fact.
+        This is also True for a client that only closed its sending side and still reads: TCP shows no difference until
+        something is sent. The answer is late by some milliseconds.
         """
         return self.connection.gone or self.connection.closed
 
     def set_kill_after(self, seconds: float) -> None:
-        """Give this request a kill limit of its own, counted from its start; 0 means never."""
+        """
+        Set the kill limit of this request, in seconds from its start; 0 means never.
+
+        Raises: ValueError: the application gave a negative number or NaN.
+        """
         seconds = float(seconds)
         if not seconds >= 0.0:
             raise ValueError(f"environ['pastepool.kill_after']({seconds}): seconds must be 0 (never) or more")
@@ -101,8 +109,9 @@ class Exchange(Call):
 
     def on_cancel(self, callback: Callable[[], Any]) -> None:
         """
-        Have ``callback()`` run, on another thread, if this request is killed: to cancel a query, to end a child
-        process.
+        Have ``callback()`` called if this request is killed, for example to cancel a query or end a child process.
+
+        It runs on another thread. Raises: TypeError: the application gave something that cannot be called.
         """
         if not callable(callback):
             raise TypeError(f"environ['pastepool.on_cancel']({callback!r}): it takes a callable without arguments")
@@ -114,38 +123,46 @@ class Exchange(Call):
 
     @property
     def kind(self) -> bytes:
-        """Its path."""
+        """Return the path: requests of the same path are tasks of the same kind."""
         return self.request.path
 
     @property
     def peer(self) -> str:
-        """Its client's address."""
+        """Return the client's address, as the socket has it."""
         return self.connection.peer
 
     def described(self) -> Mapping[str, str]:
-        """What an operator may read of it; nothing once it has ended."""
+        """Return the facts about the request that an operator may read; nothing once it has ended."""
         environ: Mapping[str, object] | None = self.environ
         return dict(request_facts(environ)) if environ else {}
 
     def outcome(self) -> TaskOutcome:
-        """The status that was sent, by the application or in its place, and its fate."""
+        """Return the status of the response, from the application or in its place, and the fate."""
         return TaskOutcome(self.code_sent or self.code, self.fate)
 
     def run(self, window: CallWindow) -> None:
-        """Call the application and answer. Raises whatever ended it early; the window may still be open then."""
+        """
+        Call the application and send its response.
+
+        Raises: any error that ended it early; the window may still be open then.
+        """
         self.respond(self.shared.application, window)
 
     def title(self) -> str:
         """
-        The request in a few words, without its query, which may hold secrets.
+        Name the request by its method and path. The query is left out, because it may contain secrets.
 
-        As it came, percent-encoded: decoded it could break a line of the log, and the application may change its
-        environ.
+        The path is as the client sent it, percent-encoded: a decoded path could contain a line break. It does not come
+        from the environ, which the application may change.
         """
         return printable(f"{self.request.method} {masked_path(self.request.path.decode('latin-1'))}", _TITLE_LIMIT)
 
     def failed(self, error: BaseException) -> None:
-        """The call ended early. The window is shut and the claim is ours unless ``fate`` says otherwise."""
+        """
+        End a request whose call raised: send 500 if nothing was sent yet, or cut the connection.
+
+        The window is shut. The worker has the claim, except if ``fate`` is set: then the supervisor has it.
+        """
         self.keep_alive = False
         if isinstance(error, ClientGone):
             self.fate = self.fate or "client gone"
@@ -164,7 +181,7 @@ class Exchange(Call):
             self.answer(500, "The application failed; its log has the details.")
 
     def answer(self, status: int, text: str, retry_after: int = 0) -> None:
-        """Answer in the application's place. Only for whoever has the claim; the connection closes after it."""
+        """Send a response in the application's place, then close. Only the thread that has the claim may call this."""
         self.began = True
         self.code_sent = status
         self.keep_alive = False
@@ -181,17 +198,17 @@ class Exchange(Call):
             self._cut()
 
     def conclude(self, now: Seconds) -> None:
-        """Give the connection back, or close it, and write the access line. The worker's last act on a request."""
+        """Give the connection back or close it, then write the access line. The worker's last act on a request."""
         connection = self.connection
         shared = self.shared
         if shared.access is not None and not self.recorded:
-            # The line last: a log that hangs must not keep the client from its next request.
+            # The line is written last: a log that hangs must not keep the client from its next request.
             self.recorded = True
             write = shared.access(self, now)
             self.conclude(now)
             write()
             return
-        self.environ = None  # type: ignore[assignment]  # ends the cycle through the callables in it
+        self.environ = None  # type: ignore[assignment]  # breaks the reference cycle through the callables in it
         self.cancellations = None
         if self.upload is not None:
             self.upload.close()
@@ -217,9 +234,10 @@ class Exchange(Call):
 
     def killed(self, now: Seconds) -> None:
         """
-        The claim was won for a kill: answer 504 if nothing was sent, cut the connection, write the access line.
+        End the response of a request that is killed: send 504 if nothing was sent, cut the connection, and write the
+        access line.
 
-        Runs on: supervisor.
+        Runs on: supervisor, which has won the claim.
         """
         self.fate = "killed"
         if not self.began:
@@ -231,10 +249,11 @@ class Exchange(Call):
 
     def cut_if_waiting(self) -> bool:
         """
-        A kill found the window shut. If that is because the worker waits for a slow reader, cut the connection, which
-        ends the wait; otherwise the call has just returned, and its answer is on its way.
+        Cut the connection if the worker waits for a slow reader; this ends the wait. Called if a kill found the window
+        shut.
 
-        Runs on: supervisor.
+        Returns whether it cut the connection. If not, the call has just returned and its response is being sent. Runs
+        on: supervisor.
         """
         output = self.connection.output
         if output is None or output.flushed:
@@ -245,7 +264,7 @@ class Exchange(Call):
         return True
 
     def refused(self, reason: ShedReason) -> None:
-        """Answer 503 and say when to come back (RFC 9110 10.2.3)."""
+        """Send 503 with a Retry-After (RFC 9110 10.2.3), and end the request."""
         now = self.shared.clock.now()
         self.fate, text = _SHED[reason]
         self.answer(503, text, self.shared.retry_after)
@@ -262,29 +281,30 @@ class Exchange(Call):
         self.conclude(now)
 
     def _record_aside(self, now: Seconds) -> None:
-        """Write the access line on a thread that must not wait for the log."""
+        """Have the access line written by another thread, because this one must not wait for the log."""
         self.recorded = True
         access = self.shared.access
         if access is not None:
             access(self, now, aside=True)()
 
     def _cut(self) -> None:
-        """Close so that the client can tell the response is not whole."""
+        """Close the connection in a way that shows the client that the response is incomplete."""
         if self._ends_with_connection():
             self.connection.reset_at_close()
         self.shared.returning.close_now(self.connection)
 
     def _ends_with_connection(self) -> bool:
         """
-        Whether the response has begun and only its end tells the client how long it is: a plain close would look
-        whole.
+        Return whether the response has begun and only the end of the connection ends it.
+
+        A normal close would then make an incomplete response look complete.
         """
         head = self._head
         if head is None or not self.began or self.code_sent or self._chunked or self._left is not None:
             return False
         return self.request.method != "HEAD" and head.code not in NO_CONTENT
 
-    # For Call: where the bytes go.
+    # For Call: these methods send the bytes.
 
     def transmit(self, data: bytes) -> None:
         connection = self.connection
@@ -330,7 +350,7 @@ class Exchange(Call):
             self._queue(memoryview(body)[sent - size :])
 
     def _queue(self, part: memoryview | FilePart) -> None:
-        """Leave a part to the poller, waiting first if too much waits already."""
+        """Leave a part to the poller, which sends it later. Blocks first if too many bytes wait already."""
         connection = self.connection
         output = connection.output
         if output is not None and output.size > self.shared.watermark:
@@ -340,7 +360,8 @@ class Exchange(Call):
             output.add(part)
             connection.output = output
             if connection.closed:
-                # By the supervisor, just now: nobody else would wake who waits for this output.
+                # The supervisor has just closed it, before it could see this output. So a worker that waits for the
+                # output would never be woken.
                 output.break_off()
             self.shared.returning.flush_soon(connection)
 
@@ -352,7 +373,7 @@ class Exchange(Call):
                 return None
             left = max(0, status.st_size - int(filelike.tell()))
         except (AttributeError, OSError, ValueError, TypeError):
-            return None  # a file-like object without a file: it is read instead
+            return None  # this object has no regular file behind it, so its content is read instead
         return left if wanted is None else min(wanted, left)
 
     def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:

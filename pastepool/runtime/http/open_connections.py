@@ -1,7 +1,7 @@
 """
-The open connections by descriptor: who is in, what each is watched for, who has to go, and the one place that closes.
+Keep the table of open connections by descriptor: add, watch and close them. Only this module closes a connection.
 
-Removal and closing may be asked for on any thread; entering and watching are the baton's holder's alone.
+Any thread may close a connection. Only the baton's holder may add one or change what it is watched for.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from pastepool.runtime.http.connection import HEAD, NEXT, Connection
 from pastepool.runtime.sockets.readiness import Readiness
 
 _LOOK_FOR_VICTIM_AMONG = 256
-"""How many connections are looked at, the oldest first, for one that may be closed. Nothing derives it."""
+"""How many connections ``close_one_waiting`` looks at, the oldest first. It must be quick, as it delays the poll."""
 
 
 class OpenConnections:
-    """``by_fd``: the table; written here only, its single operations are atomic."""
+    """
+    The table of open connections.
+
+    ``by_fd``: connections by descriptor. Only this class writes it; each single operation on it is atomic.
+    """
 
     def __init__(self) -> None:
         self.by_fd: dict[int, Connection] = {}
@@ -28,32 +32,33 @@ class OpenConnections:
         self._when_empty: Callable[[], None] | None = None
 
     def start(self, readiness: Readiness) -> None:
-        """Take what connections are watched with, in the process that will serve."""
+        """Take the object that watches connections. Call this in the process that will serve."""
         self._readiness = readiness
 
     def enter(self, connection: Connection) -> None:
-        """Add a new client, and watch it for what ``watched`` says. Runs on: baton."""
+        """Add a new connection, and watch it for its mask ``watched``. Runs on: baton."""
         self.by_fd[connection.fd] = connection
         self._readiness.register(connection.fd, connection.watched)
 
     def watch(self, connection: Connection, mask: int) -> None:
-        """Watch a connection for something else. Runs on: baton."""
+        """Change the mask for which a connection is watched. Runs on: baton."""
         before = connection.watched
         connection.watched = mask
         if before == 0:
-            self._readiness.register(connection.fd, mask)  # a half-closed client, which may still want its answer
+            self._readiness.register(connection.fd, mask)  # a half-closed client, which may still wait for its response
         elif before != mask:
             self._readiness.modify(connection.fd, mask)
 
     def unwatch(self, connection: Connection) -> None:
-        """Watch a connection no more: it has hung up, and would be ready for ever. Runs on: baton."""
+        """Stop watching a connection whose client has hung up: the poll would report it for ever. Runs on: baton."""
         connection.watched = 0
         self._readiness.unregister(connection.fd)
 
     def close(self, connection: Connection) -> None:
         """Close a connection. May be called twice, from any thread."""
-        # Out of the table before the socket is closed: the kernel may give its number to the next client at once. Of
-        # two threads that both come here one must not take out that next client, hence the lock.
+        # Take the connection out of the table before closing its socket: once the socket is closed, the kernel may give
+        # its number to the next client. If two threads close the same connection, the second must not take out that
+        # next client. So there is a lock.
         with self._closing:
             if self.by_fd.get(connection.fd) is connection:
                 connection.closed = True
@@ -64,22 +69,27 @@ class OpenConnections:
             self._when_empty()
 
     def _forget(self, connection: Connection) -> None:
-        """Closing alone does only where nobody else has the socket; a child process may, if the application forks."""
+        """
+        Stop watching a connection. To close the socket is not enough: if the application forked, a child process has
+        the socket too, and the poll would still report it.
+        """
         if connection.watched:
             try:
                 self._readiness.unregister(connection.fd)
             except OSError:
-                pass  # the holder was about to do so
+                pass  # the baton's holder has just done so
 
     def close_all(self) -> None:
-        """Close everything that is still open, and tell nobody. Runs on: baton."""
+        """Close every connection, without a call of ``when_empty``'s function. Runs on: baton."""
         self._when_empty = None
         for connection in list(self.by_fd.values()):
             self.close(connection)
 
     def close_one_waiting(self) -> bool:
         """
-        Close one connection that only waits for a next request, the oldest first, to make room for a new client.
+        Close the oldest connection that only waits for a next request, to make room for a new client.
+
+        Returns whether there was one among the connections that were looked at.
         """
         for connection in itertools.islice(self.by_fd.values(), _LOOK_FOR_VICTIM_AMONG):
             if connection.waiting is NEXT:
@@ -88,14 +98,14 @@ class OpenConnections:
         return False
 
     def close_unused(self) -> None:
-        """Close connections on which no request has begun."""
+        """Close each connection on which no request has begun, unless it has unread input."""
         for connection in list(self.by_fd.values()):
             unused = connection.waiting in (NEXT, HEAD) and not connection.engine.started
             if unused and not _has_input(connection):
                 self.close(connection)
 
     def when_empty(self, tell: Callable[[], None]) -> None:
-        """Have ``tell`` called, on any thread, when no connection is left."""
+        """Have ``tell`` called when no connection is left; at once if there is none. Runs on: any thread."""
         self._when_empty = tell
         if not self.by_fd:
             tell()

@@ -1,8 +1,8 @@
 """
-Response bytes that the socket would not take yet, and the worker that may have to wait for them.
+Keep response bytes that the socket does not take yet. A worker may have to wait until fewer of them are left.
 
-A worker adds, the baton's holder flushes; the one lock here keeps the two apart. An undisturbed response never comes
-here.
+A worker adds bytes and the baton's holder sends them; one lock protects the object. A response that the socket takes at
+once never comes here.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pastepool.errors import ClientGone
 from pastepool.types import Seconds
 
 _STRETCH = 1048576
-"""Bytes per flush, about: the other connections' turn comes between. Nothing derives it."""
+"""About how many bytes one flush sends. After that, other connections have their turn."""
 
 
 class FilePart:
-    """A stretch of an open file; the descriptor is ours (a duplicate) and closed with the part."""
+    """A range of an open file. The part owns the descriptor, which is a duplicate, and closes it."""
 
     __slots__ = ("fd", "offset", "left")
 
@@ -30,7 +30,7 @@ class FilePart:
         self.left = left
 
     def send(self, sock: socket.socket) -> int:
-        """Send some of it. Raises: BlockingIOError; ClientGone if the file has become shorter than it was."""
+        """Send some bytes. Returns how many. Raises: BlockingIOError; ClientGone: the file became shorter meanwhile."""
         sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.left, _STRETCH))
         if sent == 0:
             raise ClientGone(
@@ -46,11 +46,12 @@ class FilePart:
 
 class Output:
     """
-    One connection's unsent bytes.
+    The unsent bytes of one connection.
 
-    ``began_at``: when the socket first would not take something; the deadline counts from there. ``moved``: bytes
-    taken since. All fields are written under ``_lock``. ``finished``: the response is whole; what comes after the
-    flush is decided by then. ``flushed``: all was sent before that; this object has served.
+    ``began_at``: when the socket first did not take something; the send deadline counts from this instant. ``moved``:
+    how many bytes the socket has taken since. ``finished``: the worker has added the whole response; after the last
+    byte the baton's holder takes the connection back. ``flushed``: all bytes were sent; this object is not used again.
+    All fields are written under ``_lock``.
     """
 
     def __init__(self, began_at: Seconds) -> None:
@@ -66,9 +67,9 @@ class Output:
 
     def add(self, part: memoryview | FilePart) -> bool:
         """
-        Queue a part behind the others. Answers False if everything was flushed meanwhile: then send it yourself.
+        Append a part. Returns False if everything was flushed meanwhile: the caller must then send the part itself.
 
-        Raises: ClientGone if the connection broke.
+        Raises: ClientGone: the connection is broken. Runs on: worker.
         """
         with self._lock:
             if self._broken:
@@ -83,9 +84,9 @@ class Output:
 
     def wait_below(self, watermark: int) -> None:
         """
-        Block the worker until less than ``watermark`` bytes wait. The poller ends this at the send deadline.
+        Block the worker until at most ``watermark`` bytes are left. The poller ends this wait at the send deadline.
 
-        Raises: ClientGone.
+        Raises: ClientGone: the client has gone, or the send deadline has passed. Runs on: worker.
         """
         with self._changed:
             while self.size > watermark and not self._broken:
@@ -94,7 +95,12 @@ class Output:
                 raise ClientGone("The client has gone, or took too long to read.")
 
     def finish(self) -> bool:
-        """Say that the response is whole. Answers False if it was flushed already, so nobody else will act on it."""
+        """
+        Say that the worker has added the whole response.
+
+        Returns False if it was flushed already or the connection is broken: the baton's holder then does nothing more,
+        and the worker must give the connection back. Runs on: worker.
+        """
         with self._lock:
             if self.flushed or self._broken:
                 return False
@@ -103,10 +109,11 @@ class Output:
 
     def flush(self, sock: socket.socket) -> bool:
         """
-        Send what the socket takes, a stretch at most: a fast reader of a large file must not keep the baton. Answers
-        whether nothing is left.
+        Send what the socket takes, up to about ``_STRETCH`` bytes. Returns whether nothing is left.
 
-        Runs on: baton. Raises: OSError, ClientGone.
+        There is a limit because a client that reads a large file fast must not keep the baton for itself.
+
+        Raises: OSError, ClientGone. Runs on: baton.
         """
         with self._changed:
             enough = self.moved + _STRETCH
@@ -138,7 +145,7 @@ class Output:
             self._parts[0] = part[sent:]
 
     def break_off(self) -> None:
-        """Give up: wake the waiting worker, let go of files. May be called twice, from any thread."""
+        """Drop all bytes, close the files and wake the waiting worker. May be called twice, from any thread."""
         with self._changed:
             self._broken = True
             for part in self._parts:

@@ -1,12 +1,12 @@
 """
-What the baton's holder runs: ``Poller.next_task``, on one thread at a time.
+Poll the connections and find complete requests. The baton's holder runs this: one thread at a time.
 
-It waits for readiness, reads, feeds the engines and keeps deadlines, and returns when a request is complete, or when its
-caller should look around (``Waker``). What remains of a batch of events stays here for the next holder, so passing the
-baton costs no second look at the kernel.
+``Poller.next_task`` waits for events, reads, feeds the engines and acts on deadlines. It returns when a request is
+complete, or when its thread is woken (``Waker``). The rest of a batch of events stays here for the next holder, so it
+costs no second system call to pass the baton.
 
-What a request comes by seldom is elsewhere: new clients (``welcoming``), answers without a worker and the end of a
-connection (``answering``), the way back from a worker (``returning``), deadlines (``sweeper``).
+Other modules do what most requests do not need: new clients (``welcoming``), responses without a worker and the end of
+a connection (``answering``), connections that workers give back (``returning``), deadlines (``sweeper``).
 """
 
 from __future__ import annotations
@@ -38,26 +38,28 @@ from pastepool.types import Seconds
 from pastepool.wsgi.environ import complete_environ
 
 _LONGEST_POLL: Seconds = 86400.0
-"""epoll counts milliseconds in an int; a day is well within."""
+"""The longest timeout of one poll: a day. epoll takes milliseconds as a C int, which can hold 24 days."""
 
 _BATCH = 64
-"""Events taken from the kernel at once: fewer system calls under load; more would only lengthen a holder's list."""
+"""
+How many events are taken from the kernel at once. A batch saves system calls under load; a larger one saves few more.
+"""
 
 _READ_SIZE = HELD_AT_MOST
 _READ_SIZE_CONTENT = 262144
-"""Bytes per read: small where a client could send many requests, large where we know that content comes. Measured."""
+"""How many bytes one read takes: few if a client may send many requests, many if content is expected. Measured."""
 
 
 class Poller:
     """
-    The loop over connections and what they wait for.
+    Polls the connections, and makes an exchange of each complete request.
 
     Large because it is the path of every request: what a request needs is bound here once, where an object more would
     cost each of them a look-up or a call.
 
-    ``connections``: the open ones by descriptor; its single operations are atomic. ``serials``: numbers tasks.
-    ``on_hangup``: told of exchanges whose client has gone. ``on_turned_away``: told of clients for whom there is no room.
-    Runs on: baton.
+    ``connections``: the open connections by descriptor; each single operation on it is atomic. ``serials``: yields the
+    serial numbers of tasks. ``on_hangup``: called with each exchange whose client has gone. ``on_turned_away``: called
+    for each client for which there is no room. Runs on: baton.
     """
 
     def __init__(
@@ -105,17 +107,17 @@ class Poller:
             self._rearming.begin_flush,
             self._answering.linger,
         )
-        """By ``returning.Step``."""
+        """The function for each ``returning.Step``."""
 
     def start(self, acceptor: Acceptor) -> None:
-        """Open what polling needs, in the process that will serve."""
+        """Open what polling needs, such as the epoll descriptor. Call this in the process that will serve."""
         self._readiness = open_readiness()
         self._connections.start(self._readiness)
         self._readiness.register(self._waker.open(), READ)
         self._welcoming.start(acceptor, self._readiness)
 
     def close(self) -> None:
-        """Close everything that is still open, if it was ever opened. Runs on: baton, as its last act."""
+        """Close everything that ``start`` and polling opened. Does nothing before ``start``. Runs on: baton, last."""
         if self._waker.fd < 0:
             return
         self._welcoming.close()
@@ -125,8 +127,10 @@ class Poller:
 
     def drain(self, until: Seconds) -> None:
         """
-        Take no new clients and close the unused ones, now and as they become unused. ``until``: when those that only
-        send or read slowly have had their time; requests that workers run are left alone.
+        Take no new clients, and close each connection that is unused now or becomes unused later.
+
+        ``until``: when connections that no worker has are closed too: those of clients that send or read slowly.
+        Requests that workers run go on.
         """
         self._sweeper.drain(until)
         self._welcoming.stop()
@@ -136,7 +140,7 @@ class Poller:
         """
         Poll until a request is complete, a wake-up comes or ``until`` is reached.
 
-        Answers the exchange to be run, which the caller now owns, or None.
+        Returns: the exchange to run, which the caller now owns; None in the last two cases.
         """
         while True:
             while self._returned:
@@ -155,8 +159,9 @@ class Poller:
 
     def ready_tasks(self, most: int) -> list[Exchange]:
         """
-        Answer up to ``most`` more exchanges that are complete among the events fetched already; the kernel is not
-        asked.
+        Return up to ``most`` further exchanges that are complete, from the batch of events that was fetched already.
+
+        This does not poll the kernel.
         """
         tasks: list[Exchange] = []
         held_receive = self._held_receive
@@ -169,8 +174,10 @@ class Poller:
 
     def _from_batch(self, held_receive: Callable[[socket.socket], bytes] | None = None) -> Exchange | None:
         """
-        Go on with the batch until a request is complete; None at its end. ``held_receive``: tried first, where the
-        interpreter's lock is in demand.
+        Handle the events of the batch until a request is complete. Returns None at the end of the batch.
+
+        ``held_receive``: reads without releasing the GIL. If given, it is tried first, because other threads want the
+        GIL then.
         """
         find = self.connections.get
         for fd, mask in self._batch:
@@ -184,7 +191,7 @@ class Poller:
                 if task is not None:
                     return task
                 continue
-            # The common case of ``_event``: a client that may send a request does.
+            # The common case of ``_event``: a client sends a request.
             try:
                 if held_receive is None:
                     data = connection.recv(_READ_SIZE)
@@ -208,19 +215,19 @@ class Poller:
         return None
 
     def _poll(self, until: Seconds) -> bool:
-        """Fetch the next batch. Answers False when ``until`` is reached."""
+        """Fetch the next batch of events, and act on deadlines first. Returns False when ``until`` is reached."""
         now = self._now()
         if now >= self._sweeper.next_at:
             self._sweeper.sweep(now, self._welcoming.resume(now))
         wait_until = min(until, self._sweeper.next_at)
-        # Nothing to sweep and nobody waiting: sleep until something happens.
+        # Without a deadline to sweep and without ``until``, sleep until something happens.
         timeout = -1.0 if wait_until == math.inf else min(max(0.0, wait_until - now), _LONGEST_POLL)
         batch = self._readiness.poll(timeout, _BATCH)
         self._batch = iter(batch)
         return bool(batch) or self._now() < until
 
     def _other_event(self, fd: int) -> None:
-        """Readiness of something that is not a client: our own waker, a listener, or a client that is gone by now."""
+        """Handle an event of the waker, of a listener, or of a client whose connection is closed by now."""
         if fd == self._waker.fd:
             self._interrupted = True
             self._waker.answer()
@@ -228,7 +235,7 @@ class Poller:
             self._welcoming.accept(fd)
 
     def _guarded(self, step: Callable[..., Exchange | None], connection: Connection, *more: Any) -> Exchange | None:
-        """Run one step for one connection; whatever goes wrong in it costs that connection and no other."""
+        """Run one step for one connection. An error in the step ends that connection and no other."""
         if connection.closed:
             return None
         try:
@@ -257,7 +264,7 @@ class Poller:
         return self._feed(connection, data)
 
     def _resume(self, connection: Connection) -> Exchange | None:
-        """Take back a connection from its worker: serve what is in its buffer, or listen to it again."""
+        """Take a connection back from its worker: serve the next request in its buffer, or watch it for input again."""
         self._rearming.take_back(connection)
         task = self._feed(connection, b"") if connection.engine.rest else None
         self._rearming.rearm(connection)
@@ -272,7 +279,10 @@ class Poller:
         return None
 
     def _await_more(self, connection: Connection) -> None:
-        """A request has begun and is not complete: set its deadline, keep its content, say 100 if it asks."""
+        """
+        Wait for the rest of a request: set its deadline, keep its content, and send 100 Continue if the client expects
+        it.
+        """
         engine = connection.engine
         request = engine.request
         timeouts = self._timeouts
@@ -293,7 +303,7 @@ class Poller:
         connection.deadline = transfer_deadline(connection.began_at, timeouts.body, content.received)
 
     def _exchange(self, connection: Connection) -> Exchange | None:
-        """The request is complete: make it a task, or answer it here if it needs no application."""
+        """Make a task of a complete request. Returns None if it needs no application: it is answered here."""
         engine = connection.engine
         content = connection.content
         pieces = engine.take_body() if engine.body else None

@@ -1,7 +1,8 @@
 """
-Having the supervisor look every so many requests.
+Make the supervisor look after every ``check_every`` requests.
 
-The poller compares one number with a request's serial; the rest happens here, and seldom.
+The poller only compares one number with the serial of each request. It calls this module when the number is reached,
+which is rare.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class RequestLooks:
     """
     Nudges the supervisor when ``core.looks`` says that enough requests have come. Runs on: baton.
 
-    ``first_at``: the serial of the first request to be told of; infinity where none is.
+    ``first_at``: the serial at which the poller first calls ``note``; infinity if it never does.
     """
 
     def __init__(self, policy: PoolPolicy, clock: Clock, nudge: Callable[[], Any]) -> None:
@@ -30,7 +31,7 @@ class RequestLooks:
         self._looked = (0, 0.0)
 
     def note(self, serial: int) -> float:
-        """Have the supervisor look, if it is time. Answers the serial of the next request to be told of."""
+        """Nudge the supervisor if it is time. Returns the serial at which to call this method again."""
         now = self._now()
         looked, looked_at = self._looked
         if look_is_due(serial - looked, now - looked_at, self._policy):

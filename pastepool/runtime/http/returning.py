@@ -1,9 +1,9 @@
 """
-The way back of a connection: from the worker that ran its request to the poller, and into the poll again.
+Take connections back from the workers that ran their requests, and watch them again.
 
-``Returning`` is what a worker sees, on any thread: it queues connections, and each of its steps is one atomic operation
-of a deque. ``Rearming`` is what the baton's holder does with connections that a worker has or has given back: it watches
-them again, flushes what their workers left, and notices clients that hang up.
+Workers use ``Returning``, on any thread. It queues connections; each of its steps is one atomic operation of a deque.
+The baton's holder uses ``Rearming`` for connections that a worker has or has given back: it watches them again, flushes
+the output that workers left, and notices clients that hang up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pastepool.runtime.sockets.readiness import HANGUP, HANGUP_ONCE, READ, WRITE
 from pastepool.types import Clock
 
 _READS = (HEAD, BODY, NEXT)
-"""What a connection waits for while the next thing to do is to read from it."""
+"""The values of ``waiting`` for which the poller reads from the connection next."""
 
 
 class Step(enum.IntEnum):
@@ -41,10 +41,11 @@ RESUME, REARM, FLUSH, LINGER = Step
 
 class Returning:
     """
-    Takes connections back from workers (``shared.TakesBack``).
+    Takes connections back from workers; implements ``shared.TakesBack``.
 
-    ``queue``: what came back and what is to be done with it, in the order it came; emptied by the baton's holder. Runs
-    on: any thread.
+    ``queue``: the connections that came back, in order, each with the step to take; the baton's holder empties it.
+
+    Runs on: any thread.
     """
 
     def __init__(self, connections: OpenConnections, wake: Callable[[], None]) -> None:
@@ -53,20 +54,25 @@ class Returning:
         self._wake = wake
 
     def give_back(self, connection: Connection) -> None:
-        """A worker has done with a connection that was masked or has more requests in its buffer."""
+        """
+        Queue a connection that its worker is done with, because it has more input in its buffer or is not watched for
+        input.
+        """
         self.queue.append((RESUME, connection))
 
     def rearm(self, connection: Connection) -> None:
-        """A worker has done with a connection, which was masked at that very moment."""
+        """
+        Queue a connection that its worker is done with. Just before, the poller stopped watching it for input.
+        """
         self.queue.append((REARM, connection))
 
     def flush_soon(self, connection: Connection) -> None:
-        """A worker left output behind."""
+        """Queue a connection for which a worker left output, and wake the poll."""
         self.queue.append((FLUSH, connection))
         self._wake()
 
     def close_soon(self, connection: Connection) -> None:
-        """Close a connection after its response; at once, unless the client may still be sending."""
+        """Close a connection after its response: at once, or with lingering if the client may still be sending."""
         if connection.engine.rest or connection.engine.request is not None:
             self.queue.append((LINGER, connection))
             self._wake()
@@ -74,7 +80,11 @@ class Returning:
             self.close_now(connection)
 
     def wake_for_returned(self) -> None:
-        """A worker without the baton has ended a request: wake the holder if a connection came back that needs it."""
+        """
+        Wake the poll if a connection came back that the baton's holder must handle.
+
+        Runs on: a worker without the baton, after a request.
+        """
         if self.queue:
             self._wake()
 
@@ -83,8 +93,8 @@ class Rearming:
     """
     Watches connections that a worker has, or has given back.
 
-    ``on_hangup``: told of exchanges whose client has gone. ``linger``: ends a connection whose response is out
-    (``answering``). Runs on: baton.
+    ``on_hangup``: called with each exchange whose client has gone. ``linger``: closes a connection whose response was
+    sent (``answering``). Runs on: baton.
     """
 
     def __init__(
@@ -105,13 +115,13 @@ class Rearming:
 
     def owned_event(self, connection: Connection, mask: int) -> None:
         """
-        Something happened on a connection while a worker has it: more input, or the client hung up.
+        Handle an event on a connection that a worker has: more input, or the client hung up.
 
-        The mask is changed here and not when the worker took the connection, because most clients are silent
-        meanwhile and a system call for each request would be wasted. Against losing the connection:
-        1. the worker sets ``waiting`` to NEXT, then looks at ``watched``;
-        2. we set ``watched``, then look at ``waiting``.
-        Whichever comes second sees the other's write, and re-arms. Both may; that is harmless.
+        The mask is changed here and not when the worker takes the connection. Most clients are silent during a request,
+        so a change for each request would waste a system call. The connection must not be lost:
+        1. the worker sets ``waiting`` to NEXT, then reads ``watched``;
+        2. this method sets ``watched``, then reads ``waiting``.
+        The later of the two sees the write of the other, and re-arms. It is harmless if both do.
         """
         if mask & HANGUP:
             connection.gone = True
@@ -124,17 +134,17 @@ class Rearming:
             self.rearm(connection)
 
     def take_back(self, connection: Connection) -> None:
-        """Take back a connection from its worker: from now on its client has to ask again in time."""
+        """Take a connection back from its worker. Its next request must begin within the keep-alive timeout."""
         connection.waiting = NEXT
         connection.deadline = deadline(self._now(), self._timeouts.keep_alive)
 
     def rearm(self, connection: Connection) -> None:
-        """Listen to a connection again, unless a worker has it: then that worker will ask for it."""
+        """Watch a connection for input again. If a worker has it, do nothing: the worker gives it back later."""
         if connection.waiting in _READS and not connection.closed:
             self._connections.watch(connection, READ)
 
     def begin_flush(self, connection: Connection) -> None:
-        """Have the poll say when the socket takes more of what its worker left."""
+        """Watch a connection until its socket takes more of the output that its worker left."""
         output = connection.output
         if output is None or output.flushed:
             return
@@ -144,7 +154,9 @@ class Rearming:
 
     def flush(self, connection: Connection) -> bool:
         """
-        Send what the socket takes. Answers whether the response is out and the connection is to be resumed.
+        Send as much of the output as the socket takes.
+
+        Returns whether the whole response was sent and the connection stays open for a next request.
 
         Raises: OSError, ClientGone.
         """

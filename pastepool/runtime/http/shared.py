@@ -1,4 +1,4 @@
-"""What all exchanges of one server share."""
+"""The values and functions that all exchanges of one server share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TakesBack(Protocol):
-    """What a worker does with a connection when it has done with it. Each is safe on any thread."""
+    """What a worker can do with a connection after a request: see ``returning.Returning``. Runs on: any thread."""
 
     def give_back(self, connection: Connection) -> None: ...
     def rearm(self, connection: Connection) -> None: ...
@@ -28,11 +28,13 @@ class TakesBack(Protocol):
 @dataclass
 class Shared:
     """
-        What all requests of one server share.
+    What all requests of one server share.
 
-    ``access``: ``access_line`` or None. ``nudge``: has the supervisor look. ``returning``: takes connections back.
-    ``retry_after``: seconds after which a refused client may come back. ``old_protocol``: answer in HTTP/1.0 and close.
-    ``draining``: from then on every response closes its connection.
+    ``keep_alive_for``: seconds; infinity for no limit. ``watermark``: bytes of unsent output above which a worker
+    waits. ``access``: ``access_line``, or None without an access log. ``nudge``: makes the supervisor look.
+    ``returning``: takes connections back. ``retry_after``: seconds after which a refused client may come back.
+    ``old_protocol``: whether responses are in HTTP/1.0 and close the connection. ``draining``: whether every response
+    closes its connection.
     """
 
     application: Application
@@ -50,8 +52,8 @@ class Shared:
     draining: bool = False
 
     def __post_init__(self) -> None:
-        self.date_and_server = self.date_header.current  # bound once: a request would bind it again
+        self.date_and_server = self.date_header.current  # bound once here, because it costs time to bind it per request
 
     def drain(self) -> None:
-        """Have every response close its connection from now on. Runs on: baton."""
+        """Make every response close its connection from now on. Runs on: baton."""
         self.draining = True

@@ -1,8 +1,8 @@
 """
-Deadlines of connections, and the end of those a draining server still has.
+Act on the deadlines of connections, and close the remaining connections of a draining server.
 
-All connections are looked at, some times a second at most: ten thousand cost a millisecond, and a request pays for its
-deadlines with two stores instead of a place in an ordered queue.
+The sweeper looks at all connections, at most some times a second. Ten thousand connections cost a millisecond. In
+return a request stores two values for its deadlines and needs no place in an ordered queue.
 
 Runs on: baton.
 """
@@ -19,15 +19,15 @@ from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.types import Seconds
 
 _DRAIN_EVERY: Seconds = 0.05
-"""How often a drain looks whether it is over: often, because people wait for it. Nothing derives it."""
+"""How often the sweeper looks during a drain. It looks often, because people wait for the end of a drain."""
 
 
 class Sweeper:
     """
-    Finds who is late.
+    Finds connections whose deadline has passed, and ends them.
 
-    ``next_at``: when to sweep next; infinity while there is nothing to sweep. ``end``: told of each connection whose
-    client has to be refused, and why.
+    ``next_at``: when to sweep next; infinity while there is nothing to sweep. ``end``: called with each connection
+    whose client must get an error response, and with the error.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Sweeper:
         self._draining = False
 
     def soon(self, now: Seconds) -> None:
-        """Something to sweep has come."""
+        """Sweep at the next interval at the latest, because there is something to sweep now."""
         self.next_at = min(self.next_at, now + self._every)
 
     def sweep(self, now: Seconds, more: bool) -> None:
-        """Act on every deadline that has passed. ``more``: whether to come back even if no connection is left."""
+        """Act on every deadline that has passed. ``more``: whether to sweep again even if no connection is left."""
         everybody = self._connections.by_fd
         for connection in [each for each in list(everybody.values()) if each.deadline <= now]:
             self._too_late(connection)
@@ -68,8 +68,10 @@ class Sweeper:
 
     def drain(self, until: Seconds) -> None:
         """
-        Close unused connections as they become so. ``until``: when those that only send or read slowly have had their
-        time; requests that workers run are left alone.
+        Begin a drain: close each connection when it becomes unused.
+
+        ``until``: when connections that no worker has are closed too: those of clients that send or read slowly.
+        Requests that workers run go on.
         """
         self._draining = True
         self._drain_until = until
@@ -77,7 +79,10 @@ class Sweeper:
         self.next_at = 0.0
 
     def _sweep_drain(self, now: Seconds) -> None:
-        """Close what a worker gave back just after ``close_unused`` had looked; at the end all that no worker has."""
+        """
+        Close connections that have become unused since the last sweep. From ``_drain_until`` on, close all that no
+        worker has.
+        """
         self._connections.close_unused()
         if now < self._drain_until:
             return
@@ -89,6 +94,10 @@ class Sweeper:
 
 
 def _interval(timeouts: Timeouts) -> Seconds:
-    """A fifth of the shortest timeout, so that none is late by more than that; within 0.02 and 1 second."""
+    """
+    Return the seconds between two sweeps: a fifth of the shortest timeout, but at least 0.02 and at most 1.
+
+    So no deadline is acted on later than that.
+    """
     used = [value for value in (timeouts.header, timeouts.body, timeouts.keep_alive, timeouts.send) if value]
     return min(1.0, max(0.02, min(used, default=5.0) / 5))

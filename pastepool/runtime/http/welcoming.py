@@ -1,5 +1,5 @@
 """
-New clients: from an accepted socket to a connection that is watched, or to a refusal.
+Welcome new clients: make a watched connection of each accepted socket, or refuse it.
 
 Runs on: baton.
 """
@@ -24,7 +24,7 @@ from pastepool.wsgi.environ import connection_prototype
 
 
 class Welcoming:
-    """Makes connections of what the acceptor yields, and has the sweeper know of their deadlines."""
+    """Makes connections of the sockets that the acceptor yields, and makes the sweeper watch their deadlines."""
 
     def __init__(
         self,
@@ -47,37 +47,37 @@ class Welcoming:
         self._header_timeout = timeouts.header
 
     def start(self, acceptor: Acceptor, readiness: Readiness) -> None:
-        """Let clients in, in the process that will serve."""
+        """Start to accept clients. Call this in the process that will serve."""
         self._acceptor = acceptor
         acceptor.start(readiness)
 
     def close(self) -> None:
-        """Let nobody in any more. May be called twice."""
+        """Close the listeners. May be called twice."""
         self._acceptor.close()
 
     def accept(self, fd: int) -> None:
-        """Take clients from a listener that has some. A descriptor that is no listener's is passed over."""
+        """Accept clients from the listener with this descriptor. Does nothing if no listener has it."""
         if fd not in self._acceptor.fds:
             return
         for sock, address, prototype in self._acceptor.accept(fd):
             self._welcome(sock, address, prototype)
         if self._acceptor.paused:
-            self._sweeper.soon(self._now())  # which ends the pause
+            self._sweeper.soon(self._now())  # the sweep ends the pause
 
     def resume(self, now: Seconds) -> bool:
-        """Accept again if a pause is over. Answers whether one still lasts."""
+        """Accept again if a pause is over. Returns whether a pause still lasts."""
         self._acceptor.resume(now)
         return self._acceptor.paused
 
     def stop(self) -> None:
-        """Take what the kernel has accepted already, then close the listeners."""
+        """Accept the connections that the kernel has ready, then close the listeners."""
         for fd in list(self._acceptor.fds):
             for sock, address, prototype in self._acceptor.accept(fd, everything=True):
                 self._welcome(sock, address, prototype)
         self.close()
 
     def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any]) -> None:
-        """Make a connection of an accepted socket, or refuse it if there are too many."""
+        """Make a connection of an accepted socket, or refuse it if there are too many connections."""
         connections = self._connections
         if not accept(len(connections.by_fd), self._overload) and not connections.close_one_waiting():
             self._answering.turn_away(sock)

@@ -1,4 +1,6 @@
-"""Work on the pool that is no request: a callable somebody else submits (contract F4; Paste's ``add_task``)."""
+"""
+Run work on the pool that is not a request: a callable that a program submits (contract F4; Paste's ``add_task``).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ _log = logging.getLogger("pastepool.app")
 
 
 class BackgroundTask:
-    """A callable without arguments as a task of the pool; it is supervised, and killed, like a request."""
+    """A callable without arguments as a task of the pool. It is supervised and killed like a request."""
 
     kind = "background task"
     arrived_at: Seconds = 0.0
@@ -31,40 +33,40 @@ class BackgroundTask:
 
     @calls_application
     def run(self, window: CallWindow) -> None:
-        """Do the work inside the window."""
+        """Call the callable inside the window."""
         window.open(self.serial)
         self._work()
         window.shut()
 
     def title(self) -> str:
-        """What people are shown."""
+        """Name the callable for people."""
         return printable(f"background task {getattr(self._work, '__qualname__', self._work)!r}", 200)
 
     def described(self) -> Mapping[str, str]:
-        """The title says it all."""
+        """Return nothing: the title says everything."""
         return {}
 
     def outcome(self) -> TaskOutcome:
-        """Nobody is told how it ended but the log."""
+        """Return an empty outcome: only the log is told how the work ended."""
         return TaskOutcome()
 
     def failed(self, error: BaseException) -> None:
-        """Nobody waits for a result, so the log is told."""
+        """Log the error, because no client waits for a result."""
         _log.error("%s failed", self.title(), exc_info=error)
 
     def conclude(self, now: Seconds) -> None:
-        """Nothing is left to give back."""
+        """Do nothing: this task holds nothing that must be given back."""
 
     def killed(self, now: Seconds) -> None:
-        """Nobody waits for an answer."""
+        """Do nothing: no client waits for a response."""
 
     def cut_if_waiting(self) -> bool:
-        """It never waits for a client."""
+        """Return False: this task never waits for a client."""
         return False
 
     def refused(self, reason: ShedReason) -> None:
-        """It waited too long for a worker, or the server stops."""
+        """Log that the callable was not run, and why."""
         _log.error("%s was not run: %s", self.title(), reason.value)
 
     def dropped(self) -> None:
-        """It has no client that could go."""
+        """Do nothing: this task has no client that could hang up."""

@@ -1,21 +1,21 @@
 """
-Who may poll: Leader/Followers, with a caretaker for when there is no follower left.
+Decide which thread may poll. The pattern is Leader/Followers, with a caretaker that polls while no worker is free.
 
-Words. The *baton* is the right to run ``Poller.next_task``; exactly one thread has it. A worker that has it is the
-*leader*. Workers that have nothing to do are *followers* and sleep, each on a lock of its own; the one that lay down
-last is woken first, because its stack and the processor's caches are warm. The *caretaker* is the thread that called
-``serve``.
+Words. The *baton* is the right to run ``Poller.next_task``; at most one thread has it. A worker that has it is the
+*leader*. Workers that have nothing to do are *followers* and sleep, each on a lock of its own. The follower that fell
+asleep last is woken first, because its stack is still in the processor's caches. The *caretaker* is the thread that
+called ``serve``.
 
-Where the baton can be:
+The baton is in one of these places:
 1. with a leader that polls;
-2. on the *table*: its leader runs an application call. Whoever picks it up has it: the leader itself when its call
-   returns, a worker that has become free, or the caretaker, if it lies there for a whole look. The table is a deque,
-   picking up is one atomic ``pop``, so of all who try exactly one succeeds, and the leader of short calls needs no
-   lock;
+2. on the *table*, while its leader runs an application call. Three threads can pick it up: the leader itself when its
+   call returns, a worker that has become free, and the caretaker if the same call still runs at its next look. The
+   table is a deque, and picking up is one atomic ``pop``. So exactly one of the threads that try succeeds, and a leader
+   of short calls needs no lock;
 3. on its way to a follower that is being woken;
-4. with the caretaker, who polls because no worker is free. Complete requests then wait in the backlog.
+4. with the caretaker, which polls because no worker is free. Complete requests then wait in the backlog.
 
-Everything that involves more than one of table, followers and backlog happens under ``_lock``.
+Each operation on more than one of table, followers and backlog happens under ``_lock``.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from pastepool.runtime.pool.task import Task
 from pastepool.types import Seconds
 
 _LOOKS_BEFORE_PARKING = 10
-"""Idle looks after which the caretaker parks: waking it costs as much as about that many looks (measured)."""
+"""After this many idle looks the caretaker parks. To wake it costs as much as about that many looks (measured)."""
 
 
 class Turn(enum.Enum):
-    """What a follower is woken for, where it is not a task."""
+    """Why a follower is woken, if not for a task."""
 
     LEAD = "lead"
     LEAVE = "leave"
@@ -47,32 +47,34 @@ class Turn(enum.Enum):
 
 LEAD: Final = Turn.LEAD
 LEAVE: Final = Turn.LEAVE
-"""The members by themselves: looking one up on its class costs more than a tenth of a microsecond on CPython 3.11."""
+"""
+The members as module constants: to look one up on its class costs more than a tenth of a microsecond on CPython 3.11.
+"""
 
 
 class Follower(Protocol):
-    """A worker as the baton knows it."""
+    """A worker as the baton knows it. ``leaving``: the worker ends at its next turn."""
 
     leaving: bool
 
     @property
     def polling(self) -> bool:
-        """Whether it is the leader and runs no call."""
+        """Return whether the worker is the leader and runs no application call."""
 
     def wake(self, turn: Task | Turn) -> None: ...
     def sleep(self) -> Task | Turn: ...
     def retire(self) -> None:
-        """Note that it is told to leave, before it is woken for that."""
+        """Set the worker's phase to retiring. Called before the worker is woken to leave."""
 
 
 class Baton:
     """
-    Hands out turns: the baton, or a task from the backlog.
+    Gives turns to workers: the baton, or a task from the backlog.
 
     Large because all that involves more than one of table, followers and backlog happens under one lock, which is here.
 
-    ``backlog``: tasks in the order they came. ``looks``: how often the caretaker looked, for diagnosis. ``calls``:
-    application calls a leader began with the baton on the table; written by the baton's holder only.
+    ``backlog``: tasks in the order in which they came. ``calls``: how many application calls leaders have begun with
+    the baton on the table; only the baton's holder writes it.
     """
 
     def __init__(self, overload: OverloadPolicy, wake_poller: Callable[[], None]) -> None:
@@ -92,8 +94,9 @@ class Baton:
 
     def follow(self, worker: Follower) -> Task | Turn:
         """
-        Wait for a turn: a task, ``LEAD`` or ``LEAVE``. A free worker takes what waits first, the baton
-        second.
+        Return the next turn of a worker: a task, ``LEAD`` or ``LEAVE``. Blocks until there is one.
+
+        A free worker first takes a task that waits. If none waits, it takes the baton from the table. Runs on: worker.
         """
         with self._lock:
             if worker.leaving:
@@ -109,14 +112,14 @@ class Baton:
         return worker.sleep()
 
     def put_down(self) -> None:
-        """The leader is about to run a call: leave the baton on the table."""
+        """Put the baton on the table, because the leader is about to run a call. Wakes a parked caretaker."""
         self.calls += 1
         self._table.append(None)
         if self._parked:
             self.ring()
 
     def pick_up(self) -> bool:
-        """The leader's call is over: answer whether it still has the baton."""
+        """Take the baton from the table. Returns False if it does not lie there: another thread has it."""
         try:
             self._table.pop()
         except IndexError:
@@ -124,22 +127,22 @@ class Baton:
         return True
 
     def next_waiting(self) -> Task | None:
-        """The leader was woken: answer the first task of the backlog, or None."""
+        """Take the first task out of the backlog; None if it is empty. Runs on: a leader whose poll was woken."""
         with self._lock:
             return self.backlog.popleft() if self.backlog else None
 
     def pass_on(self) -> bool:
-        """Give the baton, which the caller has, to a follower. Answers whether there was one."""
+        """Give the caller's baton to a follower. Returns False if there is no follower: the caller keeps the baton."""
         with self._lock:
             if not self._followers:
                 return False
             self._followers.pop().wake(LEAD)
             return True
 
-    # For whoever has a task: the baton's holder, or a thread with work of its own (contract F4).
+    # For threads that have a task: the baton's holder, or a thread that submits work (contract F4).
 
     def offer(self, task: Task) -> bool:
-        """Give a task to a follower, or to the backlog if it may grow. Answers whether it was taken."""
+        """Give a task to a follower, or append it to the backlog. Returns False if the backlog is full."""
         with self._lock:
             if self._followers:
                 self._followers.pop().wake(task)
@@ -151,8 +154,10 @@ class Baton:
 
     def submit(self, task: Task) -> bool:
         """
-        Like ``offer``, for a thread without the baton: a leader that polls is free, and is woken to take the task
-        itself.
+        Do the same as ``offer``, for a thread without the baton.
+
+        If no follower took the task, a leader that polls is free for it. So this method wakes the poll, and the leader
+        takes the task out of the backlog.
         """
         taken = self.offer(task)
         if taken and self.backlog:
@@ -160,7 +165,7 @@ class Baton:
         return taken
 
     def discard(self, task: Task) -> bool:
-        """Take a task out of the backlog. Answers whether it was there, which means that no worker has it."""
+        """Take a task out of the backlog. Returns whether it was there; if so, no worker has it."""
         with self._lock:
             try:
                 self.backlog.remove(task)
@@ -169,18 +174,18 @@ class Baton:
             return True
 
     def take_expired(self, now: Seconds) -> list[Task]:
-        """Take out the tasks that have waited too long."""
+        """Take the tasks that have waited too long out of the backlog, and return them."""
         with self._lock:
             late = expired((task.arrived_at for task in self.backlog), now, self._overload)
             return [self.backlog.popleft() for _ in range(late)]
 
     def next_expiry(self) -> Seconds:
-        """When the first waiting task will have waited too long; ``inf`` if none waits."""
+        """Return the instant at which the first waiting task has waited too long; infinity if no task waits."""
         with self._lock:
             return expires_at(self.backlog[0].arrived_at, self._overload) if self.backlog else math.inf
 
     def close(self) -> list[Task]:
-        """Let no task wait any more. Answers those that did, which no worker will get."""
+        """Empty the backlog and admit no more tasks to it. Returns the tasks that waited; no worker has them."""
         with self._lock:
             self._overload = replace(self._overload, queue_limit=0)
             rest = list(self.backlog)
@@ -191,16 +196,18 @@ class Baton:
 
     def dismiss(self, worker: Follower) -> bool:
         """
-        Tell a worker to leave if it has nothing to do. Answers whether it had: only then may it be called retiring.
+        Tell a worker to leave if it has nothing to do.
 
-        A leader that polls has nothing to do either, but may have by the time it hears of it; it leaves after that.
+        Returns whether the worker is a follower. Only a follower becomes retiring. A leader that polls has nothing to
+        do either, but it may get a request before it notices; it then leaves after that request.
         """
         with self._lock:
             follows = worker in self._followers
             if follows:
                 self._followers.remove(worker)
                 worker.leaving = True
-                # Before it is woken: it may be gone before we run on, and must not be called retiring then.
+                # Set the phase before the worker is woken. A woken worker may be gone before this thread runs on, and
+                # the phase of a gone worker must not change to retiring.
                 worker.retire()
                 worker.wake(LEAVE)
             elif worker.polling:
@@ -211,7 +218,7 @@ class Baton:
 
     @property
     def follower_count(self) -> int:
-        """How many workers sleep and could be woken."""
+        """Return how many workers sleep and can be woken."""
         return len(self._followers)
 
     # For the caretaker.
@@ -221,13 +228,15 @@ class Baton:
         try:
             self._bell.release()
         except RuntimeError:
-            pass  # it is ringing already
+            pass  # it was rung already and the caretaker has not woken yet
 
     def caretaker_holds(self) -> bool:
         return self._with_caretaker
 
     def hand_over(self) -> bool:
-        """The caretaker has the baton: give it to a follower if there is one. Answers whether it is gone."""
+        """
+        Give the caretaker's baton to a follower. Returns False if there is no follower: the caretaker keeps the baton.
+        """
         with self._lock:
             if not self._followers:
                 self._with_caretaker = True
@@ -238,13 +247,14 @@ class Baton:
 
     def watch(self, should_stop: Callable[[], bool]) -> None:
         """
-        Look again and again while leaders run calls, and sleep while they do not. Returns when the caretaker has the
-        baton, or should stop.
+        Look at the table again and again while leaders run calls, and sleep while they do not.
 
-        A leader found in the same call twice has lost the baton: it is picked up here.
+        Returns when the caretaker has the baton, or when ``should_stop`` says so. If two looks in a row find the same
+        call, this method picks up the baton: the leader has lost it.
 
-        Against sleeping through a call: (1) we set ``_parked``, then look at the table; (2) the leader puts the baton
-        down, then looks at ``_parked``. Whichever comes second sees the other's write.
+        The caretaker must not sleep through a call: (1) this thread sets ``_parked``, then reads the table; (2) the
+        leader puts the baton on the table, then reads ``_parked``. So the later of the two sees the write of the other.
+        Runs on: caretaker.
         """
         idle_looks = 0
         quiet_looks = 0
@@ -260,7 +270,7 @@ class Baton:
                         return
             elif self.calls == calls:
                 idle_looks += 1
-                # The ring for a stop may be the one that ended this very look, so it is asked for again.
+                # The ring that asks for a stop may have ended this look already. So ask again before sleeping.
                 if idle_looks >= _LOOKS_BEFORE_PARKING and not should_stop():
                     self._park()
                     idle_looks = quiet_looks = 0

@@ -1,9 +1,9 @@
 """
-The caretaker: the thread that called ``serve``, which looks after the baton while workers lead, and holds it when
-none can.
+The caretaker: the thread that called ``serve``. It watches the baton while workers lead, and holds the baton while no
+worker is free.
 
-It keeps the promises that have to hold with every worker hung: clients are accepted, requests wait in a bounded
-backlog and are refused in time, health is answered, deadlines pass.
+So some promises hold even if every worker hangs: the server accepts clients, keeps requests in a bounded backlog,
+refuses them in time, answers health checks and acts on deadlines.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ _log = scribbled("pastepool.pool")
 
 class Caretaker:
     """
-    ``take_care`` blocks until ``finish``. Everything but ``finish`` runs on the caretaker's thread; ``refuse`` also
-    on a leader's.
+    Watches the leaders, and polls itself while no worker is free. ``take_care`` blocks until ``finish``.
 
-    ``on_first_waiting``: called when a request begins to wait because no worker is free. ``on_shed``: told of each
-    waiting request that was given up: ``refused``, ``expired`` or ``dropped``, and when.
+    ``on_first_waiting``: called when a request begins to wait because no worker is free. ``on_shed``: called for each
+    task that no worker will run, with ``refused``, ``expired`` or ``dropped``, and the instant.
+
+    Runs on: caretaker; but ``finish`` on any thread, and ``refuse`` and ``hung_up`` on the baton's holder.
     """
 
     def __init__(
@@ -50,7 +51,10 @@ class Caretaker:
         self._wake_poller()
 
     def take_care(self, next_task: NextTask) -> None:
-        """Watch the leaders, or hold the baton and poll with ``next_task``, until finished. What waits then is refused."""
+        """
+        Watch the leaders, or hold the baton and poll with ``next_task``, until ``finish``. Then refuse all waiting
+        tasks.
+        """
         while not self._finished:
             if self._baton.caretaker_holds():
                 self._hold(next_task)
@@ -63,10 +67,10 @@ class Caretaker:
         return self._finished
 
     def _hold(self, next_task: NextTask) -> None:
-        """Keep the baton while no worker is free: accept, read, queue, refuse what cannot wait."""
+        """Hold the baton while no worker is free: poll, put tasks into the backlog, and refuse those without room."""
         baton = self._baton
         if baton.backlog:
-            self._on_first_waiting()  # a leader left it there before its own call turned out to be long
+            self._on_first_waiting()  # a leader put these tasks there, before its own call turned out to be long
         while not self._finished:
             if baton.hand_over():
                 return
@@ -92,7 +96,7 @@ class Caretaker:
         _give_back(task, ShedReason.QUEUE_FULL)
 
     def hung_up(self, task: Task) -> None:
-        """A client has gone: if its request still waits, it is dropped. Runs on: baton."""
+        """Drop the request of a client that has gone, if the request still waits. Runs on: baton."""
         if self._baton.discard(task):
             self._on_shed("dropped", self._clock.now())
             _give_back(task, None)
@@ -100,8 +104,9 @@ class Caretaker:
 
 def _give_back(task: Task, reason: ShedReason | None) -> None:
     """
-    End a task that no worker has run; without a reason its client has gone. What fails in it costs neither the
-    caretaker nor a leader.
+    End a task that no worker has run. ``reason``: None if its client has gone.
+
+    An error in the task is logged and goes no further, because it must not end the caretaker or a leader.
     """
     try:
         if reason is None:

@@ -1,7 +1,7 @@
 """
-What the pool has to know of the thing that finds its tasks: the poller, or another host's.
+The functions with which the pool finds its tasks. The poller provides them, or the server of another host does.
 
-The pool calls these; it knows no connection and no HTTP. Runs on: the thread that has the baton.
+The pool calls these functions, and so it needs to know no connection and no HTTP. Runs on: baton.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from pastepool.runtime.pool.task import Task
 from pastepool.types import Seconds
 
 NextTask = Callable[[Seconds], Task | None]
-"""Poll until a task is complete, a wake-up comes or that instant is reached. The last two return None."""
+"""
+Polls until a task is complete, a wake-up comes, or the given instant is reached. Returns the task; None in the last two
+cases.
+"""
 
 
 class Leading(NamedTuple):
     """
-    What a leader has to know of the poller, as functions, so that the pool knows none.
+    What a leader needs of the poller, as functions, so that the pool does not depend on a poller.
 
-    ``next_task``: poll until one is complete. ``ready_tasks``: those, up to so many, that need no further look at the
-    kernel. ``refuse``: answer one for which there is no room. ``wake_for_returned``: see to it that what this worker
-    gave back is seen.
+    ``next_task``: polls until a task is complete or a wake-up comes. ``ready_tasks``: returns up to a number of tasks
+    that are complete without another call of the kernel's poll. ``refuse``: ends a task for which there is no room.
+    ``wake_for_returned``: wakes the poll if a worker gave back a connection that the poller must handle.
     """
 
     next_task: Callable[[], Task | None]

@@ -1,5 +1,5 @@
 """
-The workers: who there is, what each does, and the actions of a plan applied to them. Decides nothing, knows no HTTP.
+Keep the table of workers: start them, forget them, and report what each does. Decides nothing, knows no HTTP.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ class Pool:
 
     Large because workers read from it, with one look-up each, what they need with every task.
 
-    ``workers``: by id; written under ``_lock``, read by anyone as a copy. ``expected_wait``, ``long_kinds``: what the
-    dispatch rules go by (core.dispatch); written by every worker, as estimates. ``leading``: what leaders need.
-    ``changed``: called when a worker came or went, or ended a call longer than ``long_call``, on that worker; must
-    return at once.
+    ``workers``: by id; written under ``_lock``; readers on other threads copy it. ``expected_wait``, ``long_kinds``:
+    estimates that the dispatch rules use (``core.dispatch``); every worker writes them. ``leading``: how leaders find
+    tasks. ``start_failed_at``: when the system last had no thread for a worker; minus infinity if never. ``changed``:
+    called when a worker cannot be started, when one ends, when one ends a call longer than ``long_call``, and when a
+    submitted task has to wait; must return at once.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class Pool:
 
     def share_ready(self) -> None:
         """
-        Read what other clients have sent already, and leave it to followers and the backlog.
+        Read the requests that other clients have sent already, and give them to followers and to the backlog.
 
-        Where calls are long, workers come back all the time; one that finds a task in the backlog neither has to
-        become the leader nor to sleep for a moment. Measured with calls of 0.5 ms. Runs on: the leader, before a call
-        of its own.
+        If calls are long, some worker becomes free at almost any moment. If that worker finds a task in the backlog, it
+        need not become the leader or fall asleep first. Measured with calls of 0.5 ms. Runs on: the leader, before a
+        call of its own.
         """
         baton = self._baton
         for task in self.leading.ready_tasks(baton.follower_count + len(self.workers)):
@@ -76,13 +77,13 @@ class Pool:
 
     def spawn(self) -> Worker | None:
         """
-        Start one worker. Answers None if the system has no thread left, with a log line, or if the pool is closing.
+        Start one worker. Returns None if the pool is closing, or if the system has no thread left, which is logged.
         """
         worker_id = next(self._ids)
         worker = Worker(worker_id, f"pastepool worker {worker_id}", self, self._baton, self._clock)
         with self._lock:
             if self._closing:
-                return None  # nobody would ever tell it to leave
+                return None  # ``close`` has told all workers to leave, and would miss this one
             self.workers[worker_id] = worker
             self._empty.clear()
         try:
@@ -101,11 +102,11 @@ class Pool:
         return worker
 
     def report_ready(self, worker: Worker) -> None:
-        """Runs on: the worker, before its first turn."""
+        """Log that a worker is ready. Runs on: the worker, before its first turn."""
         self._log.debug("%s is ready (native id %d)", worker.name, worker.native_id)
 
     def report_exit(self, worker: Worker) -> None:
-        """Runs on: the worker, as its last act."""
+        """Log that a worker ends, or forget it if the pool is closing. Runs on: the worker, as its last act."""
         if self._closing:
             self.forget(worker.worker_id)
         else:
@@ -113,7 +114,7 @@ class Pool:
         self.changed()
 
     def forget(self, worker_id: WorkerId) -> None:
-        """Drop a worker whose thread has ended. Runs on: supervisor; at the end the worker itself."""
+        """Remove a worker that has ended. Runs on: supervisor; while the pool is closing, also the worker itself."""
         with self._lock:
             worker = self.workers.pop(worker_id, None)
             if worker is not None and worker.ident:
@@ -123,7 +124,7 @@ class Pool:
                 self._empty.set()
 
     def records(self) -> list[Record]:
-        """What the plan is made from; a copy."""
+        """Return a record of each worker, from which the plan is made. The list is a copy."""
         with self._lock:
             workers = list(self.workers.values())
         return [_record(worker) for worker in workers]
@@ -137,11 +138,11 @@ class Pool:
             worker.leaving = True
         for worker in workers:
             self._baton.dismiss(worker)
-            if worker.phase is Phase.GONE:  # before we were closing: nobody looks any more who would forget it
+            if worker.phase is Phase.GONE:  # it ended before ``_closing`` was set, and the supervisor looks no more
                 self.forget(worker.worker_id)
 
     def join(self, timeout: float) -> bool:
-        """Wait for the workers to have left. Answers whether they have."""
+        """Wait at most ``timeout`` seconds until all workers have left. Returns whether they have."""
         with self._lock:
             if not self.workers:
                 return True

@@ -1,9 +1,9 @@
 """
-What the pool has done so far, counted so that a request pays next to nothing for it.
+Count what the pool has done so far, at almost no cost for a request.
 
-Each worker counts into lists of its own (``WorkerTally``), without a lock; they are added up only when somebody asks.
-What happens rarely goes through the one lock here. Nothing is set back while others count: a reset remembers where the
-counters stood.
+Each worker counts into lists of its own (``WorkerTally``), without a lock. This module adds them up only when a caller
+asks. Rare events are counted under the one lock here. A reset sets no counter back, because other threads go on
+counting: it only remembers the values, and later results subtract them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from pastepool.types import Clock, Seconds, WorkerId
 _log = logging.getLogger("pastepool")
 
 COUNTED = ("requests", "waited", "refused", "expired", "dropped", "turned_away", "spawned", "killed", "gone")
-"""The counters, in the order they are shown."""
+"""The names of the counters, in the order in which they are shown."""
 
 
 @dataclass
 class WorkerTally:
-    """One worker's histograms, written by that worker alone. ``calls``: application calls; ``waits``: for a worker."""
+    """
+    The histograms of one worker; only that worker writes them. ``calls``: how long application calls took. ``waits``:
+    how long requests waited for a worker.
+    """
 
     calls: Counts = field(default_factory=empty_counts)
     waits: Counts = field(default_factory=empty_counts)
@@ -36,7 +39,7 @@ class WorkerTally:
 
 @dataclass(frozen=True)
 class Totals:
-    """Everything counted, at one moment."""
+    """All counters and histograms at one moment."""
 
     counters: dict[str, int]
     calls: Counts
@@ -48,9 +51,11 @@ class Tally:
     """
     The counters of one server.
 
-    ``gone_requests``: run by workers that are gone. ``slow_above``: seconds; a worker hands in a request only if it
-    took longer. ``writes``: counted by the baton's holder alone. Fields written under ``_lock``: all others. Runs on:
-    any thread.
+    ``gone_requests``: how many requests were run by workers that have ended. ``slow_above``: seconds; a worker calls
+    ``note_slow`` only for a request that took longer. ``writes``: how long the poller took to write output that a
+    worker left; only the baton's holder writes this list. All other fields are written under ``_lock``.
+
+    Runs on: any thread.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -69,19 +74,19 @@ class Tally:
         self.counted_since = now
 
     def count(self, what: str, number: int = 1) -> None:
-        """Count something rare, one of ``COUNTED``."""
+        """Add to one counter of ``COUNTED``. It takes the lock, so it is for rare events only."""
         with self._lock:
             self._counters[what] += number
 
     def note_longest(self, what: str, seconds: Seconds) -> None:
-        """Remember the longest wait or write; calls come by ``note_slow``."""
+        """Remember the longest wait or write. ``note_slow`` does this for calls."""
         if seconds > self._longest[what]:
             with self._lock:
                 self._longest[what] = max(self._longest[what], seconds)
 
     def note_slow(self, task: Task, worker: WorkerId, duration: Seconds, now: Seconds) -> None:
         """
-        Keep a request that took longer than most, before it lets go of what describes it. Raises nothing.
+        Keep a request that took longer than most, before it drops its environ. Raises nothing.
 
         Runs on: its worker.
         """
@@ -97,24 +102,24 @@ class Tally:
             self.slow_above = self._slowest.above
 
     def retire(self, tally: WorkerTally) -> None:
-        """Take over the counts of a worker that is gone."""
+        """Take over the counts of a worker that has ended."""
         with self._lock:
             self.gone_requests += sum(tally.calls)
             self._gone = WorkerTally(added((self._gone.calls, tally.calls)), added((self._gone.waits, tally.waits)))
 
     def slowest(self) -> list[Finished]:
-        """Give the slowest requests of late."""
+        """Return the slowest requests that finished recently, the slowest first."""
         with self._lock:
             self._slowest.turn(self._clock.now())
             self.slow_above = self._slowest.above
             return self._slowest.slowest_first()
 
     def totals(self, workers: Iterable[WorkerTally]) -> Totals:
-        """Add up everything since the last reset. ``workers``: of those that are there."""
+        """Add up everything since the last reset. ``workers``: the tallies of the workers that have not ended."""
         return _less(self._all(workers), self._baseline)
 
     def reset(self, workers: Iterable[WorkerTally]) -> None:
-        """Count from nothing again."""
+        """Set all counters back to zero. ``workers``: as for ``totals``."""
         baseline = self._all(workers)
         now = self._clock.now()
         with self._lock:
@@ -125,7 +130,12 @@ class Tally:
             self.counted_since = now
 
     def summaries(self, totals: Totals) -> dict[str, Summary]:
-        """Say how long requests waited for a worker, ran, and were written, of all that came to a worker."""
+        """
+        Summarize how long requests waited for a worker, ran, and were written.
+
+        A request that never waited counts as a wait of zero, and so for writing. Requests that no worker ran are not
+        counted.
+        """
         requests, longest = totals.counters["requests"], self._longest
         return {
             "queue": summarize(totals.waits, longest["waits"], requests - sum(totals.waits)),

@@ -1,8 +1,8 @@
 """
-What the pool runs: everything that pool, supervisor, kill ladder and page ask of a task.
+The protocol of a task: everything that the pool, the supervisor, the kill ladder and the page ask of it.
 
-Knows no HTTP. ``runtime.http.exchange`` is the task of our own server, ``background`` that of a plain callable; another
-host's server brings one of its own.
+This module knows no HTTP. ``runtime.http.exchange`` implements the protocol for a request of our own server, and
+``background`` for a plain callable. An adapter for the server of another host brings its own implementation.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pastepool.types import CallWindow, Seconds
 
 class ShedReason(enum.Enum):
     """
-    Why the pool gives back a task that no worker has run, in half a sentence for a log. What a client is told is the
-    task's to say.
+    Why the pool gives back a task that no worker has run. The values are for the log; the task itself decides what its
+    client is told.
     """
 
     QUEUE_FULL = "all workers are busy and enough tasks wait"
@@ -29,8 +29,8 @@ class TaskOutcome(NamedTuple):
     """
     How a task ended, for people.
 
-    ``status``: the host's own number for its answer, HTTP's status code for a request; 0 for none. ``fate``: a word
-    or two if it did not simply end (``killed``, ``client gone``); empty otherwise.
+    ``status``: the number that the host gives to its response; the HTTP status code for a request; 0 for none.
+    ``fate``: a word or two if the task did not end normally (``killed``, ``client gone``); empty otherwise.
     """
 
     status: int = 0
@@ -41,22 +41,22 @@ class Task(Protocol):
     """
     Work for one worker.
 
-        Large because it is everything that the pool, the supervisor and the pages ask of a task, in one place.
+    Large because it is everything that the pool, the supervisor and the pages ask of a task, in one place.
 
-    Written by the pool: ``arrived_at``, when the task began to wait for a worker (0.0: it never had to);
-    ``started_at``, when a worker took it; ``worker_name``, which one.
+    The pool writes these attributes. ``arrived_at``: when the task began to wait for a worker; 0.0 if it never waited.
+    ``started_at``: when a worker took the task. ``worker_name``: the name of that worker.
 
-    Read by the pool: ``serial``, which tells this task from every other one of the process and is never 0; ``kind``,
-    tasks of the same kind are expected to take about as long; ``kill_after``, seconds from the start that replace the
-    policy's limit (None: the policy's, 0: never; the supervisor must be nudged when it changes during the run);
-    ``cancellations``, callables without arguments that are called at a kill, on a thread of their own.
+    The pool reads these. ``serial``: a number that no other task of the process has; never 0. ``kind``: tasks of the
+    same kind are expected to take about the same time. ``kill_after``: seconds from the start, instead of the policy's
+    kill limit (None: the policy's limit, 0: never); the task must nudge the supervisor if this changes during the run.
+    ``cancellations``: callables without arguments; a kill calls them, on a thread of their own.
 
-    Read by pages: ``environ``, the WSGI environ, for those who look into Paste's pool; None where there is none.
-    ``peer``, the client's address as its socket has it, never as a header claims: empty for a socket without addresses,
-    None where there is no socket.
+    Pages read these. ``environ``: the WSGI environ, for programs that look into Paste's pool; None if there is none.
+    ``peer``: the client's address as its socket has it, never as a header claims; empty for a socket without addresses,
+    None if there is no socket.
 
-    No method may raise, but ``run``. Each task ends in exactly one of three ways: ``run`` and then ``conclude``;
-    ``refused``; ``dropped``. The strings that ``title`` and ``described`` answer are shown to people.
+    Only ``run`` may raise. Each task ends in exactly one of three ways: ``run`` and then ``conclude``; ``refused``;
+    ``dropped``. People read the strings that ``title`` and ``described`` return.
     """
 
     arrived_at: Seconds
@@ -77,14 +77,15 @@ class Task(Protocol):
     def peer(self) -> str | None: ...
 
     def title(self) -> str:
-        """Name the task in a few words, without secrets. Runs on: any thread, while it waits, runs or has ended."""
+        """Name the task in a few words, without secrets. Runs on: any thread, even after the end of the task."""
 
     def described(self) -> Mapping[str, str]:
         """
-        Describe the task by words and texts, for mails and pages: masked, printable, in the order to show them.
+        Return names and texts that describe the task, for mails and pages, in the order in which to show them.
 
-        A request has ``method``, ``path``, ``query``, ``client`` and what else ``core.telling.masking.request_facts``
-        picks; another task has words of its own, or none. Runs on: any thread, as ``title``.
+        The texts are printable and have their secrets masked. A request has ``method``, ``path``, ``query``, ``client``
+        and the other facts of ``core.telling.masking.request_facts``. Another task has names of its own, or none. Runs
+        on: any thread, at any time, as ``title``.
         """
 
     def outcome(self) -> TaskOutcome:
@@ -92,35 +93,34 @@ class Task(Protocol):
 
     def run(self, window: CallWindow) -> None:
         """
-        Do the work. Open the window around what may be killed, and shut it after that.
+        Do the work. Open the window before the part that a kill may interrupt, and shut it after that part.
 
         Raises: anything; the window may then still be open. Runs on: its worker.
         """
 
     def failed(self, error: BaseException) -> None:
-        """Take note that ``run`` raised. The window is shut. Runs on: its worker."""
+        """Handle the error that ``run`` raised. The window is shut. Runs on: its worker."""
 
     def conclude(self, now: Seconds) -> None:
-        """Give everything back: the last act after ``run``, whatever happened. Runs on: its worker."""
+        """Give back all that the task holds. The last call after ``run``, even if that raised. Runs on: its worker."""
 
     def killed(self, now: Seconds) -> None:
         """
-        Take note that this task is killed now, before the exception is raised in its worker: answer the client, if
-        nothing was sent yet.
+        Answer the client of a task that is being killed, if nothing was sent yet.
 
-        ``run`` still runs, and must not answer any more. Runs on: supervisor.
+        This happens before the exception is raised in the worker. ``run`` still runs, but may send nothing any more.
+        Runs on: supervisor.
         """
 
     def cut_if_waiting(self) -> bool:
         """
-        A kill found the window shut: end the wait for a client, if that is what the worker is in. Answers whether it
-        was.
+        End the worker's wait for its client, if it is in one. Called if a kill found the window shut.
 
-        Runs on: supervisor.
+        Returns whether the worker was waiting for its client. Runs on: supervisor.
         """
 
     def refused(self, reason: ShedReason) -> None:
-        """End without having been run. Runs on: the baton's holder; when the pool stops, the caretaker."""
+        """End a task that was never run. Runs on: baton; when the pool stops, the caretaker."""
 
     def dropped(self) -> None:
-        """End without having been run: the client went while the task waited. Runs on: the baton's holder."""
+        """End a task that was never run, because its client has gone while the task waited. Runs on: baton."""

@@ -1,8 +1,8 @@
 """
-Listening sockets: from an endpoint to sockets that accept, or to one sentence that says why not.
+Open the listening sockets of an endpoint, or raise an error whose sentence says why that is not possible.
 
-Knows addresses and socket options; does not accept and does not know who will. Nothing here keeps state: a ``Listener``
-is a value around a socket, which a child process can inherit by its descriptor and ``adopt``.
+This module knows addresses and socket options. It accepts no connections. It keeps no state: a ``Listener`` is a value
+around a socket. A child process can inherit the socket by its descriptor and take it over with ``adopt``.
 
 Runs on: the thread that starts the server, before any worker exists.
 """
@@ -23,25 +23,28 @@ EVERY = "*"
 _EVERY_IPV6 = "::"
 _EVERY_IPV4 = "0.0.0.0"
 _PORT_TRIES = 16
-"""How often a free port is drawn that must be free on several addresses at once; nothing derives it."""
+"""
+How often ``open_listeners`` tries another port if port 0 was asked for and the drawn port is not free on all addresses.
+"""
 
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
-"""What the kernel says of an address this machine does not have, or of a family it does not speak."""
+"""The kernel's errors for an address that this machine does not have, or an IP family that it does not speak."""
 
 
 @dataclass(frozen=True)
 class Listener:
     """
-    A listening TCP socket: non-blocking, close-on-exec (contract F5), TCP_NODELAY, which accepted sockets inherit.
+    A listening TCP socket. It is non-blocking, close-on-exec (contract F5), and has TCP_NODELAY, which accepted sockets
+    inherit.
 
-    ``endpoint`` is what the kernel bound: the host is a numeric address, the port is never 0.
+    ``endpoint``: what the kernel bound: the host is a numeric address, the port is never 0.
     """
 
     socket: socket.socket
     endpoint: Endpoint
 
     def fileno(self) -> int:
-        """The descriptor, for a poller or for a child process."""
+        """Return the descriptor, for a poller or for a child process."""
         return self.socket.fileno()
 
     def close(self) -> None:
@@ -51,7 +54,10 @@ class Listener:
 
 @dataclass(frozen=True)
 class _Target:
-    """One address to bind, without its port. ``both``: an IPv6 socket that takes IPv4 connections too."""
+    """
+    One address to bind, without its port. ``scope``: the scope id of an IPv6 address. ``both``: whether an IPv6 socket
+    takes IPv4 connections too.
+    """
 
     family: int
     host: str
@@ -63,7 +69,7 @@ class _Target:
 
 
 class _BindError(Exception):
-    """Why one address could not be bound; turned into the operator's sentence by ``open_listeners``."""
+    """Says why one address could not be bound. ``open_listeners`` turns it into a sentence for the operator."""
 
     def __init__(self, target: _Target, port: int, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -73,7 +79,7 @@ class _BindError(Exception):
 
 
 def open_all(endpoints: Sequence[Endpoint], backlog: int) -> tuple[Listener, ...]:
-    """Listen on several endpoints, in their order: see ``open_listeners``. When one fails, none is left open."""
+    """Listen on several endpoints, in their order: see ``open_listeners``. If one fails, no socket stays open."""
     opened: list[Listener] = []
     try:
         for endpoint in endpoints:
@@ -87,19 +93,19 @@ def open_all(endpoints: Sequence[Endpoint], backlog: int) -> tuple[Listener, ...
 
 def open_listeners(endpoint: Endpoint, backlog: int) -> tuple[Listener, ...]:
     """
-    Listen on every address an endpoint means.
+    Listen on every address that an endpoint means.
 
-    ``::`` and ``*`` listen on one socket for both IP families (``*`` on IPv4 alone where there is no IPv6). A name that
-    means several addresses gets a socket for each; one this machine does not have is left out as long as another is
-    left. Port 0 draws one number for all of them.
+    ``::`` and ``*`` open one socket for both IP families; if the machine has no IPv6, ``*`` opens one for IPv4 alone. A
+    name that means several addresses gets a socket for each. An address that this machine does not have is left out, if
+    another address remains. Port 0 draws one port for all addresses.
 
     Args:
         endpoint: its host is a name, an IPv4 or IPv6 address without brackets, ``::`` or ``*``; its port 0 to 65535.
-        backlog: connections the kernel holds until they are accepted.
+        backlog: how many connections the kernel holds until they are accepted.
 
     Raises:
-        StartError: the host cannot be resolved, the address is not ours, the port is taken or privileged; or the
-            endpoint is a path. The operator must mend it; the sentence says how. No socket is left open.
+        StartError: the host cannot be resolved, the address is not ours, the port is taken or privileged, or the
+            endpoint is a path. The operator must correct it; the sentence says how. No socket stays open.
     """
     if endpoint.path:
         raise StartError(f"cannot listen on {endpoint}: it is a unix socket, which this release cannot listen on.")
@@ -119,7 +125,7 @@ def adopt(descriptor: int) -> Listener:
     Take over a listening socket from a parent process by its descriptor.
 
     Raises:
-        StartError: the descriptor is no listening TCP socket. Whoever passed it must be mended.
+        StartError: the descriptor is not a listening TCP socket. The parent that passed it has a bug.
     """
     try:
         inherited = socket.socket(fileno=descriptor)
@@ -134,14 +140,22 @@ def adopt(descriptor: int) -> Listener:
 
 
 def url(listener: Listener) -> str:
-    """Write a URL a person on this machine can click: a socket on every address is reached through the loopback."""
+    """
+    Write the URL of a listener, for a person on this machine to click.
+
+    If the socket listens on all addresses, the URL has the loopback address.
+    """
     bound = listener.endpoint
     loopback = {_EVERY_IPV4: "127.0.0.1", _EVERY_IPV6: "::1"}
     return f"{bound.scheme}://{host_and_port(loopback.get(bound.host, bound.host), bound.port)}"
 
 
 def _resolve(endpoint: Endpoint) -> list[_Target]:
-    """List the distinct addresses an endpoint's host means, in the resolver's order."""
+    """
+    List the addresses that an endpoint's host means, each once, in the resolver's order.
+
+    Raises: StartError: the host cannot be resolved.
+    """
     host = endpoint.host
     if host == EVERY:
         return [_Target(socket.AF_INET6, _EVERY_IPV6, both=True)] if _speaks_ipv6() else [_everywhere_ipv4()]
@@ -167,7 +181,9 @@ def _everywhere_ipv4() -> _Target:
 
 
 def _speaks_ipv6() -> bool:
-    """Say whether this machine can bind an IPv6 address at all; a kernel may have it compiled in and switched off."""
+    """
+    Say whether this machine can bind an IPv6 address. It tries, because IPv6 may be compiled in but switched off.
+    """
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind((_EVERY_IPV6, 0))
@@ -177,7 +193,11 @@ def _speaks_ipv6() -> bool:
 
 
 def _open_targets(targets: Sequence[_Target], port: int, backlog: int) -> tuple[Listener, ...]:
-    """Open one listener for each address, all on one port; none is left open when one fails."""
+    """
+    Open one listener for each address, all on the same port. If one fails, no socket stays open.
+
+    Raises: _BindError: an address cannot be bound, or the machine has none of the addresses.
+    """
     opened: list[Listener] = []
     absent: list[_BindError] = []
     try:
@@ -198,7 +218,12 @@ def _open_targets(targets: Sequence[_Target], port: int, backlog: int) -> tuple[
 
 
 def _open(target: _Target, port: int, backlog: int) -> Listener:
-    """Bind and listen; both may find the port taken, the second when another socket was bound but not yet listening."""
+    """
+    Bind one address and listen on it. Both steps can find that the port is taken: ``listen`` finds it if another socket
+    was bound to the port but did not listen yet.
+
+    Raises: _BindError.
+    """
     opened = None
     try:
         opened = socket.socket(target.family, socket.SOCK_STREAM)
@@ -222,7 +247,7 @@ def _listener(listening: socket.socket) -> Listener:
 
 
 def _sentence(failure: _BindError, host: str) -> str:
-    """Say what is wrong and what to do about it."""
+    """Return a sentence that says why an address cannot be bound, and what to do."""
     target, number = failure.target, failure.cause.errno
     where = host_and_port(target.host, failure.port)
     asked = "" if host in (target.host, EVERY) else f" (host {host!r})"
@@ -245,7 +270,7 @@ def _sentence(failure: _BindError, host: str) -> str:
 
 
 def _first_open_port() -> int:
-    """Tell the lowest port anybody may bind; Linux lets the administrator move it."""
+    """Return the lowest port that needs no privilege. Linux lets the administrator change it; elsewhere it is 1024."""
     try:
         with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
             return int(file.read())

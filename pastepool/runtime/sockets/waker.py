@@ -1,7 +1,7 @@
 """
-A pipe that wakes the thread that polls, and what that thread is asked to do once it is awake.
+Wake the thread that polls, through a pipe, and have it run functions.
 
-Knows a pair of descriptors and a queue of functions; who polls, and for what, is not its business.
+This module knows a pair of descriptors and a queue of functions. It does not know who polls or why.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _CLOSED = (-1, -1)
 
 class Waker:
     """
-    Wakes whoever polls for reading on ``fd``.
+    Wakes the thread that polls ``fd`` for reading.
 
-    ``ends``: the descriptors of the pipe, to read and to write; both -1 while there is none. ``open``, ``answer`` and
-    ``close`` run on the baton's holder; ``wake`` and ``ask`` on any thread.
+    ``ends``: the descriptors of the pipe, to read and to write; both -1 while there is no pipe. ``open``, ``answer``
+    and ``close`` run on the baton's holder; ``wake`` and ``ask`` on any thread.
     """
 
     def __init__(self) -> None:
@@ -27,32 +27,32 @@ class Waker:
 
     @property
     def fd(self) -> int:
-        """The descriptor to poll; -1 while there is none."""
+        """Return the descriptor to poll; -1 while there is no pipe."""
         return self.ends[0]
 
     def open(self) -> int:
-        """Make the pipe, in the process that will serve. Returns ``fd``."""
+        """Make the pipe. Call this in the process that will serve. Returns ``fd``."""
         self.ends = os.pipe()
         for end in self.ends:
             os.set_blocking(end, False)
         return self.fd
 
     def wake(self) -> None:
-        """Have the poll return soon. Safe in a signal handler."""
+        """Make the poll return soon. Safe in a signal handler."""
         try:
             os.write(self.ends[1], b"\0")
         except BlockingIOError:
-            pass  # it is full of wake-ups already
+            pass  # the pipe is full of wake-ups already
         except OSError:
-            pass  # closed: nobody polls any more
+            pass  # the pipe is closed: no thread polls any more
 
     def ask(self, what: Callable[[], None]) -> None:
-        """Have ``what`` run by the thread that polls."""
+        """Have the thread that polls call ``what``."""
         self._asked.append(what)
         self.wake()
 
     def answer(self) -> None:
-        """Take the wake-ups out of the pipe, then run what was asked for."""
+        """Read the wake-ups out of the pipe, then call the functions that were asked for."""
         try:
             os.read(self.ends[0], 4096)
         except BlockingIOError:
@@ -62,7 +62,7 @@ class Waker:
 
     def close(self) -> None:
         """Close the pipe. May be called twice."""
-        ends, self.ends = self.ends, _CLOSED  # a wake from now on must not reach who gets these numbers next
+        ends, self.ends = self.ends, _CLOSED  # a later wake must not write to a file that gets the same number next
         for end in ends:
             if end >= 0:
                 os.close(end)

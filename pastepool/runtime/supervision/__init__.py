@@ -1,1 +1,3 @@
-"""Keeping the pool as the policy wants it: the thread that looks and applies plans, the kill ladder, the journal of events."""
+"""
+Keep the pool as the policy wants it: the supervisor's thread, the plans it applies, the kill ladder and the journal.
+"""

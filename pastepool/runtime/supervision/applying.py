@@ -1,7 +1,7 @@
 """
-Applying what a plan says, one method for each kind of action.
+Apply the actions of a plan. There is one method for each kind of action.
 
-It decides nothing. What fails in one action does not keep the others from being applied.
+This module decides nothing. If one action fails, the others are applied all the same.
 
 Runs on: supervisor.
 """
@@ -23,7 +23,9 @@ from pastepool.types import Clock
 
 
 class Applying:
-    """Does to the pool what the supervisor's plan says. ``end_process``: called with the reason, as the last action."""
+    """
+    Applies the supervisor's plan to the pool. ``end_process``: called with the reason; this is the last step of an end.
+    """
 
     def __init__(
         self,
@@ -59,11 +61,12 @@ class Applying:
         }
 
     def apply(self, action: Action) -> None:
-        """Apply one action. Raises nothing."""
+        """Apply one action. An error is logged; this method raises nothing."""
         try:
             self._apply_by_type[type(action)](action)
         except Exception:
-            # The next plan takes it for applied; what failed here must not keep the rest of this one from being so.
+            # The other actions of this plan must be applied all the same. The next plan takes this action for applied,
+            # except for a kill, which it is told of.
             self._log.critical("Internal error in: %s; please report this", action.describe(), exc_info=True)
             if isinstance(action, Kill):
                 self._ladder.missed.append((action.worker, action.serial))
@@ -77,7 +80,7 @@ class Applying:
         self._journal.note("spawned", action.describe())
         for _ in range(action.count):
             if self._pool.spawn() is None:
-                break  # what the machine lacks now it lacks for the next one too; the plan tries again
+                break  # the machine has no thread for the next worker either; a later plan tries again
 
     def _capped(self, action: Capped) -> None:
         self._log.error("%s", action.describe())
@@ -115,14 +118,14 @@ class Applying:
             return
         now = self._clock.now()
         phase, since, _ = worker.fact
-        first = phase is not Phase.DYING  # not ``action.again``: an earlier attempt may have found the window shut
+        first = phase is not Phase.DYING  # not by ``action.attempt``: an earlier attempt may have found the window shut
         status = classify(Record(worker.worker_id, phase, since), now, self._policy)
         report = self._reporting.report(action.worker, action.serial, action.title, action.ran_for, status)
         if report is None or not self._ladder.kill(worker, action.serial, now):
             return
         if not first:
             self._log.info("%s; %s", action.describe(), report.diagnosis)
-            if action.attempt == 2:  # later ones would push everything else out of the events
+            if action.attempt == 2:  # notes of later attempts would push all other events out of the journal
                 self._reporting.note("killed again", action, report)
         else:
             self._log.warning("%s; %s\n%s", action.describe(), report.diagnosis, "\n".join(report.stack))
@@ -131,7 +134,11 @@ class Applying:
             self._reporting.killed.append(report)
 
     def _exit(self, action: ExitProcess) -> None:
-        """Tell, then end. Whatever fails in the telling, the process ends: that is planned only once."""
+        """
+        Log, note and mail that the process ends, then end it.
+
+        The process ends even if one of these fails, because the plan names its end only once.
+        """
         try:
             self._log.critical("%s", action.describe())
             self._journal.note("ending", action.describe())

@@ -1,7 +1,7 @@
 """
-Who notes what happens to the pool: the supervisor's actions, refused requests, mails, an operator's deeds.
+Note what happens to the pool: the supervisor's actions, refused requests, mails, and the actions of operators.
 
-Knows events (``core.telling.event_log``) and where they come from; ``watch`` shows them. Runs on: any thread.
+This module makes the events of ``core.telling.event_log``; ``watch`` shows them. Runs on: any thread.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ SHED = {
 
 
 class EventJournal:
-    """The events of one server."""
+    """Keeps the events of one server."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._log = EventLog()
 
     def note(self, kind: str, text: str, **about: Any) -> None:
-        """Note that something happened now; ``about`` as for ``EventLog.note``."""
+        """Note an event that happens now. ``about``: as for ``EventLog.note``. Secrets in the text are masked."""
         self._log.note(kind, self._clock.now(), printable(masked_path(text), 500), **about)
 
     def note_shed(self, fate: str, now: Seconds) -> None:
-        """Note that a waiting request was given up, or a connection turned away: one of ``SHED``."""
+        """Note that a waiting request was given up, or a client turned away. ``fate``: a key of ``SHED``."""
         self._log.note_more("shed", now, SHED[fate])
 
     def noting_mail(
         self, deliver: Callable[[EmailMessage, Any, Clock], None]
     ) -> Callable[[EmailMessage, Any, Clock], None]:
-        """Wrap what hands a mail to a server, so that its success or failure is noted."""
+        """Wrap the function that hands a mail to a mail server, so that its success or failure is noted."""
 
         def deliver_and_note(mail: EmailMessage, route: Any, clock: Clock) -> None:
             try:
@@ -55,11 +55,11 @@ class EventJournal:
         return deliver_and_note
 
     def events(self) -> list[PoolEvent]:
-        """Give what is kept, the newest first."""
+        """Return the kept events, the newest first."""
         return self._log.newest_first()
 
     def last_stack(self, worker: WorkerId, serial: int) -> tuple[Seconds, Sequence[CodePlace]]:
-        """Give the oldest stack noted of one task, with its instant; an empty one if none was."""
+        """Return the oldest stack noted of one task, with its instant; 0.0 and an empty stack if there is none."""
         seen: Collection[PoolEvent] = [
             event for event in self.events() if (event.worker, event.serial) == (worker, serial)
         ]

@@ -1,10 +1,15 @@
 """
-Ending one task: the steps of the kill ladder that act on a worker (contract P8).
+Kill one task: the steps of the kill ladder that act on a worker (contract P8).
 
-1. win the claim; 2. answer 504 if nothing was sent, shut the client's socket; 3. run the request's cancel callbacks,
-   and wait for them, but not for long: a query that is cancelled ends its call in the application's own way; 4. inject;
-5. if the operator allows it, shut down the foreign socket the thread waits on. Whatever is left is waiting: the plan
-repeats 4 and 5 with pauses, and calls the worker a zombie when it has lasted.
+1. Win the claim to the response.
+2. Send 504 if nothing was sent, and shut the client's socket down.
+3. Run the request's cancel callbacks and wait a moment for them. If a callback cancels a query, the call ends in the
+   application's own way.
+4. Inject the exception.
+5. If the operator allows it, shut down the foreign socket on which the thread is blocked.
+
+If the task still runs after that, the plan repeats steps 4 and 5 with pauses. After the dying limit the worker counts
+as a zombie.
 
 Runs on: supervisor.
 """
@@ -27,20 +32,20 @@ _log = scribbled("pastepool.pool")
 
 HEAD_START: Seconds = 0.1
 """
-How long cancel callbacks may run before the exception is sent, all those of one look together, so that a hundred of
-them that hang hold up the supervisor no longer than one. Nothing derives it: cancelling a query is a round trip.
+How long cancel callbacks may run before the exception is injected. To cancel a query takes a round trip, which is less.
+This is the time for all callbacks of one look together: a hundred that hang delay the supervisor no more than one.
 """
 
 
 MOST_RUNNING = 20
 """
-Requests whose cancel callbacks may hang at the same time: each keeps a thread. What is killed beyond that is killed
-without its callbacks. Nothing derives it.
+For how many requests cancel callbacks may hang at the same time; each such request occupies a thread. Beyond that, a
+request is killed without its callbacks.
 """
 
 
 class _Started(NamedTuple):
-    """A kill whose callbacks have a head start. ``over``: set when all of them have returned or raised."""
+    """A kill whose cancel callbacks were started. ``over``: set when all of them have returned or raised."""
 
     worker: Worker
     serial: int
@@ -51,7 +56,7 @@ class KillLadder:
     """
     Applies kills. ``unblock_sockets``: whether step 5 is allowed.
 
-    ``missed``: worker and serial of each kill that raised nothing; whoever plans takes them away.
+    ``missed``: worker and serial of each kill that injected nothing. The supervisor empties it for the next plan.
     """
 
     def __init__(self, unblock_sockets: bool) -> None:
@@ -63,19 +68,21 @@ class KillLadder:
 
     def kill(self, worker: Worker, serial: int, now: Seconds) -> bool:
         """
-        End the task ``serial`` of a worker, or try again. Answers False if the worker is not inside it any more.
+        Kill the task ``serial`` of a worker, for the first time or again.
 
-        One with cancel callbacks is only begun here; ``finish`` does the rest.
+        Returns False if the worker does not run that task any more, or is just ending it. If the task has cancel
+        callbacks, this method only starts them; ``finish`` does the rest.
 
-        Between two pieces of a streamed response the window is shut; then cutting the connection is all there is to
-        do, and it is enough: the worker waits for that client and for nothing else.
+        While a worker sends a piece of a streamed response, the window is shut. Then this method only cuts the
+        connection. That is enough, because the worker waits for that client and for nothing else.
         """
         task = worker.task
         if task is None or task.serial != serial:
             return False
 
         def claim() -> bool:
-            # Before the exception is on its way: a worker that has gone already must not be called dying after that.
+            # This happens before the exception is injected. After it, the worker may already be gone, and the phase of
+            # a gone worker must not change to dying.
             worker.begin_dying(task, now)
             try:
                 task.killed(now)
@@ -92,7 +99,11 @@ class KillLadder:
         return injected is not Injected.WINDOW_SHUT or task.cut_if_waiting()
 
     def finish(self) -> None:
-        """Let the callbacks have the rest of their head start, all of them together, and inject."""
+        """
+        Finish the kills that were started in this look: wait for their callbacks, then inject.
+
+        All callbacks together have until ``HEAD_START`` after the first one was started.
+        """
         started, self._started = self._started, []
         for kill in started:
             kill.over.wait(max(0.0, self._until - time.monotonic()))
@@ -104,7 +115,7 @@ class KillLadder:
                 self.missed.append((worker.worker_id, serial))
 
     def _start(self, callbacks: Sequence[Callable[[], object]], worker: Worker, serial: int) -> bool:
-        """Run cancel callbacks. Answers False where they cannot run."""
+        """Start the cancel callbacks of a request. Returns False if they cannot run."""
         self._running = [over for over in self._running if not over.is_set()]
         if len(self._running) >= MOST_RUNNING:
             _log.error("%s: its cancel callbacks are not run: those of %d requests hang", worker.name, MOST_RUNNING)
@@ -119,7 +130,7 @@ class KillLadder:
         return True
 
     def _note(self, worker: Worker, serial: int, injected: Injected) -> None:
-        """Take what came of an attempt: steps that follow it, or news for the plan."""
+        """Handle the result of an attempt: tell the next plan if nothing was injected, and take step 5."""
         if injected in (Injected.HELD_BACK, Injected.WINDOW_SHUT):
             self.missed.append((worker.worker_id, serial))
         if self._unblock_sockets and injected is not Injected.WINDOW_SHUT:
@@ -127,7 +138,7 @@ class KillLadder:
 
 
 def _nothing() -> None:
-    """The claim was won before."""
+    """Do nothing. ``Window.kill`` calls this where the claim was won by an earlier attempt."""
 
 
 def _unblock(worker: Worker) -> None:
@@ -138,9 +149,9 @@ def _unblock(worker: Worker) -> None:
 
 def _run_apart(callbacks: Sequence[Callable[[], object]], worker_name: str) -> threading.Event | None:
     """
-    Run cancel callbacks on a thread of their own: one that hangs must not hang the supervisor.
+    Run cancel callbacks on a thread of their own, because one that hangs must not hang the supervisor.
 
-    Returns: what is set when all are over; None if there is no thread for them, which is logged.
+    Returns: an event that is set when all have ended; None if the system has no thread for them, which is logged.
     """
     over = threading.Event()
 

@@ -1,7 +1,7 @@
 """
-What is told of a worker that hangs, is killed or does not die: to the journal at once, by mail once a look.
+Report workers that hang, are killed or do not die: in the journal at once, and by one mail for each look.
 
-Knows how to look into a thread and what a report of it holds; what is worth a report is decided elsewhere.
+This module knows how to look into a thread and what a report of it contains. The plan decides what is reported.
 
 Runs on: supervisor.
 """
@@ -27,10 +27,10 @@ from pastepool.types import Clock, Seconds
 
 class Reporting:
     """
-    Looks at workers, and tells.
+    Looks at workers and reports what they do.
 
-    ``mail``: is given what somebody should be told; must return at once. ``mail_hung``: whether that includes requests
-    that became hung. ``killed``, ``hung``: the reports of this look, until ``send``.
+    ``mail``: takes each notice that should be mailed; must return at once. ``mail_hung``: whether requests that became
+    hung are mailed too. ``killed``, ``hung``: the reports of this look, until ``send`` mails them.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Reporting:
         self._mail_hung = mail_hung
 
     def report(self, worker_id: int, serial: int, title: str, ran_for: Seconds, status: Status) -> TaskReport | None:
-        """Look at what a worker does right now. None if it has gone on to something else."""
+        """Report what a worker does now. Returns None if it does not run the task ``serial`` any more."""
         worker = self._pool.workers.get(worker_id)
         if worker is None:
             return None
@@ -76,7 +76,7 @@ class Reporting:
         )
 
     def note(self, kind: str, action: NoteHung | NoteZombie | Kill, report: TaskReport) -> None:
-        """Note an action in the journal, with what was seen."""
+        """Note an action in the journal, with the worker's stack and diagnosis."""
         self._journal.note(
             kind,
             action.describe(),
@@ -88,7 +88,7 @@ class Reporting:
         )
 
     def mail_end(self, action: ExitProcess) -> None:
-        """Mail that the process ends, and why."""
+        """Mail that the process ends, with the reason, the state of the pool, and a report of each zombie."""
         self._mail(self._obituary(action))
 
     def _obituary(self, action: ExitProcess) -> ProcessDies:
@@ -103,7 +103,7 @@ class Reporting:
         return ProcessDies(action.reason, standing, tuple(report for report in zombies if report is not None))
 
     def send(self) -> None:
-        """One mail for all that one look did, so that ten kills at once are one mail (contract P12)."""
+        """Mail the reports of one look. Ten kills in one look are one mail (contract P12)."""
         if self.killed:
             self._mail(HungKilled(tuple(self.killed)))
             self.killed = []

@@ -1,8 +1,9 @@
 """
-The thread that looks, plans and has the plan applied.
+The supervisor: the thread that looks at the pool, makes a plan, and applies it.
 
-It decides nothing: ``core.supervision.plan`` does; ``applying`` does what the plan says. It sleeps until the instant the
-plan names or until it is nudged, so nothing ever waits for a request to come (contract P13, P14).
+The supervisor decides nothing: ``core.supervision.plan`` decides, and ``applying`` applies the plan. The supervisor
+sleeps until the instant that the plan names, or until it is nudged. So no action has to wait until a request comes
+(contract P13, P14).
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class Supervisor:
     """
     Keeps the pool as the policy wants it.
 
-    ``signal``: has it look when set, by anybody. ``nudge`` and ``ask_kill`` may be called from any thread; everything
-    else runs on the supervisor's own.
+    ``signal``: makes the supervisor look when any thread sets it. ``nudge``, ``ask_kill`` and ``close`` may be called
+    from any thread; everything else runs on the supervisor's own thread.
     """
 
     def __init__(
@@ -72,28 +73,28 @@ class Supervisor:
         self._closed = False
 
     def nudge(self) -> None:
-        """Have it look now. Runs on: any thread."""
+        """Make the supervisor look now. Runs on: any thread."""
         self._signal.set()
 
     def ask_kill(self, worker: int, serial: int) -> None:
         """
-        Ask for one task to be killed, as an operator; a fact for the next plan like any other. Runs on: any thread.
+        Ask for the kill of one task, for an operator. The next plan decides on it. Runs on: any thread.
         """
         self._asked.append(KillAsked(worker, serial))
         self._signal.set()
 
     @property
     def can_kill(self) -> bool:
-        """Whether this interpreter can raise in another thread."""
+        """Return whether this interpreter can raise an exception in another thread."""
         return self._can_kill
 
     def close(self) -> None:
-        """Look no more. Runs on: any thread."""
+        """End the supervisor's thread after the present look. Runs on: any thread."""
         self._closed = True
         self._signal.set()
 
     def run(self) -> None:
-        """The thread's body; it begins when the server begins to serve."""
+        """Look until ``close``. This is the body of the thread; it begins when the server begins to serve."""
         self._serving_since = self._clock.now()
         try:
             check_available()
@@ -109,12 +110,13 @@ class Supervisor:
         try:
             return self.look()
         except Exception:
-            # A supervisor that died would leave the pool to freeze; one that spins would fill the disk with this line.
+            # Without a supervisor the pool would stop when all its workers hang. So the thread goes on. It waits a
+            # second, because otherwise this line could fill the disk.
             self._log.critical("Internal error in the supervisor; please report this", exc_info=True)
             return self._clock.now() + 1.0
 
     def look(self) -> Seconds:
-        """Plan once and apply it. Answers when to look again."""
+        """Make one plan and apply it. Returns the instant of the next look."""
         now = self._clock.now()
         asked = [self._asked.popleft() for _ in range(len(self._asked))]
         missed, self._ladder.missed = self._ladder.missed, []
@@ -137,7 +139,7 @@ class Supervisor:
             self._applying.apply(action)
         self._ladder.finish()
         if self._ladder.missed:
-            self._signal.set()  # so that the next plan can say when to try again
+            self._signal.set()  # look again at once: the next plan says when to try these kills again
         self._reporting.send()
         return decided.look_again_at
 

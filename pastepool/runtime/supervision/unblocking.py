@@ -1,18 +1,19 @@
 """
-Wake a thread that is to be killed and is blocked on a connection of its own: a database's, another server's.
+Wake a thread that is being killed and is blocked on a connection of the application, for example to a database.
 
-Knows which calls wait on one socket and how to shut that socket down. Does not know who deserves it: the kill ladder
-asks, and only with ``kill_unblocks_sockets = true``. Linux only; elsewhere no thread is ever found blocked.
+This module knows which system calls wait on one socket, and how to shut that socket down. It does not decide which
+thread to wake: the kill ladder asks it, and only with ``kill_unblocks_sockets = true``. It works on Linux only;
+elsewhere it finds no thread blocked.
 
-What may go wrong, and what is done about it. Between looking and shutting down
+Two things may go wrong between the look and the shutdown:
 
-1. the application may close the socket, and its number be given to another file: the number is duplicated first, and
-   only the duplicate, which is one open file for good, is compared and shut down;
-2. the thread may leave the call, and its connection go back to a pool where somebody else takes it: the thread's
-   system call is read again last, and must be the same in every word, stack pointer included.
+1. The application may close the socket, and the kernel may give its number to another file. So the descriptor is
+   duplicated first. The duplicate always means the same open file, and only the duplicate is compared and shut down.
+2. The thread may leave the call and put its connection back into a pool, where another thread takes it. So the thread's
+   system call is read again last. It must be the same in every word, including the stack pointer.
 
-What remains of the second are the microseconds between that reading and the shutdown. The thread is being killed then,
-so its connection was about to break within the very call anyway.
+In the second case a gap of microseconds remains between that reading and the shutdown. But the thread is being killed
+then, so its connection was about to break within that call anyway.
 
 Runs on: supervisor.
 """
@@ -31,16 +32,19 @@ _UNBLOCKED_BY_SHUTDOWN = frozenset(
     {"connect", "poll", "ppoll", "pselect6", "read", "readv", "recvfrom", "recvmmsg", "recvmsg", "select", "sendfile"}
     | {"sendmmsg", "sendmsg", "sendto", "write", "writev"}
 )
-"""Not ``accept``: a listening socket belongs to everybody. Not ``epoll_wait``: an event loop serves more than one."""
+"""
+``accept`` is not here, because several threads or processes may share a listening socket. ``epoll_wait`` is not here,
+because an event loop serves several connections.
+"""
 
 
 @dataclass(frozen=True)
 class BlockedSocket:
     """
-    The one socket a thread is blocked on.
+    The one socket on which a thread is blocked.
 
-    ``native_id``: the thread. ``descriptor``: its number for the socket. ``link``: what identifies the socket,
-    ``socket:[inode]``. ``call``: what the thread was in.
+    ``native_id``: the thread. ``descriptor``: the number of the socket. ``link``: identifies the socket:
+    ``socket:[inode]``. ``call``: the system call in which the thread was.
     """
 
     native_id: int
@@ -51,10 +55,10 @@ class BlockedSocket:
 
 def socket_blocked_on(native_id: int) -> BlockedSocket | None:
     """
-    Say which socket a thread is blocked on.
+    Find the socket on which a thread is blocked.
 
     Returns:
-        None unless it is in a call that waits on exactly one descriptor, and that is a socket.
+        None unless the thread is in a call that waits on exactly one descriptor, and the descriptor is a socket.
     """
     wait = wait_of(native_id)
     if wait is None or wait.name not in _UNBLOCKED_BY_SHUTDOWN or len(wait.descriptors) != 1:
@@ -66,12 +70,13 @@ def socket_blocked_on(native_id: int) -> BlockedSocket | None:
 
 def shut_down(blocked: BlockedSocket) -> bool:
     """
-    Shut a socket down in both directions, so that the thread blocked on it wakes.
+    Shut a socket down in both directions, so that the thread that is blocked on it wakes.
 
-    To the application it looks as if the other side had hung up; it still owns the descriptor and closes it.
+    The application sees the same as if the other side had hung up. It still owns the descriptor, and must close it.
 
     Returns:
-        False when it is no longer the same socket or the thread is no longer in the same call: nothing was done.
+        False if nothing was done: it is no longer the same socket, the thread is no longer in the same call, or the
+        socket is disconnected already.
     """
     try:
         duplicate = os.dup(blocked.descriptor)
@@ -84,5 +89,5 @@ def shut_down(blocked: BlockedSocket) -> bool:
         try:
             connection.shutdown(socket.SHUT_RDWR)
         except OSError:
-            return False  # disconnected meanwhile: whoever was blocked on it wakes without us
+            return False  # it was disconnected meanwhile, so a thread that is blocked on it wakes without us
     return True

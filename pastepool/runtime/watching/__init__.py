@@ -1,1 +1,4 @@
-"""What people and old programs see of a running server: a listener of its own, one view of its parts, curves, Paste's shape."""
+"""
+Show a running server to people and to old programs: the admin listener, a view of its parts, samples for curves, and a
+pool in Paste's shape.
+"""

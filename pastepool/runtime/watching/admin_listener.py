@@ -1,9 +1,11 @@
 """
-A second, small server beside the pool: one thread that accepts, one for each of a few connections, no worker, no baton.
+A second, small server beside the pool. It has one thread that accepts and one thread for each connection; it uses no
+worker and no baton.
 
-It is what answers when every worker hangs. The requests are parsed and the application is called by the same code as in
-the main server (``http1.engine``, ``wsgi.call``); only the sockets block here, because the connections are few: above
-``CONNECTION_LIMIT`` the one that has been idle longest makes room, and if none is idle the new one is told 503.
+So it responds even if every worker hangs. The same code as in the main server parses the requests and calls the
+application (``http1.engine``, ``wsgi.call``). Only the sockets differ: they block here, because there are few
+connections. If there are ``CONNECTION_LIMIT`` of them, a new connection replaces the one that has been idle longest. If
+none is idle, the new connection gets 503.
 
 ``start`` and ``close`` run on the thread that serves; the rest on threads of this module.
 """
@@ -33,17 +35,23 @@ from pastepool.wsgi.environ import complete_environ, connection_prototype
 _log = scribbled("pastepool")
 
 CONNECTION_LIMIT = 32
-"""Connections at once, each with a thread. A browser opens six, so five people may look; nothing else derives it."""
+"""How many connections may be open at once, each with a thread. A browser opens six, so five people may look."""
 
 REQUEST_WITHIN: Seconds = 10.0
-"""From the first byte of a request to its last, and for each piece of an answer: operators have good lines."""
+"""
+How long a request may take from its first byte to its last, and how long each piece of a response may take to send.
+Operators have fast connections.
+"""
 
 IDLE_FOR: Seconds = 30.0
 BODY_LIMIT = 65536
-"""The largest form an operator sends has a dozen short fields."""
+"""The most bytes of a request's content. The largest form that an operator sends has a dozen short fields."""
 
 CLOSING = "pastepool.admin"
-"""In the environ of requests that come this way: an event that is set when the listener closes, for endless answers."""
+"""
+The key in the environ of each request of this listener. Its value is an event that is set when the listener closes; a
+response without end watches it.
+"""
 
 _LIMITS = Limits(body_bytes=BODY_LIMIT)
 
@@ -51,23 +59,25 @@ _GUARDED = (
     b"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
     b"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
 )
-"""In the short answers of this module, which the application that has its own never sees."""
+"""
+Security headers for the short responses that this module makes itself. The application adds its own to its responses.
+"""
 
 
 class _AlwaysShut:
-    """The window of a request nobody kills: no worker runs it."""
+    """The window of a request that cannot be killed, because no worker runs it."""
 
     def open(self, serial: int) -> None:
-        """Nothing can land."""
+        """Do nothing: no kill can land."""
 
     open_for_close = open
 
     def shut(self) -> None:
-        """Nothing was open."""
+        """Do nothing: the window was not open."""
 
 
 class _AdminCall(Call):
-    """One answer, written to a blocking socket."""
+    """One response, written to a blocking socket."""
 
     def __init__(
         self, request: Request, environ: dict[str, Any], serial: int, stamp: DateHeader, sock: socket.socket
@@ -86,7 +96,7 @@ class _AdminCall(Call):
         self.transmit(head + body)
 
     def file_length(self, filelike: Any, wanted: int | None) -> int | None:
-        return None  # nothing here is worth a sendfile: such a body is read like any other
+        return None  # sendfile is not worth it here: the content of a file is read like any other
 
     def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
         raise AppError("No file is sent as such here.")
@@ -96,7 +106,7 @@ class _AdminCall(Call):
 
 
 class _Conversation:
-    """One connection and its thread. ``idle_since``: ``inf`` while a request is being read or answered."""
+    """One connection and its thread. ``idle_since``: infinity while a request is being read or run."""
 
     def __init__(self, admin: AdminListener, sock: socket.socket, prototype: dict[str, Any]) -> None:
         self.sock = sock
@@ -106,14 +116,14 @@ class _Conversation:
         self._serial = 0
 
     def run(self) -> None:
-        """The thread's body: one request after the other."""
+        """Serve one request after the other until the connection ends. This is the body of the thread."""
         try:
             while self._one_request():
                 pass
         except PeerError as error:
             self._answer(error.status, error.reason)
         except (ClientGone, OSError):
-            pass  # nobody is left to talk to
+            pass  # the client has gone
         except Exception:
             _log.exception("Internal error on the admin listener; please report this")
         finally:
@@ -121,12 +131,12 @@ class _Conversation:
             self._admin.forget(self)
 
     def hang_up(self) -> None:
-        """End it. Runs on: any thread."""
+        """End the conversation: shut its socket down, which wakes its thread. Runs on: any thread."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def _one_request(self) -> bool:
-        """Read and answer one request. Answers whether there may be another."""
+        """Read one request and send its response. Returns whether another request may follow."""
         admin = self._admin
         self.idle_since = admin.clock.now()
         content = self._read()
@@ -150,7 +160,11 @@ class _Conversation:
         return call.keep_alive and not admin.closing.is_set()
 
     def _read(self) -> Content | None:
-        """Read up to the end of one request. Answers None if the client closed instead. Raises: PeerError, OSError."""
+        """
+        Read up to the end of one request, and return its content; None if the client closed instead.
+
+        Raises: PeerError: the client broke HTTP or a limit. OSError: the client has gone, or was too slow.
+        """
         engine, clock = self._engine, self._admin.clock
         content = Content(BODY_LIMIT)
         engine.feed(b"")
@@ -182,7 +196,7 @@ class AdminListener:
     """
     Serves one application on listeners of its own.
 
-    ``closing``: set when it closes. Fields written under ``_lock``: ``_conversations``.
+    ``closing``: set when the listener closes. ``_conversations`` is written under ``_lock``.
     """
 
     def __init__(self, application: Application, stamp: DateHeader, clock: Clock, spawn: Spawner) -> None:
@@ -199,19 +213,20 @@ class AdminListener:
 
     def start(self, listeners: Sequence[tuple[Listener, dict[str, Any]]]) -> None:
         """
-        Start to accept, in the process that will serve. ``listeners``: each with the environ its requests share. Raises:
-        NoThread.
+        Start to accept. Call this in the process that will serve.
+
+        ``listeners``: each with the environ that its requests share. Raises: NoThread: the system has no thread left.
         """
         self._listeners = listeners
         self._waker = os.pipe()
         try:
             self._spawn(self._accept_all, "pastepool admin")
         except NoThread:
-            self._finished.set()  # there is nothing for ``close`` to wait for
+            self._finished.set()  # so ``close`` does not wait for a thread that was never started
             raise
 
     def close(self, wait: Seconds) -> None:
-        """Accept no more, hang up, and wait so long for the threads to have gone."""
+        """Stop accepting, wait at most ``wait`` seconds for the thread that accepts, then hang up every connection."""
         self.closing.set()
         if self._waker is None:
             return
@@ -227,7 +242,7 @@ class AdminListener:
         self._waker = None
 
     def forget(self, conversation: _Conversation) -> None:
-        """A conversation is over. Runs on: its thread, as its last act."""
+        """Remove a conversation that has ended, and close its socket. Runs on: its thread, as its last act."""
         with self._lock:
             self._conversations.discard(conversation)
         conversation.sock.close()
@@ -258,7 +273,7 @@ class AdminListener:
             return
         except OSError as error:
             _log.warning("the admin listener could not accept a connection: %s", error)
-            self.closing.wait(0.1)  # no descriptors, most likely: not at once again
+            self.closing.wait(0.1)  # most likely there is no descriptor left, so pause before the next attempt
             return
         conversation = _Conversation(self, sock, connection_prototype(prototype, address[0], address[1]))
         with self._lock:
@@ -276,7 +291,7 @@ class AdminListener:
             self._turn_away(sock, f"No thread can be started: {error}.")
 
     def _make_room_locked(self) -> bool:
-        """Hang up on the connection that has been idle longest. Answers whether there was one."""
+        """Hang up the connection that has been idle longest. Returns whether there was one."""
         oldest = min(self._conversations, key=lambda conversation: conversation.idle_since)
         if oldest.idle_since == float("inf"):
             return False
@@ -291,5 +306,9 @@ class AdminListener:
 
 
 def _is_complete(engine: Engine) -> bool:
-    """A function, so that nobody (the type checker among them) takes an earlier answer for this one."""
+    """
+    Return whether a request is complete.
+
+    This is a function because the type checker would take an earlier value of the attribute for the present one.
+    """
     return engine.complete

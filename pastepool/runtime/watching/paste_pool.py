@@ -1,7 +1,8 @@
 """
-``environ['paste.httpserver.thread_pool']``: our pool in the shape of Paste's, for those who look into it.
+``environ['paste.httpserver.thread_pool']``: our pool in the shape of Paste's pool, for programs that look into it.
 
-Everything is computed when asked for. Shapes as Paste has them: ``reference`` in docs, "Differences from Paste".
+Everything is computed when it is asked for. The shapes are those of Paste: see ``reference`` in the docs, "Differences
+from Paste".
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
 class PastePool:
     """
-    What ``paste.httpserver.ThreadPool`` lets one see and do.
+    Offers the public attributes and methods of ``paste.httpserver.ThreadPool``.
 
-        ``server_view``: what ``watch_threads`` looks from; None for a pool without a server around it. Thread ids are
-    ``threading.get_ident`` numbers. Times are wall-clock seconds, as Paste's were. Runs on: any thread.
+    ``server_view``: through which ``watch_threads`` sees the server; None for a pool without a server. Thread ids are
+    those of ``threading.get_ident``. Times are seconds of the wall clock, as in Paste. Runs on: any thread.
     """
 
     def __init__(
@@ -54,13 +55,13 @@ class PastePool:
 
     @property
     def workers(self) -> list[threading.Thread]:
-        """The threads that serve or could; those that were killed are in ``dying_threads``."""
+        """Return the threads of the workers. Those that are being killed are in ``dying_threads`` instead."""
         ended = (Phase.DYING, Phase.GONE)
         return [worker.thread for worker in self._started() if worker.phase not in ended]
 
     @property
     def worker_tracker(self) -> dict[int, list[Any]]:
-        """Thread id to [time started, environ or None], of the threads that run something."""
+        """Map the id of each thread that runs something to [time started, environ or None]."""
         return {
             worker.ident: [self._wall(task.started_at), task.environ]
             for worker in self._started()
@@ -70,12 +71,12 @@ class PastePool:
 
     @property
     def idle_workers(self) -> list[int]:
-        """The ids of threads that run nothing."""
+        """Return the ids of the threads that run nothing."""
         return [worker.ident for worker in self._started() if worker.phase is Phase.IDLE]
 
     @property
     def dying_threads(self) -> dict[int, tuple[float, threading.Thread]]:
-        """Thread id to (time killed, thread)."""
+        """Map the id of each thread that is being killed to (time of the kill, thread)."""
         return {
             worker.ident: (self._wall(since), worker.thread)
             for worker in self._started()
@@ -84,7 +85,7 @@ class PastePool:
         }
 
     def track_threads(self) -> dict[str, list[threading.Thread]]:
-        """The threads by state: idle, busy, hung, dying, zombie."""
+        """Return the threads by state: idle, busy, hung, dying, zombie."""
         now = self._clock.now()
         by_id = {worker.worker_id: worker for worker in self._started()}
         states: dict[str, list[threading.Thread]] = {name: [] for name in ("idle", "busy", "hung", "dying", "zombie")}
@@ -97,9 +98,9 @@ class PastePool:
 
     def kill_worker(self, thread_id: int) -> None:
         """
-        Have the request that this thread runs now killed, as at the kill limit.
+        Have the request that a thread runs now killed, in the same way as at the kill limit.
 
-        Raises: KeyError if no such thread runs anything.
+        Raises: KeyError: no thread of the pool with this id runs anything.
         """
         for worker in self._started():
             task = worker.task
@@ -112,7 +113,7 @@ class PastePool:
         """
         Run a callable without arguments on the pool.
 
-        Raises: PoolClosed if the backlog is full or the server stops.
+        Raises: PoolClosed: the backlog is full, or the server stops.
         """
         work = BackgroundTask(task, next(self._serials))
         work.arrived_at = self._clock.now()
@@ -121,7 +122,7 @@ class PastePool:
                 "The task was not taken: all workers are busy and queue_limit tasks wait already, or the server stops."
             )
         if self._baton.backlog:
-            self.pool.changed()  # all workers are busy: whether to spawn one is the supervisor's to say
+            self.pool.changed()  # all workers are busy, so the supervisor must decide whether to spawn one
 
     def _started(self) -> list[Worker]:
         return [worker for worker in list(self.pool.workers.values()) if worker.ident]

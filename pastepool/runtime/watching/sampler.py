@@ -1,8 +1,9 @@
 """
-A look at the pool once a second, for the sparklines; only while somebody watches.
+Look at the pool once a second, for the curves of the page, while the page is in use.
 
-Knows the workers' facts and the length of the backlog; keeps two minutes of them. Its thread starts when somebody comes
-to watch and ends ten minutes after the last one went, or never where the server is told to keep it.
+The sampler reads the facts of the workers and the length of the backlog, and keeps two minutes of samples. Its thread
+starts when a visitor asks for the page, and ends ten minutes after the last such request. With ``for_ever`` it runs
+until the server stops.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _log = logging.getLogger("pastepool")
 INTERVAL: Seconds = 1.0
 KEPT = 120
 LINGERS_FOR: Seconds = 600.0
-"""Whoever closed the page and comes back soon finds the minutes between. Nothing derives it."""
+"""How long the sampler goes on after the last request for the page. A visitor who comes back finds no gap."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One look. ``served``: requests so far, by all workers that are there or were."""
+    """The result of one look. ``served``: how many requests all workers have run so far, ended workers included."""
 
     at: Seconds
     served: int
@@ -40,9 +41,9 @@ class Sample:
 
 class Sampler:
     """
-    Keeps samples.
+    Takes samples and keeps them.
 
-    Fields written under ``_lock``: ``_runs``, ``_until``. ``_samples`` is appended to by the thread alone.
+    ``_runs`` and ``_until`` are written under ``_lock``. Only the sampler's thread appends to ``_samples``.
     """
 
     def __init__(self, pool: Pool, baton: Baton, policy: PoolPolicy, clock: Clock, spawn: Spawner) -> None:
@@ -60,7 +61,11 @@ class Sampler:
         self._runs = False
 
     def watched(self, for_ever: bool = False) -> None:
-        """Say that somebody watches: sample from now on. Runs on: any thread."""
+        """
+        Take samples from now on, because the page is in use. ``for_ever``: until ``close``. Runs on: any thread.
+
+        If no thread can be started, this is logged.
+        """
         with self._lock:
             self._until = math.inf if for_ever else max(self._until, self._clock.now() + LINGERS_FOR)
             if self._runs or self._stop.is_set():
@@ -73,11 +78,11 @@ class Sampler:
                 _log.warning("the page shows no curves: its sampler cannot be started: %s", error)
 
     def samples(self) -> list[Sample]:
-        """Give what is kept, the oldest first."""
+        """Return the kept samples, the oldest first."""
         return list(self._samples)
 
     def close(self, wait: Seconds) -> None:
-        """Sample no more. Runs on: whoever stops the server."""
+        """Take no more samples, and wait at most ``wait`` seconds for the thread. Runs on: the thread that serves."""
         with self._lock:
             self._stop.set()
         self._finished.wait(wait)
@@ -104,7 +109,10 @@ class Sampler:
         finished.set()
 
     def _has_ended(self) -> bool:
-        """Under the lock with ``watched``: whoever comes to watch now either prolongs this run or starts the next."""
+        """
+        Decide whether the thread ends. ``watched`` takes the same lock, so it either prolongs this run or starts a new
+        one.
+        """
         with self._lock:
             self._runs = not self._stop.is_set() and self._clock.now() < self._until
             return not self._runs

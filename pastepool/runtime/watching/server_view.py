@@ -1,7 +1,8 @@
 """
-Everything of a running server that ``watch_threads`` may look at and the few things it may ask for, in one place.
+Give ``watch_threads`` one object with everything of a running server that it may see, and the few things it may do.
 
-The environ's ``paste.httpserver.thread_pool`` leads here. Made by the server; renders nothing.
+The object under ``paste.httpserver.thread_pool`` in the environ has it as ``server_view``. The server makes it. It
+renders nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 @dataclass
 class ServerView:
     """
-    The parts of one server. ``began_at``: monotonic. ``inspector``: one of the page's own, so that its CPU figures are
-    measured between its own looks. ``common``: what the pages of one server keep together.
+    The parts of one server.
+
+    ``began_at``: monotonic seconds. ``inspector``: belongs to the page alone, so that its CPU figures are measured
+    between two looks of the page. ``common``: objects that all pages of one server share, by name.
     """
 
     pool: Pool
@@ -48,13 +51,13 @@ class ServerView:
     common: dict[str, Any] = field(default_factory=dict)
 
     def workers(self) -> list[Worker]:
-        """Those whose thread has started."""
+        """Return the workers whose thread has started."""
         return [worker for worker in list(self.pool.workers.values()) if worker.ident]
 
     def totals(self) -> Totals:
-        """Everything counted since the last reset."""
+        """Return everything counted since the last reset."""
         return self.tally.totals([worker.tally for worker in list(self.pool.workers.values())])
 
     def reset(self) -> None:
-        """Count from nothing again."""
+        """Set all counters back to zero."""
         self.tally.reset([worker.tally for worker in list(self.pool.workers.values())])
