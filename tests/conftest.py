@@ -1,4 +1,4 @@
-"""What holds for every test: nothing is left running, nothing is left open, nothing waits for ever."""
+"""Check after every test that it left no thread running and no socket open, and let every test hear SIGINT."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def nothing_is_left_running() -> Iterator[None]:
 
 
 def open_sockets() -> set[tuple[str, str]]:
-    """Descriptor and inode of every socket of this process; nothing where there is no /proc."""
+    """Return descriptor and inode of every open socket of this process. Empty on a system without /proc."""
     try:
         names = os.listdir("/proc/self/fd")
     except OSError:
@@ -50,6 +50,6 @@ def open_sockets() -> set[tuple[str, str]]:
 
 
 def pytest_configure() -> None:
-    """Hear SIGINT, and have child processes hear it, also where a shell has put us into the background."""
+    """Handle SIGINT in this process, and in its children. A shell that runs us in the background has it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

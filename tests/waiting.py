@@ -1,4 +1,8 @@
-"""How tests wait: for an event, with a limit; or, where there is no event, by looking again and again with pauses."""
+"""
+The limits within which tests wait, and ``until`` for waits without an event.
+
+A test waits for an event, for at most one of the two limits. If there is no event, ``until`` looks again and again.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,24 @@ import time
 from collections.abc import Callable
 
 WATCHDOG = 10.0
-"""Seconds a test waits for something in this process that is meant to come at once."""
+"""How many seconds a test waits for something in this process. It usually comes at once."""
 
 PROGRAM_WATCHDOG = 3 * WATCHDOG
-"""Seconds a test waits for another program's next step. Importing ``paster`` alone takes one on a busy machine."""
+"""How many seconds a test waits for another program's next step. Importing ``paster`` takes one on a busy machine."""
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.02
-"""Seconds between two looks: short at first, so that no test is slowed down; then long, so that waiting costs no processor."""
+"""
+Seconds between two looks. They are short at first, so that a test is not slowed down, and then longer, so that waiting
+takes little processor time.
+"""
 
 
 def until(condition: Callable[[], object], what: str, patience: float = WATCHDOG) -> None:
     """
     Wait until ``condition`` is true. Use an event instead where there is one.
 
-    Raises: AssertionError with ``what`` when it is not true within ``patience`` seconds.
+    Raises: AssertionError with the text ``what`` if it is not true within ``patience`` seconds.
     """
     never = threading.Event()
     deadline = time.monotonic() + patience

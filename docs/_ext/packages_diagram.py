@@ -1,12 +1,12 @@
 """
-Draws the packages of pastepool and what they import, from the source files, so that the picture cannot be wrong about them.
+Draw the packages of pastepool and their imports from the source files. So the picture cannot differ from the code.
 
-A page says where: ``<!-- the packages diagram -->`` becomes an SVG. Every package of ``pastepool``, of ``pastepool.runtime``
-and of ``pastepool.core`` is a box. An arrow says "imports". An import that a longer way of arrows already implies is not
-drawn: ``http`` imports ``core``, and the picture shows the way through ``settings``.
+When Sphinx reads a page, this extension replaces ``<!-- the packages diagram -->`` by an SVG. Every package of
+``pastepool``, of ``pastepool.runtime`` and of ``pastepool.core`` is a box. An arrow means "imports". If ``a`` imports
+``b`` and ``c``, and ``b`` imports ``c``, there is no arrow from ``a`` to ``c``.
 
-Where a box stands is decided here, by hand. A package without a place stops the build. Tests hold that arrows go down and
-that none crosses a box.
+The position of each box is set here, by hand. A package without a position stops the build. Tests check that all arrows
+go down and that no arrow crosses a box.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 PACKAGE = Path(__file__).parent.parent.parent / "pastepool"
 OPENED = ("runtime", "core")
-"""Packages whose own packages have boxes, because their imports have an order too."""
+"""Packages whose own packages have boxes too, because the imports between those have an order."""
 
 MARK = "<!-- the packages diagram -->"
 
@@ -32,7 +32,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """Where a package stands: the centre in units of the picture, and the row from the top."""
+    """The box of a package: its centre and size, in units of the picture, and its row, counted from the top."""
 
     x: float
     row: int
@@ -41,7 +41,7 @@ class Box:
 
     @property
     def y(self) -> float:
-        """The centre."""
+        """The y coordinate of the centre."""
         return 26 + 62 * self.row
 
 
@@ -70,11 +70,11 @@ PLACES: Mapping[str, Box] = {
     "errors": Box(500, 10),
 }
 ASIDE = ("demo", "testing")
-"""No part of a running server; drawn with a broken line."""
+"""Packages that are no part of a running server. Their boxes have a broken line."""
 
 WIDTH, HEIGHT = 920, 672
 FRAME = (160.0, 118.0, 640.0, 312.0)
-"""Around what belongs to ``runtime``: left, top, width, height."""
+"""The frame around the packages of ``runtime``: left, top, width, height."""
 
 _ROOT = (
     f'class="packages-diagram" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
@@ -97,7 +97,7 @@ _STYLE = """
 
 
 def package_of(module: str) -> str:
-    """The box a module belongs to: ``pastepool.runtime.pool.worker`` is in ``runtime.pool``; empty for ``pastepool`` itself."""
+    """Return the box of a module: ``runtime.pool`` for ``pastepool.runtime.pool.worker``, empty for ``pastepool``."""
     parts = module.split(".")[1:]
     inner = parts[0] in OPENED and len(parts) > 1 and (PACKAGE / parts[0] / parts[1]).is_dir() if parts else False
     return ".".join(parts[: 2 if inner else 1])
@@ -105,7 +105,7 @@ def package_of(module: str) -> str:
 
 @functools.cache
 def imports(package: Path = PACKAGE) -> Imports:
-    """What each package imports of the others, as the source files say; imports for type checking are imports, too."""
+    """Return which other packages each package imports. Imports for type checking count too."""
     found: dict[str, set[str]] = {}
     for path in sorted(package.rglob("*.py")):
         parts = ("pastepool", *path.relative_to(package).with_suffix("").parts)
@@ -124,12 +124,12 @@ def _imported(path: Path) -> Iterator[str]:
 
 
 def _has_modules(name: str) -> bool:
-    """Whether a package that is opened has modules beside its packages, and so is a box of its own."""
+    """Return whether a package in ``OPENED`` also has modules. Then it has a box of its own."""
     return any(path.name != "__init__.py" for path in (PACKAGE / name).glob("*.py"))
 
 
 def arrows(table: Imports) -> list[tuple[str, str]]:
-    """The imports that no longer way implies, in the order of the picture."""
+    """Return the imports to draw: those that no other way of arrows shows, in the order of the picture."""
     drawn = []
     for name, others in table.items():
         implied = {far for other in others for far in _reached(table, other)}
@@ -142,7 +142,7 @@ def _reached(table: Imports, name: str) -> set[str]:
 
 
 def sentence_of(name: str) -> str:
-    """What a package says of itself: the first sentence of its docstring."""
+    """Return the first paragraph of a package's docstring."""
     path = PACKAGE.joinpath(*name.split("."))
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
@@ -153,7 +153,7 @@ def sentence_of(name: str) -> str:
 
 
 def diagram(table: Imports | None = None) -> str:
-    """The packages and their imports as one SVG element."""
+    """Draw the packages and their imports as one SVG element."""
     table = imports() if table is None else table
     told = "; ".join(f"{name} imports {other}" for name, other in arrows(table))
     left, top, width, height = FRAME
@@ -191,7 +191,7 @@ def _arrow(name: str, other: str) -> str:
 
 
 def ends(name: str, other: str) -> tuple[Point, Point]:
-    """Where an arrow leaves its box, and where it meets the other one: on the line between the two centres."""
+    """Return where an arrow leaves its box and where it meets the other box, on the line between the two centres."""
     return _border(PLACES[name], PLACES[other]), _border(PLACES[other], PLACES[name])
 
 
@@ -214,6 +214,6 @@ def _on_source_read(app: Any, docname: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Tell Sphinx what to call."""
+    """Register this extension with Sphinx."""
     app.connect("source-read", _on_source_read)
     return {"parallel_read_safe": True}

@@ -1,4 +1,4 @@
-"""What the meta tests look at: the tree, and its Python files parsed."""
+"""Find the files of the repository for the meta tests, and parse the Python files and setup.cfg."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SKIPPED |= {".import_linter_cache", "_build", "__pycache__", "pastepool.egg-info
 
 @contextmanager
 def sphinx_extension(name: str) -> Iterator[ModuleType]:
-    """One of the manual's own extensions, which are in no package."""
+    """Import one of the manual's Sphinx extensions for a while. It is in no package, so this loads it by its path."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "_ext" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -34,12 +34,12 @@ def sphinx_extension(name: str) -> Iterator[ModuleType]:
 
 
 def sources() -> list[Path]:
-    """Every module of the package."""
+    """Return the path of every module of the package."""
     return sorted(PACKAGE.rglob("*.py"))
 
 
 def texts() -> list[Path]:
-    """Every file of the repository that people read or machines run; not what is made from them."""
+    """Return every text file of the repository. Files that tools make are left out."""
     kinds = {".py", ".md", ".ini", ".cfg", ".toml", ".in", ".lua", ""}
     found = []
     for folder, folders, names in os.walk(ROOT):
@@ -50,18 +50,18 @@ def texts() -> list[Path]:
 
 @cache
 def tree(path: Path) -> ast.Module:
-    """The module's syntax tree."""
+    """Return the syntax tree of a module."""
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def module_name(path: Path) -> str:
-    """``pastepool/core/states.py`` as ``pastepool.core.states``."""
+    """Return the module name of a path: ``pastepool.core.states`` for ``pastepool/core/states.py``."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imported(path: Path) -> set[str]:
-    """Full names of all modules the file imports anywhere, also inside functions and for type checking."""
+    """Return the full names of all modules that a file imports, also inside functions and for type checking."""
     names: set[str] = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
@@ -75,12 +75,12 @@ def imported(path: Path) -> set[str]:
 
 @cache
 def setup_cfg() -> ConfigParser:
-    """The project's configuration."""
+    """Return setup.cfg, parsed."""
     config = ConfigParser(interpolation=None)
     config.read(ROOT / "setup.cfg")
     return config
 
 
 def lines_of(section: str, key: str) -> list[str]:
-    """The lines of a multi-line value in setup.cfg."""
+    """Return the lines of a value in setup.cfg, without empty ones."""
     return [line for line in setup_cfg()[section][key].splitlines() if line]

@@ -1,4 +1,8 @@
-"""A task of another host, written to ``pool.task`` alone: no request, no environ, no connection, and no exchange."""
+"""
+A task as another program would write it.
+
+It uses only the protocol of ``pool.task``: there is no request, no environ, no connection and no ``Exchange``.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ DESCRIPTION = {"protocol": "gopher", "selector": "/1/menu"}
 
 class Conversation:
     """
-    One conversation of a Gopher server, as its author would write it: nothing is inherited from us.
+    One conversation of a Gopher server. It inherits from no class of pastepool.
 
-    ``events``: what it was told, in order. ``released``: it lasts until then.
+    ``events``: the names of the methods that the pool called, in order. ``released``: the call lasts until this is set.
     """
 
     kind = "gopher"
@@ -55,7 +59,7 @@ class Conversation:
         window.open(self.serial)
         self.entered.set()
         while not self.released.is_set():
-            time.sleep(0.001)  # in Python, so that a kill lands
+            time.sleep(0.001)  # a loop of Python code, where a kill takes effect
         window.shut()
 
     def failed(self, error: BaseException) -> None:

@@ -1,9 +1,10 @@
 """
-Kills at random moments into workers under load, and the account of what they did.
+Kill workers under load at random moments, and count what the kills did.
 
-The load alternates what applications do: calls of 0 to 0.4 ms that compute or sleep, responses that come piece by piece
-(the window shuts and opens around each), ``write()``, lines that are logged, calls into the pool itself, calls that
-leave a cancel callback, and finalizers that compute, in which the interpreter swallows a kill.
+The load has several kinds of calls, in random order: calls of 0 to 0.4 ms that compute or sleep, responses in pieces
+(the window shuts and opens around each piece), calls of ``write()``, calls that log lines, calls that submit a task to
+the pool, calls that leave a cancel callback, and finalizers that compute. In a finalizer the interpreter swallows a
+kill.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ OUTSTANDING = 60
 _PIECES = 12
 
 app_log = logging.Logger("tests.kill_stress", logging.INFO)
-"""Made by hand, so that nobody's tool hangs handlers of its own on it."""
+"""It is not made by ``getLogger``, so that no tool can add a handler to it."""
 
 
 class Streaming(Job):
-    """A response piece by piece, with a ``close`` that runs after a kill too: the windows of ``wsgi.call``."""
+    """A response in pieces, with a ``close`` that also runs after a kill. It uses the window as ``wsgi.call`` does."""
 
     def run(self, window: CallWindow) -> None:
         self.events.append("run")
@@ -57,7 +58,7 @@ class Streaming(Job):
 
 
 class Writing(Job):
-    """An application that answers by ``write()``."""
+    """An application that answers with ``write()``."""
 
     def run(self, window: CallWindow) -> None:
         self.events.append("run")
@@ -75,8 +76,11 @@ class Writing(Job):
 @dataclass
 class Account:
     """
-    What a run came to. Every list names what must not be. ``swallowed``: kills that landed in a finalizer or a
-    callback of a weak reference.
+    The result of a run. Each list has faults of one kind, so it has to stay empty.
+
+    ``kills``: tasks that were killed. ``refused``: kills that could not be made at that moment. ``again``: repeated
+    kills. ``landed``: killed tasks in which the exception was raised. ``swallowed``: kills that landed in a finalizer
+    or in a callback of a weak reference.
     """
 
     kills: int = 0
@@ -96,12 +100,12 @@ class Account:
 
     @property
     def faults(self) -> dict[str, list[str]]:
-        """Everything that must not be, by name; empty when all is well."""
+        """Return the faults by their kind, at most five of each kind. Empty if there is none."""
         return {name: value[:5] for name, value in vars(self).items() if isinstance(value, list) and value}
 
 
 class Finalized:
-    """Takes its time when it is dropped, also if it was killed before it had any last words."""
+    """An object whose finalizer takes some time. The finalizer also works if a kill ended ``__init__`` early."""
 
     last_words: Callable[[], None] = staticmethod(lambda: None)
 
@@ -122,7 +126,7 @@ class _Errors(logging.Handler):
 
 
 class Stress:
-    """A pool of ``workers``, a thread that feeds it and the killer, which is the calling thread."""
+    """A pool of ``workers``, a thread that gives it tasks, and the calling thread, which kills."""
 
     def __init__(self, workers: int = 4, seed: int = 1) -> None:
         self.account = Account()
@@ -137,7 +141,7 @@ class Stress:
         self._handler = logging.StreamHandler(io.StringIO())
 
     def run(self, kills: int) -> Account:
-        """Kill so many, wait for what is left, and account for everything."""
+        """Kill ``kills`` tasks, wait until all tasks and killed workers have ended, and return what happened."""
         with (
             _watched_logs(self._handler) as errors,
             _counted_unraisable(self.account),
@@ -216,14 +220,14 @@ class Stress:
             app_log.info("line %d", number)
 
     def _call_the_pool(self) -> None:
-        """What ``add_task`` does, from inside an application."""
+        """Submit a task from inside a call, as an application does with ``add_task``."""
         job = Job()
         job.arrived_at = self.live.clock.now()
         self.jobs.append(job)
         self.live.baton.submit(job)
 
     def _replace(self) -> None:
-        """In the supervisor's place: forget who has gone, spawn as many."""
+        """Forget the workers that have gone, and spawn as many. No supervisor runs here that would do it."""
         with self._lock:
             pool = self.live.pool
             gone = [worker for worker in list(pool.workers.values()) if worker.phase is Phase.GONE]
@@ -266,7 +270,7 @@ class Stress:
             job.done.wait(max(0.0, deadline - time.monotonic()))
             killed = job.serial in self.victims
             once = (job.events.count("run"), job.events.count("conclude")) == (1, 1)
-            # A call into the pool that was killed on its way may not have got that far.
+            # A task that submits another one may be killed before it does so. Then the other one has no events.
             if not once and (killed or job.events):
                 account.not_run_once.append(f"{job.title()}: {job.events}")
             account.landed += killed and job.error is not None
@@ -281,7 +285,7 @@ class Stress:
             self._handler.lock.release()  # type: ignore[union-attr]
 
     def _look_for_the_lost(self) -> None:
-        """Each worker that is left takes a task of its own, all at once, or it is lost."""
+        """Give each worker a task that waits for all the others. If one does not come, note every worker as lost."""
         meeting = threading.Barrier(self._workers + 1)
         self.live.run(*[lambda: meeting.wait(WATCHDOG)] * self._workers)
         try:
@@ -306,7 +310,7 @@ def _watched_logs(handler: logging.Handler) -> Iterator[list[str]]:
 
 @contextmanager
 def _counted_unraisable(account: Account) -> Iterator[None]:
-    """What the interpreter swallows: kills are counted (some are meant to land there), anything else must not be."""
+    """Count the exceptions that the interpreter swallows. Kills are allowed here; every other exception is a fault."""
 
     def swallowed(raised: sys.UnraisableHookArgs) -> None:
         if raised.exc_type in (WorkerKilled, _Absorbed):
@@ -323,7 +327,7 @@ def _counted_unraisable(account: Account) -> Iterator[None]:
 
 @contextmanager
 def _frequent_switches() -> Iterator[None]:
-    """Threads change places ten times as often as usual: more places to be hit at, and less waiting for a turn."""
+    """Switch threads ten times as often as usual. So kills hit more places, and threads wait less for the GIL."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
     try:
@@ -335,8 +339,10 @@ def _frequent_switches() -> Iterator[None]:
 @contextmanager
 def _no_callbacks_of_the_collector() -> Iterator[None]:
     """
-    Other tests' tools leave some behind. They run in whichever thread collects, and what is raised in one is swallowed
-    and complained about: the interpreter's doing, and nothing that is looked for here.
+    Remove the callbacks of the garbage collector for a while.
+
+    Tools of other tests leave such callbacks behind. A callback runs in any thread that collects garbage. The
+    interpreter swallows a kill that is raised in one and reports it. This test does not look for that.
     """
     before = gc.callbacks[:]
     gc.callbacks.clear()
@@ -347,6 +353,6 @@ def _no_callbacks_of_the_collector() -> Iterator[None]:
 
 
 def report(account: Account) -> str:
-    """The figures on one line, for whoever runs the long test by hand."""
+    """Return the figures as one line of text, for a person who runs the long test by hand."""
     figures = {name: value for name, value in vars(account).items() if isinstance(value, int)}
     return f"{sys.version.split()[0]}: {figures} {account.faults}"

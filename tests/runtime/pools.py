@@ -1,6 +1,5 @@
 """
-A real Baton, Pool and Caretaker over a poller that is a list: what the tests of the hand-over and of the kills run
-on.
+A pool for the tests of the baton and of kills. ``Baton``, ``Pool`` and ``Caretaker`` are real; the poller is a list.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from tests.waiting import WATCHDOG
 
 
 class Job:
-    """A task that is a callable: counts how often it ran, how it ended and who refused it."""
+    """A task that runs a callable. ``events``: what happened to it, in order, such as run, failed, killed, conclude."""
 
     kind: Hashable = "job"
     arrived_at = 0.0
@@ -86,10 +85,10 @@ class Job:
 
 class Feed:
     """
-    A poller that is a list of tasks, and notices when two threads poll at once.
+    A poller that is a list of tasks. It notices when two threads poll at the same time.
 
-    ``intruders``: threads that polled while another did; the baton exists so that there are none. ``polled_by``: who
-    polls now. ``on_poll``: called by the holder before it takes or waits.
+    ``intruders``: the names of threads that polled while another thread polled. The baton has to prevent this.
+    ``polled_by``: the name of the thread that polls now. ``on_poll``: called before the holder takes a task or waits.
     """
 
     def __init__(self) -> None:
@@ -103,7 +102,7 @@ class Feed:
         self._inside = threading.Lock()
 
     def add(self, *tasks: Task) -> None:
-        """Have requests come."""
+        """Let tasks arrive, as if requests had come."""
         with self._changed:
             self._tasks.extend(tasks)
             self._changed.notify()
@@ -137,11 +136,11 @@ class Feed:
             return [self._tasks.popleft() for _ in range(min(most, len(self._tasks)))]
 
     def wake_for_returned(self) -> None:
-        """Jobs give nothing back."""
+        """Do nothing: a job gives no connection back."""
 
 
 class Telling(threading.Event):
-    """The signal a supervisor sleeps on, which calls ``tell`` each time it is set."""
+    """The event that wakes a supervisor. It also calls ``tell`` each time it is set."""
 
     def __init__(self, tell: Callable[[], None]) -> None:
         super().__init__()
@@ -154,8 +153,9 @@ class Telling(threading.Event):
 
 class LivePool:
     """
-    A pool that runs; a context manager that ends every thread of it. ``caretaker``: on a thread of its own.
-    ``supervisor``: has no thread here. ``mails``: what it tells.
+    A pool that runs. It is a context manager that ends all its threads.
+
+    ``caretaker``: runs on a thread of its own. ``supervisor``: has no thread here. ``mails``: notices it would mail.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class LivePool:
         self._thread = threading.Thread(target=take_care, name="caretaker") if caretaker else None
 
     def _changed(self) -> None:
-        """Forget who has gone, at once: there is no supervisor."""
+        """Forget each worker as soon as it has gone. No supervisor runs here that would do it."""
         for worker in list(self.pool.workers.values()):
             if worker.phase.value == "gone":
                 self.pool.forget(worker.worker_id)
@@ -217,7 +217,7 @@ class LivePool:
         assert joined or error, [worker.fact for worker in self.pool.workers.values()]
 
     def run(self, *works: Callable[[], Any]) -> list[Job]:
-        """Have requests come, one for each callable."""
+        """Let one task arrive for each callable, and return the tasks."""
         jobs = [Job(work) for work in works]
         self.feed.add(*jobs)
         return jobs

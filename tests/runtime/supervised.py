@@ -1,4 +1,4 @@
-"""A pool with its supervisor on a clock that the test moves: threads are real, time and their starting are not."""
+"""A pool with its supervisor, on real threads. The test moves the clock, and may start each thread itself."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ LOGGER = "tests.supervised"
 
 class Call(Job):
     """
-    A call that lasts until it is released, on a worker of its own.
+    A call that lasts until the test releases it. It occupies one worker.
 
-    It waits in Python, so that a kill lands; ``blocked`` ones wait for a lock, where it does not. ``stubborn`` ones
-    swallow it.
+    It waits in a loop of Python code, where a kill takes effect. ``blocked``: it waits for a lock instead, where a kill
+    has no effect. ``stubborn``: it swallows the exception and waits on. ``swallowed``: how often it did.
     """
 
     def __init__(self, *, blocked: bool = False, stubborn: bool = False) -> None:
@@ -64,7 +64,7 @@ class Call(Job):
 
 
 class Inspector:
-    """Finds every thread in the same place."""
+    """An inspector that finds every thread in the same place: blocked in ``recvfrom``."""
 
     def look(self, ident: int, native_id: int, now: float) -> Diagnosis:
         return Diagnosis(frames=(CodePlace("app/db.py", 88, "fetch"),), syscall="recvfrom", waits_for="10.0.0.5:5432")
@@ -72,10 +72,10 @@ class Inspector:
 
 class Supervised:
     """
-    The parts of a pool, put together; a context manager that ends all its threads.
+    A pool with its supervisor. It is a context manager that ends all its threads.
 
-    ``automatic``: threads start as they are spawned. Otherwise the test starts them. The baton stays where it is: tasks
-    are offered. ``run`` puts the supervisor on a thread; without it the test calls ``look``.
+    ``automatic``: a thread starts as soon as it is spawned; otherwise the test starts it. ``run``: the supervisor runs
+    on a thread of its own; otherwise the test calls ``look``. No worker takes the baton: the test offers tasks.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Supervised:
             self.spawner.step()
         assert self.pool.join(WATCHDOG) or error, self.facts()
 
-    # What is there.
+    # The state of the pool.
 
     @property
     def workers(self) -> list[Worker]:
@@ -154,26 +154,26 @@ class Supervised:
         return [(worker.worker_id, worker.phase) for worker in self.workers]
 
     def number(self, *statuses: Status) -> int:
-        """How many workers are called one of these now."""
+        """Return how many workers have one of these statuses now."""
         now = self.clock.now()
         return sum(classify(record, now, self.policy) in statuses for record in self.pool.records())
 
     def await_idle(self, count: int) -> None:
-        """Wait until so many workers have lain down."""
+        """Wait until exactly ``count`` workers are idle."""
         until(lambda: self.baton.follower_count == count, f"{count} workers are idle: {self.facts()}")
 
     def await_live(self, count: int) -> None:
-        """Wait until no more than so many are in the table."""
+        """Wait until exactly ``count`` workers are in the table."""
         until(lambda: len(self.pool.workers) == count, f"{count} workers: {self.facts()}")
 
-    # What happens.
+    # What a test can do.
 
     def call(self, **kind: bool) -> Call:
-        """One request that does not end by itself, given to an idle worker."""
+        """Give a call that does not end by itself to an idle worker. Returns when the call has begun."""
         return self.call_of(Call(**kind))
 
     def call_of(self, call: Call) -> Call:
-        """The same with a call of the test's own."""
+        """Give a call that the test has made to an idle worker. Returns when the call has begun."""
         self.calls.append(call)
         call.arrived_at = self.clock.now()
         assert self.baton.follower_count, "nobody is idle"
@@ -182,7 +182,7 @@ class Supervised:
         return call
 
     def wait_in_line(self) -> Call:
-        """One request for which nobody is free."""
+        """Offer a call while no worker is idle. It waits in the backlog, and ends at once when it runs."""
         call = Call()
         call.release()
         call.arrived_at = self.clock.now()
@@ -191,12 +191,16 @@ class Supervised:
         return call
 
     def finish(self, call: Call) -> None:
-        """Let a call end, and wait until it is over."""
+        """Let a call end, and wait until it has ended."""
         call.release()
         assert call.done.wait(WATCHDOG)
 
     def advance(self, seconds: float) -> None:
-        """Move time on: the supervisor's thread looks whenever it said it would, else the test looks once at the end."""
+        """
+        Move the clock forward.
+
+        If the supervisor has a thread, it makes each look that becomes due. Otherwise this makes one look, at the end.
+        """
         if self._run:
             self.clock.advance(seconds)
             self.clock.settle()
@@ -205,6 +209,6 @@ class Supervised:
             self.supervisor.look()
 
     def nudge(self) -> None:
-        """Have the supervisor's thread look, and wait until it has."""
+        """Make the supervisor's thread look, and wait until it has done so."""
         self.supervisor.nudge()
         self.clock.settle()

@@ -1,4 +1,4 @@
-"""The real serve commands as subprocesses: start one, read what it says until it says it, ask it, end it."""
+"""Run the real serve commands as subprocesses: start one, wait for a line of its output, send it requests, end it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SERVE = {
 
 
 def configuration(name: str, folder: Path) -> Path:
-    """A copy of one of the repository's INI files."""
+    """Copy one of the repository's INI files to a folder, and return the path of the copy."""
     return Path(shutil.copy(ROOT / name, folder))
 
 
 def arguments(command: str, ini: Path, *more: str) -> list[str]:
-    """What to type to serve ``ini`` with a command; options come before the file, the rest after it."""
+    """Return the words of the command line that serves ``ini``. Options come before the file, other words after it."""
     program, *rest = SERVE[command]
     words = [word.format(ini=ini.name) for word in rest]
     options = [word for word in more if word.startswith("-")]
@@ -43,18 +43,22 @@ def arguments(command: str, ini: Path, *more: str) -> list[str]:
 
 
 def few_descriptors() -> None:
-    """In the child: ``paster --daemon`` closes every possible descriptor one by one, which may be a milliard."""
+    """
+    Lower the limit of descriptors. Runs in the child process.
+
+    ``paster --daemon`` closes every possible descriptor one by one, and the limit may be as high as 1,000,000,000.
+    """
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without what would change how Python or paster starts."""
+    """Return this process's environment plus ``variables``, without what changes how Python or paster starts."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PASTE", "COV"))}
     return {**kept, "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1", **variables}
 
 
 def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end. What it leaves in the background must not keep the pipe, so output goes to a file."""
+    """Run a command to its end. Its output goes to a file, because a daemon that it starts would keep a pipe open."""
     with (folder / "said").open("w+") as said:
         done = subprocess.run(
             words,
@@ -72,7 +76,7 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def get(port: int, path: str = "/") -> tuple[int, bytes]:
-    """Ask the server for a page."""
+    """Send a GET to the server, and return the status and the body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROGRAM_WATCHDOG)
     try:
         connection.request("GET", path)
@@ -83,7 +87,7 @@ def get(port: int, path: str = "/") -> tuple[int, bytes]:
 
 
 def alive(pid: int) -> bool:
-    """Whether there is such a process that still runs."""
+    """Return whether there is such a process and it still runs."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
@@ -91,7 +95,7 @@ def alive(pid: int) -> bool:
 
 
 class Command:
-    """A serve command that runs; a context manager that leaves no process of its session behind."""
+    """A serve command that runs. ``said``: its output so far. At the end it kills every process of its session."""
 
     def __init__(self, words: list[str], folder: Path, **variables: str) -> None:
         self.said = ""
@@ -120,7 +124,11 @@ class Command:
         self.process.stdout.close()
 
     def read_until(self, pattern: re.Pattern[str], again: Callable[[], object] | None = None) -> re.Match[str]:
-        """Read output up to the first line, after what was read before, that matches; do ``again`` now and then."""
+        """
+        Read more output, up to the first line that matches, and return the match.
+
+        ``again``: called about ten times a second while no output comes.
+        """
         deadline = time.monotonic() + PROGRAM_WATCHDOG
         while True:
             line, newline, rest = self._unread.partition("\n")
@@ -143,16 +151,16 @@ class Command:
         return bool(data)
 
     def port(self) -> int:
-        """Wait for the next line with an address; the port in it."""
+        """Wait for the next line with an address, and return its port."""
         return int(self.read_until(ADDRESS)[1])
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal to the command and wait for its exit status; what it still says is read."""
+        """Send a signal to the command, read the rest of its output, and return its exit status."""
         self.process.send_signal(number)
         return self.wait()
 
     def wait(self) -> int:
-        """Wait for the exit status; what it still says is read."""
+        """Read the rest of the output, and return the exit status."""
         deadline = time.monotonic() + PROGRAM_WATCHDOG
         while self._read_more(deadline):
             pass

@@ -1,4 +1,4 @@
-"""Every kind of hang there is, in one server at once: what the client is told, and what becomes of the thread."""
+"""Let requests hang in every known way, all in one server, and measure what happens to their clients and threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIMITS = {
     "threadpool_hung_thread_limit": 0.15,
     "threadpool_kill_thread_limit": KILL,
     "threadpool_dying_limit": 0.2,
-    "threadpool_workers": 10,  # nobody waits for a worker, who would be told later
+    "threadpool_workers": 10,  # no request waits for a worker, so each client gets its 504 at the same time
     "threadpool_max_workers": 30,
 }
 
@@ -52,7 +52,7 @@ EXPECTED = {
 }
 
 SLEEP = 3.0
-"""Nothing lets a sleeper go, so it wakes by itself: long after it has become a zombie, also on a busy machine."""
+"""Seconds. Nothing can wake ``time.sleep``, so it must end by itself: after its worker has become a zombie."""
 
 HANGS = f"""
 import contextlib, json, queue, select, socket, subprocess
@@ -130,16 +130,17 @@ def app(environ, start_response):
 """
 
 Instants = dict[str, float]
-"""By kind; on the monotonic clock, which is the same for all processes of a machine."""
+"""Instants by kind of hang. They are on the monotonic clock, which all processes of a machine share."""
 
 
 class Drill:
     """
-    One server in which every kind of hang is under way at once.
+    One server in which one request of each kind hangs, all at the same time.
 
-    Seconds by kind, up to the moment when all are let go. ``told_after``: from the call to the 504. ``zombie_after`` and
-    ``ended_after``: from the 504 until the thread was a zombie, until it had ended. A drill is made only if everything
-    comes that is expected, and if each thread ends that is let go.
+    The fields are seconds by kind, measured until all requests are released. ``told_after``: from the call to the 504.
+    ``zombie_after``: from the 504 until the thread was a zombie. ``ended_after``: from the 504 until the thread had
+    ended. The constructor runs the whole drill. It fails if a thread does not do what is expected, or does not end
+    after its release.
     """
 
     def __init__(self, folder: Path, unblock: bool) -> None:
@@ -185,7 +186,7 @@ class Drill:
         return found
 
     def says(self, kind: str) -> str:
-        """What became of one kind's thread, in words."""
+        """Return, in words, what happened to the thread of one kind."""
         if kind in self.ended_after:
             return f"{AT_ONCE} ({self.ended_after[kind]:.1f} s)"
         return f"{self.expected[kind]}; until then a zombie (after {self.zombie_after[kind]:.1f} s)"
@@ -195,7 +196,7 @@ TABLE = ROOT / "docs" / "_generated" / "hang-table.md"
 
 
 def table(blocked: Drill, unblocked: Drill) -> str:
-    """The table of the manual."""
+    """Return the table for the manual, made from a drill without and one with ``kill_unblocks_sockets``."""
     lines = [
         "<!-- Written by tests/server/test_hang_table.py with PASTEPOOL_WRITE_DOCS=1. Not edited by hand. -->",
         "",
@@ -213,5 +214,5 @@ def table(blocked: Drill, unblocked: Drill) -> str:
 
 
 def shape(text: str) -> str:
-    """A table without its measured numbers."""
+    """Return a table with its measured numbers replaced by ``N``."""
     return re.sub(r"\d+\.\d s", "N s", text)

@@ -1,4 +1,4 @@
-"""An application that hangs until the test lets it go, and clients that ask and do not wait."""
+"""An application that hangs until the test releases it, and clients that send a request and do not wait."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.waiting import WATCHDOG
 
 @contextlib.contextmanager
 def asked(run: Running, *targets: str) -> Iterator[list[Client]]:
-    """One connection for each target, each asked for and not waited for."""
+    """Send one request for each target, each on its own connection. Yields the clients; the responses are not read."""
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(run.client()) for _ in targets]
         for client, target in zip(opened, targets, strict=True):
@@ -24,10 +24,10 @@ def asked(run: Running, *targets: str) -> Iterator[list[Client]]:
 
 class Hanging:
     """
-    Hangs where the path begins with ``/hang``; every other path is answered at once. A context manager that lets all go.
+    An application that hangs if the path begins with ``/hang``. Every other path is answered at once.
 
-    It hangs in Python, so that a kill lands. ``outcomes``: how each call ended, by path: ``returned`` or the name of an
-    exception.
+    It hangs in a loop of Python code, where a kill takes effect. ``outcomes``: how each call ended, by path:
+    ``returned`` or the name of an exception. As a context manager it releases all calls at its end.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Hanging:
         self._released = True
 
     def await_calls(self, count: int = 1) -> None:
-        """Wait until so many more calls hang."""
+        """Wait until ``count`` more calls hang."""
         for _ in range(count):
             assert self._entered.acquire(timeout=WATCHDOG), "the application was not called"
 
@@ -66,6 +66,10 @@ class Hanging:
         self.outcomes[path] = "returned"
 
     def _compute(self) -> None:
-        """In a function of its own: directly inside a ``try``, some CPythons lose an exception from outside."""
+        """
+        Loop until released.
+
+        This is a separate function, because some CPythons lose an injected exception directly inside a ``try``.
+        """
         while not self._released:
             time.sleep(0.001)

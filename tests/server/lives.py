@@ -1,4 +1,4 @@
-"""When the processes that a monitor starts began: told by the kernel, so that nobody who looks late is misled."""
+"""Find out from the kernel when the processes that a monitor starts began. So a late look gives the same instants."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Lives:
-    """The children a process has had while somebody looked. ``starts``: when each began, by its number, in seconds."""
+    """The children of a process that ``look`` has seen. ``starts``: when each began, in seconds, by its pid."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
         self.starts: dict[int, float] = {}
 
     def look(self) -> None:
-        """Note who lives now."""
+        """Note the children that live now."""
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = path.read_text().rpartition(")")[2].split()
@@ -27,5 +27,5 @@ class Lives:
                 self.starts[int(path.parent.name)] = int(fields[19]) / _TICKS
 
     def pauses(self) -> list[float]:
-        """Seconds from each start to the next."""
+        """Return the seconds from each start to the next."""
         return [later - earlier for earlier, later in pairwise(sorted(self.starts.values()))]

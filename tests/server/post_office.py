@@ -1,4 +1,4 @@
-"""A real mail server, for those who want to know whether a process has mailed."""
+"""A real mail server, for tests of what a process mails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiosmtpd.controller import Controller
 
 
 class PostOffice(Controller):
-    """A real mail server on a port of the kernel's choice; ``mails``: the subjects of what it was given."""
+    """A real mail server on a free port. ``mails``: the subjects of the mails that it received."""
 
     def __init__(self) -> None:
         self.mails: list[str] = []
@@ -21,7 +21,7 @@ class PostOffice(Controller):
         super()._trigger_server()
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        """Keep the mail."""
+        """Accept a mail, and keep its subject."""
         subject = message_from_bytes(envelope.content, policy=policy.default)["Subject"]
         self.mails.append(str(subject))
         return "250 kept"

@@ -1,4 +1,4 @@
-"""Programs that run a server in a process of their own, for what only a process can show: signals, forks, its end."""
+"""Programs that run a server in a process of their own, for tests of signals, of forks and of the end of a process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def say(text):
 
 
 def wait_at_gate():
-    open(gate).close()  # a FIFO: until somebody opens it for writing
+    open(gate).close()  # a FIFO: this waits until a process opens it for writing
 
 
 def hang():
@@ -54,9 +54,9 @@ server = Server(read({options!r}, {{}}), app)
 
 class Program(Command):
     """
-    A Python program with a server in it; what it says is in ``said``.
+    A Python program with a server in it. ``said``: its output so far.
 
-    ``before``: source run before the server is made. ``serve``: source that runs it.
+    ``before``: source code that runs before the server is made. ``serve``: source code that runs the server.
     """
 
     def __init__(self, folder: Path, before: str = "", serve: str = "server.serve()", **options: object) -> None:
@@ -80,7 +80,7 @@ class Program(Command):
             os.close(self._gate)
 
     def address(self) -> int:
-        """Wait until the server says where it serves."""
+        """Wait until the server has written its address, and return the port."""
         found = ADDRESS.search(self.said) or self.read_until(ADDRESS)
         return int(found[1])
 
@@ -96,11 +96,11 @@ class Program(Command):
         self.read_until(re.compile(pattern))
 
     def open_gate(self) -> None:
-        """Let go the calls that wait at the gate, and those that will come to it."""
+        """Release all calls that wait at the gate. Later calls do not wait there."""
         self._gate = os.open(self.gate, os.O_RDWR)
 
     def ends_within(self, seconds: float) -> int:
-        """Its exit status, which must come in time; what it still says is read."""
+        """Read the rest of the output and return the exit status. Fails if the end takes longer than ``seconds``."""
         began = time.monotonic()
         status = self.wait()
         assert time.monotonic() - began < seconds, self.said
@@ -112,7 +112,7 @@ class Program(Command):
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on a port."""
+    """Return whether no process listens on a port."""
     try:
         Client(port).close()
     except ConnectionRefusedError:

@@ -1,4 +1,4 @@
-"""A server that really runs, in a thread, and a client that speaks in raw bytes and reads with suspicion."""
+"""A real server in a thread of this process, and a client that sends raw bytes and checks the form of each response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
 def plain(body: bytes = b"hello\n", status: str = "200 OK", *fields: tuple[str, str]) -> App:
-    """An application that always answers the same."""
+    """Return an application that always gives the same answer."""
 
     def app(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
         start_response(status, [("Content-Type", "text/plain"), *fields])
@@ -28,22 +28,23 @@ def plain(body: bytes = b"hello\n", status: str = "200 OK", *fields: tuple[str, 
 
 
 def path_echo(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
-    """Answers with the path it was asked for."""
+    """An application whose answer is the path of the request."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [environ["PATH_INFO"].encode("latin-1")]
 
 
 def body_echo(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
-    """Answers with the content it was sent."""
+    """An application whose answer is the body of the request."""
     start_response("200 OK", [("Content-Type", "application/octet-stream")])
     return [environ["wsgi.input"].read()]
 
 
 class Held:
     """
-    An application whose calls last until they are released; a context manager that releases them at its end.
+    An application whose calls last until the test releases them. As a context manager it releases them at its end.
 
-    ``entered``: one count for each call that has begun. ``paths``: what was asked for, in the order of the calls.
+    ``entered``: is released once by each call that begins. ``paths``: the paths of the calls, in order.
+    ``held``: says whether a call is to be held; others are answered at once. ``inner``: makes the answer.
     """
 
     def __init__(self, inner: App = path_echo, held: Callable[[Environ], bool] = lambda environ: True) -> None:
@@ -61,7 +62,7 @@ class Held:
         return self._inner(environ, start_response)
 
     def await_calls(self, count: int = 1) -> None:
-        """Wait until so many more calls have begun."""
+        """Wait until ``count`` more calls have begun."""
         for _ in range(count):
             assert self.entered.acquire(timeout=WATCHDOG), "the application was not called"
 
@@ -76,7 +77,7 @@ class Held:
 
 
 class Response(NamedTuple):
-    """What came back. ``fields``: by lower-case name, repeated ones joined. ``chunked``: how the body was framed."""
+    """A response. ``fields``: by lower-case name; repeated ones are joined. ``chunked``: the body came in chunks."""
 
     version: str
     status: int
@@ -90,7 +91,7 @@ class Response(NamedTuple):
 
 
 class Client:
-    """One connection to a server; every read is bounded by the watchdog."""
+    """One connection to a server. No read waits longer than ``WATCHDOG``."""
 
     def __init__(self, port: int, receive_buffer: int = 0) -> None:
         self.sock = socket.socket()
@@ -112,14 +113,14 @@ class Client:
 
     @property
     def port(self) -> int:
-        """Our own port, which the application sees as REMOTE_PORT."""
+        """The client's own port, which the application sees as REMOTE_PORT."""
         return int(self.sock.getsockname()[1])
 
     def close(self) -> None:
         self.sock.close()
 
     def reset(self) -> None:
-        """Close with a reset instead of a farewell."""
+        """Close the connection with a reset (RST) instead of a FIN."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.sock.close()
 
@@ -127,7 +128,7 @@ class Client:
         self.sock.sendall(data)
 
     def ask(self, target: str = "/", *lines: str, method: str = "GET", version: str = "1.1", body: bytes = b"") -> None:
-        """Send a request; a body brings its Content-Length."""
+        """Send a request. If it has a body, this adds Content-Length."""
         length = [f"Content-Length: {len(body)}"] if body else []
         host = ["Host: example.org"] if version == "1.1" else []
         head = "\r\n".join([f"{method} {target} HTTP/{version}", *host, *length, *lines, "", ""])
@@ -136,12 +137,12 @@ class Client:
     def get(
         self, target: str = "/", *lines: str, method: str = "GET", version: str = "1.1", body: bytes = b""
     ) -> Response:
-        """Ask and read the answer."""
+        """Send a request and return the response."""
         self.ask(target, *lines, method=method, version=version, body=body)
         return self.response(method)
 
     def response(self, method: str = "GET") -> Response:
-        """Read one response, interim ones excepted, to its last byte and no further."""
+        """Read one response, up to its last byte and no further. An interim response (1xx) counts as one too."""
         head = self.read_until(b"\r\n\r\n")
         status_line, *lines = head[:-4].decode("latin-1").split("\r\n")
         version, status, _ = status_line.split(" ", 2)
@@ -198,7 +199,7 @@ class Client:
         return whole[:count]
 
     def rest(self) -> bytes:
-        """Everything up to the end of the connection. Raises: ConnectionResetError if that is a reset."""
+        """Read everything up to the end of the connection. Raises: ConnectionResetError if it ends with a reset."""
         pieces = [self._unread]
         self._unread = b""
         while True:
@@ -208,20 +209,20 @@ class Client:
             pieces.append(data)
 
     def ended(self) -> bool:
-        """Wait for the end of the connection, whatever its manner; False if bytes came first."""
+        """Wait until the connection ends, by FIN or by reset. Returns False if bytes came before the FIN."""
         try:
             return not self.rest()
         except ConnectionResetError:
             return True
 
     def is_silent(self) -> bool:
-        """Whether, at this moment, nothing is there to be read and the connection is open."""
+        """Return whether, at this moment, the connection is open and there is nothing to read."""
         readable, _, _ = select.select([self.sock], [], [], 0)
         return not readable and not self._unread
 
 
 class Running:
-    """A server in a thread of this process, on a port of the kernel's choice. ``server``: one that is made already."""
+    """A server in a thread of this process, on a free port. ``server``: use this one instead of making one."""
 
     def __init__(self, app: App, options: dict[str, object], server: Server | None = None) -> None:
         self.server = server or Server(read({"port": 0, "shutdown_timeout": 3 * WATCHDOG, **options}, {}), app)
@@ -246,12 +247,12 @@ class Running:
     def get(
         self, target: str = "/", *lines: str, method: str = "GET", version: str = "1.1", body: bytes = b""
     ) -> Response:
-        """One request on a connection of its own."""
+        """Send one request on a new connection and return the response."""
         with self.client() as client:
             return client.get(target, *lines, method=method, version=version, body=body)
 
     def join(self, timeout: float = WATCHDOG) -> None:
-        """Wait for ``serve`` to have returned, without an exception."""
+        """Wait until ``serve`` has returned. Raises the exception of ``serve`` if it raised one."""
         self.thread.join(timeout)
         assert not self.thread.is_alive(), "serve() did not return"
         if self.failure is not None:
@@ -263,11 +264,11 @@ class Running:
 
     @property
     def connections(self) -> int:
-        """How many clients the server has at this moment."""
+        """The number of connections that the server has open at this moment."""
         return len(self.server.parts.poller.connections)
 
     def count_polls(self) -> Callable[[], int]:
-        """Count from now on how often the kernel is asked for events: a server that spins asks without end."""
+        """Begin to count how often the server asks the kernel for events. A busy loop gives a high count."""
         readiness, count = self.server.parts.poller._readiness, [0]
 
         class Counting:
@@ -285,7 +286,7 @@ class Running:
 
 @contextlib.contextmanager
 def running(app: App, **options: object) -> Iterator[Running]:
-    """Run a server for a while."""
+    """Run a server, and stop it at the end of the context."""
     run = Running(app, options).start()
     try:
         yield run

@@ -1,4 +1,4 @@
-"""Servers that end by their zombies: limits short enough to watch, and what makes the zombies."""
+"""Servers that end because of too many zombies: their options, with short limits, and requests that become zombies."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def app(environ, start_response):
         environ["pastepool.kill_after"](0)
     return ordinary_app(environ, start_response)
 """
-"""What a program needs so that its held calls are not killed like those that hang."""
+"""Source code for a program whose ``/held`` calls are never killed. Its ``/hang`` calls are killed."""
 
 CRITICAL = r"CRITICAL .*end the process: 2 zombies, more than max_zombies_before_die = 1: GET /hang"
 
 
 class Dying(Program):
-    """A program that has been asked for more than one thing too many of which no kill gets hold."""
+    """A program whose process ends when two of its requests are zombies."""
 
     def __init__(self, folder: Path, before: str = "", **options: object) -> None:
         whole: dict[str, Any] = {**ZOMBIES, **options}
         super().__init__(folder, before, **whole)
 
     def hang(self, stack: contextlib.ExitStack, count: int = 2) -> list[Client]:
-        """Make so many requests that hang where no kill lands; one more than one, and the end is near."""
+        """Send ``count`` requests that hang where a kill has no effect. With two of them the process will end."""
         clients = [stack.enter_context(self.client()) for _ in range(count)]
         for number, client in enumerate(clients):
             client.ask(f"/hang/{number}")
@@ -49,7 +49,7 @@ class Dying(Program):
         return clients
 
     def end_by_zombies(self) -> int:
-        """Have it end by zombies. Gives its exit status; what it said is read."""
+        """Make the process end because of zombies, read the rest of its output, and return its exit status."""
         with contextlib.ExitStack() as stack:
             for client in self.hang(stack):
                 assert client.response().status == 504
@@ -96,6 +96,6 @@ format = %(levelname)s %(message)s
 
 
 def ask_for_zombies(port: int, stack: contextlib.ExitStack) -> None:
-    """Make two requests to the demonstration of which no kill gets hold."""
+    """Send two requests to the demonstration that hang where a kill has no effect."""
     for _ in range(2):
         stack.enter_context(Client(port)).ask("/hanging?kind=lock")
