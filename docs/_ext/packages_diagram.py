@@ -56,7 +56,7 @@ PLACES: Mapping[str, Box] = {
     "runtime.pool": Box(270, 4),
     "runtime.sockets": Box(440, 4),
     "runtime.window": Box(250, 5),
-    "runtime.log": Box(400, 5),
+    "runtime.log": Box(550, 5),
     "runtime.mail": Box(740, 5),
     "runtime.inspection": Box(250, 6),
     "runtime.system": Box(400, 6),
