@@ -175,9 +175,8 @@ class Drill:
     def _settled(self, program: Program) -> bool:
         began_at, zombie_at, ended_at = self._ask(program, "/settled")
         self.told_after = {kind: at - began_at[kind] for kind, at in self._told_at.items()}
-        self.zombie_after = {kind: at - self._told_at[kind] for kind, at in zombie_at.items()}
-        # A thread may have ended before its client has read the answer.
-        self.ended_after = {kind: max(0.0, at - self._told_at[kind]) for kind, at in ended_at.items()}
+        self.zombie_after = after(self._told_at, zombie_at)
+        self.ended_after = after(self._told_at, ended_at)
         return all(kind in (ended_at if outcome is AT_ONCE else zombie_at) for kind, outcome in self.expected.items())
 
     def _ask(self, program: Program, path: str) -> list[Instants]:
@@ -190,6 +189,16 @@ class Drill:
         if kind in self.ended_after:
             return f"{AT_ONCE} ({self.ended_after[kind]:.1f} s)"
         return f"{self.expected[kind]}; until then a zombie (after {self.zombie_after[kind]:.1f} s)"
+
+
+def after(told_at: Instants, happened_at: Instants) -> dict[str, float]:
+    """
+    Return the seconds from the 504 to what happened to the thread, by kind.
+
+    Never less than 0: on a busy machine a thread may have ended, or be a zombie, before its client has read the answer.
+    A negative number that rounds to nothing would be written ``-0.0``.
+    """
+    return {kind: max(0.0, at - told_at[kind]) for kind, at in happened_at.items()}
 
 
 TABLE = ROOT / "docs" / "_generated" / "hang-table.md"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.hang_drill import AT_ONCE, EXPECTED, KILL, KINDS, TABLE, Drill, shape, table
+from tests.server.hang_drill import AT_ONCE, EXPECTED, KILL, KINDS, TABLE, Drill, after, shape, table
 
 LATE = 1.0
 """How much later than its limit a thing may be on a busy machine."""
@@ -50,3 +50,10 @@ def test_c_table_of_the_manual_says_what_happens(drills: Drills) -> None:
     if os.environ.get("PASTEPOOL_WRITE_DOCS") == "1":
         TABLE.write_text(made, encoding="utf-8")
     assert shape(TABLE.read_text(encoding="utf-8")) == shape(made)
+
+
+def test_client_that_reads_late_makes_no_negative_time() -> None:
+    """What happens to a thread before its client has read the 504 happens after 0.0 s, not after -0.0 s."""
+    told_at = {"late": 10.04, "soon": 10.0}
+    seconds = after(told_at, {"late": 10.0, "soon": 10.2})
+    assert [f"{seconds[kind]:.1f} s" for kind in told_at] == ["0.0 s", "0.2 s"]
