@@ -113,6 +113,8 @@ def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_co
     """
     Make the page that shows the pool: ``use = egg:pastepool#watch_threads`` (``paste.app_factory``).
 
+    If the section has no token, one is drawn and written into the log.
+
     Args:
         global_conf: [DEFAULT]. Only ``__file__`` is read, to name the file in errors.
         local_conf: the options in the table of ``watch.options``.
@@ -127,7 +129,9 @@ def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_co
     given = global_conf or {}
     with _told_to_operator():
         options = read_options(local_conf, SettingsPlace(APPLICATION_SECTION, str(given.get("__file__") or "")))
-    return WatchApp(options)
+    app = WatchApp(options)
+    app.ready()
+    return app
 
 
 def _admin_application(settings: Settings) -> WSGIApplication | None:

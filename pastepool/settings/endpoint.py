@@ -7,6 +7,7 @@ value of the same type says which address the kernel gave.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from pastepool.core.wording import host_and_port
@@ -45,3 +46,24 @@ class Endpoint:
     def server_port(self) -> int:
         """Return ``SERVER_PORT`` for requests that come in here. For a unix socket it is the port of HTTP, 80."""
         return _HTTP_PORT if self.path else self.port
+
+
+def names_this_machine(host: str) -> bool:
+    """
+    Say whether a host is a loopback address, or a name that means one on every machine: ``localhost``.
+
+    ``host``: without brackets and port. Names are not looked up.
+    """
+    name = host.lower().rstrip(".")
+    address = ip_address(name)
+    return address.is_loopback if address is not None else name == _LOCAL_NAME or name.endswith(f".{_LOCAL_NAME}")
+
+
+def ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address, with or without a zone (``%eth0``). None for other text. ``::ffff:127.0.0.1`` is 127.0.0.1."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address

@@ -687,7 +687,7 @@ _ADMIN = (
         field="admin.token",
         since="0.1",
         doc="A secret that a client must send to see the page of admin_listen. Without admin_token only this machine"
-        " may see it.",
+        " may see it, and admin_listen must be a loopback address.",
         why="A default secret would be printed in this manual, so it would not be secret.",
         group="Watching",
         default_text="none",

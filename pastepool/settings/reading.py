@@ -13,7 +13,7 @@ from typing import Any
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.core.wording import host_and_port
 from pastepool.http1.limits import Limits
-from pastepool.settings.endpoint import Endpoint
+from pastepool.settings.endpoint import Endpoint, names_this_machine
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, OPTIONS
 from pastepool.settings.parsing import Refused, Unfit, plain_text
@@ -179,6 +179,13 @@ def _guard_admin(values: Mapping[str, Any], place: SettingsPlace) -> None:
         shown = BY_NAME["admin_allow_from"].show(values["admin_allow_from"])
         remedy = "other machines are let in with a secret only, so set admin_token or delete the first"
         raise place.contradiction("admin_allow_from", shown, "admin_token", "none", remedy)
+    listen = values["admin_listen"]
+    if listen and not values["admin_token"] and not names_this_machine(listen):
+        remedy = (
+            "without a secret the page is served on a loopback address only, so set admin_token or write"
+            " admin_listen = 127.0.0.1"
+        )
+        raise place.contradiction("admin_listen", listen, "admin_token", "none", remedy)
 
 
 def _idle_admin(values: Mapping[str, Any], own: Mapping[str, Any], place: SettingsPlace) -> list[str]:

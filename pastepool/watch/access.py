@@ -1,26 +1,27 @@
 """
 Decide who may see the page, and which requests may change something. Pure: takes environs and rules, returns verdicts.
 
-The contract has two rules (P17). Without a token, the page admits only visitors from this machine; with a token, it
-admits visitors from the networks of ``allow_from``. A request that changes something must come from our own page,
-because any page that a browser visits can make the browser send a request.
+The contract has two rules (P17). With a token, the page admits visitors from the networks of ``allow_from``. Without a
+token, it admits only visitors from this machine; only ``admin_listen`` on a loopback address works so, because a
+mounted page draws a token if it has none (``drawn`` says why). A request that changes something must come from our own
+page, because any page that a browser visits can make the browser send a request.
 
 A loopback address proves little if a proxy runs on the same machine: every visitor of that proxy has a loopback
-address. So without a token, the gate refuses each request that came through a proxy. It also refuses each request with
-a host name that is not a name of this machine: a foreign page could otherwise reach this page through the foreign
-page's own name (DNS rebinding).
+address. So without a token, the gate refuses each request of which it can see that it came through a proxy. It also
+refuses each request with a host name that is not a name of this machine: a foreign page could otherwise reach this page
+through the foreign page's own name (DNS rebinding).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pastepool.settings.endpoint import ip_address, names_this_machine
 from pastepool.settings.values import Network
 from pastepool.types import Seconds
 from pastepool.watch.visitor import Visitor
@@ -28,6 +29,12 @@ from pastepool.watch.visitor import Visitor
 COOKIE = "pastepool_watch"
 LOGGED_IN_FOR: Seconds = 12 * 3600.0
 """How long a login lasts: a working day. After it the visitor must give the token again."""
+
+_ASKING = "This page asks for its token."
+_ASKING_FOR_DRAWN = (
+    f"{_ASKING} None is set in its section, so the server drew one when it started and wrote it into its log (logger"
+    " pastepool.watch)."
+)
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,14 @@ class Gate:
     Decides who may see one mounted page, and who may change something from it.
 
     ``csrf``: a random text, drawn when the page is mounted. Every form of this page contains it; no other site has it.
+    ``drawn``: the token was drawn at the start of the process, so the visitor is told where to find it.
     """
 
-    def __init__(self, token: str, allow_from: tuple[Network, ...]) -> None:
+    def __init__(self, token: str, allow_from: tuple[Network, ...], *, drawn: bool = False) -> None:
         self.csrf = secrets.token_urlsafe(24)
         self._token = token.encode("utf-8")
         self._allow_from = allow_from
+        self._asking = _ASKING_FOR_DRAWN if drawn else _ASKING
         self._cookie_key = hmac.digest(self._token, b"pastepool watch_threads cookie 1", "sha256") if token else b""
 
     @property
@@ -67,7 +76,7 @@ class Gate:
         Args:
             now: seconds of the wall clock. A cookie outlives the process, and a monotonic clock does not.
         """
-        address = _address(visitor.address)
+        address = ip_address(visitor.address)
         if address is None:
             return Admission(403, "Nobody knows where this request comes from, so it is not let in.")
         if not any(address in network for network in self._allow_from if network.version == address.version):
@@ -84,7 +93,7 @@ class Gate:
             return Admission(
                 403, "This came through a proxy, so its address says nothing. Set a token to use this page behind one."
             )
-        if not _names_this_machine(str(environ.get("HTTP_HOST", ""))):
+        if not names_this_machine(_host_name(str(environ.get("HTTP_HOST", "")))):
             return Admission(403, "Without a token this page is shown under localhost and loopback addresses only.")
         return Admission()
 
@@ -98,7 +107,7 @@ class Gate:
             return Admission(by="header")
         if self._is_ours(cookie_value(str(environ.get("HTTP_COOKIE", ""))), now):
             return Admission(by="cookie")
-        return Admission(401, "The token is wrong." if any(offered) else "This page asks for its token.")
+        return Admission(401, "The token is wrong." if any(offered) else self._asking)
 
     def knows(self, offered: str) -> bool:
         """Say whether this is the token. The comparison takes the same time however much of the text is right."""
@@ -169,17 +178,6 @@ def _host_of(origin: str) -> str:
     return origin.partition("://")[2].lower()
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address
-
-
-def _names_this_machine(host: str) -> bool:
-    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
-    name = name.lower().rstrip(".")
-    address = _address(name)
-    return address.is_loopback if address is not None else name == "localhost" or name.endswith(".localhost")
+def _host_name(field: str) -> str:
+    """Return the host of a Host field without brackets and port."""
+    return field.rpartition("]")[0].lstrip("[") if field.startswith("[") else field.partition(":")[0]

@@ -21,11 +21,12 @@ from pastepool.watch import doing, entering, showing
 from pastepool.watch.access import Gate
 from pastepool.watch.answers import SECURITY, json_answer, moved, text_answer
 from pastepool.watch.assets import asset
+from pastepool.watch.drawn import drawn_token
 from pastepool.watch.entering import FORM_LIMIT
 from pastepool.watch.finding import watched_by
 from pastepool.watch.options import WatchOptions
 from pastepool.watch.visit import Mount, Visit, said
-from pastepool.watch.visitor import identify
+from pastepool.watch.visitor import Visitor, identify
 from pastepool.watch.watched import ActionOutcome
 
 _log = scribbled("pastepool.watch")
@@ -63,12 +64,24 @@ class WatchApp:
     """
     The application of one mounted page. One process may have several pages that show the same pool.
 
-    ``options``: what the operator allows on this page.
+    ``options``: what the operator allows on this page. Without a token there, only the admin listener shows the page
+    without asking: it listens on a loopback address then. A request that comes through the main server needs the token
+    of ``drawn``.
     """
 
     def __init__(self, options: WatchOptions) -> None:
-        gate = Gate(options.token, options.allow_from)
-        self._mount = Mount(options, gate, threading.BoundedSemaphore(STREAM_LIMIT))
+        streams = threading.BoundedSemaphore(STREAM_LIMIT)
+        self._options = options
+        self._mount = Mount(options, Gate(options.token, options.allow_from), streams)
+        self._mount_with_drawn_token: Mount | None = None
+
+    def ready(self) -> None:
+        """
+        Draw the token now if the page has none. Called when the page is mounted, so that the log has the token from the
+        start; otherwise the first request of a visitor does it.
+        """
+        if not self._options.token:
+            drawn_token.get()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = Request(environ)
@@ -99,8 +112,9 @@ class WatchApp:
             status, word = watched.health()
             return json_answer({"status": word}, status)  # it tells no more, because it asks for no token
         visitor = identify(request.environ, watched.own_request())
-        admission = self._mount.gate.judge(request.environ, visitor, time.time())
-        visit = Visit(self._mount, request, visitor, admission, watched, name.startswith("api/"))
+        mount = self._mount_for(visitor)
+        admission = mount.gate.judge(request.environ, visitor, time.time())
+        visit = Visit(mount, request, visitor, admission, watched, name.startswith("api/"))
         if admission.status == 401 and name == "login" and request.method == "POST":
             return entering.login(visit)
         if name.startswith(_STATIC) and admission.status in (200, 401):
@@ -108,6 +122,16 @@ class WatchApp:
         if admission.status != 200:
             return entering.refused(visit, admission)
         return self._routed(visit, name)
+
+    def _mount_for(self, visitor: Visitor) -> Mount:
+        """Return the mount whose gate judges the visitor: without a token, the way the request came decides."""
+        if self._options.token or visitor.closing is not None:
+            return self._mount
+        if self._mount_with_drawn_token is None:
+            options = self._options
+            gate = Gate(drawn_token.get(), options.allow_from, drawn=True)
+            self._mount_with_drawn_token = Mount(options, gate, self._mount.streams)
+        return self._mount_with_drawn_token
 
     def _routed(self, visit: Visit, name: str) -> Any:
         method = "GET" if visit.request.method == "HEAD" else visit.request.method
@@ -129,7 +153,7 @@ class WatchApp:
         if (request.content_length or 0) > FORM_LIMIT:
             return said(visit, ActionOutcome(413, "invalid", "The form is too large."))
         form_csrf = str(request.POST.get("csrf", ""))
-        admission = self._mount.gate.judge_change(request.environ, form_csrf, visit.admission.by)
+        admission = visit.mount.gate.judge_change(request.environ, form_csrf, visit.admission.by)
         if admission.status != 200:
             _log.warning("%s: refused %s: %s", printable(visit.visitor.address), name, admission.text)
             return said(visit, ActionOutcome(admission.status, "refused", admission.text))

@@ -38,10 +38,11 @@ OPTIONS = (
         unit="",
         field="token",
         since="0.1",
-        doc="A secret that every visitor of the page must give; without it only this machine is let in.",
+        doc="A secret that every visitor of the page must give. If it is not set, one is drawn at the start and written"
+        " into the log.",
         why="A default that everybody can read in the manual would not be a secret.",
         group="Watching",
-        default_text="none",
+        default_text="drawn at the start",
         example="a-long-random-text",
         secret=True,
     ),

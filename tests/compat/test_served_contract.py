@@ -18,6 +18,7 @@ import pytest
 
 from pastepool.errors import PoolClosed
 from pastepool.watch.app import WatchApp
+from pastepool.watch.drawn import drawn_token
 from pastepool.watch.options import WatchOptions
 from tests.compat.test_pool_served import Application
 from tests.server.programs import Program
@@ -25,6 +26,8 @@ from tests.server.serving import Environ, path_echo, running
 from tests.waiting import WATCHDOG, until
 
 HERE = Path(__file__).parent
+TOKEN = "correct-horse-battery"
+GIVEN = f"X-Pastepool-Token: {TOKEN}"
 LOCAL = "Host: localhost"
 """With HTTP/1.0, where the client names no host of its own."""
 
@@ -92,10 +95,10 @@ def test_P16_watch_threads_shows_what_runs_and_kills_only_if_allowed() -> None:
     """The request that hangs is on the page with its URL; nothing there ends it unless ``allow_kill`` is set."""
     for allowed in (False, True):
         app = Application()
-        with running(page_beside(app, allow_kill=allowed)) as run, run.client() as client:
+        with running(page_beside(app, allow_kill=allowed, token=TOKEN)) as run, run.client() as client:
             client.ask("/hang/here")
             assert app.entered.acquire(timeout=WATCHDOG)
-            shown = run.get("/threads/", LOCAL, version="1.0").body.decode()
+            shown = run.get("/threads/", LOCAL, GIVEN, version="1.0").body.decode()
             app.released = True
             assert client.response().status == 200
         assert "/hang/here" in shown
@@ -103,14 +106,15 @@ def test_P16_watch_threads_shows_what_runs_and_kills_only_if_allowed() -> None:
 
 
 def test_P17_watch_threads_is_not_open_to_the_public() -> None:
-    """With a token set nothing is shown without it, not even on this machine; without one only this machine is let in."""
-    state, token = "/threads/api/v1/state", "X-Pastepool-Token: correct-horse-battery"
-    with running(page_beside(path_echo, token="correct-horse-battery")) as run:
+    """Nothing is shown without the token, not even on this machine; where none is set, the log has one."""
+    state = "/threads/api/v1/state"
+    with running(page_beside(path_echo, token=TOKEN)) as run:
         assert run.get(state, LOCAL, version="1.0").status == 401
-        assert run.get(state, LOCAL, token, version="1.0").status == 200
+        assert run.get(state, LOCAL, GIVEN, version="1.0").status == 200
     with running(page_beside(path_echo)) as run:
-        assert run.get(state, LOCAL, version="1.0").status == 200
-        assert run.get(state, LOCAL, "X-Forwarded-For: 10.0.0.5", version="1.0").status == 403
+        assert run.get(state, LOCAL, version="1.0").status == 401
+        assert run.get(state, LOCAL, GIVEN, version="1.0").status == 401
+        assert run.get(state, LOCAL, f"X-Pastepool-Token: {drawn_token.get()}", version="1.0").status == 200
 
 
 def test_P18_socket_timeout_ends_a_connection_that_says_nothing() -> None:

@@ -29,10 +29,16 @@ KINDS = {"text/html": "<!DOCTYPE html>", "application/json": '{"format":', "text
 
 
 def visiting(options: WatchOptions | None = None, pool: Any = None, prefix: str = "/threads") -> TestApp:
-    """The application under a prefix, with the protocol checked on both sides."""
+    """
+    The application under a prefix, with the protocol checked on both sides.
+
+    ``options``: None for a page with a token, which every request carries.
+    """
     mounted = URLMap()
-    mounted[prefix] = validator(WatchApp(options or WatchOptions()))
+    mounted[prefix] = validator(WatchApp(options or WatchOptions(token=TOKEN)))
     extra = {"REMOTE_ADDR": "127.0.0.1", **({POOL_KEY: pool} if pool is not None else {})}
+    if options is None:
+        extra["HTTP_X_PASTEPOOL_TOKEN"] = TOKEN
     return TestApp(validator(mounted), extra_environ=extra)
 
 
@@ -200,10 +206,11 @@ def test_token_in_the_address_is_no_token(pool: Any) -> None:
 
 
 def test_other_machines_are_sent_away(page: TestApp) -> None:
-    """Without a token only this machine is let in, judged by the connection, not by a header."""
-    for extra in ({"REMOTE_ADDR": "192.0.2.7"}, {"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, {"REMOTE_ADDR": ""}):
+    """By default only this machine is let in, also with the token, judged by the connection, not by a header."""
+    for extra in ({"REMOTE_ADDR": "192.0.2.7"}, {"REMOTE_ADDR": "192.0.2.7", "HTTP_X_FORWARDED_FOR": "127.0.0.1"}):
         response = page.get("/threads/api/v1/state", extra_environ=extra, status=403)
-        assert "token" in response.json["text"] or "not let in" in response.json["text"]
+        assert "not let in" in response.json["text"]
+    page.get("/threads/api/v1/state", extra_environ={"REMOTE_ADDR": ""}, status=403)
 
 
 def test_no_pool_is_told_clearly() -> None:
@@ -248,7 +255,8 @@ def test_pastes_own_pool_is_shown() -> None:
     """Paste's pool gets rows, statuses and stacks, and nothing that could be killed or leaked."""
     pool = PastesPool()
     try:
-        page = visiting(WatchOptions(allow_kill=True), pool)
+        page = visiting(WatchOptions(allow_kill=True, token=TOKEN), pool)
+        page.extra_environ["HTTP_X_PASTEPOOL_TOKEN"] = TOKEN
         state = page.get("/threads/api/v1/state").json
         text = page.get("/threads/", headers={"Accept": "text/plain"}).text
         html = page.get("/threads/").text
@@ -289,6 +297,8 @@ def test_paste_deploy_finds_the_application(tmp_path: Path) -> None:
     ini.write_text(
         "[composite:main]\nuse = egg:Paste#urlmap\n/threads = watch\n"
         "[app:watch]\nuse = egg:pastepool#watch_threads\nallow_kill = true\n"
+        f"token = {TOKEN}\n"
     )
-    page = TestApp(loadapp(f"config:{ini}"), extra_environ={"REMOTE_ADDR": "127.0.0.1"})
+    extra = {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_PASTEPOOL_TOKEN": TOKEN}
+    page = TestApp(loadapp(f"config:{ini}"), extra_environ=extra)
     assert page.get("/threads/api/v1/state").json["kind"] == "none"

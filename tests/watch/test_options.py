@@ -82,6 +82,24 @@ def test_admin_listener_is_not_opened_to_others_without_a_token() -> None:
         read({"admin_listen": "0.0.0.0:9000", "admin_allow_from": "10.0.0.0/8"})
 
 
+OWN_NAMES = ("127.0.0.1", "127.8.9.1:9000", "localhost", "LOCALHOST.:9000", "shop.localhost", "::1", "[::1]:9000")
+OTHERS = ("0.0.0.0", "*", "::", "[::]:9000", "10.0.0.5:9000", "2001:db8::1", "shop.example", "localhost.example")
+
+
+@pytest.mark.parametrize("listen", OTHERS)
+def test_admin_listener_elsewhere_needs_a_token(listen: str) -> None:
+    """Only a loopback address proves that who connects is on this machine."""
+    with pytest.raises(SettingsError, match=r"admin_listen = .* contradicts admin_token = none; .*so set admin_token"):
+        read({"admin_listen": listen})
+    assert read({"admin_listen": listen, "admin_token": SECRET}).admin.token == SECRET
+
+
+@pytest.mark.parametrize("listen", OWN_NAMES)
+def test_admin_listener_on_loopback_needs_no_token(listen: str) -> None:
+    """What was safe goes on working."""
+    assert read({"admin_listen": listen}).admin.token == ""
+
+
 def test_admin_option_without_listener_is_noted() -> None:
     """A setting that does nothing is told at start."""
     assert any("admin_token has no effect" in note for note in read({"admin_token": SECRET}).notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 import threading
@@ -19,6 +20,9 @@ from tests.waiting import WATCHDOG
 __all__ = ["Client", "Held", "Watched", "watched"]
 
 PREFIX = "/ops/threads"
+TOKEN = "token-of-the-mounted-page"
+"""The token of the mounted page where a test names none: this page is not shown without one."""
+
 LOCAL = "Host: localhost"
 """Given beside the client's own Host it would be one too many: see ``Watched.page``."""
 
@@ -46,7 +50,8 @@ class Watched:
     """A server in a thread, its page under ``PREFIX`` and on a port of its own."""
 
     def __init__(self, app: App, options: WatchOptions, **settings: object) -> None:
-        self.page = WatchApp(options)
+        self.token = options.token or TOKEN
+        self.page = WatchApp(dataclasses.replace(options, token=self.token))
         self.admin_page = WatchApp(options)
         given = {"port": 0, "admin_listen": "127.0.0.1", "admin_port": 0, **settings}
         self.server = Server(read(given, {}), mounted(app, self.page), self.admin_page)
@@ -57,10 +62,16 @@ class Watched:
     def ask(
         self, target: str = "/", *lines: str, method: str = "GET", body: bytes = b"", admin: bool = True, name: str = ""
     ) -> Response:
-        """One request for the page, on a connection of its own. ``target``: below where the page is mounted."""
+        """
+        One request for the page, on a connection of its own. ``target``: below where the page is mounted.
+
+        To the mounted page it carries the token.
+        """
         port = self.admin_port if admin else self.port
         path = target if admin else PREFIX + target
         kind = ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"] if body else []
+        if not admin:
+            kind.append(f"X-Pastepool-Token: {self.token}")
         head = [f"{method} {path} HTTP/1.1", f"Host: {name or f'localhost:{port}'}", "Connection: close", *kind, *lines]
         with contextlib.closing(Client(port)) as client:
             client.send("\r\n".join([*head, "", ""]).encode("latin-1") + body)
