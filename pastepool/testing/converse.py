@@ -184,6 +184,9 @@ class _Answer(Call):
     def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
         self._conversation.deliver(head + os.pread(filelike.fileno(), length, filelike.tell()))
 
+    def abandoned(self) -> bool:
+        return self._conversation.gone
+
     def closing(self) -> bool:
         return False
 

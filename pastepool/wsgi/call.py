@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pastepool.core.ownership import calls_application
-from pastepool.errors import AppError
+from pastepool.errors import AppError, ClientGone
 from pastepool.http1.engine import Request
 from pastepool.http1.response import LAST_CHUNK, NO_CONTENT, Head, chunk, render_head
 from pastepool.types import CallWindow
@@ -33,6 +33,14 @@ _COPY_LIMIT = 16384
 """
 Up to this size it is cheaper to copy a body behind its head than to send both with a gathering write (measured, see
 docs/performance).
+"""
+
+_MOST_UNSENT_PIECES = 3
+"""
+After so many pieces of which nothing may be sent, the iterable is closed: the content of HEAD, 204 and 304, and empty
+pieces behind content of a known length. An iterable may go on with them for ever. The first ones are still asked for,
+because a short iterable then comes to its end: code behind the last ``yield`` runs and mistakes are found. PEP 3333
+also lets an application change the head until its first byte of content.
 """
 
 
@@ -54,6 +62,7 @@ class Call(ABC):
     content_sent = 0
     old_protocol = False
     _head: Head | None = None
+    _unsent_pieces = 0
     _chunked = False
     _left: int | None = None
     _window: CallWindow
@@ -83,6 +92,10 @@ class Call(ABC):
     @abstractmethod
     def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
         """Send ``head`` and ``length`` bytes of a file that ``file_length`` measured."""
+
+    def abandoned(self) -> bool:
+        """Say whether the client seems to have gone. This is asked where nothing is sent that could show it."""
+        return False
 
     @abstractmethod
     def closing(self) -> bool:
@@ -137,6 +150,8 @@ class Call(ABC):
         self._window.shut()
         try:
             self._emit(data)
+            if not data or self._bare():
+                self._check_client()
         finally:
             self._window.open(self.serial)  # after a failure too: the exception goes on into the application's code
 
@@ -222,11 +237,35 @@ class Call(ABC):
             for piece in result:
                 window.shut()
                 self._emit(piece)
+                if self._is_over(piece):
+                    break
                 window.open(serial)
             window.shut()
             self._end()
         finally:
             self._close(result, window)
+
+    def _is_over(self, piece: Any) -> bool:
+        """
+        Say, after each piece, whether nothing more can be sent. PEP 3333 advises to stop iterating then.
+
+        Raises: ClientGone.
+        """
+        if piece and not self._bare():
+            return False
+        self._check_client()
+        head = self._head
+        if head is not None and (head.content_length == 0 or self._left == 0 or self._bare()):
+            self._unsent_pieces += 1
+        return self._unsent_pieces >= _MOST_UNSENT_PIECES
+
+    def _check_client(self) -> None:
+        if self.abandoned():
+            raise ClientGone("The client has gone.")
+
+    def _bare(self) -> bool:
+        """Say whether the response has no content, whatever the application returns (RFC 9110 6.4.1)."""
+        return self._head is not None and (self.request.method == "HEAD" or self._head.code in NO_CONTENT)
 
     @calls_application
     def _close(self, result: Any, window: CallWindow) -> None:

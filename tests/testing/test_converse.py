@@ -284,3 +284,22 @@ def test_file_that_is_no_regular_file_is_read() -> None:
     assert converse(device, GET % 1) == answer(b"")
     for app in (application, bare):
         assert converse(app, GET % 1).endswith(b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+
+
+def test_empty_pieces_for_a_client_that_has_hung_up_end() -> None:
+    """The server asks whether the client is still there, because it sends nothing that could show it."""
+    closed: list[bool] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            yield b""
+            conversation.hang_up()
+            while True:
+                yield b""
+        finally:
+            closed.append(True)
+
+    conversation = Conversation(app)
+    conversation.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (closed, conversation.received) == ([True], b"")

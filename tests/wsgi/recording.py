@@ -71,6 +71,7 @@ class RecordingWindow:
 class RecordedCall(Call):
     """
     ``sent``: what was handed over, one entry for each time. ``reads``: after so many of them the client hangs up.
+    ``asked_after``: how often it was asked where nothing was sent; from the fourth time on the client has left.
     ``file_size``: what ``file_length`` finds; None for no regular file.
     """
 
@@ -80,6 +81,7 @@ class RecordedCall(Call):
         self.files: list[tuple[Any, int]] = []
         self.file_size: int | None = None
         self.window = window
+        self.asked_after = 0
         self._reads = reads
         self._drains = drains
 
@@ -106,6 +108,11 @@ class RecordedCall(Call):
     def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
         self.files.append((filelike, length))
         self.transmit(head)
+
+    def abandoned(self) -> bool:
+        assert not super().abandoned(), "a call that knows no client takes it for present"
+        self.asked_after += 1
+        return self.asked_after > 3
 
     def closing(self) -> bool:
         return self._drains or self.old_protocol

@@ -18,6 +18,7 @@ from tests.wsgi.recording import (
     StartResponse,
     environ_of,
     fixed,
+    parsed,
     run,
 )
 
@@ -173,3 +174,57 @@ def test_list_subclass_with_close_is_closed() -> None:
     call.respond(application, window)
     assert result.closed == 1
     assert call.wire.endswith(b"1\r\na\r\n0\r\n\r\n")
+
+
+ENDLESS = [
+    pytest.param(HEAD, "200 OK", None, b"x", id="HEAD"),
+    pytest.param(HEAD, "200 OK", "5", b"x", id="HEAD with a length"),
+    pytest.param(HEAD, "200 OK", None, b"", id="HEAD of empty pieces"),
+    pytest.param(GET, "204 No Content", None, b"x", id="204"),
+    pytest.param(GET, "304 Not Modified", None, b"", id="304 of empty pieces"),
+    pytest.param(GET, "200 OK", "0", b"", id="length 0"),
+]
+
+
+@pytest.mark.parametrize(("data", "status", "length", "piece"), ENDLESS)
+def test_endless_iterable_of_a_complete_response_is_closed(
+    data: bytes, status: str, length: str | None, piece: bytes
+) -> None:
+    """Three pieces of which nothing is sent are enough; the response is whole, and the connection goes on."""
+    pieces = Pieces(*[piece] * 100)
+    fields = [] if length is None else [("Content-Length", length)]
+    ran = run(fixed(lambda: pieces, status, *fields), data)
+    assert (ran.error, pieces.closed, ran.call.asked_after, ran.call.keep_alive) == (None, 1, 3, True)
+    assert parsed(ran.call.wire).rest == b""
+
+
+def test_empty_pieces_behind_content_of_a_known_length_end_soon() -> None:
+    """The content is complete, so what follows it may be nothing but a mistake."""
+    pieces = Pieces(b"abc", *[b""] * 100)
+    ran = run(fixed(lambda: pieces, "200 OK", ("Content-Length", "3")))
+    assert (ran.error, pieces.closed) == (None, 1)
+    assert parsed(ran.call.wire).rest == b"abc"
+
+
+@pytest.mark.parametrize("first", [(), (b"a",)])
+def test_empty_pieces_end_when_the_client_has_left(first: tuple[bytes, ...]) -> None:
+    """Nothing is sent that could show it, so the server asks. ``Pieces`` would go on otherwise."""
+    pieces = Pieces(*first, *[b""] * 100)
+    ran = run(fixed(lambda: pieces))
+    assert isinstance(ran.error, ClientGone)
+    assert pieces.closed == 1
+
+
+@pytest.mark.parametrize(("data", "piece"), [(GET, b""), (HEAD, b"x"), (HEAD, b"")])
+def test_write_of_what_is_not_sent_raises_when_the_client_has_left(data: bytes, piece: bytes) -> None:
+    """An application that only writes learns of it too."""
+
+    def application(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        write = start_response("200 OK", [])
+        for _ in range(100):
+            write(piece)
+        return []
+
+    ran = run(application, data)
+    assert isinstance(ran.error, ClientGone)
+    assert ran.call.asked_after == 4

@@ -35,6 +35,13 @@ _log = logging.getLogger("pastepool.app")
 _TITLE_LIMIT = 300
 """The most characters that the title of a request may have."""
 
+_GONE_AFTER: Seconds = 1.0
+"""
+A client that has closed its sending side is taken for gone when for this long there was nothing to send it. It may be
+one that closed only that side and still reads (docs/adr/0010): an application that yields empty pieces for a moment,
+and then content, still answers it.
+"""
+
 _SHED: Mapping[ShedReason, tuple[str, str]] = {
     ShedReason.QUEUE_FULL: ("refused", "All workers are busy and enough requests wait."),
     ShedReason.WAITED_TOO_LONG: ("expired", "All workers are busy; the request waited too long."),
@@ -68,6 +75,8 @@ class Exchange(Call):
 
     arrived_at: Seconds = 0.0
     started_at: Seconds = 0.0
+
+    _seen_gone_at: Seconds | None = None
 
     def __init__(
         self, request: Request, environ: dict[str, Any], serial: int, connection: Connection, shared: Shared
@@ -394,6 +403,16 @@ class Exchange(Call):
             self._queue(part)
         else:
             part.close()
+
+    def abandoned(self) -> bool:
+        if self.connection.closed:
+            return True
+        if not self.connection.gone:
+            return False
+        now = self.shared.clock.now()
+        if self._seen_gone_at is None:
+            self._seen_gone_at = now
+        return now >= self._seen_gone_at + _GONE_AFTER
 
     def closing(self) -> bool:
         return self.shared.draining or self.old_protocol
