@@ -36,7 +36,7 @@ PURE := tests/core tests/http1 tests/settings tests/testing tests/wsgi tests/com
 .DELETE_ON_ERROR:
 
 serve: $(STAMPS)/serve
-	@PYTHONWARNINGS='ignore:pkg_resources is deprecated:UserWarning' $(BIN)/paster serve $(CONFIG) $(VARS)
+	@$(BIN)/paster serve $(CONFIG) $(VARS)
 
 test: $(STAMPS)/lint $(STAMPS)/pytest $(STAMPS)/docs $(STAMPS)/pythons
 	@echo "make test: style, types, floors, tests, coverage, manual and the other CPythons hold for this tree."
