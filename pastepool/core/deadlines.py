@@ -26,20 +26,36 @@ def transfer_deadline(
     began_at: Seconds,
     timeout: Seconds,
     moved_bytes: int,
+    moved_at: Seconds,
     rate: float = MINIMUM_RATE,
 ) -> Seconds:
     """
-    Say when a transfer must be over. The deadline moves by one second for every ``rate`` bytes that were moved.
+    Say when a transfer must be over: the earlier one of two instants.
 
-    If a timeout restarted at each byte, a client could hold a connection for ever with one byte a minute. This deadline
-    does not allow that, but a large body on a slow line still arrives.
+    The first one moves by one second for every ``rate`` bytes that were moved. If a timeout only restarted at each
+    byte, a client could hold a connection for ever with one byte a minute. The second one comes ``timeout`` after the
+    last byte. Without it, a client that moved a gigabyte quickly could then hold the connection for three days.
 
     Args:
         began_at: when the transfer began.
-        timeout: seconds that a transfer may take before any byte has moved; 0 switches the limit off.
+        timeout: seconds that may pass without any byte; 0 switches the limit off.
         moved_bytes: how many bytes have moved since ``began_at``.
+        moved_at: when the last of them moved; ``began_at`` if none has.
         rate: bytes a second that keep a transfer alive beyond its timeout.
 
     Returns: an instant on the clock of ``began_at``; infinity when switched off.
     """
-    return deadline(began_at, timeout) + moved_bytes / rate
+    return min(deadline(began_at, timeout) + moved_bytes / rate, deadline(moved_at, timeout))
+
+
+def next_check(due_at: Seconds, now: Seconds, timeout: Seconds) -> Seconds:
+    """
+    Say when to ask the kernel again how far a transfer has come: four times within ``timeout``, and at ``due_at``.
+
+    Bytes that the kernel has taken for a slow client move on without an event. So the server has to ask. ``timeout``: 0
+    switches the limit off, and then there is nothing to ask.
+    """
+    return min(due_at, now + timeout / _CHECKS) if timeout > 0 else due_at
+
+
+_CHECKS = 4

@@ -343,7 +343,7 @@ _PATIENCE = (
         field="timeouts.body",
         since="0.1",
         doc="How long a client may take to send the body, counted from the end of the headers. Every 4096 bytes that"
-        " arrive add a second. 0 waits for ever.",
+        " arrive add a second, but no pause between two bytes may be longer. 0 waits for ever.",
         why="A minute is enough for the pauses of a bad mobile connection.",
         group="Patience",
     ),
@@ -367,7 +367,8 @@ _PATIENCE = (
         field="timeouts.send",
         since="0.1",
         doc="How long a client may take to read output, counted from the first byte that its socket did not take at"
-        " once. Every 4096 bytes that it reads add a second. 0 waits for ever.",
+        " once. Every 4096 bytes that it reads add a second, but no pause between two bytes may be longer. 0 waits"
+        " for ever.",
         why="The same as for an upload (body_timeout).",
         group="Patience",
     ),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -141,18 +143,85 @@ def test_chunked_body_dribble_ends_at_its_deadline(serve: Serve) -> None:
 
 
 def test_slow_but_honest_content_outlives_the_timeout(serve: Serve) -> None:
-    """What has come already buys time: 64 KiB at the minimum rate of 4 KiB a second are worth 16 seconds."""
-    run = serve(body_echo, body_timeout=0.1)
+    """What has come buys time while more comes: content that takes three times the timeout arrives."""
+    run = serve(body_echo, body_timeout=0.5)
+    now = run.server.parts.clock.now
     with run.client() as client:
-        client.ask("/", "Content-Length: 65537", method="POST")
-        client.send(b"x" * 65536)
-        until(lambda: run.connections == 1, "the client is there")
-        (connection,) = run.server.parts.poller.connections.values()
-        until(lambda: connection.content is not None and connection.content.received == 65536, "the content is there")
-        assert connection.deadline - connection.began_at == pytest.approx(16.1)
-        until(lambda: run.server.parts.clock.now() > connection.began_at + 0.4, "four times the timeout has passed")
-        client.send(b"x")
-        assert len(client.response().body) == 65537
+        client.ask("/", "Content-Length: 1000000", method="POST")
+        began, sent = now(), 0
+        while now() < began + 1.5:
+            client.send(b"x" * 10_000)
+            sent += 10_000
+            threading.Event().wait(0.05)
+        client.send(b"x" * (1_000_000 - sent))
+        assert len(client.response().body) == 1_000_000
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 4000001", "Transfer-Encoding: chunked"])
+def test_content_that_stops_ends_at_its_timeout(serve: Serve, framing: str) -> None:
+    """Four megabytes that came quickly are worth a quarter of an hour at the minimum rate, and buy none of it."""
+    run = serve(body_echo, body_timeout=0.5)
+    now = run.server.parts.clock.now
+    with run.client() as client:
+        client.ask("/", framing, method="POST")
+        client.send(b"3d0900\r\n" * framing.endswith("chunked") + b"x" * 4_000_000)
+        began = now()
+        response = client.response()
+        check_refusal(response)
+        assert response.status == 408
+        assert 0.3 < now() - began < 2.5
+
+
+def read_for(client: Client, run: Running, seconds: float, at_once: int, pause: float) -> int:
+    """Read a response slowly for so long; says how much."""
+    now = run.server.parts.clock.now
+    began, read = now(), 0
+    while now() < began + seconds:
+        read += len(client.sock.recv(at_once))
+        threading.Event().wait(pause)
+    return read
+
+
+def test_slow_but_honest_reader_outlives_the_timeout(serve: Serve) -> None:
+    """
+    A client that reads all the time, at a third of a megabyte a second, gets its response.
+
+    The kernel has taken megabytes for it and reports room again only after seconds, so the server asks the kernel.
+    """
+    run = serve(plain(b"x" * 12_000_000), send_timeout=0.5)
+    with run.client(receive_buffer=65536) as client:
+        client.ask("/")
+        head = len(client.read_until(b"\r\n\r\n"))
+        read = len(client.read_exactly(1000)) + read_for(client, run, 3.0, 10_000, 0.03)
+        assert head
+        assert len(client.read_exactly(12_000_000 - read)) == 12_000_000 - read
+
+
+def test_reader_that_stops_ends_at_its_timeout(serve: Serve) -> None:
+    """What it has read quickly buys no time, once it reads nothing any more."""
+    run = serve(plain(b"x" * 30_000_000), send_timeout=0.5)
+    now = run.server.parts.clock.now
+    with run.client(receive_buffer=65536) as client:
+        client.ask("/")
+        client.read_exactly(15_000_000)
+        began = now()
+        until(lambda: run.connections == 0, "the connection is given up")
+        assert 0.3 < now() - began < 2.5
+
+
+def test_reader_of_a_byte_now_and_then_ends_at_its_deadline(serve: Serve) -> None:
+    """A little progress all the time puts the deadline off as far as the minimum rate allows, and no further."""
+    run = serve(plain(b"x" * 30_000_000), send_timeout=0.5)
+    now = run.server.parts.clock.now
+    with run.client(receive_buffer=4096) as client:
+        client.ask("/")
+        began = now()
+        with contextlib.suppress(ConnectionError):
+            while run.connections and now() < began + 10:
+                client.sock.recv(10)
+                threading.Event().wait(0.01)
+        assert run.connections == 0
+        assert now() - began < 5
 
 
 def test_idle_connection_ends_after_keep_alive_timeout(serve: Serve) -> None:

@@ -51,12 +51,18 @@ class Output:
     ``began_at``: when the socket first did not take something; the send deadline counts from this instant. ``moved``:
     how many bytes the socket has taken since. ``finished``: the worker has added the whole response; after the last
     byte the baton's holder takes the connection back. ``flushed``: all bytes were sent; this object is not used again.
-    All fields are written under ``_lock``.
+    ``taken``: how many bytes the client has acknowledged since ``began_at``, as far as they were counted. ``moved_at``:
+    when this number last grew. ``unacknowledged``: how many bytes the kernel had for the client at first. The last
+    three are written by the baton's holder.
+    All other fields are written under ``_lock``.
     """
 
     def __init__(self, began_at: Seconds) -> None:
         self.began_at = began_at
         self.moved = 0
+        self.taken = 0
+        self.moved_at = began_at
+        self.unacknowledged = 0
         self.size = 0
         self.finished = False
         self._parts: deque[memoryview | FilePart] = deque()
@@ -133,6 +139,17 @@ class Output:
             self.flushed = True
             self._changed.notify_all()
             return True
+
+    def note_progress(self, unacknowledged: int, now: Seconds) -> None:
+        """
+        Note how far the client has come. Runs on: baton.
+
+        ``unacknowledged``: how many bytes the kernel has for the client now.
+        """
+        taken = self.moved + self.unacknowledged - unacknowledged
+        if taken > self.taken:
+            self.taken = taken
+            self.moved_at = now
 
     def _forget_sent(self, part: memoryview | FilePart, sent: int) -> None:
         if isinstance(part, FilePart):

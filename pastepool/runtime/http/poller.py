@@ -92,14 +92,14 @@ class Poller:
         self._interrupted = False
         self._held_receive = held_receiver()
         self._answering = Answering(connections, shared, timeouts, overload, on_turned_away)
-        self._sweeper = Sweeper(timeouts, connections, self._answering.end)
+        self._rearming = Rearming(
+            connections, timeouts, clock, shared.tally, on_hangup=on_hangup, linger=self._answering.linger
+        )
+        self._sweeper = Sweeper(timeouts, connections, self._answering.end, self._rearming.reader_is_late)
         self._welcoming = Welcoming(
             connections, self._answering, self._sweeper, clock,
             limits=settings.limits, overload=overload, timeouts=timeouts,
         )  # fmt: skip
-        self._rearming = Rearming(
-            connections, timeouts, clock, shared.tally, on_hangup=on_hangup, linger=self._answering.linger
-        )
         self._returned = returning.queue
         self._steps: tuple[Callable[[Connection], Exchange | None], ...] = (
             self._resume,
@@ -292,15 +292,16 @@ class Poller:
                 connection.began_at = self._now()
                 connection.deadline = deadline(connection.began_at, timeouts.header)
             return
+        now = self._now()
         content = connection.content
         if content is None:
             content = connection.content = Content(self._body_memory)
             connection.waiting = BODY
-            connection.began_at = self._now()
+            connection.began_at = now
             if request.expects_continue and not engine.body:
                 connection.send(CONTINUE)
         content.add(engine.take_body())
-        connection.deadline = transfer_deadline(connection.began_at, timeouts.body, content.received)
+        connection.deadline = transfer_deadline(connection.began_at, timeouts.body, content.received, now)
 
     def _exchange(self, connection: Connection) -> Exchange | None:
         """Make a task of a complete request. Returns None if it needs no application: it is answered here."""

@@ -14,14 +14,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from pastepool.core.deadlines import deadline, transfer_deadline
+from pastepool.core.deadlines import deadline, next_check, transfer_deadline
 from pastepool.core.policy import Timeouts
 from pastepool.core.telling.histogram import BOUNDS
 from pastepool.runtime.http.connection import BODY, HEAD, NEVER, NEXT, READER, WORKER, Connection
 from pastepool.runtime.http.open_connections import OpenConnections
+from pastepool.runtime.http.output import Output
 from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.sockets.readiness import HANGUP, HANGUP_ONCE, READ, WRITE
-from pastepool.types import Clock
+from pastepool.runtime.sockets.unacknowledged import unacknowledged
+from pastepool.types import Clock, Seconds
 
 _READS = (HEAD, BODY, NEXT)
 """The values of ``waiting`` for which the poller reads from the connection next."""
@@ -149,8 +151,26 @@ class Rearming:
         if output is None or output.flushed:
             return
         connection.waiting = READER
-        connection.deadline = transfer_deadline(output.began_at, self._timeouts.send, output.moved)
+        output.unacknowledged = unacknowledged(connection.sock)
+        self._set_deadline(connection, output, self._now())
         self._connections.watch(connection, WRITE)
+
+    def reader_is_late(self, connection: Connection, now: Seconds) -> bool:
+        """Say whether the client has stopped reading. If not, set the deadline anew."""
+        output = connection.output
+        if output is None or output.flushed:
+            return False
+        output.note_progress(unacknowledged(connection.sock), now)
+        if now >= self._late_at(output):
+            return True
+        self._set_deadline(connection, output, now)
+        return False
+
+    def _late_at(self, output: Output) -> Seconds:
+        return transfer_deadline(output.began_at, self._timeouts.send, output.taken, output.moved_at)
+
+    def _set_deadline(self, connection: Connection, output: Output, now: Seconds) -> None:
+        connection.deadline = next_check(self._late_at(output), now, self._timeouts.send)
 
     def flush(self, connection: Connection) -> bool:
         """
@@ -164,7 +184,9 @@ class Rearming:
         if output is None or output.flushed:
             return False
         if not output.flush(connection.sock):
-            connection.deadline = transfer_deadline(output.began_at, self._timeouts.send, output.moved)
+            now = self._now()
+            output.note_progress(unacknowledged(connection.sock), now)
+            self._set_deadline(connection, output, now)
             return False
         if not output.finished:
             connection.waiting = WORKER

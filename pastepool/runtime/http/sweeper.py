@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from pastepool.core.policy import Timeouts
 from pastepool.errors import PeerError
-from pastepool.runtime.http.connection import BODY, HEAD, WORKER, Connection
+from pastepool.runtime.http.connection import BODY, HEAD, READER, WORKER, Connection
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.types import Seconds
 
@@ -27,16 +27,22 @@ class Sweeper:
     Finds connections whose deadline has passed, and ends them.
 
     ``next_at``: when to sweep next; infinity while there is nothing to sweep. ``end``: called with each connection
-    whose client must get an error response, and with the error.
+    whose client must get an error response, and with the error. ``reader_is_late``: says whether a client has stopped
+    reading its response; if not, it sets the deadline anew.
     """
 
     def __init__(
-        self, timeouts: Timeouts, connections: OpenConnections, end: Callable[[Connection, Exception], None]
+        self,
+        timeouts: Timeouts,
+        connections: OpenConnections,
+        end: Callable[[Connection, Exception], None],
+        reader_is_late: Callable[[Connection, Seconds], bool],
     ) -> None:
         self.next_at: Seconds = 0.0
         self._timeouts = timeouts
         self._connections = connections
         self._end = end
+        self._reader_is_late = reader_is_late
         self._every = _interval(timeouts)
         self._drain_until: Seconds = math.inf
         self._draining = False
@@ -49,12 +55,12 @@ class Sweeper:
         """Act on every deadline that has passed. ``more``: whether to sweep again even if no connection is left."""
         everybody = self._connections.by_fd
         for connection in [each for each in list(everybody.values()) if each.deadline <= now]:
-            self._too_late(connection)
+            self._too_late(connection, now)
         if self._draining:
             self._sweep_drain(now)
         self.next_at = now + self._every if everybody or more else math.inf
 
-    def _too_late(self, connection: Connection) -> None:
+    def _too_late(self, connection: Connection, now: Seconds) -> None:
         waiting = connection.waiting
         if connection.closed:
             return
@@ -63,7 +69,7 @@ class Sweeper:
             self._end(connection, PeerError(408, text))
         elif waiting is BODY:
             self._end(connection, PeerError(408, "The request's content came too slowly."))
-        else:
+        elif waiting is not READER or self._reader_is_late(connection, now):
             self._connections.close(connection)
 
     def drain(self, until: Seconds) -> None:

@@ -156,6 +156,22 @@ def test_file_that_has_become_shorter_is_the_end(pair: tuple[socket.socket, sock
     assert not is_open(part)
 
 
+def test_progress_is_what_the_client_has_acknowledged() -> None:
+    """The kernel may have taken more than the client; what counts is how many bytes have left the kernel."""
+    output = Output(1.0)
+    output.unacknowledged = 1000
+    output.note_progress(1000, 2.0)
+    assert (output.taken, output.moved_at) == (0, 1.0)
+    output.note_progress(900, 3.0)
+    assert (output.taken, output.moved_at) == (100, 3.0)
+    output.add(memoryview(b"x" * 50))
+    assert flush(output, DribbleSocket())
+    output.note_progress(950, 4.0)
+    assert (output.taken, output.moved_at) == (100, 3.0)
+    output.note_progress(949, 5.0)
+    assert (output.taken, output.moved_at) == (101, 5.0)
+
+
 def test_worker_waits_until_little_enough_is_left() -> None:
     """``wait_below`` ends when the flush has come below the watermark, and not before."""
     output = Output(0.0)
