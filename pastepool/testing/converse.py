@@ -116,11 +116,11 @@ class Conversation:
         request = engine.request
         if request is not None and not self._content_awaited:
             self._content_awaited = True
-            if request.expects_continue and not engine.body:
+            if request.expects_continue and not engine.body.tell():
                 self._tell(CONTINUE)
 
     def _serve(self) -> None:
-        content = b"".join(self._engine.take_body())
+        content = self._engine.take_body()
         request = self._engine.next_request()
         if request.path == b"*":
             self._tell(healthy_answer(_STAMP[2], request.keep_alive, request, b""))

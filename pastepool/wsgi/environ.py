@@ -8,6 +8,7 @@ copies the prototype for each request (one C call), so a request costs only its 
 from __future__ import annotations
 
 import io
+import re
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
@@ -56,6 +57,29 @@ def connection_prototype(listener: dict[str, Any], host: str, port: int) -> dict
     return prototype
 
 
+_FEW_ESCAPES = 16
+"""Up to so many escapes ``urllib.parse`` is faster than the codec."""
+
+_NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+def unescaped(path: bytes) -> str:
+    """
+    Undo the percent-encoding of a path. A ``%`` without two hexadecimal digits stays (as in ``urllib.parse``).
+
+    Returns: the bytes as latin-1 text (PEP 3333, "Unicode Issues").
+
+    ``urllib.parse`` takes a step for each escape, and a target may have 2,700 of them. A codec takes one step for all:
+    ``%41`` becomes ``\\x41``, which it knows, and each backslash that was there before is doubled.
+    """
+    if path.count(b"%") <= _FEW_ESCAPES:
+        return unquote_to_bytes(path).decode("latin-1")
+    # The two replacements only save time: with them, fewer places are left for the slower search behind them.
+    text = path.replace(b"\\", rb"\\").replace(b"%%", rb"\x25%").replace(rb"%\x", rb"\x25\x")
+    text = _NO_ESCAPE.sub(rb"\\x25", text)
+    return text.replace(b"%", rb"\x").decode("unicode_escape")
+
+
 _HANDED_OVER: dict[str, Any] = {}
 
 
@@ -75,7 +99,7 @@ def complete_environ(request: Request, content: BinaryIO | None, content_length:
     environ["REQUEST_URI"] = target
     path = request.path
     if path.find(b"%") >= 0:
-        environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")
+        environ["PATH_INFO"] = unescaped(path)
     elif path is request.target:
         environ["PATH_INFO"] = target
     else:

@@ -84,7 +84,7 @@ def outcome(pieces: Iterable[bytes], limits: Limits | None = None, *, engine: En
 
 def taken(engine: Engine) -> Seen:
     """The complete request with its content."""
-    content = b"".join(engine.take_body())
+    content = engine.take_body()
     request = engine.next_request()
     assert all(request.fields[key] == value for key, value in PROTOTYPE.items())
     return Seen(

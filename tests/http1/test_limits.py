@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
-from httptools import HttpRequestParser
 
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
@@ -100,6 +100,16 @@ def test_every_field_line_counts(line: bytes) -> None:
             assert seen.refused == (None if passes else (431, "The request has more than 10 header fields."))
 
 
+@pytest.mark.parametrize(("count", "passes"), [(100, True), (101, False)])
+def test_trailers_have_a_limit_of_their_own(count: int, passes: bool) -> None:
+    """A hundred trailer fields are thrown away, one more is refused; a next request has the whole limit again."""
+    request = CHUNKED + b"0\r\n" + b"a:\r\n" * count + b"\r\n"
+    for pieces in (whole(request * 2), dribbled(request * 2, 7)):
+        seen = outcome(pieces)
+        assert len(seen.requests) == (2 if passes else 0)
+        assert seen.refused == (None if passes else (431, "The request has more than 100 trailer fields."))
+
+
 def test_trailers_do_not_count_as_fields() -> None:
     """The number of fields is that of the head."""
     trailers = b"".join(b"X-%d: 1\r\n" % number for number in range(20))
@@ -138,7 +148,7 @@ def test_taking_the_content_early_does_not_reset_its_limit() -> None:
     engine.feed(CHUNKED)
     for _ in range(10):
         engine.feed(b"1\r\nx\r\n")
-        assert engine.take_body() == [b"x"]
+        assert engine.take_body() == b"x"
     assert refusal_of(engine, b"1\r\nx\r\n")[0] == 413
 
 
@@ -179,11 +189,35 @@ def test_endless_trailer_is_refused_whatever_content_went_before() -> None:
     assert refusal_of(engine, b"y" * 1024)[0] == 400
 
 
+def refusal_by(engine: Engine, pieces: list[bytes]) -> tuple[int, str]:
+    """Feed an engine pieces that have to be refused."""
+    refused = outcome(pieces, engine=engine).refused
+    assert refused is not None
+    return refused
+
+
 def refusal_of(engine: Engine, data: bytes) -> tuple[int, str]:
     """Feed an engine that has begun already."""
     refused = outcome(whole(data), engine=engine).refused
     assert refused is not None
     return refused
+
+
+class Counted:
+    """A parser that counts how often it is fed, and how many bytes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.feeds = self.fed = 0
+        self._parser = engine._parser
+        engine._parser = self
+
+    def feed_data(self, data: bytes) -> None:
+        self.feeds += 1
+        self.fed += len(data)
+        self._parser.feed_data(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
 
 
 class Weighed(bytes):
@@ -197,31 +231,73 @@ class Weighed(bytes):
         return piece
 
 
-class Tallied(list[bytes]):
-    """A list that counts how many of its elements are looked at."""
+HOSTILE_CONTENT = [
+    b"10000\r\n" + b"\r\n\r\n" * 16384,
+    b"2\r\n\r\n\r\n" * 9362,
+    b"20000\r\n" + b"\r\n0\r\n\r\n" * 9362,
+    b"20000\r\n" + b"\r\n0\r\na:b\r\n\r\n" * 5461,
+    b"4\r\n\n0\r\n\r\n" * 7000,
+    b"5\r\n0\r\n\r\n\r\n" * 7000,
+]
+"""Content in which an end seems to come every few bytes."""
 
-    looked_at = 0
 
-    def __getitem__(self, key: Any) -> Any:
-        found = super().__getitem__(key)
-        self.looked_at += len(found)
-        return found
-
-
-@pytest.mark.parametrize("content", [b"10000\r\n" + b"\r\n\r\n" * 16384, b"2\r\n\r\n\r\n" * 9362])
-def test_blank_lines_in_chunks_cost_no_more_than_they_weigh(content: bytes) -> None:
-    """Each byte is copied and each piece counted a bounded number of times, though a blank line may end the message."""
+@pytest.mark.parametrize("content", HOSTILE_CONTENT)
+def test_what_looks_like_an_end_costs_no_more_than_it_weighs(content: bytes) -> None:
+    """The parser is fed a few times and each byte copied a bounded number of times, however often the end seems to come."""
     engine = Engine(Limits(), {})
-    engine.body = pieces = Tallied()
-    engine.on_body = pieces.append
-    engine._parser = HttpRequestParser(engine)
     engine.feed(CHUNKED)
+    parser = Counted(engine)
     Weighed.copied = 0
     engine.feed(Weighed(content))
     assert not engine.complete
-    assert len(pieces) > 9000
+    assert parser.fed == len(content)
+    assert parser.feeds <= 10 + len(content) // 4096
     assert Weighed.copied <= 3 * len(content)
-    assert pieces.looked_at == len(pieces)
+
+
+def test_content_is_collected_in_one_buffer() -> None:
+    """Thousands of small chunks, all at once or each by itself, hold hardly more than their content."""
+    for pieces in (whole(b"2\r\nxx\r\n" * 50000), [b"2\r\nxx\r\n"] * 50000):
+        engine = Engine(Limits(), {})
+        engine.feed(CHUNKED)
+        for piece in pieces:
+            engine.feed(piece)
+        assert sys.getsizeof(engine.body) < 2 * 100_000
+        assert engine.take_body() == b"xx" * 50000
+
+
+@pytest.mark.parametrize("breaks", [b"\r\n", b"\n", b"\r", b"\r\n\r\n"])
+def test_line_breaks_ahead_of_a_request_are_not_parsed_one_by_one(breaks: bytes) -> None:
+    """However they come, the parser is fed a few times for 60,000 bytes of line breaks and a request."""
+    ahead = breaks * (60000 // len(breaks))
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    for pieces in (whole(ahead + request), [breaks] * 1000 + dribbled(ahead, 1000) + [request]):
+        engine = Engine(Limits(), {})
+        parser = Counted(engine)
+        for piece in pieces:
+            engine.feed(piece)
+        assert engine.complete
+        assert parser.feeds <= 3
+
+
+@pytest.mark.parametrize("line", [b"a:\r\n", b"a_:\r\n", b"Cookie: a=b\r\n"])
+def test_fields_beyond_the_limit_are_not_parsed(line: bytes) -> None:
+    """Of a head with thousands of fields hardly any is looked at, whether the head comes whole or in pieces."""
+    fields = line * (60000 // len(line))
+    for pieces in (whole(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n"), dribbled(HEAD + fields, 700)):
+        engine = Engine(Limits(), {})
+        parser = Counted(engine)
+        assert refusal_by(engine, pieces)[0] == 431
+        assert parser.fed <= 2000
+
+
+def test_dribbled_head_is_not_copied_again_and_again() -> None:
+    """Of a head that comes byte by byte no more is kept than its first line."""
+    engine = Engine(Limits(request_target=100), {})
+    for piece in dribbled(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 10000):
+        engine.feed(piece)
+    assert len(engine._fed) <= 200
 
 
 def test_every_refusal_can_be_answered() -> None:

@@ -164,7 +164,7 @@ def environ_of(data: bytes) -> tuple[Request, Environ]:
     engine = Engine(Limits(), connection_prototype(listener, "10.0.0.1", 5000))
     engine.feed(data)
     assert engine.complete
-    content = b"".join(engine.take_body())
+    content = engine.take_body()
     request = engine.next_request()
     engine.close()
     return request, complete_environ(request, io.BytesIO(content) if content else None, len(content))

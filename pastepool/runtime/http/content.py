@@ -6,6 +6,9 @@ import io
 import tempfile
 from typing import IO, BinaryIO, cast
 
+_LOOSE = 64
+"""How many pieces are kept before they are joined. A piece of two bytes takes 40 bytes of memory by itself."""
+
 
 class Content:
     """
@@ -15,29 +18,39 @@ class Content:
     reference goes. Runs on: baton.
     """
 
-    __slots__ = ("received", "_memory_limit", "_pieces", "_file")
+    __slots__ = ("received", "_memory_limit", "_pieces", "_loose", "_file")
 
     def __init__(self, memory_limit: int) -> None:
         self.received = 0
         self._memory_limit = memory_limit
         self._pieces: list[bytes] = []
+        self._loose: list[bytes] = []
         self._file: IO[bytes] | None = None
 
-    def add(self, pieces: list[bytes]) -> None:
-        """Append pieces. Raises: OSError: the temporary file cannot be written, for example if the disk is full."""
-        self.received += sum(map(len, pieces))
+    def add(self, piece: bytes) -> None:
+        """Append a piece. Raises: OSError: the temporary file cannot be written, for example if the disk is full."""
+        self.received += len(piece)
         if self._file is None:
-            self._pieces += pieces
+            self._loose.append(piece)
             if self.received <= self._memory_limit:
+                if len(self._loose) >= _LOOSE:
+                    self._pieces.append(b"".join(self._loose))
+                    self._loose.clear()
                 return
             self._file = tempfile.TemporaryFile(prefix="pastepool-")  # noqa: SIM115  # it outlives this call
-            pieces, self._pieces = self._pieces, []
-        self._file.writelines(pieces)
+            piece = self._taken()
+        self._file.write(piece)
+
+    def _taken(self) -> bytes:
+        """Return what is in memory, and forget it."""
+        whole = b"".join(self._pieces + self._loose)
+        self._pieces, self._loose = [], []
+        return whole
 
     def file(self) -> BinaryIO:
         """Return the whole content as a file, positioned at its beginning."""
         if self._file is None:
-            return io.BytesIO(b"".join(self._pieces))
+            return io.BytesIO(self._taken())
         self._file.seek(0)
         return cast(BinaryIO, self._file)
 

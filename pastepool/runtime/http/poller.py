@@ -298,7 +298,7 @@ class Poller:
             content = connection.content = Content(self._body_memory)
             connection.waiting = BODY
             connection.began_at = now
-            if request.expects_continue and not engine.body:
+            if request.expects_continue and not engine.body.tell():
                 connection.send(CONTINUE)
         content.add(engine.take_body())
         connection.deadline = transfer_deadline(connection.began_at, timeouts.body, content.received, now)
@@ -307,7 +307,7 @@ class Poller:
         """Make a task of a complete request. Returns None if it needs no application: it is answered here."""
         engine = connection.engine
         content = connection.content
-        pieces = engine.take_body() if engine.body else None
+        piece = engine.take_body() if engine.body.tell() else b""
         request = engine.next_request()
         if request.path in self._own_paths:
             if content is not None:
@@ -315,12 +315,12 @@ class Poller:
                 connection.content = None
             self._answering.answer_here(connection, request)
             return None
-        if content is None and pieces is None:
+        if content is None and not piece:
             environ = complete_environ(request, None, 0)
         else:
             if content is None:
                 content = Content(self._body_memory)
-            content.add(pieces or [])
+            content.add(piece)
             connection.content = None
             environ = complete_environ(request, content.file(), content.received)
         connection.waiting = WORKER

@@ -55,7 +55,7 @@ def test_close_lets_go_of_what_waits(connection: Connection) -> None:
     """A worker that waits for its output is told, and an unfinished upload's file is closed."""
     output = connection.output = Output(0.0)
     content = connection.content = Content(0)
-    content.add([b"x"])
+    content.add(b"x")
     before = len(os.listdir("/proc/self/fd"))
     connection.close()
     assert len(os.listdir("/proc/self/fd")) == before - 2

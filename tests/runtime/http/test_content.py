@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import tempfile
 
 import pytest
@@ -14,8 +15,8 @@ from pastepool.runtime.http.content import Content
 def test_content_within_the_limit_stays_in_memory() -> None:
     """At exactly the limit it is still memory."""
     content = Content(10)
-    content.add([b"01234", b"56"])
-    content.add([b"789"])
+    content.add(b"0123456")
+    content.add(b"789")
     assert content.received == 10
     file = content.file()
     assert isinstance(file, io.BytesIO)
@@ -25,19 +26,33 @@ def test_content_within_the_limit_stays_in_memory() -> None:
 def test_content_beyond_the_limit_is_a_file_from_its_first_byte() -> None:
     """What was in memory moves along; the file stands at its beginning and ends where the content ends."""
     content = Content(10)
-    content.add([b"0123456789"])
-    content.add([b"a", b"b"])
-    content.add([b"c"])
+    content.add(b"0123456789")
+    content.add(b"ab")
+    content.add(b"c")
     with content.file() as file:
         assert not isinstance(file, io.BytesIO)
         assert os.fstat(file.fileno()).st_nlink == 0
         assert (file.read(), file.read(), content.received) == (b"0123456789abc", b"", 13)
 
 
+def test_small_pieces_hold_hardly_more_than_their_bytes() -> None:
+    """Content that comes by two bytes is joined on the way, in its order, also into the file."""
+    for size in (20000, 30001):
+        content = Content(30000)
+        data = bytes(number % 251 for number in range(size))
+        for begin in range(0, size, 2):
+            content.add(data[begin : begin + 2])
+        pieces = [*content._pieces, *content._loose]
+        assert sum(map(sys.getsizeof, pieces)) <= 1.5 * size + 4000
+        with content.file() as file:
+            assert isinstance(file, io.BytesIO) == (size <= 30000)
+            assert file.read() == data
+
+
 def test_limit_of_0_means_always_a_file() -> None:
     """``body_memory = 0`` keeps nothing in memory."""
     content = Content(0)
-    content.add([b"x"])
+    content.add(b"x")
     with content.file() as file:
         assert file.read() == b"x"
         assert file.fileno() >= 0
@@ -46,7 +61,7 @@ def test_limit_of_0_means_always_a_file() -> None:
 def test_no_content_is_an_empty_file() -> None:
     """Nothing may come of it: a chunked request without content."""
     content = Content(0)
-    content.add([])
+    content.add(b"")
     assert (content.file().read(), content.received) == (b"", 0)
 
 
@@ -54,7 +69,7 @@ def test_no_content_is_an_empty_file() -> None:
 def test_unfinished_upload_is_let_go(size: int) -> None:
     """Closing closes the file, if there is one; twice is no harm."""
     content = Content(10)
-    content.add([b"x" * size])
+    content.add(b"x" * size)
     before = len(os.listdir("/proc/self/fd"))
     content.close()
     content.close()
@@ -66,7 +81,7 @@ def test_disk_that_fills_up_does_not_keep_the_file_open(monkeypatch: pytest.Monk
     raw = _Full()
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: io.BufferedRandom(raw))
     content = Content(0)
-    content.add([b"x"])
+    content.add(b"x")
     with pytest.raises(OSError, match="No space"):
         content.file()
     content.close()
