@@ -455,7 +455,20 @@ _LIMIT_OPTIONS = (
         field="body_memory",
         since="0.1",
         doc="A request body up to this size is kept in memory; a larger one goes to a temporary file.",
-        why="Forms and JSON stay in memory, and a thousand waiting requests need no more than 512 MiB.",
+        why="Forms and JSON stay in memory.",
+        group="Limits",
+    ),
+    Option(
+        names=("body_memory_total",),
+        parser=Size(0, 2**40),
+        default=67108864,
+        unit="bytes",
+        field="body_memory_total",
+        since="0.1",
+        doc="The bodies of all requests together take at most so much memory; a body for which none is left goes to a"
+        " temporary file.",
+        why="128 of the largest bodies that may be in memory. More of them at once are an attack, or large enough to be"
+        " as fast from a file.",
         group="Limits",
     ),
     Option(

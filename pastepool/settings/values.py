@@ -58,12 +58,12 @@ class Settings:
 
     Large because it has one field for each thing that can be decided, or group of them.
 
-        ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
-    ``body_memory`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off. ``protocol_version``:
-    ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``logger``: the name of the logger of the
-    pool. ``config_file``: empty if there is none. ``section``: the section of that file. ``notes``: sentences to log as
-    warnings at start, about values that were changed or have no effect. ``shown``: the effective values as text by INI
-    name, in the order of the table, with masked secrets.
+    ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
+    ``body_memory``, ``body_memory_total`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
+    ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``logger``: the
+    name of the logger of the pool. ``config_file``: empty if there is none. ``section``: the section of that file.
+    ``notes``: sentences to log as warnings at start, about values that were changed or have no effect. ``shown``: the
+    effective values as text by INI name, in the order of the table, with masked secrets.
     """
 
     listen: tuple[Endpoint, ...]
@@ -73,6 +73,7 @@ class Settings:
     timeouts: Timeouts
     limits: Limits
     body_memory: int
+    body_memory_total: int
     output_high_watermark: int
     access_log: bool
     health_path: str

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Serve
-from tests.server.serving import Environ, Held, body_echo, path_echo, plain
+from tests.server.serving import Environ, Held, Running, body_echo, path_echo, plain
 from tests.waiting import WATCHDOG, until
 
 MEBIBYTE = 1048576
@@ -72,6 +72,40 @@ def test_content_beyond_body_memory_is_in_a_file(serve: Serve, size: int, in_fil
     if in_file:
         assert name.endswith("(deleted)")
         assert content.closed
+
+
+def test_contents_of_all_connections_share_a_bound(serve: Serve) -> None:
+    """An upload that finds no memory left is in a file; when the others have gone, or were answered, there is room."""
+
+    def app(environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        content = environ["wsgi.input"]
+        return [b"memory " if isinstance(content, io.BytesIO) else b"file ", b"%d" % len(content.read())]
+
+    run = serve(app, body_memory="64k", body_memory_total="100k")
+    with run.client() as first, run.client() as second:
+        for client in (first, second):
+            client.ask("/", "Content-Length: 60000", method="POST")
+            client.send(b"x" * 50_000)
+        until(lambda: received(run) == [50_000, 50_000], "both have half of their content")
+        for client in (first, second):
+            client.send(b"x" * 10_000)
+        answers = {client.response().body for client in (first, second)}
+        assert answers == {b"memory 60000", b"file 60000"}
+        assert first.get("/", method="POST", body=b"x" * 60_000).body == b"memory 60000"
+        first.ask("/", "Content-Length: 60000", method="POST")
+        first.send(b"x" * 50_000)
+        until(lambda: received(run) == [50_000], "half of the content is there")
+        assert second.get("/", method="POST", body=b"x" * 60_000).body == b"file 60000"
+        first.close()
+        until(lambda: run.connections == 1, "the first has gone")
+        assert second.get("/", method="POST", body=b"x" * 60_000).body == b"memory 60000"
+
+
+def received(run: Running) -> list[int]:
+    """How many bytes have come of each unfinished content."""
+    there = list(run.server.parts.poller.connections.values())
+    return [connection.content.received for connection in there if connection.content is not None]
 
 
 def test_input_has_every_way_to_read_of_a_file(serve: Serve) -> None:

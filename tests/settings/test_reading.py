@@ -28,6 +28,7 @@ def test_an_empty_section_is_a_whole_configuration() -> None:
     settings = read({})
     assert (settings.listen, settings.listen_backlog) == ((Endpoint("127.0.0.1", 8080),), 1024)
     assert (settings.body_memory, settings.output_high_watermark) == (512 * 1024, 1024 * 1024)
+    assert settings.body_memory_total == 64 * 1024 * 1024
     assert (settings.server_header, settings.protocol_version) == ("pastepool", "HTTP/1.1")
     assert (settings.logger, settings.health_path) == ("paste.httpserver.ThreadPool", "")
     assert (settings.config_file, settings.section, settings.notes) == ("", "server:main", ())

@@ -1,10 +1,12 @@
-"""Collect the content of a request while it arrives: in memory up to a size, then in a temporary file."""
+"""Collect the content of a request while it arrives: in memory while that is allowed, else in a temporary file."""
 
 from __future__ import annotations
 
 import io
 import tempfile
 from typing import IO, BinaryIO, cast
+
+from pastepool.runtime.http.body_memory import BodyMemory
 
 _LOOSE = 64
 """How many pieces are kept before they are joined. A piece of two bytes takes 40 bytes of memory by itself."""
@@ -15,14 +17,15 @@ class Content:
     Collects the content of one request.
 
     ``received``: how many bytes have come so far. The temporary file has no name; the system deletes it when the last
-    reference goes. Runs on: baton.
+    reference goes. Runs on: baton; the worker that ran the request closes it.
     """
 
-    __slots__ = ("received", "_memory_limit", "_pieces", "_loose", "_file")
+    __slots__ = ("received", "_memory", "_held", "_pieces", "_loose", "_file")
 
-    def __init__(self, memory_limit: int) -> None:
+    def __init__(self, memory: BodyMemory) -> None:
         self.received = 0
-        self._memory_limit = memory_limit
+        self._memory = memory
+        self._held = 0
         self._pieces: list[bytes] = []
         self._loose: list[bytes] = []
         self._file: IO[bytes] | None = None
@@ -32,14 +35,21 @@ class Content:
         self.received += len(piece)
         if self._file is None:
             self._loose.append(piece)
-            if self.received <= self._memory_limit:
+            if self.received <= self._memory.each and self._memory.take(len(piece)):
+                self._held += len(piece)
                 if len(self._loose) >= _LOOSE:
                     self._pieces.append(b"".join(self._loose))
                     self._loose.clear()
                 return
             self._file = tempfile.TemporaryFile(prefix="pastepool-")  # noqa: SIM115  # it outlives this call
             piece = self._taken()
+            self._let_go()
         self._file.write(piece)
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, 0
+        if held:
+            self._memory.give_back(held)
 
     def _taken(self) -> bytes:
         """Return what is in memory, and forget it."""
@@ -55,7 +65,8 @@ class Content:
         return cast(BinaryIO, self._file)
 
     def close(self) -> None:
-        """Close the temporary file, if there is one."""
+        """Close the temporary file, if there is one, and give the memory back. May be called twice."""
+        self._let_go()
         if self._file is not None:
             try:
                 self._file.close()

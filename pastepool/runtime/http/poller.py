@@ -20,6 +20,7 @@ from typing import Any
 from pastepool.core.deadlines import deadline, transfer_deadline
 from pastepool.http1.response import CONTINUE
 from pastepool.runtime.http.answering import Answering
+from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEVER, NEXT, READER, WORKER, Connection
 from pastepool.runtime.http.content import Content
 from pastepool.runtime.http.exchange import Exchange
@@ -81,7 +82,7 @@ class Poller:
         self._connections = connections
         self._now = clock.now
         self._timeouts = timeouts
-        self._body_memory = settings.body_memory
+        self._body_memory = BodyMemory(settings.body_memory, settings.body_memory_total)
         self._own_paths = frozenset({b"*", settings.health_path.encode("latin-1")})
         self._old_protocol = shared.old_protocol
         self._looks = RequestLooks(settings.pool, clock, shared.nudge)

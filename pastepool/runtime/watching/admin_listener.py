@@ -24,6 +24,7 @@ from pastepool.errors import AppError, ClientGone, NoThread, PeerError
 from pastepool.http1.engine import Engine, Request
 from pastepool.http1.limits import Limits
 from pastepool.http1.response import CONTINUE, short_answer
+from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.content import Content
 from pastepool.runtime.http.date_header import DateHeader
 from pastepool.runtime.log.scribe import scribbled
@@ -166,7 +167,7 @@ class _Conversation:
         Raises: PeerError: the client broke HTTP or a limit. OSError: the client has gone, or was too slow.
         """
         engine, clock = self._engine, self._admin.clock
-        content = Content(BODY_LIMIT)
+        content = Content(BodyMemory(BODY_LIMIT, BODY_LIMIT))
         engine.feed(b"")
         deadline = clock.now() + (REQUEST_WITHIN if engine.started else IDLE_FOR)
         told_to_go_on = False

@@ -10,6 +10,7 @@ import pytest
 
 from pastepool.errors import ClientGone
 from pastepool.http1.limits import Limits
+from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.connection import NEVER, Connection, Waiting
 from pastepool.runtime.http.content import Content
 from pastepool.runtime.http.output import Output
@@ -54,7 +55,7 @@ def test_close_may_come_twice(connection: Connection, client: socket.socket) -> 
 def test_close_lets_go_of_what_waits(connection: Connection) -> None:
     """A worker that waits for its output is told, and an unfinished upload's file is closed."""
     output = connection.output = Output(0.0)
-    content = connection.content = Content(0)
+    content = connection.content = Content(BodyMemory(0, 1000000))
     content.add(b"x")
     before = len(os.listdir("/proc/self/fd"))
     connection.close()

@@ -9,12 +9,13 @@ import tempfile
 
 import pytest
 
+from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.content import Content
 
 
 def test_content_within_the_limit_stays_in_memory() -> None:
     """At exactly the limit it is still memory."""
-    content = Content(10)
+    content = Content(BodyMemory(10, 1000000))
     content.add(b"0123456")
     content.add(b"789")
     assert content.received == 10
@@ -25,7 +26,7 @@ def test_content_within_the_limit_stays_in_memory() -> None:
 
 def test_content_beyond_the_limit_is_a_file_from_its_first_byte() -> None:
     """What was in memory moves along; the file stands at its beginning and ends where the content ends."""
-    content = Content(10)
+    content = Content(BodyMemory(10, 1000000))
     content.add(b"0123456789")
     content.add(b"ab")
     content.add(b"c")
@@ -38,7 +39,7 @@ def test_content_beyond_the_limit_is_a_file_from_its_first_byte() -> None:
 def test_small_pieces_hold_hardly_more_than_their_bytes() -> None:
     """Content that comes by two bytes is joined on the way, in its order, also into the file."""
     for size in (20000, 30001):
-        content = Content(30000)
+        content = Content(BodyMemory(30000, 1000000))
         data = bytes(number % 251 for number in range(size))
         for begin in range(0, size, 2):
             content.add(data[begin : begin + 2])
@@ -49,9 +50,32 @@ def test_small_pieces_hold_hardly_more_than_their_bytes() -> None:
             assert file.read() == data
 
 
+def test_contents_share_a_bound_and_give_back_what_they_took() -> None:
+    """What does not fit beside the others goes to a file, whole; what is closed, or moves to its file, makes room."""
+    memory = BodyMemory(10, 15)
+    first, second, third = (Content(memory) for _ in range(3))
+    first.add(b"0123456789")
+    second.add(b"abcde")
+    assert memory.taken == 15
+    second.add(b"f")
+    assert memory.taken == 10
+    with second.file() as file:
+        assert not isinstance(file, io.BytesIO)
+        assert file.read() == b"abcdef"
+    first.close()
+    first.close()
+    assert memory.taken == 0
+    third.add(b"x" * 10)
+    assert isinstance(third.file(), io.BytesIO)
+    assert memory.taken == 10
+    third.close()
+    second.close()
+    assert memory.taken == 0
+
+
 def test_limit_of_0_means_always_a_file() -> None:
     """``body_memory = 0`` keeps nothing in memory."""
-    content = Content(0)
+    content = Content(BodyMemory(0, 1000000))
     content.add(b"x")
     with content.file() as file:
         assert file.read() == b"x"
@@ -60,7 +84,7 @@ def test_limit_of_0_means_always_a_file() -> None:
 
 def test_no_content_is_an_empty_file() -> None:
     """Nothing may come of it: a chunked request without content."""
-    content = Content(0)
+    content = Content(BodyMemory(0, 1000000))
     content.add(b"")
     assert (content.file().read(), content.received) == (b"", 0)
 
@@ -68,7 +92,7 @@ def test_no_content_is_an_empty_file() -> None:
 @pytest.mark.parametrize("size", [1, 100])
 def test_unfinished_upload_is_let_go(size: int) -> None:
     """Closing closes the file, if there is one; twice is no harm."""
-    content = Content(10)
+    content = Content(BodyMemory(10, 1000000))
     content.add(b"x" * size)
     before = len(os.listdir("/proc/self/fd"))
     content.close()
@@ -80,7 +104,7 @@ def test_disk_that_fills_up_does_not_keep_the_file_open(monkeypatch: pytest.Monk
     """What cannot be written at the last moment is not wanted any more: letting go raises nothing."""
     raw = _Full()
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: io.BufferedRandom(raw))
-    content = Content(0)
+    content = Content(BodyMemory(0, 1000000))
     content.add(b"x")
     with pytest.raises(OSError, match="No space"):
         content.file()
