@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 from pastepool.core.ending import end_at
 from pastepool.errors import SettingsError, StartError
 from pastepool.settings import Settings, read, section_of
+from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
 from pastepool.settings.place import SettingsPlace
 from pastepool.types import Seconds
 
@@ -95,10 +96,25 @@ def http(global_conf: Mapping[str, object] | None = None, /, **local_conf: objec
     Runs on:
         the thread that loads the configuration; the callable serves on the thread that calls it.
     """
-    given = global_conf or {}
+    return _server(global_conf or {}, local_conf, PASTE)
+
+
+def main(global_conf: Mapping[str, object] | None = None, /, **local_conf: object) -> Callable[[WSGIApplication], None]:
+    """
+    Make the server of a section that was written for waitress: ``use = egg:pastepool#main``.
+
+    Like ``http``, but waitress's names mean what they mean there (see ``settings.dialect``), beside those of the table.
+    """
+    return _server(global_conf or {}, local_conf, WAITRESS)
+
+
+def _server(
+    given: Mapping[str, object], local_conf: Mapping[str, object], dialect: Dialect
+) -> Callable[[WSGIApplication], None]:
+    """Read and check the options of a section, and return what serves an application with them."""
     _be_slow_to_die_early()
     with _told_to_operator():
-        settings = read(local_conf, given, section_of(local_conf, given))
+        settings = read(local_conf, given, section_of(local_conf, given), dialect)
 
     def serve(app: WSGIApplication) -> None:
         from pastepool.server import Server  # imported here because a check of the settings does not need it

@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from pastepool.settings import ReferenceRow, reference_rows
+from pastepool.settings import ReferenceRow, options, reference_rows
 
 MARK = "<!-- the option table -->"
 
@@ -40,7 +40,9 @@ def _linked(text: str) -> str:
 
 
 def _put_in(app: Any, docname: str, source: list[str]) -> None:
-    source[0] = source[0].replace(MARK, option_markdown())
+    if MARK in source[0]:
+        app.env.note_dependency(options.__file__)  # so that a build after a change of the table reads the page again
+        source[0] = source[0].replace(MARK, option_markdown())
 
 
 def setup(app: Any) -> dict[str, bool]:

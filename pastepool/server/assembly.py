@@ -44,6 +44,7 @@ from pastepool.runtime.watching.server_view import ServerView
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds, Signal, Spawner
 from pastepool.wsgi.call import Application
+from pastepool.wsgi.prefix import under_prefix
 
 
 class PoolBase(NamedTuple):
@@ -182,7 +183,7 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
     connections = OpenConnections()
     returning = Returning(connections, waker.wake)
     shared = Shared(
-        application=application,
+        application=under_prefix(application, settings.public.url_prefix),
         date_header=DateHeader(settings.server_header),
         clock=base.clock,
         keep_alive_for=deadline(0.0, settings.timeouts.keep_alive),
@@ -193,6 +194,7 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
         tally=base.tally,
         retry_after=settings.overload.retry_after,
         old_protocol=settings.protocol_version == "HTTP/1.0",
+        expose_tracebacks=settings.expose_tracebacks,
     )
     caretaker = Caretaker(base.baton, waker.wake, base.clock, base.signal.set, base.note_shed)
     poller = Poller(

@@ -26,7 +26,7 @@ from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.server.announcing import announce, tell_what_did_not_stop, tell_what_keeps_the_process
 from pastepool.server.assembly import assemble_server
-from pastepool.settings.values import Settings
+from pastepool.settings.values import PublicAddress, Settings
 from pastepool.types import Seconds
 from pastepool.wsgi.call import Application
 from pastepool.wsgi.environ import listener_prototype
@@ -147,7 +147,8 @@ class Server:
         scribe.begin()
         for note in self.settings.notes:
             _log.warning("%s", note)
-        listeners = [(listener.socket, _prototype(listener, parts.paste_pool)) for listener in self.listeners]
+        public = self.settings.public
+        listeners = [(each.socket, _prototype(each, parts.paste_pool, public)) for each in self.listeners]
         parts.poller.start(Acceptor(listeners, parts.clock))
         self._signals.install()
         has_host = threading.current_thread() is not threading.main_thread()
@@ -269,12 +270,16 @@ class Server:
             tell_what_keeps_the_process(main_thread_too=self._ended)
 
 
-def _prototype(listener: Listener, paste_pool: PastePool) -> dict[str, Any]:
-    """Make the environ that all requests of one listener share."""
+def _prototype(listener: Listener, paste_pool: PastePool, public: PublicAddress | None = None) -> dict[str, Any]:
+    """
+    Make the environ that all requests of one listener share.
+
+    ``public``: what the application is told instead of the listener's own scheme and name.
+    """
     endpoint = listener.endpoint
     return listener_prototype(
-        scheme=endpoint.scheme,
-        server_name=endpoint.server_name,
+        scheme=(public and public.url_scheme) or endpoint.scheme,
+        server_name=(public and public.server_name) or endpoint.server_name,
         server_port=endpoint.server_port,
         software=f"pastepool/{__version__}",
         errors=sys.stderr,

@@ -22,12 +22,14 @@ class Endpoint:
     One place to listen. ``str`` returns it as ``127.0.0.1:8080``, ``[::1]:8080`` or ``/run/shop.sock``.
 
     ``host``: without brackets; ``*`` means every address. ``port``: 0 lets the kernel choose. ``path``: the path of a
-    unix socket; if it is set, host and port have no meaning.
+    unix socket; if it is set, host and port have no meaning. ``family``: 4 or 6 if only addresses of this IP family are
+    meant, 0 if there is no such condition.
     """
 
     host: str = ""
     port: int = 0
     path: str = ""
+    family: int = 0
 
     def __str__(self) -> str:
         return self.path or host_and_port(self.host, self.port)

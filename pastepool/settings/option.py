@@ -23,7 +23,7 @@ class Option:
     the reference.
     ``example``: a value to show in the remedy of an error, where the default is not a good example. ``inherited``: the
     option may stand in [DEFAULT]; PasteDeploy hides all other server options there. ``secret``: the value is never
-    shown.
+    shown. ``blank``: the value that a blank line sets; None if a blank line means "not set".
     """
 
     names: tuple[str, ...]
@@ -39,6 +39,7 @@ class Option:
     example: str = ""
     inherited: bool = False
     secret: bool = False
+    blank: str | None = None
 
     @property
     def name(self) -> str:

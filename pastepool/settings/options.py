@@ -8,7 +8,7 @@ and limits are defined in ``core.policy`` and ``http1.limits``. The table takes 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.http1.limits import Limits
@@ -16,6 +16,7 @@ from pastepool.settings.option import Option
 from pastepool.settings.parsing import (
     LOOPBACK,
     PORT,
+    Addresses,
     Choice,
     Duration,
     HostPort,
@@ -27,6 +28,7 @@ from pastepool.settings.parsing import (
     Text,
     Truth,
     UrlPath,
+    UrlPrefix,
     Words,
 )
 
@@ -52,6 +54,7 @@ _ADDRESS = (
         " the port too when port is not given.",
         why="A server nobody configured should not be reachable from other machines.",
         group="Address",
+        default_text="see listen",
     ),
     Option(
         names=("port",),
@@ -63,6 +66,20 @@ _ADDRESS = (
         doc="The TCP port to listen on; 0 takes a free one and shows it in the start line.",
         why="Paste's own, so that a file without it keeps its address.",
         group="Address",
+    ),
+    Option(
+        names=("listen",),
+        parser=Addresses(),
+        default=(),
+        unit="",
+        field="listen.addresses",
+        since="0.1",
+        doc="Several addresses to listen on, each as host:port, parted by blanks or lines. An address without a port has"
+        " port 8080. host and port are refused beside it.",
+        why="One address is the usual case, and Paste's names for it are host and port.",
+        group="Address",
+        default_text="not set",
+        example="127.0.0.1:8080 [::1]:8080",
     ),
     Option(
         names=("request_queue_size",),
@@ -507,6 +524,58 @@ _HTTP = (
         doc="The Server header of responses.",
         why="The name of the product. Paste also shows its version, which helps an attacker.",
         group="HTTP",
+        default_text="none",
+    ),
+    Option(
+        names=("url_scheme",),
+        parser=Choice(("http", "https")),
+        default="",
+        unit="",
+        field="public.url_scheme",
+        since="0.1",
+        doc="The scheme that the application is told (wsgi.url_scheme), if a proxy speaks https with the clients.",
+        why="The server itself speaks http.",
+        group="HTTP",
+        default_text="that of the listener",
+        example="https",
+    ),
+    Option(
+        names=("url_prefix",),
+        parser=UrlPrefix(),
+        default="",
+        unit="",
+        field="public.url_prefix",
+        since="0.1",
+        doc="The path below which a proxy shows the application. It becomes SCRIPT_NAME, and is taken off PATH_INFO where"
+        " the path begins with it.",
+        why="Most applications have a host name of their own.",
+        group="HTTP",
+        default_text="none",
+        example="/shop",
+    ),
+    Option(
+        names=("server_name",),
+        parser=Text(),
+        default="",
+        unit="",
+        field="public.server_name",
+        since="0.1",
+        doc="The SERVER_NAME that the application is told. Most applications look at the Host header first.",
+        why="The address of the listener is right for requests without a proxy.",
+        group="HTTP",
+        default_text="that of the listener",
+        example="shop.example",
+    ),
+    Option(
+        names=("expose_tracebacks",),
+        parser=Truth(),
+        default=False,
+        unit="",
+        field="expose_tracebacks",
+        since="0.1",
+        doc="Whether a client is sent the traceback when the application fails, beside the log.",
+        why="A traceback shows how the application works, and sometimes secrets.",
+        group="HTTP",
     ),
     Option(
         names=("access_log",),
@@ -751,13 +820,11 @@ ELSEWHERE: Mapping[str, str] = {
     "backlog": "request_queue_size",
     "channel_timeout": "keep_alive_timeout",
     "ident": "server_version",
-    "listen": "host",
     "max": "queue_limit",
     "max_request_body_size": "max_body_bytes",
     "max_request_header_size": "max_header_bytes",
     "numthreads": "threadpool_workers",
     "outbuf_high_watermark": "output_high_watermark",
-    "server_name": "server_version",
     "threadpool_nworkers": "threadpool_workers",
     "threads": "threadpool_workers",
     "timeout": "socket_timeout",
@@ -769,18 +836,21 @@ server gets a useful hint from it.
 """
 
 
-def nearest(key: str) -> str:
+def nearest(key: str, also: Iterable[str] = ()) -> str:
     """
     Return the accepted name that an unknown key probably means; ``""`` where none is similar.
+
+    ``also``: names that are accepted beside those of the table.
 
     Units: the cutoff is a ratio of ``difflib``. With 0.7, a name with one or two typing errors is found, and a name
     that is only somewhat similar is not.
     """
     plain = key.strip().lower().replace("-", "_")
-    if plain in BY_NAME:
+    names = [*also, *BY_NAME]
+    if plain in names:
         return plain
     if plain in ELSEWHERE:
         return ELSEWHERE[plain]
     if f"threadpool_{plain}" in BY_NAME:
         return f"threadpool_{plain}"
-    return next(iter(difflib.get_close_matches(plain, BY_NAME, n=1, cutoff=0.7)), "")
+    return next(iter(difflib.get_close_matches(plain, names, n=1, cutoff=0.7)), "")

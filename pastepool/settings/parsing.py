@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pastepool.core.wording import host_and_port
+
 LONGEST = 1e9
 """
 The longest duration in seconds, about 31 years. Some files have 999999999 for "never", so that must be accepted. Above
@@ -313,6 +315,66 @@ class HostPort:
             return PORT(text)
         except Unfit as unfit:
             raise Unfit(f"has a port that {unfit.problem}") from None
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """
+    Several hosts with or without a port, separated by blanks or line breaks. The value is a tuple of what ``HostPort``
+    returns for each, every address once.
+    """
+
+    @property
+    def expects(self) -> str:
+        return (
+            "one or more addresses such as 127.0.0.1:8080, [::1]:8080, name:8080 or *:8080, parted by blanks or lines"
+        )
+
+    def __call__(self, text: str) -> tuple[tuple[str, int | None], ...]:
+        words = text.split()
+        try:
+            return tuple(dict.fromkeys(HostPort()(word) for word in words))
+        except Unfit as unfit:
+            raise Unfit(unfit.problem if len(words) == 1 else f"is not {self.expects}") from None
+
+    def show(self, value: tuple[tuple[str, int | None], ...]) -> str:
+        return " ".join(host if port is None else host_and_port(host, port) for host, port in value)
+
+
+@dataclass(frozen=True)
+class UrlPrefix:
+    """
+    The path below which a proxy shows the application. The value begins with one slash and does not end in one; it is
+    empty if the text has only slashes.
+    """
+
+    @property
+    def expects(self) -> str:
+        return "a path such as /shop that holds no blank, ? or #"
+
+    def __call__(self, text: str) -> str:
+        path = "/" + text.strip("/")
+        if not _PATH.fullmatch(path):
+            raise Unfit(f"is not {self.expects}")
+        return path.rstrip("/")
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
+class Anything:
+    """Takes every text as it is."""
+
+    @property
+    def expects(self) -> str:
+        return "any text"
+
+    def __call__(self, text: str) -> str:
+        return text
 
     def show(self, value: str) -> str:
         return value

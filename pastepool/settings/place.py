@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pastepool.errors import SettingsError
@@ -30,11 +31,11 @@ class SettingsPlace:
         """Return the place of the [DEFAULT] section of the same file."""
         return SettingsPlace("DEFAULT", self.config_file)
 
-    def unknown(self, key: str, value: str) -> SettingsError:
-        """Return the error for a key that is not an option of pastepool."""
-        close = nearest(key)
+    def unknown(self, key: str, value: str, also: Iterable[str] = ()) -> SettingsError:
+        """Return the error for a key that is not an option. ``also``: names that are options only in this section."""
+        close = nearest(key, also)
         problem = f"{self}: {key!r} (value {_quoted(key, value)}) is not an option of pastepool"
-        if key.strip().lower() in ELSEWHERE:
+        if key.strip().lower() in ELSEWHERE and close not in also:
             remedy = f"what it is elsewhere is called {close!r} here, so use that name or delete the line"
         elif close:
             remedy = f"the nearest one is {close!r}, so correct the name or delete the line"

@@ -13,6 +13,7 @@ from typing import Any
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.core.wording import host_and_port
 from pastepool.http1.limits import Limits
+from pastepool.settings.dialect import PASTE, Dialect
 from pastepool.settings.endpoint import Endpoint, names_this_machine
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, OPTIONS
@@ -20,7 +21,7 @@ from pastepool.settings.parsing import Refused, Unfit, plain_text
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.relations import settle
 from pastepool.settings.secrets import mask
-from pastepool.settings.values import AdminSettings, MailSettings, Settings
+from pastepool.settings.values import AdminSettings, MailSettings, PublicAddress, Settings
 
 RECIPIENTS = "error_email"
 
@@ -34,9 +35,23 @@ WITHOUT_EFFECT: Mapping[tuple[str, object], str] = {
 """Values that are accepted, but cause a note in the log at start."""
 
 
-def _listen(host: str, port: int) -> tuple[Endpoint, ...]:
-    """Make the endpoints out of a host and a port; none without a host."""
-    return (Endpoint(host, port),) if host else ()
+def _listen(
+    host: str,
+    port: int,
+    addresses: tuple[tuple[str, int | None], ...] = (),
+    family: int = 0,
+    narrow: bool = False,
+) -> tuple[Endpoint, ...]:
+    """
+    Make the endpoints out of a host and a port, or out of several addresses; none without a host and an address.
+
+    ``family``: the only IP family that is wanted, or 0. ``narrow``: ``::`` means IPv6 alone.
+    """
+    hosts = addresses or (((host, port),) if host else ())
+    return tuple(
+        Endpoint(name, port if own is None else own, family=6 if narrow and name == "::" else family)
+        for name, own in hosts
+    )
 
 
 _PARTS: Mapping[str, Callable[..., object]] = {
@@ -45,6 +60,7 @@ _PARTS: Mapping[str, Callable[..., object]] = {
     "overload": OverloadPolicy,
     "timeouts": Timeouts,
     "limits": Limits,
+    "public": PublicAddress,
     "mail": MailSettings,
     "admin.listen": _listen,
     "admin": AdminSettings,
@@ -56,6 +72,7 @@ def read(
     local: Mapping[str, object],
     global_conf: Mapping[str, object] | None = None,
     section: str = "server:main",
+    dialect: Dialect = PASTE,
 ) -> Settings:
     """
     Read and check a server section.
@@ -64,6 +81,7 @@ def read(
         local: the options of the section, as text or as Python values. Blank or None means "not set".
         global_conf: [DEFAULT], command-line variables and ``__file__``. Only mail options are taken from it.
         section: the name of the section, for the error sentences.
+        dialect: the names that the section may use.
 
     Returns:
         the effective settings, without contradictions. ``notes`` says which values were changed or have no effect.
@@ -77,30 +95,32 @@ def read(
     inherited = dict(global_conf or {})
     place = SettingsPlace(section, str(inherited.get("__file__") or ""))
     values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
-    own = _read_section(local, place)
+    own, family, dialect_notes = dialect.translate(_read_section(local, place, dialect), place)
     mail = _read_mail(inherited, own, place.default())
     values.update(own | mail)
     _split_addresses(values, own, mail, place)
+    _guard_listen(values, own, place)
     _guard_admin(values, place)
     notes = settle(values, frozenset(own), place)
     notes += [f"{place}: {note}" for key, note in WITHOUT_EFFECT.items() if key[0] in own and own[key[0]] == key[1]]
     notes += _idle_admin(values, own, place)
-    notes += _hidden(local, inherited, values, place)
-    return _build(values, place, tuple(notes))
+    notes += [f"{place}: {note}" for note in dialect_notes]
+    notes += _hidden(local, inherited, values, place, dialect)
+    return _build(values, place, tuple(notes), {"family": family, "narrow": dialect.narrow})
 
 
-def _read_section(local: Mapping[str, object], place: SettingsPlace) -> dict[str, Any]:
+def _read_section(local: Mapping[str, object], place: SettingsPlace, dialect: Dialect) -> dict[str, Any]:
     """Parse every key that is set. Two names of the same option must have equal values."""
     own: dict[str, Any] = {}
     spelt: dict[str, str] = {}
     for key, raw in local.items():
-        option = BY_NAME.get(key)
+        option = dialect.options.get(key) or BY_NAME.get(key)
         if option is None:
-            raise place.unknown(key, _shown_raw(raw))
+            raise place.unknown(key, _shown_raw(raw), dialect.options)
         text = _text(key, option, raw, place)
-        if not text:
+        if not text and option.blank is None:
             continue
-        value = _parse(key, option, text, place)
+        value = _parse(key, option, text, place) if text else option.blank
         if option.name in own and own[option.name] != value:
             other = spelt[option.name]
             raise place.twice(other, _shown_raw(local[other]), key, text)
@@ -173,6 +193,18 @@ def _split_addresses(
         values[port_name] = port
 
 
+def _guard_listen(values: dict[str, Any], own: Mapping[str, Any], place: SettingsPlace) -> None:
+    """Refuse ``host`` and ``port`` beside ``listen``. Without them, ``host`` has no meaning, and is shown as such."""
+    if not values["listen"]:
+        return
+    for name in ("host", "port"):
+        if name in own:
+            shown = tuple(BY_NAME[key].show(values[key]) for key in ("listen", name))
+            remedy = "listen names every address with its port, so delete one of the lines"
+            raise place.contradiction("listen", shown[0], name, shown[1], remedy)
+    values["host"] = ""
+
+
 def _guard_admin(values: Mapping[str, Any], place: SettingsPlace) -> None:
     """Refuse settings that would show private data to other machines without a secret (contract P17)."""
     if not values["admin_token"] and not all(network.is_loopback for network in values["admin_allow_from"]):
@@ -194,21 +226,32 @@ def _idle_admin(values: Mapping[str, Any], own: Mapping[str, Any], place: Settin
 
 
 def _hidden(
-    local: Mapping[str, object], inherited: Mapping[str, object], values: Mapping[str, Any], place: SettingsPlace
+    local: Mapping[str, object],
+    inherited: Mapping[str, object],
+    values: Mapping[str, Any],
+    place: SettingsPlace,
+    dialect: Dialect,
 ) -> list[str]:
     """Note the server options that PasteDeploy removed from the section because [DEFAULT] has the same key."""
     return [
         place.hidden(key, text, option.show(values[option.name]) if option.field else "")
-        for key, option in BY_NAME.items()
+        for key, option in (*BY_NAME.items(), *dialect.options.items())
         if not option.inherited and not any(name in local for name in option.names)
         for text in [_shown_raw(inherited.get(key) or "")]
         if text
     ]
 
 
-def _build(values: Mapping[str, Any], place: SettingsPlace, notes: tuple[str, ...]) -> Settings:
-    """Build the settings: the ``field`` of each row says where its value goes."""
+def _build(
+    values: Mapping[str, Any], place: SettingsPlace, notes: tuple[str, ...], listening: Mapping[str, object]
+) -> Settings:
+    """
+    Build the settings: the ``field`` of each row says where its value goes.
+
+    ``listening``: further arguments for the listeners.
+    """
     parts: dict[str, dict[str, Any]] = {name: {} for name in ("", *_PARTS)}
+    parts["listen"].update(listening)
     shown = []
     for option in OPTIONS:
         if option.field:

@@ -8,6 +8,7 @@ contradict each other, it is an error: there is no way to know which of them the
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ GENERATIONS = 4
 The default of ``threadpool_max_workers``, in multiples of ``threadpool_workers``. So three whole pools may hang and a
 fourth still works.
 """
+
+SPAWN_IF_UNDER = "threadpool_spawn_if_under"
 
 SOCKET_TIMEOUT = "socket_timeout"
 CLIENT_TIMEOUTS = ("header_timeout", "body_timeout", "keep_alive_timeout", "send_timeout")
@@ -93,8 +96,19 @@ def settle(values: dict[str, Any], given: frozenset[str], place: SettingsPlace) 
         values[MAX_WORKERS] = math.inf
     notes = [note for relation in RELATIONS for note in _apply(relation, values, given, place)]
     if MAX_WORKERS not in given:
-        values[MAX_WORKERS] = min(GENERATIONS * values[WORKERS], MOST_WORKERS)
+        generations = 1 if _wants_one_at_a_time(values) else GENERATIONS
+        values[MAX_WORKERS] = min(generations * values[WORKERS], MOST_WORKERS)
     return notes
+
+
+def _wants_one_at_a_time(values: Mapping[str, Any]) -> bool:
+    """
+    Say whether no two requests may run at once: one worker, and none is added while requests wait.
+
+    In Paste this pair has that effect, and an application that is not safe for threads relies on it. A hung worker must
+    therefore get no other worker beside it.
+    """
+    return bool(values[WORKERS] == 1 and values[SPAWN_IF_UNDER] == 0)
 
 
 def _spread_socket_timeout(values: dict[str, Any], given: frozenset[str]) -> None:

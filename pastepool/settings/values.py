@@ -52,6 +52,20 @@ class AdminSettings:
 
 
 @dataclass(frozen=True)
+class PublicAddress:
+    """
+    What the application is told of its own address, where a proxy stands in front of the server.
+
+    ``url_scheme`` and ``server_name``: empty for those of the listener. ``url_prefix``: begins with a slash and does not
+    end in one; empty for none.
+    """
+
+    url_scheme: str
+    url_prefix: str
+    server_name: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """
     Everything the operator has set, checked and without contradictions. Only ``read`` builds it.
@@ -60,8 +74,10 @@ class Settings:
 
     ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
     ``body_memory``, ``body_memory_total`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
-    ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``logger``: the
-    name of the logger of the pool. ``config_file``: empty if there is none. ``section``: the section of that file.
+    ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``public``: what the
+    application is told of its address. ``expose_tracebacks``: send the traceback of a failure to the client.
+    ``logger``: the name of the logger of the pool. ``config_file``: empty if there is none. ``section``: the section of
+    that file.
     ``notes``: sentences to log as warnings at start, about values that were changed or have no effect. ``shown``: the
     effective values as text by INI name, in the order of the table, with masked secrets.
     """
@@ -79,6 +95,8 @@ class Settings:
     health_path: str
     server_header: str
     protocol_version: str
+    public: PublicAddress
+    expose_tracebacks: bool
     logger: str
     mail: MailSettings
     admin: AdminSettings

@@ -20,7 +20,7 @@ def test_entry_points_load() -> None:
     servers = {
         point.name: point.load() for point in entry_points(group="paste.server_factory", module="pastepool.entrypoints")
     }
-    assert servers == {"http": entrypoints.http, "main": entrypoints.http}
+    assert servers == {"http": entrypoints.http, "main": entrypoints.main}
     (point,) = (
         point for point in entry_points(group="paste.app_factory", name="demo") if point.module == "pastepool.demo"
     )

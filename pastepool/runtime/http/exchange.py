@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ A client that has closed its sending side is taken for gone when for this long t
 one that closed only that side and still reads (docs/adr/0010): an application that yields empty pieces for a moment,
 and then content, still answers it.
 """
+
+_FAILED = "The application failed; its log has the details."
 
 _SHED: Mapping[ShedReason, tuple[str, str]] = {
     ShedReason.QUEUE_FULL: ("refused", "All workers are busy and enough requests wait."),
@@ -187,7 +190,7 @@ class Exchange(Call):
         if self.began or self.fate:
             self._cut()
         else:
-            self.answer(500, "The application failed; its log has the details.")
+            self.answer(500, _traceback_of(error) if self.shared.expose_tracebacks else _FAILED)
 
     def answer(self, status: int, text: str, retry_after: int = 0) -> None:
         """Send a response in the application's place, then close. Only the thread that has the claim may call this."""
@@ -416,3 +419,8 @@ class Exchange(Call):
 
     def closing(self) -> bool:
         return self.shared.draining or self.old_protocol
+
+
+def _traceback_of(error: BaseException) -> str:
+    """Return the traceback of a failure as text for a client (``expose_tracebacks``)."""
+    return "".join(traceback.format_exception(error)).rstrip()

@@ -12,12 +12,12 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pastepool.core.wording import host_and_port
 from pastepool.errors import StartError
 from pastepool.runtime.sockets.port_holder import describe_holder
-from pastepool.settings.endpoint import Endpoint
+from pastepool.settings.endpoint import Endpoint, ip_address
 
 EVERY = "*"
 _EVERY_IPV6 = "::"
@@ -82,13 +82,25 @@ def open_all(endpoints: Sequence[Endpoint], backlog: int) -> tuple[Listener, ...
     """Listen on several endpoints, in their order: see ``open_listeners``. If one fails, no socket stays open."""
     opened: list[Listener] = []
     try:
-        for endpoint in endpoints:
+        for endpoint in _without_overlap(endpoints):
             opened += open_listeners(endpoint, backlog)
     except BaseException:
         for listener in opened:
             listener.close()
         raise
     return tuple(opened)
+
+
+def _without_overlap(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """
+    Let ``::`` take IPv6 connections alone where an IPv4 address has the same port.
+
+    The kernel gives a port of all IPv4 addresses to one socket only, so 0.0.0.0:80 and [::]:80 would exclude each other.
+    """
+    ipv4_ports = {each.port for each in endpoints if "." in each.host and ip_address(each.host) is not None}
+    return [
+        replace(each, family=6) if each.host == _EVERY_IPV6 and each.port in ipv4_ports else each for each in endpoints
+    ]
 
 
 def open_listeners(endpoint: Endpoint, backlog: int) -> tuple[Listener, ...]:
@@ -156,13 +168,15 @@ def _resolve(endpoint: Endpoint) -> list[_Target]:
 
     Raises: StartError: the host cannot be resolved.
     """
-    host = endpoint.host
+    host, family = endpoint.host, endpoint.family
+    every_ipv6 = _Target(socket.AF_INET6, _EVERY_IPV6, both=family != 6)
     if host == EVERY:
-        return [_Target(socket.AF_INET6, _EVERY_IPV6, both=True)] if _speaks_ipv6() else [_everywhere_ipv4()]
+        return [_everywhere_ipv4()] if family == 4 or (family == 0 and not _speaks_ipv6()) else [every_ipv6]
     if host == _EVERY_IPV6:
-        return [_Target(socket.AF_INET6, _EVERY_IPV6, both=True)]
+        return [every_ipv6]
+    wanted = {4: socket.AF_INET, 6: socket.AF_INET6}.get(family, socket.AF_UNSPEC)
     try:
-        found = socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host, endpoint.port, family=wanted, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else "it is not a valid host name"
         raise StartError(

@@ -436,3 +436,51 @@ def test_without_proc_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """On other systems the sentence does without the holder."""
     monkeypatch.setattr(port_holder, "_TABLES", ("/no/such/table",))
     assert port_holder.describe_holder("127.0.0.1", 80) == ""
+
+
+@needs_ipv6
+@pytest.mark.parametrize("hosts", [("0.0.0.0", "::"), ("::", "0.0.0.0"), ("127.0.0.1", "::")])
+def test_every_ipv6_address_beside_an_ipv4_address_on_one_port(hosts: tuple[str, str]) -> None:
+    """``0.0.0.0:8080 [::]:8080`` is two sockets, in either order: the second takes IPv6 alone."""
+    (first,) = open_all([Endpoint("127.0.0.1", 0)], 1)
+    port = first.endpoint.port
+    first.close()
+    opened = open_all([Endpoint(host, port) for host in hosts], 1)
+    for listener_ in opened:
+        listener_.close()
+    assert [each.endpoint.host for each in opened] == list(hosts)
+
+
+@needs_ipv6
+@pytest.mark.parametrize(
+    ("host", "family", "bound", "takes_ipv4"),
+    [
+        ("*", 4, "0.0.0.0", True),
+        ("*", 6, "::", False),
+        ("::", 6, "::", False),
+        ("localhost", 4, "127.0.0.1", True),
+        ("::1", 6, "::1", False),
+    ],
+)
+def test_one_ip_family_alone(host: str, family: int, bound: str, takes_ipv4: bool) -> None:
+    """``ipv4 = false`` and ``ipv6 = false``: a name and ``*`` mean only addresses of the other family."""
+    opened = open_listeners(Endpoint(host, 0, family=family), 1)
+    try:
+        assert [each.endpoint.host for each in opened] == [bound]
+        try:
+            socket.create_connection(("127.0.0.1", opened[0].endpoint.port)).close()
+        except ConnectionRefusedError:
+            assert not takes_ipv4
+        else:
+            assert takes_ipv4
+    finally:
+        for each in opened:
+            each.close()
+
+
+def test_address_of_the_other_ip_family_is_refused() -> None:
+    """An IPv4 address with ``ipv4 = false`` is a sentence with the address."""
+    with pytest.raises(
+        StartError, match=r"cannot listen on 127\.0\.0\.1:0: the host '127\.0\.0\.1' cannot be resolved"
+    ):
+        open_listeners(Endpoint("127.0.0.1", 0, family=6), 1)

@@ -1,0 +1,158 @@
+"""
+The options of waitress, for sections with ``use = egg:pastepool#main``: a second table, and what each row means here.
+
+A dialect has names of its own beside those of the main table. Its values are translated into values of the main table,
+so that the rest of pastepool knows only that one. Source: waitress 3.0, ``waitress/adjustments.py`` and its manual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pastepool.settings.option import Option
+from pastepool.settings.options import BY_NAME, MOST_WORKERS
+from pastepool.settings.parsing import Anything, Number, Parser, Refused, Size, Text, Truth
+from pastepool.settings.place import SettingsPlace
+
+WITHOUT_MEANING = (
+    "asyncore_loop_timeout",
+    "asyncore_use_poll",
+    "channel_request_lookahead",
+    "cleanup_interval",
+    "log_socket_errors",
+    "outbuf_overflow",
+    "recv_bytes",
+    "send_bytes",
+)
+"""Options of waitress about its own inner workings. They are accepted, and one note names them all."""
+
+Values = dict[str, Any]
+
+
+class Translated(NamedTuple):
+    """
+    The values that a section gives, by ``Option.name`` of the main table.
+
+    ``family``: 4 or 6 if only addresses of this IP family are to be listened on, otherwise 0. ``notes``: sentences for
+    the log, without the place.
+    """
+
+    values: Values
+    family: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """
+    Names that a section may use beside those of the main table.
+
+    ``options``: the row of each further name. ``translate``: turns the values that a section gives into values of the
+    main table. ``narrow``: ``::`` means IPv6 alone, not both IP families.
+    """
+
+    options: Mapping[str, Option]
+    translate: Callable[[Values, SettingsPlace], Translated]
+    narrow: bool = False
+
+
+def _row(name: str, parser: Parser, doc: str, example: str = "", blank: str | None = None) -> Option:
+    """Make a row of waitress's table. Its value has no field of its own, because it is translated."""
+    return Option(
+        names=(name,),
+        parser=parser,
+        default=None,
+        unit="",
+        field="",
+        since="0.1",
+        doc=doc,
+        why="It is waitress's.",
+        group="waitress",
+        default_text="not set",
+        example=example,
+        blank=blank,
+    )
+
+
+_ROWS = (
+    _row("threads", Number(1, MOST_WORKERS), "threadpool_workers; with 1, there is never a second worker.", "4"),
+    _row("backlog", Number(1, 1048576), "request_queue_size.", "1024"),
+    _row("channel_timeout", Number(1, 10**9), "socket_timeout, in whole seconds.", "120"),
+    _row("max_request_header_size", Size(1, 16777216), "max_header_bytes.", "262144"),
+    _row("max_request_body_size", Size(2, 2**50), "max_body_bytes, but content of just this size is refused.", "1g"),
+    _row("inbuf_overflow", Size(0, 2**30), "body_memory.", "524288"),
+    _row("outbuf_high_watermark", Size(1, 2**30), "output_high_watermark.", "16777216"),
+    _row("ident", Text(), "server_version; blank for no Server field.", "shop", blank=""),
+    _row("ipv4", Truth(), "Whether names and * mean IPv4 addresses.", "true"),
+    _row("ipv6", Truth(), "Whether names and * mean IPv6 addresses.", "true"),
+    _row("sockets", Refused("only a program can pass open sockets; set listen"), "Open sockets, from a program."),
+    *(_row(name, Anything(), "Accepted, without effect.", "1", blank="") for name in WITHOUT_MEANING),
+)
+
+_RENAMED = {
+    "backlog": "request_queue_size",
+    "channel_timeout": "socket_timeout",
+    "max_request_header_size": "max_header_bytes",
+    "inbuf_overflow": "body_memory",
+    "outbuf_high_watermark": "output_high_watermark",
+    "ident": "server_version",
+}
+
+
+def _of_waitress(own: Values, place: SettingsPlace) -> Translated:
+    """
+    Translate the values of a section written for waitress.
+
+    Raises: SettingsError: a name of waitress and our name for the same thing have different values.
+    """
+    mapped: dict[str, tuple[str, object]] = {ours: (name, own[name]) for name, ours in _RENAMED.items() if name in own}
+    if "max_request_body_size" in own:
+        mapped["max_body_bytes"] = ("max_request_body_size", own["max_request_body_size"] - 1)
+    if "threads" in own:
+        mapped["threadpool_workers"] = ("threads", own["threads"])
+    values = {name: value for name, value in own.items() if name not in WAITRESS.options}
+    for ours, (name, value) in mapped.items():
+        if values.get(ours, value) != value:
+            raise place.twice(name, _shown(name, own[name]), ours, _shown(ours, own[ours]))
+        values[ours] = value
+    if "threads" in own:
+        _limit_threads(values, own["threads"])
+    family = _family(own, place)
+    if not values.keys() & {"host", "listen"}:
+        values["host"] = "::" if family == 6 else "0.0.0.0"
+    idle = [name for name in WITHOUT_MEANING if name in own]
+    notes = (f"{', '.join(idle)}: accepted for waitress's sake, and without effect here.",) if idle else ()
+    return Translated(values, family, notes)
+
+
+def _limit_threads(values: Values, threads: int) -> None:
+    """Make the pool that ``threads`` asks for. An application that sets 1 relies on never running twice at once."""
+    values.setdefault("threadpool_spawn_if_under", min(threads, values.get("threadpool_max_workers", threads), 5))
+    if threads == 1:
+        values.setdefault("threadpool_max_workers", 1)
+
+
+def _family(own: Values, place: SettingsPlace) -> int:
+    """Return the only IP family that is wanted, or 0."""
+    ipv4, ipv6 = own.get("ipv4", True), own.get("ipv6", True)
+    if not ipv4 and not ipv6:
+        raise place.contradiction("ipv4", "false", "ipv6", "false", "no address is left, so delete one of the lines")
+    return 0 if ipv4 and ipv6 else 4 if ipv4 else 6
+
+
+def _shown(name: str, value: object) -> str:
+    option = BY_NAME.get(name) or WAITRESS.options[name]
+    return option.show(value)
+
+
+PASTE = Dialect(options={}, translate=lambda own, place: Translated(own))
+"""The names of the main table only: ``use = egg:pastepool#http``."""
+
+WAITRESS = Dialect(
+    options={option.name: option for option in _ROWS},
+    translate=_of_waitress,
+    narrow=True,
+)
+"""The names of the main table and those of waitress: ``use = egg:pastepool#main``."""

@@ -1,0 +1,200 @@
+"""
+The same file and the same requests, with waitress and with pastepool: the application and the client see the same.
+
+What differs on purpose is in ``DIFFERENT``, and in the manual (docs/how-to/replace-waitress.md).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paste.deploy import loadwsgi
+from waitress import wasyncore
+from waitress.server import create_server
+
+from pastepool.server import Server
+from pastepool.settings import read
+from pastepool.settings.dialect import WAITRESS
+from tests.server.serving import Client, Response, Running
+from tests.waiting import WATCHDOG
+
+DIFFERENT = {
+    "GATEWAY_INTERFACE",
+    "REMOTE_HOST",
+    "REMOTE_PORT",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_SOFTWARE",
+}
+"""Keys of environ that one of the two does not set, or sets to something of its own. REMOTE_PORT is the client's."""
+
+
+def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Return the environ as JSON; fail on request."""
+    if environ["PATH_INFO"].endswith("/fails"):
+        raise RuntimeError("a failure that the client may see")
+    body = environ["wsgi.input"].read()
+    told = {key: value for key, value in environ.items() if isinstance(value, str)}
+    text = json.dumps({"environ": told, "body": body.decode("latin-1")}).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+    return [text]
+
+
+def options_of(lines: str, use: str, folder: Path) -> dict[str, Any]:
+    """What Paste Deploy passes to a server for a section."""
+    path = folder / "app.ini"
+    path.write_text(f"[server:main]\nuse = {use}\n{lines}\n", encoding="utf-8")
+    context: Any = loadwsgi.loadcontext(loadwsgi.SERVER, f"config:{path}")
+    return dict(context.local_conf)
+
+
+@contextmanager
+def waitress(lines: str, folder: Path) -> Iterator[int]:
+    """Serve with waitress, and yield the port."""
+    sockets: dict[Any, Any] = {}
+    server = create_server(application, map=sockets, **options_of(lines, "egg:waitress#main", folder))
+    thread = threading.Thread(target=server.run, name="waitress")
+    thread.start()
+    listening = [each for each in list(sockets.values()) if getattr(each, "accepting", False)]
+    try:
+        yield listening[0].socket.getsockname()[1]
+    finally:
+        stopped = threading.Event()
+
+        def stop() -> None:
+            server.task_dispatcher.shutdown()
+            wasyncore.close_all(sockets)
+            stopped.set()
+
+        trigger = next(each for each in sockets.values() if hasattr(each, "pull_trigger") and hasattr(each, "thunks"))
+        trigger.pull_trigger(stop)
+        assert stopped.wait(WATCHDOG)
+        thread.join(WATCHDOG)
+
+
+@contextmanager
+def pastepool(lines: str, folder: Path) -> Iterator[int]:
+    """Serve with pastepool, and yield the port."""
+    settings = read(options_of(lines, "egg:pastepool#main", folder), dialect=WAITRESS)
+    run = Running(application, {}, Server(settings, application)).start()
+    try:
+        yield run.port
+    finally:
+        run.stop()
+
+
+def answers(server: Callable[..., Any], lines: str, folder: Path, asked: list[dict[str, Any]]) -> list[Response]:
+    """Send requests to a server, each on a connection of its own."""
+    found = []
+    with server(lines, folder) as port:
+        for request in asked:
+            with Client(port) as client:
+                found.append(client.get(*request.get("args", ()), **request.get("options", {})))
+    return found
+
+
+def told(response: Response) -> dict[str, Any]:
+    """The environ that the application saw, without what differs on purpose."""
+    seen: dict[str, Any] = json.loads(response.body)
+    environ = {key: value for key, value in seen["environ"].items() if key not in DIFFERENT}
+    if environ.get("CONTENT_LENGTH") == "0":
+        environ.pop("CONTENT_LENGTH")
+    if environ.get("CONTENT_TYPE") == "":
+        environ.pop("CONTENT_TYPE")
+    return {**environ, "body": seen["body"]}
+
+
+REQUESTS: list[dict[str, Any]] = [
+    {"args": ("/",)},
+    {"args": ("/a%20b/%C3%A9?q=%20&r", "X-One: 1", "X-One: 2")},
+    {"args": ("/shop",)},
+    {"args": ("/shop/a?b=c",)},
+    {"args": ("/shopping",)},
+    {"args": ("/post", "Content-Type: text/plain"), "options": {"method": "POST", "body": b"content"}},
+    {"args": ("/old",), "options": {"version": "1.0"}},
+]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "",
+        "threads = 1\nbacklog = 64\nconnection_limit = 50\nchannel_timeout = 30",
+        "url_scheme = https",
+        "url_prefix = /shop",
+        "url_prefix = shop/\nurl_scheme = https",
+        "inbuf_overflow = 4\noutbuf_high_watermark = 10\noutbuf_overflow = 20",
+        "recv_bytes = 100\ncleanup_interval = 10\nasyncore_loop_timeout = 1\nlog_socket_errors = false",
+    ],
+)
+def test_application_is_told_the_same(lines: str, tmp_path: Path) -> None:
+    """For each file, the environ of each request is the same, but for keys that differ on purpose."""
+    lines = f"listen = 127.0.0.1:0\n{lines}"
+    there, here = (answers(server, lines, tmp_path, REQUESTS) for server in (waitress, pastepool))
+    assert [response.status for response in there] == [200] * len(REQUESTS)
+    assert [told(response) for response in here] == [told(response) for response in there]
+
+
+@pytest.mark.parametrize("value", ["Shop 1", ""])
+def test_ident_is_the_server_field(value: str, tmp_path: Path) -> None:
+    """A name is sent as it is; a blank one is no field at all."""
+    lines = f"listen = 127.0.0.1:0\nident = {value}"
+    there, here = (answers(server, lines, tmp_path, REQUESTS[:1])[0] for server in (waitress, pastepool))
+    assert here.fields.get("server") == there.fields.get("server") == (value or None)
+
+
+def test_server_name_is_told(tmp_path: Path) -> None:
+    """``server_name`` is SERVER_NAME."""
+    lines = "listen = 127.0.0.1:0\nserver_name = shop.example"
+    for server in (waitress, pastepool):
+        (response,) = answers(server, lines, tmp_path, REQUESTS[:1])
+        assert json.loads(response.body)["environ"]["SERVER_NAME"] == "shop.example"
+
+
+@pytest.mark.parametrize(("exposed", "seen"), [("true", True), ("false", False)])
+def test_traceback_is_shown_only_where_asked_for(exposed: str, seen: bool, tmp_path: Path) -> None:
+    """The answer to a failure has the traceback with ``expose_tracebacks``, and not without."""
+    lines = f"listen = 127.0.0.1:0\nexpose_tracebacks = {exposed}"
+    for server in (waitress, pastepool):
+        (response,) = answers(server, lines, tmp_path, [{"args": ("/fails",)}])
+        assert response.status == 500
+        assert (b"a failure that the client may see" in response.body) is seen
+        assert (b"Traceback" in response.body) is seen
+
+
+@pytest.mark.parametrize(("size", "status"), [(9, 200), (10, 413), (11, 413)])
+def test_body_of_just_the_limit_is_refused(size: int, status: int, tmp_path: Path) -> None:
+    """``max_request_body_size = n`` refuses n itself."""
+    lines = "listen = 127.0.0.1:0\nmax_request_body_size = 10"
+    asked = [{"args": ("/",), "options": {"method": "POST", "body": b"x" * size}}]
+    there, here = (answers(server, lines, tmp_path, asked)[0] for server in (waitress, pastepool))
+    assert here.status == there.status == status
+
+
+def test_header_above_the_limit_is_refused(tmp_path: Path) -> None:
+    """``max_request_header_size`` is a limit on all of the header: 431."""
+    lines = "listen = 127.0.0.1:0\nmax_request_header_size = 10000"
+    for length, status in ((9000, 200), (11000, 431)):
+        asked = [{"args": ("/", "X-Long: " + "x" * length)}]
+        there, here = (answers(server, lines, tmp_path, asked)[0] for server in (waitress, pastepool))
+        assert here.status == there.status == status
+
+
+def test_several_addresses_are_listened_on(tmp_path: Path) -> None:
+    """Each address of ``listen`` answers: 127.0.0.1 and [::1], and 0.0.0.0 with [::] on one port."""
+    for lines in ("listen = 127.0.0.1:0 127.0.0.2:0 [::1]:0",):
+        settings = read(options_of(lines, "egg:pastepool#main", tmp_path), dialect=WAITRESS)
+        run = Running(application, {}, Server(settings, application)).start()
+        try:
+            endpoints = [listener.endpoint for listener in run.server.listeners]
+            assert [endpoint.host for endpoint in endpoints] == ["127.0.0.1", "127.0.0.2", "::1"]
+            with Client(endpoints[0].port) as client:
+                assert client.get("/").status == 200
+        finally:
+            run.stop()

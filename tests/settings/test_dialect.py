@@ -1,0 +1,207 @@
+"""The options of waitress in a section with ``use = egg:pastepool#main``: what each means here, and what is refused."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any
+
+import pytest
+from waitress.adjustments import Adjustments
+
+from pastepool.errors import SettingsError
+from pastepool.settings import Settings, read
+from pastepool.settings.dialect import WAITRESS, WITHOUT_MEANING
+from pastepool.settings.endpoint import Endpoint
+from pastepool.settings.options import BY_NAME
+from tests.meta.repository import ROOT
+
+WHERE = "[server:main]"
+
+
+def settings(**local: object) -> Settings:
+    """Read a section that was written for waitress."""
+    return read(local, {}, dialect=WAITRESS)
+
+
+def complaint(**local: object) -> str:
+    """Read a section that must be refused."""
+    with pytest.raises(SettingsError) as caught:
+        settings(**local)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("local", "field", "value"),
+    [
+        ({"threads": "8"}, "pool.workers", 8),
+        ({"threads": "8"}, "pool.max_workers", 32),
+        ({"threads": "8"}, "pool.spawn_if_under", 5),
+        ({"threads": "3"}, "pool.spawn_if_under", 3),
+        ({"threads": "1"}, "pool.max_workers", 1),
+        ({"threads": "1", "threadpool_max_workers": "2"}, "pool.max_workers", 2),
+        ({"threads": "4", "threadpool_max_workers": "4"}, "pool.max_workers", 4),
+        ({"backlog": "2048"}, "listen_backlog", 2048),
+        ({"connection_limit": "500"}, "overload.connection_limit", 500),
+        ({"channel_timeout": "90"}, "timeouts.keep_alive", 90.0),
+        ({"channel_timeout": "90"}, "timeouts.body", 90.0),
+        ({"channel_timeout": "90", "send_timeout": "5"}, "timeouts.send", 5.0),
+        ({"max_request_header_size": "131072"}, "limits.header_bytes", 131072),
+        ({"max_request_body_size": "1073741824"}, "limits.body_bytes", 1073741823),
+        ({"inbuf_overflow": "1048576"}, "body_memory", 1048576),
+        ({"outbuf_high_watermark": "16777216"}, "output_high_watermark", 16777216),
+        ({"ident": "Shop 1"}, "server_header", "Shop 1"),
+        ({"ident": ""}, "server_header", ""),
+        ({"ident": None}, "server_header", ""),
+        ({}, "server_header", "pastepool"),
+        ({"url_scheme": "https"}, "public.url_scheme", "https"),
+        ({"url_prefix": "shop/"}, "public.url_prefix", "/shop"),
+        ({"url_prefix": "///a/b//"}, "public.url_prefix", "/a/b"),
+        ({"url_prefix": "/"}, "public.url_prefix", ""),
+        ({"server_name": "shop.example"}, "public.server_name", "shop.example"),
+        ({"expose_tracebacks": "true"}, "expose_tracebacks", True),
+        ({"threadpool_kill_thread_limit": "60"}, "pool.kill_after", 60.0),
+    ],
+)
+def test_option_of_waitress_sets_what_it_means_here(local: dict[str, Any], field: str, value: object) -> None:
+    """Each name of waitress, and each of ours beside it, arrives in the field that has this meaning."""
+    found = settings(**local)
+    assert attrgetter(field)(found) == value
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("local", "endpoints"),
+    [
+        ({}, (Endpoint("0.0.0.0", 8080),)),
+        ({"port": "6543"}, (Endpoint("0.0.0.0", 6543),)),
+        ({"host": "127.0.0.1"}, (Endpoint("127.0.0.1", 8080),)),
+        ({"listen": "*:6543"}, (Endpoint("*", 6543),)),
+        ({"listen": "localhost:6543"}, (Endpoint("localhost", 6543),)),
+        ({"listen": "localhost"}, (Endpoint("localhost", 8080),)),
+        (
+            {"listen": "127.0.0.1:8080 [::1]:8080"},
+            (Endpoint("127.0.0.1", 8080), Endpoint("::1", 8080)),
+        ),
+        (
+            {"listen": "\n127.0.0.1:80\n127.0.0.1:80\n[::]:81"},
+            (Endpoint("127.0.0.1", 80), Endpoint("::", 81, family=6)),
+        ),
+        ({"listen": "*:80", "ipv6": "false"}, (Endpoint("*", 80, family=4),)),
+        ({"listen": "*:80", "ipv4": "false"}, (Endpoint("*", 80, family=6),)),
+        ({"ipv4": "false"}, (Endpoint("::", 8080, family=6),)),
+        ({"ipv6": "no"}, (Endpoint("0.0.0.0", 8080, family=4),)),
+    ],
+)
+def test_addresses_are_those_of_waitress(local: dict[str, str], endpoints: tuple[Endpoint, ...]) -> None:
+    """Several addresses, every address of the machine by default, one IP family alone, ``::`` without IPv4."""
+    assert settings(**local).listen == endpoints
+
+
+def test_listen_works_in_a_section_for_paste_too() -> None:
+    """Several addresses; ``::`` keeps the meaning it has there: both IP families."""
+    found = read({"listen": "127.0.0.1:8080 [::]:8081"})
+    assert found.listen == (Endpoint("127.0.0.1", 8080), Endpoint("::", 8081))
+    shown = dict(found.shown)
+    assert (shown["listen"], shown["host"]) == ("127.0.0.1:8080 [::]:8081", "see listen")
+
+
+@pytest.mark.parametrize("name", WITHOUT_MEANING)
+@pytest.mark.parametrize("value", ["1", "true", ""])
+def test_what_has_no_meaning_here_is_accepted(name: str, value: str) -> None:
+    """It changes nothing but the notes."""
+    found = settings(**{name: value})
+    assert found.pool == settings().pool
+    assert found.notes == (f"{WHERE}: {name}: accepted for waitress's sake, and without effect here.",)
+
+
+def test_one_note_names_all_that_has_no_meaning() -> None:
+    """Several such options make one line in the log."""
+    (note,) = settings(send_bytes="1", asyncore_use_poll="true", recv_bytes="8192").notes
+    assert note.startswith(f"{WHERE}: asyncore_use_poll, recv_bytes, send_bytes: accepted")
+
+
+@pytest.mark.parametrize(
+    ("local", "words"),
+    [
+        ({"threads": "0"}, "threads = '0' is not a whole number from 1 to 10000; write it like threads = 4."),
+        ({"threads": "four"}, "threads = 'four' is not a whole number"),
+        ({"listen": "127.0.0.1:99999"}, "listen = '127.0.0.1:99999' has a port that is not a whole number"),
+        ({"listen": "a:1 b:x"}, "listen = 'a:1 b:x' is not one or more addresses such as 127.0.0.1:8080"),
+        ({"listen": "a:1", "host": "b"}, "listen = a:1 contradicts host = b; listen names every address with its port"),
+        ({"listen": "a:1", "port": "2"}, "listen = a:1 contradicts port = 2; listen names every address"),
+        ({"ipv4": "off", "ipv6": "off"}, "ipv4 = false contradicts ipv6 = false; no address is left"),
+        ({"max_request_body_size": "1"}, "max_request_body_size = '1' is not a size from 2"),
+        (
+            {"threads": "4", "threadpool_workers": "8"},
+            "threads = '4' and threadpool_workers = '8' are two names of one",
+        ),
+        ({"threads": "4", "threadpool_max_workers": "2"}, "threadpool_workers = 4 contradicts threadpool_max_workers"),
+        ({"sockets": "x"}, "sockets = 'x' cannot be served: only a program can pass open sockets; set listen"),
+        ({"thread": "4"}, "'thread' (value '4') is not an option of pastepool; the nearest one is 'threads'"),
+        ({"Threads": "4"}, "the nearest one is 'threads'"),
+        ({"workers": "4"}, "what it is elsewhere is called 'threadpool_workers' here"),
+        ({"url_scheme": "ftp"}, "url_scheme = 'ftp' is not http or https"),
+        ({"url_prefix": "a b"}, "url_prefix = 'a b' is not a path such as /shop"),
+    ],
+)
+def test_mistake_is_one_sentence(local: dict[str, str], words: str) -> None:
+    """The sentence has the name that the operator wrote, the value and the remedy."""
+    assert words in complaint(**local)
+
+
+def test_equal_values_under_two_names_are_no_contradiction() -> None:
+    """A file may have both names while it is being moved."""
+    assert settings(threads="4", threadpool_workers="4").pool.workers == 4
+
+
+def test_two_more_names_of_one_option_are_compared_too() -> None:
+    """Names of the main table are compared among themselves, as everywhere."""
+    assert "are two names of one option" in complaint(threadpool_dying_limit="1", threadpool_dying_thread_limit="2")
+
+
+def test_name_in_default_hides_an_option_of_waitress() -> None:
+    """PasteDeploy does not pass on what [DEFAULT] has, under whatever name."""
+    (note,) = read({}, {"threads": "4"}, dialect=WAITRESS).notes
+    assert "threads = '4' stands in [DEFAULT]" in note
+
+
+def test_rows_of_waitress_are_no_rows_of_ours() -> None:
+    """A name has one meaning in one section."""
+    assert not set(WAITRESS.options) & set(BY_NAME)
+
+
+@pytest.mark.parametrize("name", [name for name in WAITRESS.options if name != "sockets"])
+def test_every_row_of_waitress_accepts_its_sample(name: str) -> None:
+    """What a remedy recommends is accepted, and blank means not set or has a meaning of its own."""
+    option = WAITRESS.options[name]
+    settings(**{name: option.sample()})
+    settings(**{name: ""})
+    assert option.parser.expects
+    assert option.doc.endswith(".")
+    assert option.show(option.parser(option.sample()))
+
+
+LATER = {"unix_socket", "unix_socket_perms"} | {name for name, _ in Adjustments._params if "proxy" in name}
+"""Options of waitress that are not served yet."""
+
+
+def test_every_option_of_waitress_has_a_row() -> None:
+    """No option that the installed waitress knows is unknown here, and the manual names each."""
+    known = {name for name, _ in Adjustments._params} - LATER
+    assert len(known) > 20
+    assert known - set(WAITRESS.options) - set(BY_NAME) == set()
+    page = (ROOT / "docs" / "how-to" / "replace-waitress.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(known) if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("name", WAITRESS.options)
+def test_section_for_paste_does_not_know_waitress(name: str) -> None:
+    """``egg:pastepool#http`` goes on speaking Paste."""
+    with pytest.raises(SettingsError):
+        read({name: "1"})
+
+
+@pytest.mark.parametrize(("spawn", "cap"), [("0", 1), ("1", 4), (None, 4)])
+def test_pair_of_paste_that_means_one_request_at_a_time(spawn: str | None, cap: int) -> None:
+    """One worker, none added while requests wait: in Paste two requests never run at once, so they do not here."""
+    assert read({"threadpool_workers": "1", "threadpool_spawn_if_under": spawn}).pool.max_workers == cap
