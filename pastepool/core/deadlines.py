@@ -48,6 +48,18 @@ def transfer_deadline(
     return min(deadline(began_at, timeout) + moved_bytes / rate, deadline(moved_at, timeout))
 
 
+def waiting_since(due_at: Seconds, timeout: Seconds, began_at: Seconds) -> Seconds:
+    """
+    Say since when a client has been waited for, or when it last moved something.
+
+    Args:
+        due_at: when the wait must be over, from ``deadline`` or ``transfer_deadline``.
+        timeout: with which it was computed; 0 if the wait has no limit.
+        began_at: the answer where there is no limit: when the present transfer began.
+    """
+    return due_at - timeout if timeout > 0 else began_at
+
+
 def next_check(due_at: Seconds, now: Seconds, timeout: Seconds) -> Seconds:
     """
     Say when to ask the kernel again how far a transfer has come: four times within ``timeout``, and at ``due_at``.

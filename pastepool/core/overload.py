@@ -25,15 +25,38 @@ def admit(waiting: int, policy: OverloadPolicy) -> bool:
     return waiting < policy.queue_limit
 
 
-def accept(connections: int, policy: OverloadPolicy) -> bool:
+def accept(connections: int, limit: int) -> bool:
     """
     Say whether one more connection may be kept open.
 
     Args:
         connections: how many are open, without this one.
-        policy: ``connection_limit`` is read; 0 means no limit.
+        limit: how many may be; 0 means no limit.
     """
-    return not policy.connection_limit or connections < policy.connection_limit
+    return not limit or connections < limit
+
+
+def connections_that_fit(limit: int, files: int, open_now: int, workers: int) -> int:
+    """
+    Say how many connections may be open, so that the application can still open files.
+
+    Each connection needs a file, and one more while a large content or response of it is in a temporary file. The
+    latter are counted as connections where they occur. The reserve is for the application: databases, templates,
+    sockets of its own. Where there are few files, it gets half of them.
+
+    Args:
+        limit: how many connections the operator allows; 0 means no limit.
+        files: how many files the process may open.
+        open_now: how many it has open already.
+        workers: how many threads of the application there may be.
+    """
+    left = max(0, files - open_now)
+    fit = max(1, left - min(_RESERVE + _RESERVE_PER_WORKER * workers, left // 2))
+    return min(limit, fit) if limit else fit
+
+
+_RESERVE = 64
+_RESERVE_PER_WORKER = 8
 
 
 def expires_at(since: Seconds, policy: OverloadPolicy) -> Seconds:

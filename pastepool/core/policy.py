@@ -47,12 +47,14 @@ class OverloadPolicy:
 
     ``queue_limit``: how many requests may wait for a worker; 0: no request waits. ``queue_timeout``: how long a request
     may wait; 0 switches that limit off. ``connection_limit``: how many connections may be open at once; 0 switches that
-    limit off. ``retry_after``: after how many seconds a refused client is told to try again.
+    limit off. ``connection_limit_per_address``: how many of them may come from one address; 0 switches that limit off.
+    ``retry_after``: after how many seconds a refused client is told to try again.
     """
 
     queue_limit: int = 1000
     queue_timeout: Seconds = 30.0
     connection_limit: int = 10000
+    connection_limit_per_address: int = 0
     retry_after: int = 5
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from pastepool import __version__
+from pastepool.core.wording import counted
 from pastepool.runtime.inspection.stacks import frame_of, stack_lines, stack_of
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.worker import Worker
@@ -17,9 +18,18 @@ from pastepool.settings.values import Settings
 _log = scribbled("pastepool")
 
 
-def announce(settings: Settings, listeners: Sequence[Listener], admin_listeners: Sequence[Listener]) -> None:
+def announce(
+    settings: Settings,
+    listeners: Sequence[Listener],
+    admin_listeners: Sequence[Listener],
+    fewer_connections: int,
+    files: int,
+) -> None:
     """
     Write the start lines to standard output. The first line is ``serving on ...``: scripts look for it since Paste.
+
+    ``fewer_connections``: how many connections there may be if that is less than the operator allows, because the
+    process may open only ``files`` files; 0 otherwise.
     """
     policy = settings.pool
     source = f"{settings.config_file} [{settings.section}]" if settings.config_file else "a program"
@@ -29,6 +39,11 @@ def announce(settings: Settings, listeners: Sequence[Listener], admin_listeners:
         f"pastepool {__version__}: {policy.workers} workers, at most {policy.max_workers}; "
         f"requests are hung after {policy.hung_after:g} s, {killing}"
     )
+    if fewer_connections:
+        lines.append(
+            f"at most {counted(fewer_connections, 'connection')}, because this process may open {files} files "
+            "(ulimit -n, LimitNOFILE=)"
+        )
     lines += [f"threads are shown on {url(listener)}" for listener in admin_listeners]
     lines.append(f"settings from {source}; pid {os.getpid()}, Ctrl+C or SIGTERM stops")
     try:

@@ -180,7 +180,8 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
     """
     Make the parts that poll connections for the pool. ``waker``: its ``wake`` must be the ``wake_poller`` of the base.
     """
-    connections = OpenConnections()
+    overload = settings.overload
+    connections = OpenConnections(overload.connection_limit, overload.connection_limit_per_address)
     returning = Returning(connections, waker.wake)
     shared = Shared(
         application=under_prefix(application, settings.public.url_prefix),

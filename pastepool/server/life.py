@@ -15,12 +15,14 @@ from collections.abc import Callable
 from typing import Any
 
 from pastepool import __version__
+from pastepool.core.overload import connections_that_fit
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.runtime.log import scribe
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.listener import Listener, open_all
 from pastepool.runtime.system.forced_exit import ForcedExit, run_apart
+from pastepool.runtime.system.open_files import OpenFiles, count_open
 from pastepool.runtime.system.signals import Signals
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.paste_pool import PastePool
@@ -76,6 +78,7 @@ class Server:
         self.ready = threading.Event()
         self._forced_exit = ForcedExit(self.parts.clock, self._give_up, self.stop)
         self._signals = Signals(self._first_signal, self._second_signal)
+        self._open_files = OpenFiles()
         self._gave_up = False
         self._ended = False
         self._stop_asked = False
@@ -149,6 +152,7 @@ class Server:
             _log.warning("%s", note)
         public = self.settings.public
         listeners = [(each.socket, _prototype(each, parts.paste_pool, public)) for each in self.listeners]
+        self._fit_connections()
         parts.poller.start(Acceptor(listeners, parts.clock))
         self._signals.install()
         has_host = threading.current_thread() is not threading.main_thread()
@@ -161,7 +165,16 @@ class Server:
         if parts.admin is not None:
             parts.admin.start([(listener, _prototype(listener, parts.paste_pool)) for listener in self.admin_listeners])
             parts.sampler.watched(for_ever=True)
-        announce(self.settings, self.listeners, self.admin_listeners)
+        connections, files = parts.connections.limit, self._open_files.limit
+        fewer = connections if connections != self.settings.overload.connection_limit else 0
+        announce(self.settings, self.listeners, self.admin_listeners, fewer, files)
+
+    def _fit_connections(self) -> None:
+        """Raise the limit on open files, and lower that of connections if there are not enough of them."""
+        settings, files = self.settings, self._open_files
+        files.raise_limit()
+        wanted, workers = settings.overload.connection_limit, settings.pool.max_workers
+        self.parts.connections.lower_limit(connections_that_fit(wanted, files.limit, count_open(), workers))
 
     def stop(self) -> None:
         """
@@ -202,6 +215,7 @@ class Server:
             lambda: parts.pool.join(leave_for),
             parts.poller.close,
             lambda: parts.mailer.close(_EXIT_MARGIN),
+            self._open_files.restore,
             lambda: scribe.end(_TELL_FOR),
         )
         failures = [failure for step in steps if (failure := _attempt(step)) is not None]

@@ -319,9 +319,22 @@ _OVERLOAD_OPTIONS = (
         unit="connections",
         field="overload.connection_limit",
         since="0.1",
-        doc="The most connections that may be open at once. For a further client, a connection that only waits for its"
-        " next request is closed; if there is none, the client is answered 503.",
+        doc="The most connections that may be open at once. It is lowered if the process may not open so many files. For"
+        " a further client, the connection that has waited longest for a request or for the rest of one is closed; if"
+        " all are being served, the client is answered 503.",
         why="An idle connection costs a few KiB, so this many need about 40 MiB.",
+        group="Overload",
+    ),
+    Option(
+        names=("connection_limit_per_address",),
+        parser=Number(0, 10**6),
+        default=_OVERLOAD.connection_limit_per_address,
+        unit="connections",
+        field="overload.connection_limit_per_address",
+        since="0.1",
+        doc="The most connections that may be open at once from one address; a further one is answered 503. 0 sets no"
+        " limit.",
+        why="Behind a proxy all connections come from one address, and behind one address there may be a whole office.",
         group="Overload",
     ),
     Option(

@@ -111,7 +111,7 @@ class Observer:
             "backlog": self._backlog(wall.now),
             "connections": {
                 "open": len(server_view.poller.connections),
-                "limit": server_view.settings.overload.connection_limit,
+                "limit": server_view.poller.connection_limit,
             },
             "latency": latency_of(server_view, totals),
             "series": series_of(server_view.sampler.samples()),

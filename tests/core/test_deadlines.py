@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pastepool.core.deadlines import deadline, next_check, transfer_deadline
+from pastepool.core.deadlines import deadline, next_check, transfer_deadline, waiting_since
 from pastepool.core.policy import MINIMUM_RATE
 
 
@@ -21,6 +21,13 @@ def test_zero_switches_a_limit_off() -> None:
     assert deadline(100.0, 0) == math.inf
     assert transfer_deadline(100.0, 0, 10**9, 100.0) == math.inf
     assert next_check(math.inf, 100.0, 0) == math.inf
+
+
+def test_a_wait_is_as_old_as_its_last_progress() -> None:
+    """It follows from the deadline; without a limit the beginning counts."""
+    assert waiting_since(deadline(100.0, 15.0), 15.0, 50.0) == 100.0
+    assert waiting_since(transfer_deadline(100.0, 60.0, 10**9, 150.0), 60.0, 100.0) == 150.0
+    assert waiting_since(math.inf, 0.0, 50.0) == 50.0
 
 
 def test_bytes_buy_time_at_the_minimum_rate() -> None:

@@ -26,12 +26,33 @@ def test_with_a_limit_of_zero_nobody_waits() -> None:
 @pytest.mark.parametrize(("connections", "accepted"), [(0, True), (4, True), (5, False), (6, False)])
 def test_connections_are_accepted_up_to_their_limit(connections: int, accepted: bool) -> None:
     """The connection that would be one too many is not accepted."""
-    assert overload.accept(connections, POLICY) is accepted
+    assert overload.accept(connections, 5) is accepted
 
 
 def test_a_connection_limit_of_zero_is_none() -> None:
     """0 switches the limit off."""
-    assert overload.accept(10**6, OverloadPolicy(connection_limit=0))
+    assert overload.accept(10**6, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "files", "open_now", "workers", "fit"),
+    [
+        (10000, 1048576, 20, 40, 10000),
+        (10000, 10000, 20, 40, 10000 - 20 - 384),
+        (10000, 1024, 24, 40, 616),
+        (10000, 1024, 24, 2, 920),
+        (10000, 256, 16, 40, 120),
+        (100, 256, 16, 40, 100),
+        (0, 1024, 24, 2, 920),
+        (10000, 10, 10, 1, 1),
+        (10000, 10, 20, 1, 1),
+    ],
+)
+def test_connections_leave_files_for_the_application(
+    limit: int, files: int, open_now: int, workers: int, fit: int
+) -> None:
+    """64 and 8 for each worker are left, or half of what remains where there are few; one connection is always there."""
+    assert overload.connections_that_fit(limit, files, open_now, workers) == fit
 
 
 def test_a_waiting_request_expires_at_its_deadline_and_not_before() -> None:

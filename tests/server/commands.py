@@ -95,7 +95,13 @@ def alive(pid: int) -> bool:
 
 
 class Command:
-    """A serve command that runs. ``said``: its output so far. At the end it kills every process of its session."""
+    """
+    A serve command that runs. ``said``: its output so far. At the end it kills every process of its session.
+
+    ``few_descriptors``: whether it may have only a few.
+    """
+
+    few_descriptors = True
 
     def __init__(self, words: list[str], folder: Path, **variables: str) -> None:
         self.said = ""
@@ -108,7 +114,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=few_descriptors,
+            preexec_fn=few_descriptors if self.few_descriptors else None,
         )
 
     def __enter__(self) -> Command:

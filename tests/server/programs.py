@@ -56,10 +56,13 @@ class Program(Command):
     """
     A Python program with a server in it. ``said``: its output so far.
 
-    ``before``: source code that runs before the server is made. ``serve``: source code that runs the server.
+    ``before``: source code that runs before the server is made. ``serve``: source code that runs the server. ``lower``:
+    whether it may have only a few descriptors.
     """
 
-    def __init__(self, folder: Path, before: str = "", serve: str = "server.serve()", **options: object) -> None:
+    def __init__(
+        self, folder: Path, before: str = "", serve: str = "server.serve()", lower: bool = True, **options: object
+    ) -> None:
         self.gate = folder / "gate"
         os.mkfifo(self.gate)
         source = PROGRAM.format(
@@ -71,6 +74,7 @@ class Program(Command):
         )
         script = folder / "program.py"
         script.write_text(source)
+        self.few_descriptors = lower
         super().__init__([sys.executable, str(script)], folder)
         self._gate: int | None = None
 

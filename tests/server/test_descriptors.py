@@ -4,49 +4,114 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.server.conftest import Serve
 from tests.server.programs import Program
-from tests.server.serving import path_echo
+from tests.server.serving import Client, path_echo
 from tests.waiting import until
 
-LIMIT = 40
+CROWD = 1100
 
-BEFORE = f"""
+FEW = """
 import resource
-resource.setrlimit(resource.RLIMIT_NOFILE, ({LIMIT}, {LIMIT}))
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 """
 
+OPENING = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, {hard}))
 
-def test_server_survives_without_descriptors(tmp_path: Path) -> None:
-    """Clients beyond the limit wait in the kernel; those inside are served; when some leave, the others come in."""
-    with Program(tmp_path, BEFORE, connection_limit=1000) as program, contextlib.ExitStack() as stack:
-        program.address()
-        inside = stack.enter_context(program.client())
-        assert inside.get("/first").body == b"/first"
-        crowd = [stack.enter_context(program.client()) for _ in range(LIMIT)]
-        program.await_line("ERROR pastepool.http Clients have to wait: Too many open files")
-        for _ in range(3):
-            assert inside.get("/still").body == b"/still"
-        for client in crowd[: LIMIT // 2]:
-            client.close()
-        late = crowd[-1]
-        assert late.get("/late").body == b"/late"
-        for client in crowd[LIMIT // 2 :]:
-            client.close()
-        assert inside.get("/again").body == b"/again"
+
+def app(environ, start_response):
+    files = [open(os.devnull) for _ in range(100)]
+    start_response("200 OK", [])
+    for file in files:
+        file.close()
+    return [str(resource.getrlimit(resource.RLIMIT_NOFILE)).encode()]
+"""
+"""An application that opens a hundred files for each request. Its process has the usual soft limit."""
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Room for the clients' ends, and a hard limit for the server's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CROWD
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip(f"the hard limit on open files is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_descriptors")
+@pytest.mark.parametrize("hard", [4096, 1024])
+def test_1100_silent_connections_leave_files_for_the_application(tmp_path: Path, hard: int) -> None:
+    """At a soft limit of 1,024 all stay if the hard limit allows it; else the oldest go; the application opens files."""
+    most = hard - 1000 if hard > CROWD else 700
+    with Program(tmp_path, OPENING.format(hard=hard), lower=False) as program, contextlib.ExitStack() as stack:
+        port = program.address()
+        program.await_line("settings from")
+        crowd = [stack.enter_context(Client(port)) for _ in range(CROWD)]
+        for _ in range(20):
+            with program.client() as client:
+                assert client.get("/").body == f"({hard}, {hard})".encode()
+        here = len(os.listdir(f"/proc/{program.pid}/fd"))
+        if hard > CROWD:
+            assert here > CROWD
+            assert all(client.is_silent() for client in crowd[:100])
+        else:
+            assert here < most
+            assert crowd[0].ended()
+            assert crowd[-1].get("/last").status == 200
         assert program.end() == 0, program.said
-    assert program.said.count("Clients have to wait") == 1
+    said = "connections, because this process may open 1024 files (ulimit -n, LimitNOFILE=)" in program.said
+    assert said == (hard < CROWD)
+    assert "Clients have to wait" not in program.said
     assert "Traceback" not in program.said
+
+
+def test_connections_make_room_when_the_application_takes_the_descriptors(tmp_path: Path) -> None:
+    """Where accepting fails, the connection that has been silent longest goes; nobody waits in the kernel."""
+    before = f"""
+        {FEW.strip().splitlines()[0]}
+        {FEW.strip().splitlines()[1]}
+        taken = []
+
+        def app(environ, start_response):
+            if environ["PATH_INFO"] == "/take":
+                try:
+                    while True:
+                        taken.append(os.open(os.devnull, os.O_RDONLY))
+                except OSError:
+                    pass
+            start_response("200 OK", [])
+            return [str(len(taken)).encode()]
+        """
+    with Program(tmp_path, before) as program, contextlib.ExitStack() as stack:
+        program.address()
+        silent = [stack.enter_context(program.client()) for _ in range(3)]
+        inside = stack.enter_context(program.client())
+        assert int(inside.get("/take").body) > 0
+        newcomer = stack.enter_context(program.client())
+        assert newcomer.get("/new").status == 200
+        assert silent[0].ended()
+        assert inside.get("/still").status == 200
+        assert program.end() == 0, program.said
+    assert "Clients have to wait" not in program.said
 
 
 def test_pause_ends_where_no_client_is_there(tmp_path: Path) -> None:
     """Also when the application took all descriptors and not one client was let in, the first is served afterwards."""
     before = f"""
-        {BEFORE.strip().splitlines()[0]}
-        {BEFORE.strip().splitlines()[1]}
+        {FEW.strip().splitlines()[0]}
+        {FEW.strip().splitlines()[1]}
         taken = []
 
         def take():

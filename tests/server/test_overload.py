@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pastepool.runtime.http.connection import Waiting
 from pastepool.server import Server
 from pastepool.settings import read
 from tests.server.conftest import Serve
-from tests.server.serving import Client, Environ, Held, Running, path_echo
+from tests.server.serving import Client, Environ, Held, Running, body_echo, path_echo
 from tests.waiting import WATCHDOG, until
 
 LATE = 0.5
@@ -148,6 +149,111 @@ def test_connection_limit_closes_an_unused_connection_first(serve: Serve) -> Non
                 assert other.get("/still").body == b"/still"
                 app.release()
                 assert busy.response().body == b"/held"
+
+
+def test_connection_limit_evicts_the_oldest_silent_or_unfinished_client(serve: Serve) -> None:
+    """Those that say nothing, or only half of a request, do not shut anybody out; the longest wait ends first."""
+    run = serve(path_echo, connection_limit=4)
+    half_a_body = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n123"
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for number, sent in enumerate(("", "GET / HTTP/1.1\r\nHo", half_a_body, ""), start=1):
+            client = stack.enter_context(run.client())
+            client.send(sent.encode())
+            await_newest(run, number, sent)
+            clients.append(client)
+        silent, half_head, half_body, last = clients
+        newcomers = []
+        for number in range(3):
+            newcomers.append(stack.enter_context(run.client()))
+            assert newcomers[-1].get(f"/{number}").status == 200
+        assert silent.ended()
+        for client in (half_head, half_body):
+            response = client.response()
+            assert (response.status, response.fields["retry-after"], response.closes) == (503, "5", True)
+            assert b"limit of 4 connections" in response.body
+            assert client.ended()
+        assert last.get("/last").body == b"/last"
+        assert [client.get("/again").status for client in newcomers] == [200] * 3
+        assert run.connections == 4
+
+
+def await_newest(run: Running, count: int, sent: str) -> None:
+    """Wait until there are so many connections, and the newest has read what its client sent."""
+    until(lambda: run.connections == count, "it is there")
+    newest = list(run.server.parts.poller.connections.values())[-1]
+    until(lambda: newest.engine.started == bool(sent), "its bytes are read")
+    until(lambda: (newest.content is not None) == sent.endswith("123"), "its content is read")
+
+
+def test_content_in_files_takes_the_places_of_connections(serve: Serve) -> None:
+    """Each temporary file is a descriptor too: a file that is one too many closes the oldest; afterwards none is left."""
+    run = serve(body_echo, connection_limit=3, body_memory=0)
+    half = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na"
+    with run.client() as first, run.client() as second:
+        first.send(half)
+        until(lambda: len(contents(run)) == 1, "the first content is there")
+        second.send(half)
+        assert first.response().status == 503
+        with run.client() as newcomer:
+            assert newcomer.get("/").status == 200
+            second.send(b"b")
+            assert second.response().body == b"ab"
+            assert newcomer.get("/", method="POST", body=b"cd").body == b"cd"
+        until(lambda: not run.server.parts.poller._body_memory.files, "no file is left")
+
+
+def test_client_that_moves_on_is_not_the_oldest(serve: Serve) -> None:
+    """An upload that goes on outlives silent clients that came after it."""
+    run = serve(body_echo, connection_limit=3)
+    with run.client() as upload, run.client() as silent, run.client() as other:
+        upload.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na")
+        until(lambda: contents(run) == [1], "the upload has begun")
+        until(lambda: run.connections == 3, "all are there")
+        upload.send(b"b")
+        until(lambda: contents(run) == [2], "it goes on")
+        with run.client() as newcomer:
+            assert newcomer.get("/").status == 200
+            assert silent.ended()
+            upload.send(b"c")
+            assert upload.response().body == b"abc"
+            assert other.is_silent()
+
+
+def contents(run: Running) -> list[int]:
+    """How much has come of each unfinished content."""
+    there = list(run.server.parts.poller.connections.values())
+    return [connection.content.received for connection in there if connection.content is not None]
+
+
+def test_many_newcomers_each_get_a_place(serve: Serve) -> None:
+    """A thousand silent clients, one after the other, shut nobody out: requests between them are answered."""
+    run = serve(path_echo, connection_limit=50)
+    with contextlib.ExitStack() as stack:
+        for number in range(1000):
+            stack.enter_context(run.client())
+            if number % 100 == 99:
+                assert run.get(f"/{number}").body == b"/%d" % number
+        assert run.connections <= 50
+
+
+def test_connection_limit_per_address(serve: Serve) -> None:
+    """One address has its own limit, another one is served, and a place that is left is given again."""
+    run = serve(path_echo, connection_limit_per_address=2)
+    with run.client() as first, run.client() as second:
+        assert (first.get("/1").status, second.get("/2").status) == (200, 200)
+        with run.client() as third:
+            response = third.response()
+            assert (response.status, response.fields["retry-after"], response.closes) == (503, "5", True)
+            assert b"127.0.0.1 has its limit of 2 connections" in response.body
+        with contextlib.closing(socket.create_connection(("127.0.0.1", run.port), WATCHDOG, ("127.0.0.2", 0))) as other:
+            other.sendall(b"GET /other HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            assert other.recv(65536).startswith(b"HTTP/1.1 200")
+        first.close()
+        until(lambda: run.connections == 1, "one has left")
+        assert run.get("/4").body == b"/4"
+    until(lambda: run.connections == 0, "all have left")
+    assert not run.server.parts.connections._by_address
 
 
 def test_connection_limit_refuses_when_nobody_is_idle(serve: Serve) -> None:

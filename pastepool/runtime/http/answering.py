@@ -14,7 +14,7 @@ from pastepool.core.policy import OverloadPolicy, Timeouts
 from pastepool.errors import PeerError
 from pastepool.http1.engine import Request
 from pastepool.http1.response import healthy_answer, short_answer
-from pastepool.runtime.http.connection import LINGER, NEXT, Connection
+from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEXT, Connection
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.shared import Shared
 from pastepool.runtime.log.scribe import scribbled
@@ -73,10 +73,23 @@ class Answering:
         if connection.engine.rest:
             shared.returning.give_back(connection)
 
-    def turn_away(self, sock: socket.socket) -> None:
-        """Refuse an accepted socket, because there are too many already, and close it."""
+    def evict(self, connection: Connection) -> None:
+        """Close a connection to make room for another. A client that has begun a request is told so."""
+        if connection.engine.started and connection.waiting in (HEAD, BODY):
+            self._tell_of_limit(connection.sock, f"The server has its limit of {self._connections.limit} connections.")
+        self._connections.close(connection)
+
+    def turn_away(self, sock: socket.socket, address: str = "") -> None:
+        """Refuse an accepted socket, because there are too many already, and close it. ``address``: from it alone."""
+        if address:
+            text = f"{address} has its limit of {self._connections.limit_per_address} connections."
+        else:
+            text = f"The server has its limit of {self._connections.limit} connections."
+        self._tell_of_limit(sock, text)
+        sock.close()
+
+    def _tell_of_limit(self, sock: socket.socket, text: str) -> None:
         self._on_turned_away("turned_away", self._now())
-        text = f"The server has its limit of {self._overload.connection_limit} connections."
         stamp = self._shared.date_header.joined()
         answer = short_answer(503, text, stamp, retry_after=self._overload.retry_after)
         try:

@@ -10,14 +10,16 @@ class BodyMemory:
     Counts the bytes of content that are in memory.
 
     ``each``: the most bytes that the content of one request may keep in memory. ``total``: the most for all of them.
-    There is no lock: only the baton's holder takes, and what workers give back waits in a deque until it is counted.
+    ``files``: has an element for each temporary file that is open. There is no lock: only the baton's holder takes, and
+    what workers give back waits in a deque until it is counted.
     """
 
-    __slots__ = ("each", "total", "_taken", "_returned")
+    __slots__ = ("each", "total", "files", "_taken", "_returned")
 
     def __init__(self, each: int, total: int) -> None:
         self.each = each
         self.total = total
+        self.files: deque[None] = deque()
         self._taken = 0
         self._returned: deque[int] = deque()
 

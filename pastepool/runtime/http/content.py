@@ -20,11 +20,12 @@ class Content:
     reference goes. Runs on: baton; the worker that ran the request closes it.
     """
 
-    __slots__ = ("received", "_memory", "_held", "_pieces", "_loose", "_file")
+    __slots__ = ("received", "_memory", "_held", "_pieces", "_loose", "_file", "_closed")
 
     def __init__(self, memory: BodyMemory) -> None:
         self.received = 0
         self._memory = memory
+        self._closed = False
         self._held = 0
         self._pieces: list[bytes] = []
         self._loose: list[bytes] = []
@@ -42,6 +43,7 @@ class Content:
                     self._loose.clear()
                 return
             self._file = tempfile.TemporaryFile(prefix="pastepool-")  # noqa: SIM115  # it outlives this call
+            self._memory.files.append(None)
             piece = self._taken()
             self._let_go()
         self._file.write(piece)
@@ -67,7 +69,9 @@ class Content:
     def close(self) -> None:
         """Close the temporary file, if there is one, and give the memory back. May be called twice."""
         self._let_go()
-        if self._file is not None:
+        if self._file is not None and not self._closed:
+            self._closed = True
+            self._memory.files.pop()
             try:
                 self._file.close()
             except OSError:

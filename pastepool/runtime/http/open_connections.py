@@ -6,30 +6,35 @@ Any thread may close a connection. Only the baton's holder may add one or change
 
 from __future__ import annotations
 
-import itertools
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 from pastepool.runtime.http.connection import HEAD, NEXT, Connection
 from pastepool.runtime.sockets.readiness import Readiness
-
-_LOOK_FOR_VICTIM_AMONG = 256
-"""How many connections ``close_one_waiting`` looks at, the oldest first. It must be quick, as it delays the poll."""
 
 
 class OpenConnections:
     """
     The table of open connections.
 
-    ``by_fd``: connections by descriptor. Only this class writes it; each single operation on it is atomic.
+    ``by_fd``: connections by descriptor. Only this class writes it; each single operation on it is atomic. ``limit``:
+    how many there may be; 0 for no limit. ``limit_per_address``: the same for one address.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 0, limit_per_address: int = 0) -> None:
         self.by_fd: dict[int, Connection] = {}
+        self.limit = limit
+        self.limit_per_address = limit_per_address
+        self._by_address: Counter[str] = Counter()
         self._readiness: Readiness
         self._closing = threading.Lock()
         self._when_empty: Callable[[], None] | None = None
+
+    def lower_limit(self, limit: int) -> None:
+        """Allow fewer connections, because the process may not open so many files. Call this before ``start``."""
+        self.limit = limit
 
     def start(self, readiness: Readiness) -> None:
         """Take the object that watches connections. Call this in the process that will serve."""
@@ -39,6 +44,14 @@ class OpenConnections:
         """Add a new connection, and watch it for its mask ``watched``. Runs on: baton."""
         self.by_fd[connection.fd] = connection
         self._readiness.register(connection.fd, connection.watched)
+        if self.limit_per_address:
+            with self._closing:
+                self._by_address[connection.peer] += 1
+
+    def are_too_many_from(self, address: str) -> bool:
+        """Say whether an address has its limit of connections. A client on a Unix socket has no address."""
+        most = self.limit_per_address
+        return bool(most and address and self._by_address[address] >= most)
 
     def watch(self, connection: Connection, mask: int) -> None:
         """Change the mask for which a connection is watched. Runs on: baton."""
@@ -64,9 +77,16 @@ class OpenConnections:
                 connection.closed = True
                 del self.by_fd[connection.fd]
                 self._forget(connection)
+                if self.limit_per_address:
+                    self._leave(connection.peer)
         connection.close()
         if self._when_empty is not None and not self.by_fd:
             self._when_empty()
+
+    def _leave(self, address: str) -> None:
+        self._by_address[address] -= 1
+        if self._by_address[address] <= 0:
+            del self._by_address[address]
 
     def _forget(self, connection: Connection) -> None:
         """
@@ -84,18 +104,6 @@ class OpenConnections:
         self._when_empty = None
         for connection in list(self.by_fd.values()):
             self.close(connection)
-
-    def close_one_waiting(self) -> bool:
-        """
-        Close the oldest connection that only waits for a next request, to make room for a new client.
-
-        Returns whether there was one among the connections that were looked at.
-        """
-        for connection in itertools.islice(self.by_fd.values(), _LOOK_FOR_VICTIM_AMONG):
-            if connection.waiting is NEXT:
-                self.close(connection)
-                return True
-        return False
 
     def close_unused(self) -> None:
         """Close each connection on which no request has begun, unless it has unread input."""

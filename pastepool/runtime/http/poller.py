@@ -99,7 +99,7 @@ class Poller:
         self._sweeper = Sweeper(timeouts, connections, self._answering.end, self._rearming.reader_is_late)
         self._welcoming = Welcoming(
             connections, self._answering, self._sweeper, clock,
-            limits=settings.limits, overload=overload, timeouts=timeouts,
+            limits=settings.limits, timeouts=timeouts, body_memory=self._body_memory,
         )  # fmt: skip
         self._returned = returning.queue
         self._steps: tuple[Callable[[Connection], Exchange | None], ...] = (
@@ -109,6 +109,11 @@ class Poller:
             self._answering.linger,
         )
         """The function for each ``returning.Step``."""
+
+    @property
+    def connection_limit(self) -> int:
+        """How many connections may be open; 0 for no limit."""
+        return self._connections.limit
 
     def start(self, acceptor: Acceptor) -> None:
         """Open what polling needs, such as the epoll descriptor. Call this in the process that will serve."""
@@ -301,8 +306,11 @@ class Poller:
             connection.began_at = now
             if request.expects_continue and not engine.body.tell():
                 connection.send(CONTINUE)
+        files = len(self._body_memory.files)
         content.add(engine.take_body())
         connection.deadline = transfer_deadline(connection.began_at, timeouts.body, content.received, now)
+        if len(self._body_memory.files) > files:
+            self._welcoming.keep_room()
 
     def _exchange(self, connection: Connection) -> Exchange | None:
         """Make a task of a complete request. Returns None if it needs no application: it is answered here."""

@@ -11,10 +11,12 @@ from typing import Any
 
 from pastepool.core.deadlines import deadline
 from pastepool.core.overload import accept
-from pastepool.core.policy import OverloadPolicy, Timeouts
+from pastepool.core.policy import Timeouts
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.answering import Answering
+from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.connection import Connection
+from pastepool.runtime.http.evicting import Evicting
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.sweeper import Sweeper
 from pastepool.runtime.sockets.acceptor import Acceptor
@@ -34,8 +36,8 @@ class Welcoming:
         clock: Clock,
         *,
         limits: Limits,
-        overload: OverloadPolicy,
         timeouts: Timeouts,
+        body_memory: BodyMemory,
     ) -> None:
         self._acceptor: Acceptor
         self._connections = connections
@@ -43,8 +45,9 @@ class Welcoming:
         self._sweeper = sweeper
         self._now = clock.now
         self._limits = limits
-        self._overload = overload
         self._header_timeout = timeouts.header
+        self._body_memory = body_memory
+        self._evicting = Evicting(connections, timeouts, clock, answering.evict)
 
     def start(self, acceptor: Acceptor, readiness: Readiness) -> None:
         """Start to accept clients. Call this in the process that will serve."""
@@ -59,7 +62,7 @@ class Welcoming:
         """Accept clients from the listener with this descriptor. Does nothing if no listener has it."""
         if fd not in self._acceptor.fds:
             return
-        for sock, address, prototype in self._acceptor.accept(fd):
+        for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room):
             self._welcome(sock, address, prototype)
         if self._acceptor.paused:
             self._sweeper.soon(self._now())  # the sweep ends the pause
@@ -69,20 +72,33 @@ class Welcoming:
         self._acceptor.resume(now)
         return self._acceptor.paused
 
+    def _has_room(self, besides: int = 0) -> bool:
+        """Say whether there may be one more besides so many. Temporary files take the places of connections."""
+        taken = len(self._connections.by_fd) + len(self._body_memory.files) - besides
+        return accept(taken, self._connections.limit)
+
+    def keep_room(self) -> None:
+        """Close a connection if a new temporary file takes the last descriptor that connections may have."""
+        if not self._has_room(besides=1):
+            self._evicting.make_room()
+
     def stop(self) -> None:
         """Accept the connections that the kernel has ready, then close the listeners."""
         for fd in list(self._acceptor.fds):
-            for sock, address, prototype in self._acceptor.accept(fd, everything=True):
+            for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room, everything=True):
                 self._welcome(sock, address, prototype)
         self.close()
 
     def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any]) -> None:
         """Make a connection of an accepted socket, or refuse it if there are too many connections."""
         connections = self._connections
-        if not accept(len(connections.by_fd), self._overload) and not connections.close_one_waiting():
+        peer, port = (address[0], address[1]) if address else ("", 0)
+        if connections.are_too_many_from(peer):
+            self._answering.turn_away(sock, peer)
+            return
+        if not self._has_room() and not self._evicting.make_room():
             self._answering.turn_away(sock)
             return
-        peer, port = (address[0], address[1]) if address else ("", 0)
         connection = Connection(sock, peer, port, self._limits, connection_prototype(prototype, peer, port))
         now = self._now()
         connection.began_at = now

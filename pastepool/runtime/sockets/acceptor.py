@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pastepool.runtime.log.scribe import scribbled
@@ -22,6 +22,7 @@ _AT_ONCE = 64
 
 _PAUSE_FOR: Seconds = 1.0
 
+_OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 _NO_LISTENER = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
@@ -54,10 +55,13 @@ class Acceptor:
         """Whether accepting is paused because the process has no file descriptor left."""
         return self._resume_at > 0.0
 
-    def accept(self, fd: int, everything: bool = False) -> Iterator[tuple[socket.socket, Any, dict[str, Any]]]:
+    def accept(
+        self, fd: int, make_room: Callable[[], bool] = lambda: False, everything: bool = False
+    ) -> Iterator[tuple[socket.socket, Any, dict[str, Any]]]:
         """
         Yield new clients: socket, address and environ prototype.
 
+        ``make_room``: called if the process has no descriptor left; closes a connection, and returns whether it did.
         ``everything``: accept until the kernel has no more, not only ``_AT_ONCE``.
         """
         listener, prototype = self.fds[fd]
@@ -68,6 +72,9 @@ class Acceptor:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
+                if error.errno in _OUT_OF_DESCRIPTORS and make_room():
+                    accepted += 1
+                    continue
                 if error.errno in _OUT_OF_RESOURCES:
                     self._pause(error)
                 if error.errno in _OUT_OF_RESOURCES or error.errno in _NO_LISTENER:

@@ -74,7 +74,7 @@ class Scene:
         self.acceptor.start(self.kernel)  # type: ignore[arg-type]
 
     def ports(self, fd: int, everything: bool = False) -> list[int]:
-        found = list(self.acceptor.accept(fd, everything))
+        found = list(self.acceptor.accept(fd, everything=everything))
         assert not any(client.blocking for client, _, _ in found)  # type: ignore[attr-defined]
         assert all(prototype == {"n": fd} for _, _, prototype in found)
         return [address[1] for _, address, _ in found]
@@ -137,6 +137,23 @@ def test_without_descriptors_accepting_rests(number: int, caplog: pytest.LogCapt
     (record,) = caplog.records
     assert (record.levelno, record.name) == (logging.ERROR, "pastepool.http")
     assert "ulimit -n" in record.getMessage()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_room_is_made_before_accepting_rests(number: int) -> None:
+    """As long as a connection can be closed, accepting goes on; when none is left, it rests."""
+    room = [True, True, False]
+    scene = Scene(Listening(3, 1, OSError(number, ""), 2, OSError(number, ""), 3, OSError(number, ""), 4))
+    found = [address[1] for _, address, _ in scene.acceptor.accept(3, lambda: room.pop(0))]
+    assert found == [1, 2, 3]
+    assert scene.acceptor.paused
+
+
+def test_making_room_in_vain_does_not_go_on_for_ever() -> None:
+    """A closed connection that frees nothing (another process has it) counts as one of those taken at once."""
+    endless = Listening(3, *[full() for _ in range(1000)])
+    assert list(Scene(endless).acceptor.accept(3, lambda: True)) == []
+    assert len(endless.outcomes) == 1000 - 64
 
 
 def test_rest_asked_for_twice_is_one_rest() -> None:
