@@ -18,6 +18,7 @@ from pastepool import __version__
 from pastepool.core.overload import connections_that_fit
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
+from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.log import scribe
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.listener import Listener, open_all
@@ -152,7 +153,7 @@ class Server:
             _log.warning("%s", note)
         public = self.settings.public
         listeners = [(each.socket, _prototype(each, parts.paste_pool, public)) for each in self.listeners]
-        self._fit_connections()
+        _fit(parts.connections, self.settings, self._open_files)
         parts.poller.start(Acceptor(listeners, parts.clock))
         self._signals.install()
         has_host = threading.current_thread() is not threading.main_thread()
@@ -168,13 +169,6 @@ class Server:
         connections, files = parts.connections.limit, self._open_files.limit
         fewer = connections if connections != self.settings.overload.connection_limit else 0
         announce(self.settings, self.listeners, self.admin_listeners, fewer, files)
-
-    def _fit_connections(self) -> None:
-        """Raise the limit on open files, and lower that of connections if there are not enough of them."""
-        settings, files = self.settings, self._open_files
-        files.raise_limit()
-        wanted, workers = settings.overload.connection_limit, settings.pool.max_workers
-        self.parts.connections.lower_limit(connections_that_fit(wanted, files.limit, count_open(), workers))
 
     def stop(self) -> None:
         """
@@ -299,6 +293,13 @@ def _prototype(listener: Listener, paste_pool: PastePool, public: PublicAddress 
         errors=sys.stderr,
         extra={"paste.httpserver.thread_pool": paste_pool},
     )
+
+
+def _fit(connections: OpenConnections, settings: Settings, files: OpenFiles) -> None:
+    """Raise the limit on open files, and lower that of connections if there are not enough of them."""
+    files.raise_limit()
+    wanted, workers = settings.overload.connection_limit, settings.pool.max_workers
+    connections.lower_limit(connections_that_fit(wanted, files.limit, count_open(), workers))
 
 
 def _attempt(step: Callable[[], object]) -> Exception | None:
