@@ -36,7 +36,9 @@ use = egg:pastepool#demo
 [app:threads]
 use = egg:pastepool#watch_threads
 allow_kill = true
+token = {token}
 """
+TOKEN = "open-sesame-and-come-in"
 
 SERVING = re.compile(r"serving on http://127\.0\.0\.1:(\d+)")
 SHOWN = re.compile(r"threads are shown on http://127\.0\.0\.1:(\d+)")
@@ -66,7 +68,7 @@ def serve(tmp_path: Path, page: Page) -> Iterator[Callable[..., Served]]:
 
         def started(*more: str) -> Served:
             ini = tmp_path / "watched.ini"
-            ini.write_text(CONFIGURATION.format(more="\n".join(more)))
+            ini.write_text(CONFIGURATION.format(more="\n".join(more), token=TOKEN))
             command = stack.enter_context(Command(arguments("paster", ini), tmp_path))
             port = int(command.read_until(SERVING)[1])
             return Served(port, int(command.read_until(SHOWN)[1]), stack)
@@ -123,8 +125,12 @@ def test_page_answers_when_nobody_else_does(page: Page, serve: Callable[..., Ser
 def test_mounted_page_polls_and_knows_itself(page: Page, serve: Callable[..., Served]) -> None:
     """Mounted by urlmap, reached without its last slash, it polls, and marks the worker that answers as its own."""
     served = serve()
+    page.noise = re.compile("401|favicon.ico")
     page.open(served.mounted)
     assert page.address() == f"{served.mounted}/"
+    page.write("input[name=token]", TOKEN)
+    page.click("form button")
+    page.comes_to("document.querySelector('.live.live')", "the page, drawn by its script")
     page.until("document.querySelector('.live.live')?.textContent.startsWith('live')", "the first answer")
     page.until("document.querySelector('tr.own .phase')?.textContent === 'this page'", "the page's own worker")
     assert not page.visible("tr.own .kill")
@@ -184,14 +190,14 @@ def test_page_without_javascript_is_complete(page: Page, serve: Callable[..., Se
 
 def test_token_opens_the_page(page: Page, serve: Callable[..., Served]) -> None:
     """With a token the page is a form first; a wrong one is told, the right one opens, and logging out closes it."""
-    served = serve("admin_token = open-sesame-and-come-in")
+    served = serve(f"admin_token = {TOKEN}")
     page.noise = re.compile("status of 401|favicon.ico")
     page.open(served.admin)
     page.keep("served-login")
     page.write("input[name=token]", "wrong")
     page.click("form button")
     page.reads("main", "The token is wrong.")
-    page.write("input[name=token]", "open-sesame-and-come-in")
+    page.write("input[name=token]", TOKEN)
     page.click("form button")
     page.comes_to("document.querySelector('.live.live')", "the page, drawn by its script")
     assert "sesame" not in page.address() + page.source()

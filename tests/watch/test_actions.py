@@ -193,7 +193,7 @@ def test_every_action_is_logged_and_an_event(action: str, door: str, caplog: pyt
         status, said = run.post(action, admin=admin, **({"seconds": 5} if action == "flame" else fields))
         assert said["ok"], (status, said)
         told = f"127.0.0.1, by {door}, {ACTIONS[action]}"
-        assert [record for record in caplog.records if record.getMessage().startswith(told)]
+        until(lambda: [each for each in caplog.records if each.getMessage().startswith(told)], "the line is in the log")
         (event,) = [event for event in run.state()["events"] if event["kind"] == "action"]
         assert event["text"].startswith(told)
         if action == "kill":
