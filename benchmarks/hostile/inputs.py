@@ -163,6 +163,8 @@ _OF_REQUESTS = (
           Unit.REQUEST, 20, ends=True),
     Input("target-of-pairs", "a target of pairs, logged", _targets(b"/?" + fill(b"&", 8000)),
           Unit.REQUEST, 20, ends=True, logged=True),
+    Input("target-of-segments", "a target of path segments, logged", _targets(fill(b"/a", 8000)),
+          Unit.REQUEST, 20, ends=True, logged=True),
     Input("target-of-parameters", "a target of path parameters, logged", _targets(b"/" + fill(b";a=b", 8000)),
           Unit.REQUEST, 20, ends=True, logged=True),
 )  # fmt: skip

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
+from pastepool.core.telling.beginnings import beginning, beginning_of_url
 from pastepool.core.wording import printable
 
 MASK = "***"
@@ -28,6 +29,7 @@ _SECRET_PART = re.compile(
     re.IGNORECASE,
 )
 _SECRET_NAMES = frozenset({"pin", "pw", "sid", "state", "hash", "cvv", "cvc", "iban", "ssn"})
+_SHORTEST_RUN = 24
 _LONG_RUN = re.compile(r"[A-Za-z0-9_\-+=~]{24,}")
 _NO_SLUG = re.compile(r"[A-Z0-9]")
 """
@@ -46,7 +48,7 @@ def looks_secret(name: str) -> bool:
     ``name``: as in the query, percent-encoded. In doubt the result is true: ``monkey`` contains ``key``, so its value
     is masked as well.
     """
-    plain = unquote_plus(unquote_plus(name)).strip().casefold()
+    plain = _decoded(_decoded(name)).strip().casefold()
     return plain in _SECRET_NAMES or bool(_SECRET_PART.search(plain))
 
 
@@ -65,9 +67,13 @@ def masked_query(query: str) -> str:
     return "".join(part if part in ("&", ";") else _masked_pair(part) for part in re.split("([&;])", query))
 
 
+def _decoded(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
+
+
 def _masked_pair(pair: str) -> str:
     name, _, value = pair.partition("=")
-    if _looks_opaque(unquote_plus(name)):
+    if _looks_opaque(_decoded(name)):
         return MASK
     if not value:
         return pair
@@ -76,13 +82,16 @@ def _masked_pair(pair: str) -> str:
 
 def _hides_secret(value: str) -> bool:
     """Say whether a value is a token, is an address with a password, or contains a secret with its name."""
-    plain = unquote_plus(unquote_plus(value))
-    if _looks_opaque(unquote_plus(value)) or _USER_INFO.search(plain):
+    once = _decoded(value)
+    plain = _decoded(once)
+    if _looks_opaque(once) or ("@" in plain and _USER_INFO.search(plain)):
         return True
-    return bool(re.search("[=:]", plain)) and looks_secret(plain)
+    return ("=" in plain or ":" in plain) and looks_secret(plain)
 
 
 def _looks_opaque(plain: str) -> bool:
+    if len(plain) < _SHORTEST_RUN:
+        return plain.startswith("eyJ")
     return plain.startswith("eyJ") or any(_NO_SLUG.search(run) for run in _LONG_RUN.findall(plain))
 
 
@@ -112,11 +121,16 @@ def request_facts(environ: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     """
     facts = (
         ("method", _text(environ, "REQUEST_METHOD")),
-        ("path", masked_path(_readable(_text(environ, "SCRIPT_NAME") + _text(environ, "PATH_INFO")))),
-        ("query", masked_query(_text(environ, "QUERY_STRING"))),
+        (
+            "path",
+            masked_path(
+                _readable(beginning(_text(environ, "SCRIPT_NAME") + _text(environ, "PATH_INFO"), _LIMITS["path"]))
+            ),
+        ),
+        ("query", masked_query(beginning(_text(environ, "QUERY_STRING"), _LIMITS["query"]))),
         ("host", _text(environ, "HTTP_HOST")),
         ("user agent", _text(environ, "HTTP_USER_AGENT")),
-        ("referer", masked_url(_text(environ, "HTTP_REFERER"))),
+        ("referer", masked_url(beginning_of_url(_text(environ, "HTTP_REFERER"), _LIMITS["referer"]))),
         ("client", _text(environ, "REMOTE_ADDR")),
         ("content type", _text(environ, "CONTENT_TYPE")),
         ("content length", _text(environ, "CONTENT_LENGTH")),

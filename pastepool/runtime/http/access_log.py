@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pastepool.core.telling.beginnings import beginning, beginning_of_url
 from pastepool.core.telling.masking import masked_path, masked_query, masked_url
 from pastepool.core.wording import printable
 from pastepool.runtime.log.pen import Pen
@@ -52,7 +53,7 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
         f"HTTP/{request.version}",
         exchange.code_sent or exchange.code or "-",
         exchange.content_sent or "-",
-        _quoted(masked_url(_text(environ, "HTTP_REFERER"))) or "-",
+        _quoted(masked_url(beginning_of_url(_text(environ, "HTTP_REFERER"), _FIELD_LIMIT))) or "-",
         _quoted(_text(environ, "HTTP_USER_AGENT")) or "-",
         max(0.0, now - since),
         waited,
@@ -68,7 +69,7 @@ def _text(environ: dict[str, Any], key: str) -> str:
 
 
 def _target(request: Request) -> str:
-    path, question, query = request.target.decode("latin-1").partition("?")
+    path, question, query = beginning(request.target.decode("latin-1"), _FIELD_LIMIT).partition("?")
     return _quoted(masked_path(path) + (question + masked_query(query) if query else ""))
 
 
@@ -77,4 +78,5 @@ def _quoted(text: str) -> str:
     Escape a text for a quoted field. Backslashes are escaped first: otherwise a backslash of the client would cancel
     the one that escapes the quotation mark after it.
     """
-    return printable(text.replace("\\", "\\\\").replace('"', '\\"'), _FIELD_LIMIT)
+    seen = text[: _FIELD_LIMIT + 1]
+    return printable(seen.replace("\\", "\\\\").replace('"', '\\"'), _FIELD_LIMIT)

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pastepool.core.telling.beginnings import beginning
 from pastepool.core.telling.masking import masked_path, request_facts
 from pastepool.core.wording import printable
 from pastepool.errors import ClientGone, WorkerKilled
@@ -167,7 +168,8 @@ class Exchange(Call):
         The path is as the client sent it, percent-encoded: a decoded path could contain a line break. It does not come
         from the environ, which the application may change.
         """
-        return printable(f"{self.request.method} {masked_path(self.request.path.decode('latin-1'))}", _TITLE_LIMIT)
+        path = beginning(self.request.path.decode("latin-1"), _TITLE_LIMIT)
+        return printable(f"{self.request.method} {masked_path(path)}", _TITLE_LIMIT)
 
     def failed(self, error: BaseException) -> None:
         """
