@@ -1,5 +1,5 @@
 """
-Decide who may see the page, and which requests may change something. Pure: takes environs and rules, returns verdicts.
+Decide who may see the page, and which requests may change something. Takes environs and rules, returns verdicts.
 
 The contract has two rules (P17). With a token, the page admits visitors from the networks of ``allow_from``. Without a
 token, it admits only visitors from this machine; only ``admin_listen`` on a loopback address works so, because a
@@ -14,8 +14,8 @@ through the foreign page's own name (DNS rebinding).
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,11 +24,12 @@ from typing import Any
 from pastepool.settings.endpoint import ip_address, names_this_machine
 from pastepool.settings.values import Network
 from pastepool.types import Seconds
+from pastepool.watch.sessions import LOGGED_IN_FOR as LOGGED_IN_FOR
+from pastepool.watch.sessions import Sessions
+from pastepool.watch.tries import Tries
 from pastepool.watch.visitor import Visitor
 
 COOKIE = "pastepool_watch"
-LOGGED_IN_FOR: Seconds = 12 * 3600.0
-"""How long a login lasts: a working day. After it the visitor must give the token again."""
 
 _ASKING = "This page asks for its token."
 _ASKING_FOR_DRAWN = (
@@ -36,38 +37,51 @@ _ASKING_FOR_DRAWN = (
     " pastepool.watch)."
 )
 
+_FOREIGN = "This was sent by another site, and is refused."
+
 
 @dataclass(frozen=True)
 class Admission:
     """
-    The verdict on one request. ``status``: 200 admits the visitor, 401 asks for the token, 403 refuses. ``text``: the
-    reason and the remedy. ``by``: what carried the token: ``header`` or ``cookie``; empty without a token.
+    The verdict on one request. ``status``: 200 admits the visitor, 401 asks for the token, 403 refuses, 429 asks to wait
+    for ``retry_after`` whole seconds. ``text``: the reason and the remedy. ``by``: what carried the token: ``header`` or
+    ``cookie``; empty without a token. ``session``: the session of the cookie, for ``by == "cookie"``. ``logged``: whether
+    a refusal is worth a line in the log.
     """
 
     status: int = 200
     text: str = ""
     by: str = ""
+    session: str = ""
+    retry_after: int = 0
+    logged: bool = False
 
 
 class Gate:
     """
-    Decides who may see one mounted page, and who may change something from it.
+    Decides who may see one mounted page, and who may change something from it. Runs on: any thread.
 
-    ``csrf``: a random text, drawn when the page is mounted. Every form of this page contains it; no other site has it.
-    ``drawn``: the token was drawn at the start of the process, so the visitor is told where to find it.
+    ``csrf``: the text in the forms of a visitor without a session, random in each process. That of a session is derived
+    from the session and the token, so that it is the same in every process. ``drawn``: the token was drawn at the start
+    of the process, so the visitor is told where to find it.
     """
 
     def __init__(self, token: str, allow_from: tuple[Network, ...], *, drawn: bool = False) -> None:
-        self.csrf = secrets.token_urlsafe(24)
         self._token = token.encode("utf-8")
+        self._sessions = Sessions(self._token)
+        self._tries = Tries()
         self._allow_from = allow_from
         self._asking = _ASKING_FOR_DRAWN if drawn else _ASKING
-        self._cookie_key = hmac.digest(self._token, b"pastepool watch_threads cookie 1", "sha256") if token else b""
+        self.csrf = secrets.token_urlsafe(24)
 
     @property
     def has_token(self) -> bool:
         """Return whether a visitor must give a token."""
         return bool(self._token)
+
+    def csrf_of(self, session: str) -> str:
+        """Return the text in the forms of a visitor. ``session``: empty for a visitor without one."""
+        return self._sessions.csrf(session) if session else self.csrf
 
     def judge(self, environ: Mapping[str, Any], visitor: Visitor, now: Seconds) -> Admission:
         """
@@ -84,7 +98,7 @@ class Gate:
                 403, f"{address} is not let in. allow_from, beside the other settings of this page, says who is."
             )
         if self._token:
-            return self._judge_token(environ, now)
+            return self._judge_token(environ, visitor.address, now)
         if not address.is_loopback:
             return Admission(
                 403, "Without a token only this machine is let in; set one beside the other settings of this page."
@@ -97,44 +111,53 @@ class Gate:
             return Admission(403, "Without a token this page is shown under localhost and loopback addresses only.")
         return Admission()
 
-    def _judge_token(self, environ: Mapping[str, Any], now: Seconds) -> Admission:
-        scheme, _, credentials = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-        offered = [
-            str(environ.get("HTTP_X_PASTEPOOL_TOKEN", "")),
-            credentials.strip() if scheme.lower() == "bearer" else "",
-        ]
-        if any(self.knows(one) for one in offered if one):
-            return Admission(by="header")
-        if self._is_ours(cookie_value(str(environ.get("HTTP_COOKIE", ""))), now):
-            return Admission(by="cookie")
-        return Admission(401, "The token is wrong." if any(offered) else self._asking)
+    def _judge_token(self, environ: Mapping[str, Any], address: str, now: Seconds) -> Admission:
+        refused = None
+        for offered in _offered_by_headers(environ):
+            refused = self.judge_offered(offered, address, now)
+            if refused.status == 200:
+                return Admission(by="header")
+        session = self._session_of(environ, now)
+        if session:
+            return Admission(by="cookie", session=session)
+        return refused or Admission(401, self._asking)
+
+    def judge_offered(self, offered: str, address: str, now: Seconds) -> Admission:
+        """Say whether a visitor has given the token. Above the limit of tries the token is not looked at."""
+        wait = self._tries.wait_for(address, offered, now)
+        if wait > 0:
+            text = f"Too many wrong tokens came from {address}; try again in {math.ceil(wait)} s."
+            logged = self._tries.refused(address, now)
+            return Admission(429, text, retry_after=math.ceil(wait), logged=logged)
+        if self.knows(offered):
+            return Admission()
+        return Admission(401, "The token is wrong.", logged=self._tries.wrong(address, offered, now))
 
     def knows(self, offered: str) -> bool:
         """Say whether this is the token. The comparison takes the same time however much of the text is right."""
-        return self.has_token and hmac.compare_digest(offered.encode("utf-8", "surrogateescape"), self._token)
+        return self.has_token and hmac.compare_digest(offered.encode("utf-8", "backslashreplace"), self._token)
 
     def cookie(self, now: Seconds) -> str:
-        """
-        Return the cookie that a browser keeps instead of the token: when it expires, and a signature that only a server
-        with this token can make.
-        """
-        until = str(int(now + LOGGED_IN_FOR))
-        return f"{until}.{self._proof(until)}"
+        """Return the value of the cookie that a browser keeps instead of the token: a new session."""
+        return self._sessions.begin(now)
 
-    def _is_ours(self, value: str, now: Seconds) -> bool:
-        until, _, proof = value.partition(".")
-        if not (until.isascii() and until.isdigit() and len(until) < 16):
-            return False
-        return hmac.compare_digest(proof.encode("utf-8", "surrogateescape"), self._proof(until).encode()) and now < int(
-            until
-        )
+    def log_out(self, environ: Mapping[str, Any], now: Seconds) -> None:
+        """End the session of a request, if it has one: its cookie lets nobody in any more."""
+        session = self._session_of(environ, now)
+        if session:
+            self._sessions.end(session, now)
 
-    def _proof(self, until: str) -> str:
-        return hmac.new(self._cookie_key, until.encode("ascii"), hashlib.sha256).hexdigest()
+    def still_admits(self, admission: Admission, now: Seconds) -> bool:
+        """Say whether a visitor who was admitted may go on looking: a session may be over or ended by now."""
+        return not admission.session or self._sessions.lasts(admission.session, now)
 
-    def judge_change(self, environ: Mapping[str, Any], form_csrf: str, by: str) -> Admission:
+    def _session_of(self, environ: Mapping[str, Any], now: Seconds) -> str:
+        value = cookie_value(str(environ.get("HTTP_COOKIE", "")))
+        return self._sessions.check(value, now) if value and self._token else ""
+
+    def judge_change(self, environ: Mapping[str, Any], form_csrf: str, by: str, session: str = "") -> Admission:
         """
-        Say whether a POST comes from our own page. ``by``: as in ``Admission``.
+        Say whether a POST comes from our own page. ``by``, ``session``: as in ``Admission``.
 
         A request whose header carries the token needs no other proof: a foreign page cannot make a browser send that
         header.
@@ -145,11 +168,18 @@ class Gate:
         if admission.status != 200:
             return admission
         offered = form_csrf or str(environ.get("HTTP_X_PASTEPOOL_CSRF", ""))
-        if not hmac.compare_digest(offered.encode("utf-8", "surrogateescape"), self.csrf.encode()):
+        expected = self.csrf_of(session).encode()
+        if not hmac.compare_digest(offered.encode("utf-8", "backslashreplace"), expected):
             return Admission(
                 403, "The form is missing its csrf value, or the server was started anew since; load the page again."
             )
         return Admission()
+
+
+def _offered_by_headers(environ: Mapping[str, Any]) -> list[str]:
+    scheme, _, credentials = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+    return [one for one in (str(environ.get("HTTP_X_PASTEPOOL_TOKEN", "")), bearer) if one]
 
 
 def judge_origin(environ: Mapping[str, Any]) -> Admission:
@@ -164,7 +194,7 @@ def judge_origin(environ: Mapping[str, Any]) -> Admission:
         allowed = site == "same-origin"
     else:
         allowed = origin is None or _host_of(str(origin)) == str(environ.get("HTTP_HOST", "")).lower()
-    return Admission() if allowed else Admission(403, "This was sent by another site, and is refused.")
+    return Admission() if allowed else Admission(403, _FOREIGN)
 
 
 def cookie_value(header: str) -> str:

@@ -37,11 +37,12 @@ class Stream:
     """
     A response body without end: one event at once, then one after each pause, until the client or the listener closes.
 
-    ``event``: makes the next event. ``closing``: set when the listener closes. ``release``: called once at the end.
+    ``event``: makes the next event; None ends the stream. ``closing``: set when the listener closes. ``release``: called
+    once at the end.
     """
 
     def __init__(
-        self, event: Callable[[], bytes], closing: threading.Event, release: Callable[[], None], pause: Seconds
+        self, event: Callable[[], bytes | None], closing: threading.Event, release: Callable[[], None], pause: Seconds
     ) -> None:
         self._event = event
         self._closing = closing
@@ -56,9 +57,10 @@ class Stream:
         if not self._first:
             self._closing.wait(self._pause)
         self._first = False
-        if self._closing.is_set():
+        event = None if self._closing.is_set() else self._event()
+        if event is None:
             raise StopIteration
-        return self._event()
+        return event
 
     def close(self) -> None:
         """
@@ -84,7 +86,9 @@ def cookie_header(request: Any, value: str, lasts: Seconds) -> str:
     WebOb could write it, but WebOb 1.8 reads the clock with a function that Python 3.12 warns about.
     """
     where = quote(f"{request.script_name}/")
-    secure = "; Secure" if request.scheme == "https" else ""
+    # A proxy may take TLS off and tell us nothing. The Origin of the form is the address in the browser.
+    origin = str(request.environ.get("HTTP_ORIGIN", ""))
+    secure = "; Secure" if request.scheme == "https" or origin.lower().startswith("https://") else ""
     return f"{COOKIE}={value}; Path={where}; Max-Age={int(lasts)}; HttpOnly; SameSite=Strict{secure}"
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from webob import Request
 
@@ -22,8 +23,8 @@ from pastepool.watch.access import Gate
 from pastepool.watch.answers import SECURITY, json_answer, moved, text_answer
 from pastepool.watch.assets import asset
 from pastepool.watch.drawn import drawn_token
-from pastepool.watch.entering import FORM_LIMIT
 from pastepool.watch.finding import watched_by
+from pastepool.watch.forms import UnreadableForm
 from pastepool.watch.options import WatchOptions
 from pastepool.watch.visit import Mount, Visit, said
 from pastepool.watch.visitor import Visitor, identify
@@ -87,7 +88,7 @@ class WatchApp:
         request = Request(environ)
         try:
             response = self._answer(request)
-        except UnicodeDecodeError:
+        except UnicodeError:
             response = text_answer(400, "The request is not valid UTF-8.")
         for name, value in SECURITY.items():
             response.headers.setdefault(name, value)
@@ -103,9 +104,10 @@ class WatchApp:
 
     def _answer(self, request: Any) -> Any:
         """Find the visitor and the server below, decide whether the visitor is admitted, and make the response."""
-        path = str(request.path_info)
+        path = _decoded(request.environ, "PATH_INFO")
         if not path:
-            return moved(f"{str(request.script_name).rpartition('/')[2]}/" if request.script_name else "/")
+            mounted_at = _decoded(request.environ, "SCRIPT_NAME")
+            return moved(quote(f"{mounted_at.rpartition('/')[2]}/") if mounted_at else "/")
         name = path[1:]
         watched = watched_by(request.environ)
         if name == "health":
@@ -115,12 +117,20 @@ class WatchApp:
         mount = self._mount_for(visitor)
         admission = mount.gate.judge(request.environ, visitor, time.time())
         visit = Visit(mount, request, visitor, admission, watched, name.startswith("api/"))
-        if admission.status == 401 and name == "login" and request.method == "POST":
+        try:
+            return self._admitted(visit, name)
+        except UnreadableForm as error:
+            return said(visit, ActionOutcome(error.status, "invalid", str(error)))
+
+    def _admitted(self, visit: Visit, name: str) -> Any:
+        """Make the response for a visitor who may be admitted or not."""
+        status = visit.admission.status
+        if status in (401, 429) and name == "login" and visit.request.method == "POST":
             return entering.login(visit)
-        if name.startswith(_STATIC) and admission.status in (200, 401):
+        if name.startswith(_STATIC) and status in (200, 401, 429):
             return asset(visit, name.removeprefix(_STATIC))
-        if admission.status != 200:
-            return entering.refused(visit, admission)
+        if status != 200:
+            return entering.refused(visit, visit.admission)
         return self._routed(visit, name)
 
     def _mount_for(self, visitor: Visitor) -> Mount:
@@ -149,11 +159,9 @@ class WatchApp:
 
     def _change(self, visit: Visit, name: str, action: Callable[[Visit], Any]) -> Any:
         """Run an action if the form comes from our own page, and make the next look show the result."""
-        request = visit.request
-        if (request.content_length or 0) > FORM_LIMIT:
-            return said(visit, ActionOutcome(413, "invalid", "The form is too large."))
-        form_csrf = str(request.POST.get("csrf", ""))
-        admission = visit.mount.gate.judge_change(request.environ, form_csrf, visit.admission.by)
+        gate, admitted = visit.mount.gate, visit.admission
+        form_csrf = visit.form.get("csrf", "")
+        admission = gate.judge_change(visit.request.environ, form_csrf, admitted.by, admitted.session)
         if admission.status != 200:
             _log.warning("%s: refused %s: %s", printable(visit.visitor.address), name, admission.text)
             return said(visit, ActionOutcome(admission.status, "refused", admission.text))
@@ -161,3 +169,8 @@ class WatchApp:
             return action(visit)
         finally:
             visit.watched.refresh()
+
+
+def _decoded(environ: dict[str, Any], key: str) -> str:
+    """Return a path of the environ as text; empty if it is not there. Raises: UnicodeError: it is not UTF-8."""
+    return str(environ.get(key) or "").encode("latin-1").decode("utf-8")

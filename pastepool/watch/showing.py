@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from webob import Response
@@ -62,10 +63,15 @@ def events(visit: Visit) -> Any:
     """
     closing, streams = visit.visitor.closing, visit.mount.streams
     if closing is not None and visit.request.method == "GET" and streams.acquire(blocking=False):
-        body: Any = Stream(lambda: event_of(state_of(visit)), closing, streams.release, POLL_EVERY)
+        body: Any = Stream(lambda: _next_event(visit), closing, streams.release, POLL_EVERY)
     else:
         body = [b"retry: %d\n\n" % int(1000 * POLL_EVERY) + event_of(state_of(visit))]
     return Response(app_iter=body, content_type="text/event-stream", charset="utf-8")
+
+
+def _next_event(visit: Visit) -> bytes | None:
+    """Return the next event of a stream; None once the visitor's session is over, for example after a logout."""
+    return event_of(state_of(visit)) if visit.mount.gate.still_admits(visit.admission, time.time()) else None
 
 
 def counters(visit: Visit) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pastepool.watch.access import Admission, Gate
 from pastepool.watch.answers import html_answer, json_answer, text_answer, wants
+from pastepool.watch.forms import form_fields, query_fields
 from pastepool.watch.html import esc, plain_page
 from pastepool.watch.options import WatchOptions
 from pastepool.watch.table import wrapped
@@ -42,11 +45,21 @@ class Visit:
     @property
     def csrf(self) -> str:
         """Return the text that every form of this page contains and no other site has."""
-        return self.mount.gate.csrf
+        return self.mount.gate.csrf_of(self.admission.session)
+
+    @functools.cached_property
+    def form(self) -> Mapping[str, str]:
+        """Return the fields of the form; none if the method is not POST. Raises: UnreadableForm, the first time."""
+        return form_fields(self.request.environ) if self.request.method == "POST" else {}
+
+    @functools.cached_property
+    def query(self) -> Mapping[str, str]:
+        """Return the fields of the query. Raises: UnreadableForm, the first time."""
+        return query_fields(self.request.environ)
 
     def number(self, name: str) -> int | None:
-        """Return a field of the query or the form as a whole number; None if it is not one."""
-        text = str(self.request.params.get(name, ""))
+        """Return a field of the form or the query as a whole number; None if it is not one."""
+        text = self.form.get(name) or self.query.get(name, "")
         return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
     def aim(self) -> Aim:

@@ -187,6 +187,7 @@ def test_token_is_asked_for_and_kept_as_a_cookie(pool: Any) -> None:
     assert page.get("/threads/api/v1/state", status=401).json["ok"] is False
     assert page.get("/threads/static/style.css", expect_errors=True).status_int in (200, 404)
     assert page.post("/threads/login", {"token": "wrong"}, status=401).headers.getall("Set-Cookie") == []
+    assert page.post("/threads/login", {}, status=401).headers.getall("Set-Cookie") == []
     assert page.post("/threads/login", {"token": TOKEN}, headers={"Origin": "http://evil.example"}, status=403)
     given = page.post("/threads/login", {"token": TOKEN}, status=303).headers["Set-Cookie"]
     for part in ("Path=/threads/", "HttpOnly", "SameSite=Strict", "Max-Age=43200"):

@@ -3,12 +3,14 @@ Decide what of a request an operator may see in a mail, on a page or in a log, a
 
 Knows names and texts. What may be shown is an allow-list: cookies, authorization and every header that is not named
 here are never shown, so a new kind of header stays private (contract P17). A query or a path parameter can hold a
-secret too. Its value is masked if the name suggests a secret, or if the value itself looks like a token. A secret in a
-plain path segment looks like any other word, so it is shown.
+secret too. Its value is masked if the name suggests a secret, or if the value itself looks like a token. A segment of a
+path is masked if it looks like a token, or if it follows a segment that names a secret (``/token/4f9a``). A secret that
+looks like a word cannot be told from one, so it is shown.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
@@ -38,6 +40,20 @@ small letters is usually words.
 """
 
 _PATH_PARAMETER = re.compile(r";([^;/=]*)=([^;/]*)")
+_BARE_PARAMETER = re.compile(r"(?<=;)[^;/=]+(?=[;/]|$)")
+_NAMED = re.compile(r"([^=:]+)([=:])(.+)", re.DOTALL)
+_WORDS = re.compile(r"[^\W\d_]+")
+_PLAIN_PIECE = re.compile(r"[A-Z]?[a-z]{1,20}|[A-Z]{1,5}|\d{1,10}|")
+_PLAIN_SEGMENT = re.compile(r"[^A-Z\d]*|\d{1,3}")
+_SECRET_SEGMENTS = frozenset(
+    "token tokens key apikey password passwd pass pwd secret code otp pin session sessionid sid jwt nonce ticket"
+    " signature sig bearer csrf xsrf credential credentials verifier auth".split()
+)
+"""
+The words that announce a secret as the next segment of a path. Only whole words count: ``/authors/Tolkien`` is no secret.
+"""
+
+_AUTHORITY = re.compile(r"(?:[A-Za-z][\w+.-]*:)?//[^/]*")
 _USER_INFO = re.compile(r"//[^/?#]*@")
 
 
@@ -96,17 +112,63 @@ def _looks_opaque(plain: str) -> bool:
 
 
 def masked_path(path: str) -> str:
-    """Mask path parameters that look secret (``;jsessionid=...``)."""
+    """
+    Mask segments and path parameters that look secret (``/reset/4f9a...``, ``;jsessionid=...``).
+
+    ``path``: percent-encoded or not. What stands before its first slash is no segment: a title has its method there. To
+    mask the result again changes nothing.
+    """
+    first, *segments = path.split("/")
+    shown = [_masked_segment(segment, before) for before, segment in itertools.pairwise(["", *segments])]
+    return masked_parameters("/".join([first, *shown]))
+
+
+def masked_parameters(text: str) -> str:
+    """Mask the path parameters that look secret in any text (``;jsessionid=...``). Segments stay as they are."""
+    bare = _BARE_PARAMETER.sub(lambda found: MASK if _looks_opaque(unquote_plus(found[0])) else found[0], text)
     return _PATH_PARAMETER.sub(
         lambda found: f";{found[1]}={MASK}" if looks_secret(found[1]) or _hides_secret(found[2]) else found[0],
-        path,
+        bare,
     )
 
 
+def _masked_segment(segment: str, before: str) -> str:
+    """Mask one segment, without its parameters. ``before``: the segment before it."""
+    word, semicolon, parameters = segment.partition(";")
+    plain = unquote_plus(word)
+    named = _NAMED.fullmatch(word)
+    if named and not _looks_opaque(unquote_plus(named[1])):
+        if looks_secret(named[1]) or _hides_secret(named[3]):
+            word = f"{named[1]}{named[2]}{MASK}"
+    elif (_looks_opaque(plain) and not _is_slug(plain)) or (_names_secret(before) and not _is_plain(plain)):
+        word = MASK
+    return word + semicolon + parameters
+
+
+def _names_secret(segment: str) -> bool:
+    plain = unquote_plus(segment.partition(";")[0]).casefold()
+    words = _WORDS.findall(plain)
+    return "".join(words) in _SECRET_SEGMENTS or not _SECRET_SEGMENTS.isdisjoint(words)
+
+
+def _is_plain(plain: str) -> bool:
+    """Say whether a segment is a word, a slug or a small number. After the name of a secret these are shown too."""
+    return bool(_PLAIN_SEGMENT.fullmatch(plain)) or ("-" in plain and _is_slug(plain))
+
+
+def _is_slug(plain: str) -> bool:
+    """Say whether a segment consists of words and numbers, such as ``2026-11-29-how-to-serve``."""
+    pieces = re.split(r"[-_.+ ]", plain)
+    return len(pieces) > 1 and all(_PLAIN_PIECE.fullmatch(piece) for piece in pieces)
+
+
 def masked_url(url: str) -> str:
-    """Mask user, password, query and path parameters of a URL, and drop its fragment, which may hold an OAuth token."""
+    """Mask user, password, path and query of a URL, and drop its fragment, which may hold an OAuth token."""
     address, question, query = url.partition("#")[0].partition("?")
-    return masked_path(_USER_INFO.sub(f"//{MASK}@", address)) + question + masked_query(query)
+    shown = _USER_INFO.sub(f"//{MASK}@", address)
+    found = _AUTHORITY.match(shown)
+    path_at = found.end() if found else 0
+    return shown[:path_at] + masked_path(shown[path_at:]) + question + masked_query(query)
 
 
 def request_facts(environ: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

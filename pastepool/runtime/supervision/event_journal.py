@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from pastepool.core.telling.event_log import EventLog, PoolEvent
-from pastepool.core.telling.masking import masked_path
+from pastepool.core.telling.masking import masked_parameters
 from pastepool.core.telling.report import CodePlace
 from pastepool.core.wording import printable
 from pastepool.types import Clock, Seconds, WorkerId
@@ -33,7 +33,7 @@ class EventJournal:
 
     def note(self, kind: str, text: str, **about: Any) -> None:
         """Note an event that happens now. ``about``: as for ``EventLog.note``. Secrets in the text are masked."""
-        self._log.note(kind, self._clock.now(), printable(masked_path(text), 500), **about)
+        self._log.note(kind, self._clock.now(), printable(masked_parameters(text), 500), **about)
 
     def note_shed(self, fate: str, now: Seconds) -> None:
         """Note that a waiting request was given up, or a client turned away. ``fate``: a key of ``SHED``."""

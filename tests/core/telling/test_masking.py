@@ -73,12 +73,57 @@ def test_queries_are_masked_where_they_look_secret(query: str, shown: str) -> No
         ("/cart;jsessionid=ABC/x", "/cart;jsessionid=***/x"),
         ("/cart;color=red", "/cart;color=red"),
         ("/cart;v=5f4dcc3b5aa765d61d8327deb882cf99", "/cart;v=***"),
+        ("/cart;5f4dcc3b5aa765d61d8327deb882cf99/x;y", "/cart;***/x;y"),
         ("/plain", "/plain"),
     ],
 )
 def test_path_parameters_are_masked_too(path: str, shown: str) -> None:
     """Java's habit of putting the session into the path."""
     assert masked_path(path) == shown
+
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
+RANDOM = "Zk3vT9qLw0XyB7nR2mPdHsUe"
+UUID = "123e4567-e89b-12d3-a456-426614174000"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (f"/reset/{RANDOM}", "/reset/***"),
+        (f"/reset/{RANDOM}/confirm", "/reset/***/confirm"),
+        (f"GET /a/{JWT}/b", "GET /a/***/b"),
+        (f"/orders/{UUID}", "/orders/***"),
+        ("/bot110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/sendMessage", "/bot110201543:***/sendMessage"),
+        ("/x/5f4dcc3b5aa765d61d8327deb882cf99.json", "/x/***"),
+        (f"/x/{RANDOM[:12]}%5F{RANDOM[12:]}", "/x/***"),
+        (f"/x%2F{RANDOM}/y", "/***/y"),
+        (f"//{RANDOM}//{RANDOM}", "//***//***"),
+        ("/token/4f9a", "/token/***"),
+        ("/reset-password/MTIz/bx7", "/reset-password/***/bx7"),
+        ("/api_key/Ab", "/api_key/***"),
+        ("/API-Key/x1/y1", "/API-Key/***/y1"),
+        ("/otp/483920", "/otp/***"),
+        ("/token;v=1/4f9a;color=red", "/token;v=1/***;color=red"),
+        ("/token=hunter2/x", "/token=***/x"),
+        ("/session:hunter2/x", "/session:***/x"),
+        (f"/v={RANDOM}", "/v=***"),
+        (f"/{RANDOM}=1", "/***"),
+        ("/password/reset", "/password/reset"),
+        ("/token/refresh-all", "/token/refresh-all"),
+        ("/key/12", "/key/12"),
+        ("/code/how-to-2024", "/code/how-to-2024"),
+        ("/authors/Tolkien/monkeys/7", "/authors/Tolkien/monkeys/7"),
+        ("/blog/2026-11-29-how-to-survive-a-Hung-database", "/blog/2026-11-29-how-to-survive-a-Hung-database"),
+        ("/page=2/color:red", "/page=2/color:red"),
+        ("background task shop.jobs.Rebuild_the_whole_index_1", "background task shop.jobs.Rebuild_the_whole_index_1"),
+        ("", ""),
+    ],
+)
+def test_segments_of_a_path_are_masked_like_values_of_a_query(path: str, shown: str) -> None:
+    """By looks, or after a segment that names a secret. Words, slugs and small numbers stay, so that paths can be read."""
+    assert masked_path(path) == shown
+    assert masked_path(shown) == shown
 
 
 @pytest.mark.parametrize(
@@ -88,6 +133,8 @@ def test_path_parameters_are_masked_too(path: str, shown: str) -> None:
         ("https://shop.example/#access_token=x", "https://shop.example/"),
         ("https://me:pw@shop.example/a", "https://***@shop.example/a"),
         ("http://[", "http://["),
+        (f"https://{RANDOM}.example/a//{RANDOM}?b={RANDOM}", f"https://{RANDOM}.example/a//***?b=***"),
+        (f"/a/{RANDOM}", "/a/***"),
         ("/a;jsessionid=X?b=1", "/a;jsessionid=***?b=1"),
         ("", ""),
     ],
@@ -174,6 +221,19 @@ def test_facts_are_printable_and_bounded_whatever_comes(texts: dict[str, str]) -
         assert word.isprintable()
         assert text.isprintable()
         assert 0 < len(text) <= 500
+
+
+@given(st.text(min_size=1), st.sampled_from(["/", "/a/", "//", "/a;b=c/", "/token=", "/x;"]))
+def test_token_in_a_path_is_never_shown(around: str, before: str) -> None:
+    """A long random text does not come out of any segment, whatever stands beside it."""
+    assert RANDOM not in masked_path(f"{before}{RANDOM}{quote(around, safe='')}/b")
+    assert RANDOM not in masked_path(f"{before}{quote(around, safe='')}{RANDOM}")
+
+
+@given(st.text("ab=:;%2Ftoken1A/_-", max_size=60))
+def test_masking_a_path_twice_masks_no_more(path: str) -> None:
+    """A title is masked where it is made and again where it is shown."""
+    assert masked_path(masked_path(path)) == masked_path(path)
 
 
 @given(st.text("ab=&;%2Ftokn+./_", max_size=60))
