@@ -25,6 +25,7 @@ from pastepool.runtime.http.poller import Poller
 from pastepool.runtime.http.returning import Returning
 from pastepool.runtime.http.shared import Shared
 from pastepool.runtime.inspection.inspector import Inspector
+from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.mail.mailer import Mailer
 from pastepool.runtime.mail.smtp import deliver
 from pastepool.runtime.pool.baton import Baton
@@ -44,7 +45,10 @@ from pastepool.runtime.watching.server_view import ServerView
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds, Signal, Spawner
 from pastepool.wsgi.call import Application
+from pastepool.wsgi.forwarded import behind_proxy
 from pastepool.wsgi.prefix import under_prefix
+
+_log = scribbled("pastepool.http")
 
 
 class PoolBase(NamedTuple):
@@ -184,7 +188,9 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
     connections = OpenConnections(overload.connection_limit, overload.connection_limit_per_address)
     returning = Returning(connections, waker.wake)
     shared = Shared(
-        application=under_prefix(application, settings.public.url_prefix),
+        application=behind_proxy(
+            under_prefix(application, settings.public.url_prefix), settings.proxy_trust, _log.warning
+        ),
         date_header=DateHeader(settings.server_header),
         clock=base.clock,
         keep_alive_for=deadline(0.0, settings.timeouts.keep_alive),

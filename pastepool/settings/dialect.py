@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pastepool.core.proxy_trust import FORWARDED, KNOWN, PROTO, ProxyTrust
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, MOST_WORKERS
-from pastepool.settings.parsing import Anything, Number, Parser, Refused, Size, Text, Truth
+from pastepool.settings.parsing import Anything, Choices, Number, Parser, Refused, Size, Text, Truth
 from pastepool.settings.place import SettingsPlace
 
 WITHOUT_MEANING = (
@@ -35,12 +36,14 @@ class Translated(NamedTuple):
     """
     The values that a section gives, by ``Option.name`` of the main table.
 
-    ``family``: 4 or 6 if only addresses of this IP family are to be listened on, otherwise 0. ``notes``: sentences for
+    ``family``: 4 or 6 if only addresses of this IP family are to be listened on, otherwise 0. ``proxy_trust``: which proxy
+    is believed. ``notes``: sentences for
     the log, without the place.
     """
 
     values: Values
     family: int = 0
+    proxy_trust: ProxyTrust = ProxyTrust()
     notes: tuple[str, ...] = ()
 
 
@@ -87,6 +90,11 @@ _ROWS = (
     _row("ident", Text(), "server_version; blank for no Server field.", "shop", blank=""),
     _row("ipv4", Truth(), "Whether names and * mean IPv4 addresses.", "true"),
     _row("ipv6", Truth(), "Whether names and * mean IPv6 addresses.", "true"),
+    _row("trusted_proxy", Text(), "The address of the proxy that is believed; * for every one.", "127.0.0.1"),
+    _row("trusted_proxy_count", Number(1, 1000), "How many proxies stand one behind the other.", "1"),
+    _row("trusted_proxy_headers", Choices(KNOWN), "What the proxy is believed.", "x-forwarded-for x-forwarded-proto"),
+    _row("clear_untrusted_proxy_headers", Truth(), "Whether other fields of proxies are removed.", "true"),
+    _row("log_untrusted_proxy_headers", Truth(), "Whether a line in the log says what was removed.", "false"),
     _row("sockets", Refused("only a program can pass open sockets; set listen"), "Open sockets, from a program."),
     *(_row(name, Anything(), "Accepted, without effect.", "1", blank="") for name in WITHOUT_MEANING),
 )
@@ -124,7 +132,7 @@ def _of_waitress(own: Values, place: SettingsPlace) -> Translated:
         values["host"] = "::" if family == 6 else "0.0.0.0"
     idle = [name for name in WITHOUT_MEANING if name in own]
     notes = (f"{', '.join(idle)}: accepted for waitress's sake, and without effect here.",) if idle else ()
-    return Translated(values, family, notes)
+    return Translated(values, family, _proxy_trust(own, place), notes)
 
 
 def _limit_threads(values: Values, threads: int) -> None:
@@ -132,6 +140,30 @@ def _limit_threads(values: Values, threads: int) -> None:
     values.setdefault("threadpool_spawn_if_under", min(threads, values.get("threadpool_max_workers", threads), 5))
     if threads == 1:
         values.setdefault("threadpool_max_workers", 1)
+
+
+def _proxy_trust(own: Values, place: SettingsPlace) -> ProxyTrust:
+    """
+    Return which proxy is believed. Without ``trusted_proxy_headers`` it is believed the scheme, as in waitress.
+
+    Raises: SettingsError: something is to be believed of no proxy, or two fields that exclude each other.
+    """
+    proxy = own.get("trusted_proxy", "")
+    headers: tuple[str, ...] = own.get("trusted_proxy_headers", ())
+    for name in ("trusted_proxy_count", "trusted_proxy_headers"):
+        if name in own and not proxy:
+            remedy = "it has no meaning without the other, so set trusted_proxy or delete the line"
+            raise place.contradiction(name, _shown(name, own[name]), "trusted_proxy", "none", remedy)
+    if FORWARDED in headers and len(headers) > 1:
+        remedy = "a client could send the one that the proxy does not set, so name only what your proxy sets"
+        raise place.contradiction("trusted_proxy_headers", FORWARDED, "trusted_proxy_headers", headers[1], remedy)
+    return ProxyTrust(
+        proxy=proxy,
+        count=own.get("trusted_proxy_count", 1),
+        headers=frozenset(headers or (PROTO,)) if proxy else frozenset(),
+        clear=own.get("clear_untrusted_proxy_headers", True),
+        log_cleared=own.get("log_untrusted_proxy_headers", False),
+    )
 
 
 def _family(own: Values, place: SettingsPlace) -> int:

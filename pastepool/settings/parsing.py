@@ -181,6 +181,26 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """Some of a few words, in upper or lower case, separated by commas or white space. The value has each once."""
+
+    words: tuple[str, ...]
+
+    @property
+    def expects(self) -> str:
+        return f"some of {', '.join(self.words)}, parted by commas or blanks"
+
+    def __call__(self, text: str) -> tuple[str, ...]:
+        found = dict.fromkeys(word.lower() for word in re.split(r"[,\s]+", text) if word)
+        if not found or not set(found) <= set(self.words):
+            raise Unfit(f"is not {self.expects}")
+        return tuple(found)
+
+    def show(self, value: tuple[str, ...]) -> str:
+        return " ".join(value)
+
+
+@dataclass(frozen=True)
 class Text:
     """
     One line of printable ASCII.

@@ -13,7 +13,7 @@ from typing import Any
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.core.wording import host_and_port
 from pastepool.http1.limits import Limits
-from pastepool.settings.dialect import PASTE, Dialect
+from pastepool.settings.dialect import PASTE, Dialect, Translated
 from pastepool.settings.endpoint import Endpoint, names_this_machine
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, OPTIONS
@@ -95,7 +95,8 @@ def read(
     inherited = dict(global_conf or {})
     place = SettingsPlace(section, str(inherited.get("__file__") or ""))
     values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
-    own, family, dialect_notes = dialect.translate(_read_section(local, place, dialect), place)
+    translated = dialect.translate(_read_section(local, place, dialect), place)
+    own = translated.values
     mail = _read_mail(inherited, own, place.default())
     values.update(own | mail)
     _split_addresses(values, own, mail, place)
@@ -104,9 +105,9 @@ def read(
     notes = settle(values, frozenset(own), place)
     notes += [f"{place}: {note}" for key, note in WITHOUT_EFFECT.items() if key[0] in own and own[key[0]] == key[1]]
     notes += _idle_admin(values, own, place)
-    notes += [f"{place}: {note}" for note in dialect_notes]
+    notes += [f"{place}: {note}" for note in translated.notes]
     notes += _hidden(local, inherited, values, place, dialect)
-    return _build(values, place, tuple(notes), {"family": family, "narrow": dialect.narrow})
+    return _build(values, place, tuple(notes), dialect, translated)
 
 
 def _read_section(local: Mapping[str, object], place: SettingsPlace, dialect: Dialect) -> dict[str, Any]:
@@ -243,15 +244,20 @@ def _hidden(
 
 
 def _build(
-    values: Mapping[str, Any], place: SettingsPlace, notes: tuple[str, ...], listening: Mapping[str, object]
+    values: Mapping[str, Any],
+    place: SettingsPlace,
+    notes: tuple[str, ...],
+    dialect: Dialect,
+    translated: Translated,
 ) -> Settings:
     """
     Build the settings: the ``field`` of each row says where its value goes.
 
-    ``listening``: further arguments for the listeners.
+    ``translated``: what the dialect of the section says beside these values.
     """
     parts: dict[str, dict[str, Any]] = {name: {} for name in ("", *_PARTS)}
-    parts["listen"].update(listening)
+    parts["listen"].update(family=translated.family, narrow=dialect.narrow)
+    parts[""]["proxy_trust"] = translated.proxy_trust
     shown = []
     for option in OPTIONS:
         if option.field:

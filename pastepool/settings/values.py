@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
+from pastepool.core.proxy_trust import ProxyTrust
 from pastepool.http1.limits import Limits
 from pastepool.settings.endpoint import Endpoint
 
@@ -75,7 +76,8 @@ class Settings:
     ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
     ``body_memory``, ``body_memory_total`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
     ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``public``: what the
-    application is told of its address. ``expose_tracebacks``: send the traceback of a failure to the client.
+    application is told of its address. ``proxy_trust``: which proxy is believed. ``expose_tracebacks``: send the traceback of
+    a failure to the client.
     ``logger``: the name of the logger of the pool. ``config_file``: empty if there is none. ``section``: the section of
     that file.
     ``notes``: sentences to log as warnings at start, about values that were changed or have no effect. ``shown``: the
@@ -96,6 +98,7 @@ class Settings:
     server_header: str
     protocol_version: str
     public: PublicAddress
+    proxy_trust: ProxyTrust
     expose_tracebacks: bool
     logger: str
     mail: MailSettings

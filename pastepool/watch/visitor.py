@@ -22,10 +22,11 @@ FORWARDED_BY = (
     "HTTP_X_FORWARDED_HOST",
     "HTTP_X_FORWARDED_PROTO",
     "HTTP_X_REAL_IP",
+    "pastepool.forwarded",
 )
 """
-The headers that proxies add. Their values are not trusted; the presence of one means that the request came through a
-proxy.
+The headers that proxies add, and the key that is set where some of them were removed. Their values are not trusted; the
+presence of one means that the request came through a proxy.
 """
 
 

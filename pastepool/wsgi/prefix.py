@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pastepool.core.ownership import calls_application
 from pastepool.wsgi.call import Application
 
 
@@ -20,6 +21,7 @@ def under_prefix(application: Application, prefix: str) -> Application:
         return application
     below = prefix + "/"
 
+    @calls_application
     def prefixed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["SCRIPT_NAME"] = prefix
         path: str = environ["PATH_INFO"]

@@ -102,7 +102,8 @@ def answers(server: Callable[..., Any], lines: str, folder: Path, asked: list[di
 def told(response: Response) -> dict[str, Any]:
     """The environ that the application saw, without what differs on purpose."""
     seen: dict[str, Any] = json.loads(response.body)
-    environ = {key: value for key, value in seen["environ"].items() if key not in DIFFERENT}
+    ours = {key for key in seen["environ"] if key.startswith("pastepool.")}
+    environ = {key: value for key, value in seen["environ"].items() if key not in DIFFERENT | ours}
     if environ.get("CONTENT_LENGTH") == "0":
         environ.pop("CONTENT_LENGTH")
     if environ.get("CONTENT_TYPE") == "":
@@ -198,3 +199,35 @@ def test_several_addresses_are_listened_on(tmp_path: Path) -> None:
                 assert client.get("/").status == 200
         finally:
             run.stop()
+
+
+FORWARDED = [
+    ("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: shop.example"),
+    ("X-Forwarded-For: spoofed", "X-Forwarded-For: 192.0.2.1:4711", "X-Forwarded-Port: 8443"),
+    ('Forwarded: for="[2001:db8::1]";proto=https;host=shop.example',),
+    ("X-Forwarded-Proto: https,http",),
+]
+
+
+@pytest.mark.filterwarnings("ignore:No proxy headers were marked as trusted:DeprecationWarning")
+@pytest.mark.parametrize(
+    "trust",
+    [
+        "",
+        "clear_untrusted_proxy_headers = false",
+        "trusted_proxy = 10.0.0.1",
+        "trusted_proxy = 127.0.0.1",
+        "trusted_proxy = *\ntrusted_proxy_headers = x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port",
+        "trusted_proxy = 127.0.0.1\ntrusted_proxy_headers = forwarded\ntrusted_proxy_count = 2",
+        "trusted_proxy = 127.0.0.1\ntrusted_proxy_headers = x-forwarded-for\nlog_untrusted_proxy_headers = true",
+    ],
+)
+def test_proxy_is_believed_the_same(trust: str, tmp_path: Path) -> None:
+    """Whom the file trusts is believed as there; what it does not trust is removed as there; nonsense is 400."""
+    lines = f"listen = 127.0.0.1:0\n{trust}"
+    asked = [{"args": ("/", *fields)} for fields in FORWARDED]
+    there, here = (answers(server, lines, tmp_path, asked) for server in (waitress, pastepool))
+    assert [response.status for response in here] == [response.status for response in there]
+    for ours, theirs in zip(here, there, strict=True):
+        if ours.status == 200:
+            assert told(ours) == told(theirs)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from waitress.adjustments import Adjustments
 
+from pastepool.core.proxy_trust import ProxyTrust
 from pastepool.errors import SettingsError
 from pastepool.settings import Settings, read
 from pastepool.settings.dialect import WAITRESS, WITHOUT_MEANING
@@ -105,6 +106,37 @@ def test_listen_works_in_a_section_for_paste_too() -> None:
     assert (shown["listen"], shown["host"]) == ("127.0.0.1:8080 [::]:8081", "see listen")
 
 
+@pytest.mark.parametrize(
+    ("local", "trust"),
+    [
+        ({}, ProxyTrust(clear=True)),
+        ({"clear_untrusted_proxy_headers": "false"}, ProxyTrust()),
+        ({"trusted_proxy": "10.0.0.1"}, ProxyTrust("10.0.0.1", 1, frozenset({"x-forwarded-proto"}), True)),
+        (
+            {
+                "trusted_proxy": "*",
+                "trusted_proxy_count": "2",
+                "trusted_proxy_headers": "X-Forwarded-For\nx-forwarded-host",
+                "log_untrusted_proxy_headers": "true",
+            },
+            ProxyTrust("*", 2, frozenset({"x-forwarded-for", "x-forwarded-host"}), True, True),
+        ),
+        (
+            {"trusted_proxy": "::1", "trusted_proxy_headers": "forwarded", "clear_untrusted_proxy_headers": "no"},
+            ProxyTrust("::1", 1, frozenset({"forwarded"})),
+        ),
+    ],
+)
+def test_trust_in_a_proxy_is_that_of_waitress(local: dict[str, str], trust: ProxyTrust) -> None:
+    """Without a word everything is removed; a proxy that is trusted with nothing named is believed the scheme."""
+    assert settings(**local).proxy_trust == trust
+
+
+def test_section_for_paste_trusts_nobody_and_removes_nothing() -> None:
+    """Middleware of existing files goes on seeing what it saw."""
+    assert read({}).proxy_trust == ProxyTrust()
+
+
 @pytest.mark.parametrize("name", WITHOUT_MEANING)
 @pytest.mark.parametrize("value", ["1", "true", ""])
 def test_what_has_no_meaning_here_is_accepted(name: str, value: str) -> None:
@@ -136,6 +168,19 @@ def test_one_note_names_all_that_has_no_meaning() -> None:
             "threads = '4' and threadpool_workers = '8' are two names of one",
         ),
         ({"threads": "4", "threadpool_max_workers": "2"}, "threadpool_workers = 4 contradicts threadpool_max_workers"),
+        ({"trusted_proxy_count": "2"}, "trusted_proxy_count = 2 contradicts trusted_proxy = none; it has no meaning"),
+        (
+            {"trusted_proxy_headers": "forwarded"},
+            "trusted_proxy_headers = forwarded contradicts trusted_proxy = none; it has no meaning",
+        ),
+        (
+            {"trusted_proxy": "a", "trusted_proxy_headers": "forwarded x-forwarded-for"},
+            "trusted_proxy_headers = forwarded contradicts trusted_proxy_headers = x-forwarded-for",
+        ),
+        (
+            {"trusted_proxy": "a", "trusted_proxy_headers": "x-real-ip"},
+            "trusted_proxy_headers = 'x-real-ip' is not some of forwarded, x-forwarded-for, x-forwarded-host",
+        ),
         ({"sockets": "x"}, "sockets = 'x' cannot be served: only a program can pass open sockets; set listen"),
         ({"thread": "4"}, "'thread' (value '4') is not an option of pastepool; the nearest one is 'threads'"),
         ({"Threads": "4"}, "the nearest one is 'threads'"),
@@ -174,14 +219,14 @@ def test_rows_of_waitress_are_no_rows_of_ours() -> None:
 def test_every_row_of_waitress_accepts_its_sample(name: str) -> None:
     """What a remedy recommends is accepted, and blank means not set or has a meaning of its own."""
     option = WAITRESS.options[name]
-    settings(**{name: option.sample()})
+    settings(**{"trusted_proxy": "127.0.0.1", name: option.sample()})
     settings(**{name: ""})
     assert option.parser.expects
     assert option.doc.endswith(".")
     assert option.show(option.parser(option.sample()))
 
 
-LATER = {"unix_socket", "unix_socket_perms"} | {name for name, _ in Adjustments._params if "proxy" in name}
+LATER = {"unix_socket", "unix_socket_perms"}
 """Options of waitress that are not served yet."""
 
 
