@@ -171,6 +171,7 @@ def chunk(data: bytes) -> bytes:
 
 _REASONS = {
     400: b"Bad Request",
+    403: b"Forbidden",
     404: b"Not Found",
     408: b"Request Timeout",
     413: b"Content Too Large",

@@ -42,6 +42,7 @@ from pastepool.runtime.watching.admin_listener import AdminListener
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.runtime.watching.sampler import Sampler
 from pastepool.runtime.watching.server_view import ServerView
+from pastepool.settings.endpoint import is_within
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds, Signal, Spawner
 from pastepool.wsgi.call import Application
@@ -239,7 +240,14 @@ def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admi
     )
     ask_kill = pool.supervisor.ask_kill
     paste_pool = PastePool(pool.pool, baton, policy, clock, base.serials, ask_kill, server_view)
-    listener = None if admin is None else AdminListener(admin, http.shared.date_header, clock, spawn_thread)
+    allow_from = settings.admin.allow_from
+    listener = (
+        None
+        if admin is None
+        else AdminListener(
+            admin, http.shared.date_header, clock, spawn_thread, admits=lambda address: is_within(address, allow_from)
+        )
+    )
     return WatchingParts(sampler, server_view, paste_pool, listener)
 
 

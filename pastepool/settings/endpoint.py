@@ -8,6 +8,7 @@ value of the same type says which address the kernel gave.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pastepool.core.wording import host_and_port
@@ -59,6 +60,12 @@ def names_this_machine(host: str) -> bool:
     name = host.lower().rstrip(".")
     address = ip_address(name)
     return address.is_loopback if address is not None else name == _LOCAL_NAME or name.endswith(f".{_LOCAL_NAME}")
+
+
+def is_within(text: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    """Say whether an address lies in one of the networks. False for a text that is no address."""
+    address = ip_address(text)
+    return address is not None and any(address in network for network in networks if network.version == address.version)
 
 
 def ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pastepool.settings.endpoint import ip_address, names_this_machine
+from pastepool.settings.endpoint import ip_address, is_within, names_this_machine
 from pastepool.settings.values import Network
 from pastepool.types import Seconds
 from pastepool.watch.sessions import LOGGED_IN_FOR as LOGGED_IN_FOR
@@ -93,7 +93,7 @@ class Gate:
         address = ip_address(visitor.address)
         if address is None:
             return Admission(403, "Nobody knows where this request comes from, so it is not let in.")
-        if not any(address in network for network in self._allow_from if network.version == address.version):
+        if not is_within(visitor.address, self._allow_from):
             return Admission(
                 403, f"{address} is not let in. allow_from, beside the other settings of this page, says who is."
             )

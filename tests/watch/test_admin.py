@@ -150,6 +150,76 @@ def test_connections_that_all_work_are_bounded(monkeypatch: pytest.MonkeyPatch) 
         assert_guarded(refused)
 
 
+@pytest.mark.parametrize("sent", [b"", b"G", b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n12"])
+def test_silent_and_unfinished_clients_do_not_lock_the_operator_out(sent: bytes) -> None:
+    """Of more clients than there may be, each with its first byte or half of a request, the oldest make room."""
+    limit = admin_listener.CONNECTION_LIMIT
+    with watched(plain()) as run, contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(limit + 2):
+            clients.append(stack.enter_context(contextlib.closing(Client(run.admin_port))))
+            clients[-1].send(sent)
+        for _ in range(3):
+            assert run.ask("/api/v1/state").status == 200
+        assert all(client.ended() for client in clients[:3])
+        assert clients[-1].is_silent()
+
+
+def test_address_that_is_not_admitted_gets_no_thread(caplog: pytest.LogCaptureFixture) -> None:
+    """It is refused when it connects, before it has sent anything, and told why; the log says so once."""
+    with watched(plain(), admin_allow_from="127.0.0.1") as run:
+        for _ in range(3):
+            stranger = socket.create_connection(("127.0.0.1", run.admin_port), WATCHDOG, ("127.0.0.2", 0))
+            with contextlib.closing(stranger):
+                answer = stranger.makefile("rb").read()
+            assert answer.startswith(b"HTTP/1.1 403 ")
+            assert b"127.0.0.2 is not let in" in answer
+        assert not run.server.parts.admin._conversations  # type: ignore[union-attr]
+        assert run.ask("/health").status == 200
+    assert caplog.text.count("127.0.0.2: refused by the admin listener") == 1
+
+
+def test_turned_away_client_leaves_no_parser_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parser and engine hold each other: whoever is turned away has them taken apart."""
+    made: list[Any] = []
+
+    class Noted(admin_listener._Conversation):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(admin_listener, "CONNECTION_LIMIT", 1)
+    monkeypatch.setattr(admin_listener, "_Conversation", Noted)
+    with watched(plain()) as run, contextlib.closing(Client(run.admin_port)) as streaming:
+        streaming.ask("/api/v1/events", "Host: localhost", version="1.0")
+        streaming.read_until(b"\n\n")
+        assert run.ask("/health").status == 503
+        assert run.ask("/health").status == 503
+        until(lambda: all(each._engine._parser is None for each in made[1:]), "the parsers are dropped")
+        assert len(made) == 3
+
+
+def test_close_hangs_up_even_if_accepting_does_not_end() -> None:
+    """A thread that accepts and is stuck does not keep the connections open."""
+    with watched(plain()) as run, contextlib.closing(Client(run.admin_port)) as client:
+        listener = run.server.parts.admin
+        assert listener is not None
+        client.ask("/health", "Host: localhost", "Connection: keep-alive", version="1.0")
+        assert client.response().status in (200, 503)
+        listener._finished = _Never()  # type: ignore[assignment]
+        listener.close(0.01)
+        assert client.ended()
+
+
+class _Never:
+    """An event that never comes."""
+
+    def wait(self, seconds: float) -> bool:
+        return False
+
+    def set(self) -> None: ...
+
+
 def test_page_that_fails_is_answered_500(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake of ours costs one answer and a line in the log, not the listener."""
     with watched(plain()) as run:

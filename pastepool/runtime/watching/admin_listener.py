@@ -4,8 +4,9 @@ worker and no baton.
 
 So it responds even if every worker hangs. The same code as in the main server parses the requests and calls the
 application (``http1.engine``, ``wsgi.call``). Only the sockets differ: they block here, because there are few
-connections. If there are ``CONNECTION_LIMIT`` of them, a new connection replaces the one that has been idle longest. If
-none is idle, the new connection gets 503.
+connections. If there are ``CONNECTION_LIMIT`` of them, a new connection replaces the one that has waited longest for a
+request or for the rest of one. If all of them get responses, the new connection gets 503. A client whose address is not
+admitted gets no thread.
 
 ``start`` and ``close`` run on the thread that serves; the rest on threads of this module.
 """
@@ -17,9 +18,10 @@ import os
 import selectors
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from pastepool.core.wording import printable
 from pastepool.errors import AppError, ClientGone, NoThread, PeerError
 from pastepool.http1.engine import Engine, Request
 from pastepool.http1.limits import Limits
@@ -53,6 +55,9 @@ CLOSING = "pastepool.admin"
 The key in the environ of each request of this listener. Its value is an event that is set when the listener closes; a
 response without end watches it.
 """
+
+_TELL_EVERY: Seconds = 60.0
+"""How often at most a client that is not admitted is logged."""
 
 _LIMITS = Limits(body_bytes=BODY_LIMIT)
 
@@ -107,11 +112,14 @@ class _AdminCall(Call):
 
 
 class _Conversation:
-    """One connection and its thread. ``idle_since``: infinity while a request is being read or run."""
+    """
+    One connection and its thread. ``waiting_since``: since when a request, or the rest of one, is waited for; infinity
+    while a response is made.
+    """
 
     def __init__(self, admin: AdminListener, sock: socket.socket, prototype: dict[str, Any]) -> None:
         self.sock = sock
-        self.idle_since: Seconds = admin.clock.now()
+        self.waiting_since: Seconds = admin.clock.now()
         self._admin = admin
         self._engine = Engine(_LIMITS, prototype)
         self._serial = 0
@@ -128,8 +136,12 @@ class _Conversation:
         except Exception:
             _log.exception("Internal error on the admin listener; please report this")
         finally:
-            self._engine.close()
             self._admin.forget(self)
+
+    def close(self) -> None:
+        """Close the socket and drop the parser. Runs on: its thread as its last act, or the thread that made it."""
+        self._engine.close()
+        self.sock.close()
 
     def hang_up(self) -> None:
         """End the conversation: shut its socket down, which wakes its thread. Runs on: any thread."""
@@ -139,11 +151,11 @@ class _Conversation:
     def _one_request(self) -> bool:
         """Read one request and send its response. Returns whether another request may follow."""
         admin = self._admin
-        self.idle_since = admin.clock.now()
+        self.waiting_since = admin.clock.now()
         content = self._read()
         if content is None:
             return False
-        self.idle_since = float("inf")
+        self.waiting_since = float("inf")
         request = self._engine.next_request()
         environ = complete_environ(request, content.file(), content.received)
         environ[CLOSING] = admin.closing
@@ -170,14 +182,14 @@ class _Conversation:
         content = Content(BodyMemory(BODY_LIMIT, BODY_LIMIT))
         engine.feed(b"")
         deadline = clock.now() + (REQUEST_WITHIN if engine.started else IDLE_FOR)
-        told_to_go_on = False
+        began = told_to_go_on = False
         while not _is_complete(engine):
             self.sock.settimeout(max(0.001, deadline - clock.now()))
             data = self.sock.recv(16384)
             if not data:
                 return None
-            if self.idle_since != float("inf"):
-                self.idle_since = float("inf")
+            if not began:
+                began = True
                 deadline = clock.now() + REQUEST_WITHIN
             engine.feed(data)
             content.add(engine.take_body())
@@ -197,15 +209,26 @@ class AdminListener:
     """
     Serves one application on listeners of its own.
 
-    ``closing``: set when the listener closes. ``_conversations`` is written under ``_lock``.
+    ``closing``: set when the listener closes. ``admits``: says whether a client with this address is let in.
+    ``_conversations`` is written under ``_lock``.
     """
 
-    def __init__(self, application: Application, stamp: DateHeader, clock: Clock, spawn: Spawner) -> None:
+    def __init__(
+        self,
+        application: Application,
+        stamp: DateHeader,
+        clock: Clock,
+        spawn: Spawner,
+        *,
+        admits: Callable[[str], bool],
+    ) -> None:
         self.application = application
         self.date_header = stamp
         self.clock = clock
         self.closing = threading.Event()
         self._spawn = spawn
+        self._admits = admits
+        self._refusal_told_at = -float("inf")
         self._lock = threading.Lock()
         self._conversations: set[_Conversation] = set()
         self._listeners: Sequence[tuple[Listener, dict[str, Any]]] = ()
@@ -232,12 +255,13 @@ class AdminListener:
         if self._waker is None:
             return
         os.write(self._waker[1], b"\0")
-        if not self._finished.wait(wait):
-            return
+        finished = self._finished.wait(wait)
         with self._lock:
             left = list(self._conversations)
         for conversation in left:
             conversation.hang_up()
+        if not finished:
+            return  # the thread that accepts still uses the waker; after this it lets nobody in
         for end in self._waker:
             os.close(end)
         self._waker = None
@@ -246,7 +270,7 @@ class AdminListener:
         """Remove a conversation that has ended, and close its socket. Runs on: its thread, as its last act."""
         with self._lock:
             self._conversations.discard(conversation)
-        conversation.sock.close()
+        conversation.close()
 
     def _accept_all(self) -> None:
         waker = self._waker
@@ -260,7 +284,7 @@ class AdminListener:
                     for key, _ in selector.select():
                         if key.data is not None:
                             self._accept(*key.data)
-        except OSError:
+        except Exception:
             _log.critical("the admin listener is gone; the server goes on", exc_info=True)
         finally:
             for listener, _ in self._listeners:
@@ -276,34 +300,50 @@ class AdminListener:
             _log.warning("the admin listener could not accept a connection: %s", error)
             self.closing.wait(0.1)  # most likely there is no descriptor left, so pause before the next attempt
             return
+        if not self._admits(address[0]):
+            self._refuse(sock, address[0])
+            return
         conversation = _Conversation(self, sock, connection_prototype(prototype, address[0], address[1]))
         with self._lock:
+            stopping = self.closing.is_set()
             full = len(self._conversations) >= CONNECTION_LIMIT and not self._make_room_locked()
-            if not full:
+            if not (full or stopping):
                 self._conversations.add(conversation)
-        if full:
-            self._turn_away(sock, f"The admin listener has its limit of {CONNECTION_LIMIT} connections.")
+        if full or stopping:
+            text = "stops" if stopping else f"has its limit of {CONNECTION_LIMIT} connections"
+            self._turn_away(conversation, f"The admin listener {text}.")
             return
         try:
             self._spawn(conversation.run, "pastepool admin connection")
         except RuntimeError as error:
             with self._lock:
                 self._conversations.discard(conversation)
-            self._turn_away(sock, f"No thread can be started: {error}.")
+            self._turn_away(conversation, f"No thread can be started: {error}.")
+
+    def _refuse(self, sock: socket.socket, address: str) -> None:
+        """Refuse a client that is not admitted. This is logged once a minute, because clients decide how often."""
+        now = self.clock.now()
+        if now >= self._refusal_told_at + _TELL_EVERY:
+            self._refusal_told_at = now
+            _log.warning("%s: refused by the admin listener: admin_allow_from does not name it", printable(address))
+        text = f"{address} is not let in. admin_allow_from says who is."
+        with contextlib.suppress(OSError):
+            sock.send(short_answer(403, text, self.date_header.joined() + _GUARDED))
+        sock.close()
 
     def _make_room_locked(self) -> bool:
-        """Hang up the connection that has been idle longest. Returns whether there was one."""
-        oldest = min(self._conversations, key=lambda conversation: conversation.idle_since)
-        if oldest.idle_since == float("inf"):
+        """Hang up the connection that has waited longest. Returns whether there was one that waits."""
+        oldest = min(self._conversations, key=lambda conversation: conversation.waiting_since)
+        if oldest.waiting_since == float("inf"):
             return False
         self._conversations.discard(oldest)
         oldest.hang_up()
         return True
 
-    def _turn_away(self, sock: socket.socket, text: str) -> None:
+    def _turn_away(self, conversation: _Conversation, text: str) -> None:
         with contextlib.suppress(OSError):
-            sock.send(short_answer(503, text, self.date_header.joined() + _GUARDED, retry_after=1))
-        sock.close()
+            conversation.sock.send(short_answer(503, text, self.date_header.joined() + _GUARDED, retry_after=1))
+        conversation.close()
 
 
 def _is_complete(engine: Engine) -> bool:
