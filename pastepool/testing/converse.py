@@ -11,7 +11,6 @@ import io
 import itertools
 import logging
 import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +22,7 @@ from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
 from pastepool.types import CallWindow
 from pastepool.wsgi.call import Application, Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype, listener_prototype
+from pastepool.wsgi.plain_file import PlainFile
 
 _log = logging.getLogger("pastepool.app")
 
@@ -138,6 +138,10 @@ class Conversation:
     def _give_up(self, call: _Answer, error: BaseException) -> None:
         """Do what the server does when a call ends early."""
         self._window.shut()
+        if call.whole and not isinstance(error, (ClientGone, WorkerKilled)):
+            _log.error("the application failed after its whole response", exc_info=error)
+            self.closed = not call.keep_alive
+            return
         self.closed = True
         if isinstance(error, ClientGone):
             return
@@ -158,6 +162,8 @@ class Conversation:
 class _Answer(Call):
     """One response. Its bytes go directly to the client of the conversation."""
 
+    look_at_file = staticmethod(os.fstat)
+
     def __init__(self, request: Request, environ: dict[str, Any], serial: int, conversation: Conversation) -> None:
         super().__init__(request, environ, serial, lambda: _STAMP)
         self._conversation = conversation
@@ -171,18 +177,11 @@ class _Answer(Call):
     def transmit_two(self, head: bytes, body: bytes) -> None:
         self._conversation.deliver(head + body)
 
-    def file_length(self, filelike: Any, wanted: int | None) -> int | None:
-        try:
-            status = os.fstat(filelike.fileno())
-            left: int = max(0, status.st_size - filelike.tell())
-        except (AttributeError, OSError, ValueError):
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        return left if wanted is None else min(wanted, left)
+    def transmit_file(self, head: bytes, file: PlainFile, length: int) -> None:
+        self._conversation.deliver(head + os.pread(file.fd, length, file.position))
 
-    def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
-        self._conversation.deliver(head + os.pread(filelike.fileno(), length, filelike.tell()))
+    def cut_off(self) -> None:
+        _log.warning("the application yields more than its Content-Length; the rest is not sent")
 
     def abandoned(self) -> bool:
         return self._conversation.gone

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from pastepool.core.ownership import calls_application
 from pastepool.errors import AppError, ClientGone
@@ -21,6 +21,7 @@ from pastepool.http1.engine import Request
 from pastepool.http1.response import LAST_CHUNK, NO_CONTENT, Head, chunk, render_head
 from pastepool.types import CallWindow
 from pastepool.wsgi.file_wrapper import FileWrapper
+from pastepool.wsgi.plain_file import PlainFile, plain_file, read_fully
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
@@ -43,6 +44,12 @@ because a short iterable then comes to its end: code behind the last ``yield`` r
 also lets an application change the head until its first byte of content.
 """
 
+_READ_LIMIT = 65536
+"""
+A plain file with no more bytes than this is read and sent with its head in one system call. Only a larger file is left
+to the kernel. So the sizes of small files, which the kernel makes up for /sys, need not be true.
+"""
+
 
 class Call(ABC):
     """
@@ -56,13 +63,17 @@ class Call(ABC):
     ``code``: the status; 0 until ``start_response`` was called. ``content_sent``: how many bytes of content were handed
     over. ``began``: whether any byte of the response was handed over. ``old_protocol``: whether the response is in
     HTTP/1.0. ``keep_alive``: whether the connection stays open after this response; final when ``began`` is true.
+
+    ``look_at_file``: returns the status of a file's descriptor (``os.fstat``); None if files are not sent as such here.
     """
 
     began = False
+    look_at_file: Callable[[int], Any] | None = None
     content_sent = 0
     old_protocol = False
     _head: Head | None = None
     _unsent_pieces = 0
+    _ended = False
     _chunked = False
     _left: int | None = None
     _window: CallWindow
@@ -86,12 +97,12 @@ class Call(ABC):
         """Like ``transmit`` for ``head`` and then ``body``, without joining them in memory."""
 
     @abstractmethod
-    def file_length(self, filelike: Any, wanted: int | None) -> int | None:
-        """Return how many of ``wanted`` bytes (None: all) a regular file has left; None if it is no regular file."""
+    def transmit_file(self, head: bytes, file: PlainFile, length: int) -> None:
+        """Send ``head`` and the first ``length`` bytes that are left of a file."""
 
     @abstractmethod
-    def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
-        """Send ``head`` and ``length`` bytes of a file that ``file_length`` measured."""
+    def cut_off(self) -> None:
+        """Report that the application yielded more than its Content-Length, and that the rest is not sent."""
 
     def abandoned(self) -> bool:
         """Say whether the client seems to have gone. This is asked where nothing is sent that could show it."""
@@ -104,6 +115,13 @@ class Call(ABC):
     @property
     def code(self) -> int:
         return self._head.code if self._head is not None else 0
+
+    @property
+    def whole(self) -> bool:
+        """Say whether the last byte of the response was handed over. An error after that does not concern the client."""
+        if self._head is None or not self.began:
+            return False
+        return self._ended or self._left == 0 or self._bare()
 
     @calls_application
     def respond(self, application: Application, window: CallWindow) -> None:
@@ -119,7 +137,7 @@ class Call(ABC):
         result = application(self.environ, self.start_response)
         kind = type(result)
         if (kind is list or kind is tuple) and not self.began:
-            body = result[0] if len(result) == 1 else _joined(result)
+            body = result[0] if len(result) == 1 and type(result[0]) is bytes else _joined(result)
             window.shut()
             self._whole(body)
         else:
@@ -149,16 +167,15 @@ class Call(ABC):
         """Hand over content: the imperative way of PEP 3333. Returns when the bytes have been sent or queued."""
         self._window.shut()
         try:
-            self._emit(data)
+            if not self._emit(data):
+                raise AppError("The application wrote more bytes than its Content-Length.")
             if not data or self._bare():
                 self._check_client()
         finally:
             self._window.open(self.serial)  # after a failure too: the exception goes on into the application's code
 
-    def _whole(self, body: Any) -> None:
+    def _whole(self, body: bytes) -> None:
         """Hand over a response whose whole content is known, in one system call if the socket takes all of it."""
-        if not isinstance(body, bytes):
-            raise AppError(f"The application's iterable yielded {type(body).__name__}, not bytes (PEP 3333).")
         head = self._head
         if head is None:
             raise AppError("The application returned without calling start_response (PEP 3333).")
@@ -230,18 +247,23 @@ class Call(ABC):
         """Hand over a response piece by piece. The window is open on entry."""
         serial = self.serial
         try:
-            if type(result) is FileWrapper and self._head is not None and not self.began:
-                if self._send_file(result.filelike, window):
+            if type(result) is FileWrapper and self._head is not None:
+                window.shut()
+                if self._send_file(result, self._head, window):
+                    self._ended = True
                     return
                 window.open(serial)
             for piece in result:
                 window.shut()
-                self._emit(piece)
+                if not self._emit(piece):
+                    self.cut_off()
+                    break
                 if self._is_over(piece):
                     break
                 window.open(serial)
             window.shut()
             self._end()
+            self._ended = True
         finally:
             self._close(result, window)
 
@@ -276,53 +298,50 @@ class Call(ABC):
             close()
         window.shut()
 
-    def _emit(self, piece: Any) -> None:
-        """Hand one piece over. The window is shut."""
-        if not isinstance(piece, bytes):
-            raise AppError(f"The application yielded {type(piece).__name__}, not bytes (PEP 3333).")
+    def _emit(self, piece: Any) -> bool:
+        """
+        Hand one piece over, up to the announced length. The window is shut.
+
+        Returns False if bytes are left over: the client would read them as the next response. Raises: AppError if the
+        piece is not bytes.
+        """
+        if type(piece) is not bytes:
+            piece = _joined((piece,))
         if not piece:
-            return
+            return True
         rendered = b"" if self.began else self._begin(self._started(), None)
-        if self.request.method == "HEAD" or self._started().code in NO_CONTENT:
+        if self._bare():
             if rendered:
                 self.transmit(rendered)
-            return
+            return True
         size = len(piece)
-        transmit = self.transmit if rendered else self.transmit_more
+        fits = True
         if self._chunked:
-            transmit(rendered + chunk(piece))
-        elif self._left is None:
-            transmit(rendered + piece)
-        else:
-            if size > self._left:
-                self._refuse_excess(rendered, piece, self._left)
+            piece = chunk(piece)
+        elif self._left is not None:
+            fits = size <= self._left
+            if not fits:
+                size = self._left
+                piece = piece[:size]
             self._left -= size
-            transmit(rendered + piece)
+        if rendered:
+            self.transmit(rendered + piece)
+        elif piece:
+            self.transmit_more(piece)
         self.content_sent += size
-
-    def _refuse_excess(self, rendered: bytes, piece: bytes, left: int) -> NoReturn:
-        """
-        Hand over the bytes up to the announced length, and raise AppError.
-
-        The client would read any further bytes as the next response.
-        """
-        announced = rendered + piece[:left]
-        if announced:
-            self.transmit(announced)
-        self.content_sent += left
-        raise AppError(f"The application yielded at least {len(piece) - left} bytes more than its Content-Length.")
+        return fits
 
     def _end(self) -> None:
         """End the response after the last piece of the application's iterable. The window is shut."""
         head = self._started()
-        no_content = self.request.method == "HEAD" or head.code in NO_CONTENT
+        bare = self._bare()
         if not self.began:
-            if head.content_length and not no_content:
+            if head.content_length and not bare:
                 raise AppError(f"The application announced Content-Length {head.content_length} and yielded nothing.")
-            self.transmit(self._begin(head, None if no_content else 0))
+            self.transmit(self._begin(head, None if bare else 0))
         elif self._chunked:
             self.transmit_more(LAST_CHUNK)
-        elif self._left and not no_content:
+        elif self._left and not bare:
             raise AppError(f"The application yielded {self._left} bytes less than its Content-Length.")
 
     def _started(self) -> Head:
@@ -330,28 +349,80 @@ class Call(ABC):
             raise AppError("The application yielded content before calling start_response (PEP 3333).")
         return self._head
 
-    def _send_file(self, filelike: Any, window: CallWindow) -> bool:
-        """Hand the whole response over as a file if that is possible, and return whether it was."""
-        head = self._started()
-        window.shut()
-        if self.request.method == "HEAD" or head.code in NO_CONTENT:
+    def _send_file(self, wrapper: FileWrapper, head: Head, window: CallWindow) -> bool:
+        """
+        Hand the whole response over without iterating, if that is possible, and return whether it was.
+
+        If not, the iteration ends where the content ends. The window is shut.
+        """
+        if self.began:
+            wrapper.end_after(self._left)
             return False
-        length = self.file_length(filelike, head.content_length)
-        if length is None:
-            return False
-        if head.content_length is not None and length < head.content_length:
-            raise AppError(
-                f"The application announced Content-Length {head.content_length}; its file has {length} left."
-            )
-        rendered = self._begin(head, length)
-        self.transmit_file(rendered, filelike, length)
+        wrapper.end_after(head.content_length)
+        if head.code in NO_CONTENT:
+            self.transmit(self._begin(head, None))
+            return True
+        look = self.look_at_file
+        file = plain_file(wrapper.filelike, look) if look is not None else None
+        if file is None:
+            return self._send_head_only(head, None)
+        length = file.left if wrapper.left is None else min(file.left, wrapper.left)
+        if length <= _READ_LIMIT:
+            return self._send_small_file(wrapper, file, length, window)
+        if not file.stored and length != head.content_length:
+            return self._send_head_only(head, None)
+        self._refuse_short_file(head, length)
+        if self._send_head_only(head, length):
+            return True
+        self.transmit_file(self._begin(head, length), file, length)
         self._left = 0
         self.content_sent = length
         return True
 
+    def _send_head_only(self, head: Head, length: int | None) -> bool:
+        """Answer HEAD without reading the file, and return whether it is one. ``length``: None if it is not known."""
+        if self.request.method != "HEAD":
+            return False
+        self.transmit(self._begin(head, length))
+        return True
+
+    @calls_application
+    def _send_small_file(self, wrapper: FileWrapper, file: PlainFile, length: int, window: CallWindow) -> bool:
+        """
+        Read a file and hand it over. Returns False, with the file at its position, if it is larger than it says.
+
+        ``length``: how many bytes are wanted of it, as far as its size is true.
+        """
+        filelike = wrapper.filelike
+        wanted = length if length == wrapper.left else length + 1  # the byte more shows whether the size is true
+        window.open(self.serial)
+        content = read_fully(filelike, wanted)
+        larger = len(content) > length
+        if larger:
+            filelike.seek(file.position)
+        window.shut()
+        if larger:
+            return False
+        self._refuse_short_file(self._started(), len(content))
+        self._whole(content)
+        return True
+
+    def _refuse_short_file(self, head: Head, length: int) -> None:
+        if head.content_length is not None and length < head.content_length:
+            raise AppError(
+                f"The application announced Content-Length {head.content_length}; its file has {length} left."
+            )
+
 
 def _joined(pieces: list[Any] | tuple[Any, ...]) -> bytes:
+    """
+    Return the pieces as one ``bytes``.
+
+    PEP 3333 asks for bytes. Some applications yield a bytearray, a memoryview or another object with a buffer, and
+    other servers take them; so these are copied. A text or a number is refused.
+    """
     try:
         return b"".join(pieces)
-    except TypeError as error:
-        raise AppError(f"The application's iterable yielded something that is not bytes (PEP 3333): {error}.") from None
+    except (TypeError, BufferError) as error:
+        what = f"{type(pieces[0]).__name__}," if len(pieces) == 1 else "something that is"
+        raise AppError(f"The application's iterable yielded {what} not bytes (PEP 3333): {error}.") from None

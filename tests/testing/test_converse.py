@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,3 +304,28 @@ def test_empty_pieces_for_a_client_that_has_hung_up_end() -> None:
     conversation = Conversation(app)
     conversation.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (closed, conversation.received) == ([True], b"")
+
+
+def test_large_file_is_sent_whole(tmp_path: Path) -> None:
+    """A file too large to be read at once has its length all the same."""
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * 100_000)
+
+    def application(environ: Environ, start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](path.open("rb"))
+
+    assert converse(application, GET % 1).endswith(b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000)
+
+
+def test_what_goes_wrong_after_a_whole_response_does_not_end_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """Too much content and a failure behind the last byte are logged; the next request is answered."""
+
+    def application(environ: Environ, start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [("Content-Length", "1")])
+        yield b"ab" if environ["PATH_INFO"] == "/1" else b"a"
+        raise KeyError("late")
+
+    assert converse(application, GET % 1, GET % 2, GET % 3).count(b"\r\n\r\na") == 3
+    assert "yields more than its Content-Length" in caplog.text
+    assert "failed after its whole response" in caplog.text

@@ -8,6 +8,7 @@ shut. No test has to ask for that.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from pastepool.http1.limits import Limits
 from pastepool.wsgi.call import Application, Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype, listener_prototype
 from pastepool.wsgi.file_wrapper import FileWrapper
+from pastepool.wsgi.plain_file import PlainFile
 
 DATE = b"Date: D\r\n"
 SERVER = b"Server: S\r\n"
@@ -72,14 +74,14 @@ class RecordedCall(Call):
     """
     ``sent``: what was handed over, one entry for each time. ``reads``: after so many of them the client hangs up.
     ``asked_after``: how often it was asked where nothing was sent; from the fourth time on the client has left.
-    ``file_size``: what ``file_length`` finds; None for no regular file.
+    ``files``: the files handed over as such, each with its length. ``cuts``: how often content was cut off.
     """
 
     def __init__(self, request: Request, environ: Environ, window: RecordingWindow, reads: int, drains: bool) -> None:
         super().__init__(request, environ, 7, lambda: (DATE, SERVER, DATE + SERVER))
         self.sent: list[bytes] = []
-        self.files: list[tuple[Any, int]] = []
-        self.file_size: int | None = None
+        self.files: list[tuple[PlainFile, int]] = []
+        self.cuts = 0
         self.window = window
         self.asked_after = 0
         self._reads = reads
@@ -100,19 +102,17 @@ class RecordedCall(Call):
     def transmit_two(self, head: bytes, body: bytes) -> None:
         self.transmit(head + body)
 
-    def file_length(self, filelike: Any, wanted: int | None) -> int | None:
-        if self.file_size is None or wanted is None:
-            return self.file_size
-        return min(wanted, self.file_size)
-
-    def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
-        self.files.append((filelike, length))
+    def transmit_file(self, head: bytes, file: PlainFile, length: int) -> None:
+        self.files.append((file, length))
         self.transmit(head)
 
     def abandoned(self) -> bool:
         assert not super().abandoned(), "a call that knows no client takes it for present"
         self.asked_after += 1
         return self.asked_after > 3
+
+    def cut_off(self) -> None:
+        self.cuts += 1
 
     def closing(self) -> bool:
         return self._drains or self.old_protocol
@@ -177,7 +177,7 @@ def run(
     reads: int = 1000,
     drains: bool = False,
     old_protocol: bool = False,
-    file_size: int | None = None,
+    look: Callable[[int], Any] = os.fstat,
     window: RecordingWindow | None = None,
 ) -> Run:
     """Call the application for the request in ``data``; what it raises is in the answer."""
@@ -185,7 +185,7 @@ def run(
     request, environ = environ_of(data)
     call = RecordedCall(request, environ, window, reads, drains)
     call.old_protocol = old_protocol
-    call.file_size = file_size
+    call.look_at_file = look
 
     def watching(environ: Environ, start_response: StartResponse) -> Any:
         assert window.is_open

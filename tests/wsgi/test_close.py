@@ -89,7 +89,7 @@ def test_close_is_called_where_content_length_is_broken(length: str) -> None:
     """Too much and too little content end in close as well."""
     pieces = Pieces(b"a", b"b")
     ran = run(fixed(lambda: pieces, "200 OK", ("Content-Length", length)))
-    assert isinstance(ran.error, AppError)
+    assert (type(ran.error), ran.call.cuts) == ((AppError, 0) if length == "3" else (type(None), 1))
     assert pieces.closed == 1
 
 
@@ -134,7 +134,29 @@ def test_error_in_close_comes_out_after_the_response() -> None:
     ran = run(fixed(lambda: pieces))
     assert type(ran.error) is KeyError
     assert ran.call.wire.endswith(b"1\r\na\r\n0\r\n\r\n")
+    assert ran.call.whole
     assert pieces.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("pieces", "length", "data", "whole"),
+    [
+        (Pieces(b"abc", error=KeyError("x")), "3", GET, True),
+        (Pieces(b"ab", error=KeyError("x")), "3", GET, False),
+        (Pieces(b"abc", error=KeyError("x")), None, GET, False),
+        (Pieces(b"abc", error=KeyError("x")), None, HEAD, True),
+        (Pieces(error=KeyError("x")), "3", HEAD, False),
+        (Pieces(error=KeyError("x")), None, GET, False),
+    ],
+)
+def test_a_response_is_whole_once_its_last_byte_was_handed_over(
+    pieces: Pieces, length: str | None, data: bytes, whole: bool
+) -> None:
+    """What fails after the last byte does not concern the client; what fails before it does."""
+    fields = [("Content-Length", length)] if length else []
+    ran = run(fixed(lambda: pieces, "200 OK", *fields), data)
+    assert type(ran.error) is KeyError
+    assert ran.call.whole is whole
 
 
 def test_error_in_close_does_not_hide_the_first_error() -> None:

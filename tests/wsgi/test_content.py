@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -209,8 +210,9 @@ def test_http_1_0_client_is_told_the_server_s_version() -> None:
     assert parsed(answered(fixed([b"abc"]), OLD).wire).status_line == b"HTTP/1.1 200 OK"
 
 
-NOT_BYTES: list[Any] = [["text"], ["a", "b"], [b"a", "b"], [bytearray(b"x")], [None], [3], [b"a", 3]]
-NOT_BYTES += [lambda piece=piece: iter([b"", piece]) for piece in ("text", "", bytearray(b"x"), None)]
+NOT_CONTIGUOUS = memoryview(b"abcdef")[::2]
+NOT_BYTES: list[Any] = [["text"], ["a", "b"], [b"a", "b"], [None], [3], [b"a", 3], [True], [[b"x"]], [NOT_CONTIGUOUS]]
+NOT_BYTES += [lambda piece=piece: iter([b"", piece]) for piece in ("text", "", None, 3, NOT_CONTIGUOUS)]
 
 
 @pytest.mark.parametrize("result", NOT_BYTES)
@@ -250,12 +252,94 @@ def test_list_that_breaks_its_content_length_sends_nothing(result: list[bytes], 
 
 @pytest.mark.parametrize("pieces", [[b"abcd"], [b"ab", b"cd"], [b"abc", b"d"], [b"abc", b"", b"d"]])
 def test_no_byte_beyond_content_length_is_sent(pieces: list[bytes]) -> None:
-    """What goes beyond Content-Length, which would be read as the next response, is held back and reported."""
-    ran = run(fixed(lambda: iter(pieces), "200 OK", ("Content-Length", "3")))
+    """
+    What goes beyond Content-Length, which would be read as the next response, is held back and reported. The iteration
+    stops (PEP 3333, "Handling the Content-Length Header"), and the connection can be used again.
+    """
+    rest = iter([*pieces, b"never asked for"])
+    call = answered(fixed(lambda: rest, "200 OK", ("Content-Length", "3")))
+    assert parsed(call.wire).rest == b"abc"
+    assert (call.content_sent, call.cuts, call.keep_alive, call.whole) == (3, 1, True, True)
+    assert next(rest) == b"never asked for"
+
+
+def test_iteration_goes_on_to_its_end_where_the_length_is_kept() -> None:
+    """The code behind the last piece runs: applications commit and log there."""
+    seen: list[str] = []
+
+    def pieces() -> Iterator[bytes]:
+        yield b"abc"
+        seen.append("the end")
+        yield b""
+        seen.append("the very end")
+
+    call = answered(fixed(pieces, "200 OK", ("Content-Length", "3")))
+    assert seen == ["the end", "the very end"]
+    assert call.cuts == 0
+
+
+@pytest.mark.parametrize("written", [[b"abcd"], [b"abc", b"d"], [b"a", b"bcd"]])
+def test_no_byte_beyond_content_length_is_written(written: list[bytes]) -> None:
+    """``write`` raises where an iteration would stop (PEP 3333); the client has the whole response."""
+
+    def application(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        write = start_response("200 OK", [("Content-Length", "3")])
+        for piece in written:
+            write(piece)
+        return []
+
+    ran = run(application)
     assert isinstance(ran.error, AppError)
-    assert "at least 1 bytes more" in str(ran.error)
+    assert "wrote more bytes than its Content-Length" in str(ran.error)
     assert parsed(ran.call.wire).rest == b"abc"
-    assert ran.call.content_sent == 3
+    assert ran.call.whole
+
+
+BUFFERS: dict[str, Callable[[], Any]] = {
+    "bytearray": lambda: bytearray(b"abc"),
+    "memoryview": lambda: memoryview(b"abc"),
+    "part of a memoryview": lambda: memoryview(b"xabcx")[1:4],
+    "array": lambda: array.array("B", b"abc"),
+    "subclass of bytes": lambda: Piece(b"abc"),
+}
+
+
+@pytest.mark.parametrize("name", BUFFERS)
+@pytest.mark.parametrize("data", [GET, HEAD, OLD])
+def test_bytes_like_pieces_are_taken_alike(name: str, data: bytes) -> None:
+    """PEP 3333 says bytes. What else has a buffer of bytes is taken by every way content can go, or by none."""
+    make = BUFFERS[name]
+
+    def by_write(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        start_response("200 OK", [])(make())
+        return []
+
+    ways: list[Any] = [
+        fixed(lambda: [make()]),
+        fixed(lambda: (make(),)),
+        fixed(lambda: [make(), make()]),
+        fixed(lambda: [b"", make()]),
+        fixed(lambda: iter([make()])),
+        fixed(lambda: iter([b"", make()]), "200 OK", ("Content-Length", "3")),
+        by_write,
+    ]
+    for way in ways:
+        call = answered(way, data)
+        if data is not HEAD:
+            assert call.content_sent in (3, 6)
+            assert b"abc" in parsed(call.wire).rest
+
+
+def test_piece_that_is_used_again_is_copied() -> None:
+    """A generator may fill one buffer again and again while what it yielded before still waits."""
+
+    def pieces() -> Iterator[Any]:
+        buffer = bytearray(3)
+        for letter in b"abc":
+            buffer[:] = bytes([letter]) * 3
+            yield buffer
+
+    assert dechunked(parsed(answered(fixed(pieces)).wire).rest) == [b"aaa", b"bbb", b"ccc"]
 
 
 @pytest.mark.parametrize("pieces", [[b"ab"], [b"a", b"b"], [b"a", b"", b"b"]])

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from pastepool.core.deadlines import deadline
 from pastepool.core.policy import OverloadPolicy, Timeouts
-from pastepool.errors import PeerError
+from pastepool.errors import AppError, PeerError
 from pastepool.http1.engine import Request
 from pastepool.http1.response import healthy_answer, short_answer
 from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEXT, Connection
+from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.shared import Shared
 from pastepool.runtime.log.scribe import scribbled
@@ -102,14 +103,18 @@ class Answering:
         """
         End a connection after an error. If the error is the client's fault (PeerError), the client gets a response.
 
-        An internal error is logged.
+        An error of the application comes from a file that its response names. It is logged, as is an internal error.
         """
         if isinstance(error, PeerError):
             self._refuse(connection, error)
             return
         if connection.closed:
             return  # its worker or the supervisor has closed it meanwhile, which caused this error
-        if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError, BlockingIOError)):
+        if isinstance(error, AppError):
+            owner = connection.owner
+            what = owner.title() if isinstance(owner, Exchange) else connection.peer
+            _log.error("%s: %s The connection is cut so that the client can tell.", what, error)
+        elif isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError, BlockingIOError)):
             _log.error("%s: the connection is closed because of %s", connection.peer, error)
         elif not isinstance(error, OSError):
             _log.error(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,12 +20,14 @@ from pastepool.errors import ClientGone, WorkerKilled
 from pastepool.http1.engine import Request
 from pastepool.http1.response import NO_CONTENT, short_answer
 from pastepool.runtime.http.connection import NEXT, Connection
-from pastepool.runtime.http.output import FilePart, Output
+from pastepool.runtime.http.file_part import FilePart
+from pastepool.runtime.http.output import Output
 from pastepool.runtime.pool.task import ShedReason, TaskOutcome
 from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_send
 from pastepool.runtime.sockets.readiness import READ
 from pastepool.types import CallWindow, Seconds
 from pastepool.wsgi.call import Call
+from pastepool.wsgi.plain_file import PlainFile
 
 if TYPE_CHECKING:
     from pastepool.runtime.http.content import Content
@@ -76,6 +77,7 @@ class Exchange(Call):
     kill_after: Seconds | None = None
     cancellations: list[Callable[[], Any]] | None = None
     upload: Content | None = None
+    look_at_file = staticmethod(os.fstat)
 
     arrived_at: Seconds = 0.0
     started_at: Seconds = 0.0
@@ -173,10 +175,17 @@ class Exchange(Call):
 
     def failed(self, error: BaseException) -> None:
         """
-        End a request whose call raised: send 500 if nothing was sent yet, or cut the connection.
+        End a request whose call raised: send 500 if nothing was sent yet, or cut the connection. If the client gets the
+        whole response, the error is only logged.
 
         The window is shut. The worker has the claim, except if ``fate`` is set: then the supervisor has it.
         """
+        whole = self.whole and not self.fate and not isinstance(error, (ClientGone, WorkerKilled))
+        if whole:
+            _log.error(
+                "%s: the application failed after its whole response; the client has it", self.title(), exc_info=error
+            )
+            return
         self.keep_alive = False
         if isinstance(error, ClientGone):
             self.fate = self.fate or "client gone"
@@ -379,35 +388,36 @@ class Exchange(Call):
                 output.break_off()
             self.shared.returning.flush_soon(connection)
 
-    def file_length(self, filelike: Any, wanted: int | None) -> int | None:
-        try:
-            fd = filelike.fileno()
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            left = max(0, status.st_size - int(filelike.tell()))
-        except (AttributeError, OSError, ValueError, TypeError):
-            return None  # this object has no regular file behind it, so its content is read instead
-        return left if wanted is None else min(wanted, left)
-
-    def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
+    def transmit_file(self, head: bytes, file: PlainFile, length: int) -> None:
         self.transmit(head)
-        if length == 0:
-            return
-        part = FilePart(os.dup(filelike.fileno()), filelike.tell(), length)
+        part = FilePart(file.fd, file.position, length)
         connection = self.connection
         try:
             while part.left and connection.output is None:
                 part.send(connection.sock)
         except (BlockingIOError, InterruptedError):
             pass
-        except OSError as error:
-            part.close()
-            raise ClientGone("The client has gone.") from error
-        if part.left:
-            self._queue(part)
+        if not part.left:
+            return
+        try:
+            part.keep()
+        except OSError:
+            self._transmit_read(part)  # this process has as many open files as it may have
         else:
-            part.close()
+            self._queue(part)
+
+    def _transmit_read(self, part: FilePart) -> None:
+        """Send the rest of a file as bytes, while the worker still has the file open."""
+        while part.left:
+            block = part.read()
+            self.transmit(block)
+            part.skip(len(block))
+
+    def cut_off(self) -> None:
+        _log.warning(
+            "%s: the application yields more than its Content-Length; the rest is not sent",
+            self.title(),
+        )
 
     def abandoned(self) -> bool:
         if self.connection.closed:

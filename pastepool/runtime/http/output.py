@@ -7,41 +7,16 @@ once never comes here.
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections import deque
 
 from pastepool.errors import ClientGone
+from pastepool.runtime.http.file_part import FilePart
 from pastepool.types import Seconds
 
 _STRETCH = 1048576
 """About how many bytes one flush sends. After that, other connections have their turn."""
-
-
-class FilePart:
-    """A range of an open file. The part owns the descriptor, which is a duplicate, and closes it."""
-
-    __slots__ = ("fd", "offset", "left")
-
-    def __init__(self, fd: int, offset: int, left: int) -> None:
-        self.fd = fd
-        self.offset = offset
-        self.left = left
-
-    def send(self, sock: socket.socket) -> int:
-        """Send some bytes. Returns how many. Raises: BlockingIOError; ClientGone: the file became shorter meanwhile."""
-        sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.left, _STRETCH))
-        if sent == 0:
-            raise ClientGone(
-                "The file became shorter while it was sent; the connection is cut so that the client can tell."
-            )
-        self.offset += sent
-        self.left -= sent
-        return sent
-
-    def close(self) -> None:
-        os.close(self.fd)
 
 
 class Output:
@@ -119,7 +94,7 @@ class Output:
 
         There is a limit because a client that reads a large file fast must not keep the baton for itself.
 
-        Raises: OSError, ClientGone. Runs on: baton.
+        Raises: OSError, ClientGone, AppError (see ``FilePart.send``). Runs on: baton.
         """
         with self._changed:
             enough = self.moved + _STRETCH

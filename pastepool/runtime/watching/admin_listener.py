@@ -34,6 +34,7 @@ from pastepool.runtime.sockets.listener import Listener
 from pastepool.types import Clock, Seconds, Spawner
 from pastepool.wsgi.call import Application, Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype
+from pastepool.wsgi.plain_file import PlainFile
 
 _log = scribbled("pastepool")
 
@@ -101,11 +102,11 @@ class _AdminCall(Call):
     def transmit_two(self, head: bytes, body: bytes) -> None:
         self.transmit(head + body)
 
-    def file_length(self, filelike: Any, wanted: int | None) -> int | None:
-        return None  # sendfile is not worth it here: the content of a file is read like any other
+    def transmit_file(self, head: bytes, file: PlainFile, length: int) -> None:
+        raise AppError("No file is sent as such here.")  # it is read: ``look_at_file`` is None
 
-    def transmit_file(self, head: bytes, filelike: Any, length: int) -> None:
-        raise AppError("No file is sent as such here.")
+    def cut_off(self) -> None:
+        _log.warning("the page of the admin listener yields more than its Content-Length; the rest is not sent")
 
     def closing(self) -> bool:
         return False

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pastepool.errors import ClientGone
-from pastepool.runtime.http.output import FilePart, Output
+from pastepool.errors import AppError, ClientGone
+from pastepool.runtime.http.file_part import FilePart
+from pastepool.runtime.http.output import Output
 from pastepool.testing import DribbleSocket
 from tests.waiting import WATCHDOG
 
@@ -150,7 +151,7 @@ def test_file_that_has_become_shorter_is_the_end(pair: tuple[socket.socket, sock
     part = part_of(path)
     os.truncate(path, 0)
     output.add(part)
-    with pytest.raises(ClientGone):
+    with pytest.raises(AppError, match="3000000 bytes are missing"):
         output.flush(pair[0])
     output.break_off()
     assert not is_open(part)
