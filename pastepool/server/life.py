@@ -29,6 +29,7 @@ from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.server.announcing import announce, tell_what_did_not_stop, tell_what_keeps_the_process
 from pastepool.server.assembly import assemble_server
+from pastepool.server.forking import Forking
 from pastepool.settings.values import PublicAddress, Settings
 from pastepool.types import Seconds
 from pastepool.wsgi.call import Application
@@ -80,6 +81,7 @@ class Server:
         self._forced_exit = ForcedExit(self.parts.clock, self._give_up, self.stop)
         self._signals = Signals(self._first_signal, self._second_signal)
         self._open_files = OpenFiles()
+        self._forking = Forking(self.parts, self._signals)
         self._gave_up = False
         self._ended = False
         self._stop_asked = False
@@ -103,6 +105,7 @@ class Server:
                     listener.close()
                 self.listeners = ()
                 raise
+            self._forking.note_bound((*self.listeners, *self.admin_listeners))
         return self.listeners
 
     def _close_listeners(self) -> None:
@@ -120,12 +123,14 @@ class Server:
             self._close_listeners()
             return
         self.bind()
+        self._forking.begin()
         try:
             self._begin()
         except NoThread as error:
             with contextlib.suppress(Exception):  # a part that was not started may fail to stop
                 self._shut_down()
             self._close_listeners()
+            self._forking.end()
             raise StartError(
                 f"The server's threads cannot be started: {error}. Raise the limit on threads (ulimit -u; pids.max of a"
                 f" container), or lower threadpool_workers (now {self.settings.pool.workers})."
@@ -139,10 +144,12 @@ class Server:
         self.ready.set()
         try:
             self.parts.caretaker.take_care(self.parts.poller.next_task)
-        except BaseException:
+        except BaseException as error:
+            self._forking.end_if_orphaned(error)
             if not self._status:
                 raise
             _tell_failure()  # the process is ending already: go on with the end, and keep its exit status
+        self._forking.end_if_orphaned(None)
         self._shut_down()
 
     def _begin(self) -> None:
@@ -154,7 +161,7 @@ class Server:
         public = self.settings.public
         listeners = [(each.socket, _prototype(each, parts.paste_pool, public)) for each in self.listeners]
         _fit(parts.connections, self.settings, self._open_files)
-        parts.poller.start(Acceptor(listeners, parts.clock))
+        parts.poller.start(Acceptor(listeners, parts.clock, self._forking.shared))
         self._signals.install()
         has_host = threading.current_thread() is not threading.main_thread()
         spawn_thread(lambda: self._forced_exit.run(has_host), "pastepool forced exit")
@@ -164,7 +171,8 @@ class Server:
         parts.journal.note("spawned", f"spawn {counted(workers, 'worker')}: the server starts")
         spawn_thread(parts.supervisor.run, "pastepool supervisor")
         if parts.admin is not None:
-            parts.admin.start([(listener, _prototype(listener, parts.paste_pool)) for listener in self.admin_listeners])
+            admin = [(listener, _prototype(listener, parts.paste_pool)) for listener in self.admin_listeners]
+            parts.admin.start(admin, self._forking.shared)
             parts.sampler.watched(for_ever=True)
         connections, files = parts.connections.limit, self._open_files.limit
         fewer = connections if connections != self.settings.overload.connection_limit else 0
@@ -183,7 +191,7 @@ class Server:
 
     def _begin_stop(self, status: int) -> None:
         self._stop_asked = True
-        if not self._started:
+        if not self._started or self._forking.orphaned:
             return
         self._forced_exit.arm(self.parts.clock.now() + self.settings.timeouts.shutdown, status)
         self.parts.waker.ask(self._drain)
@@ -223,6 +231,7 @@ class Server:
         else:
             self._forced_exit.dismiss()
         self._signals.restore()
+        self._forking.end()
         self._ended = True
         if failures:
             raise failures[0]

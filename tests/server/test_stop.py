@@ -478,9 +478,14 @@ def test_two_children_of_one_bound_server_share_nothing_but_the_port(tmp_path: P
 
 
 def test_drain_does_not_spin_on_a_listener_that_others_keep_open() -> None:
-    """A parent may hold the listening socket: once we have closed ours, its clients are no events of ours."""
+    """A process forked before the start may hold the listening socket: its clients are no events of ours then."""
     with Held() as app:
-        run = Running(app, {}).start()
+        run = Running(app, {})
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        run.start()
         with socket.socket(fileno=os.dup(run.server.listeners[0].fileno())) as kept, run.client() as client:
             client.ask("/held")
             app.await_calls()

@@ -14,7 +14,7 @@ import enum
 import math
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
@@ -46,6 +46,13 @@ The members as module constants: to look one up on its class costs more than a t
 """
 
 
+class OwningRequest(Protocol):
+    """What a connection asks of the request that a worker runs for it."""
+
+    def in_child(self) -> None:
+        """Close what this process has copied from the one that serves, which is its parent."""
+
+
 class Connection:
     """
     What is known of one client.
@@ -71,7 +78,7 @@ class Connection:
         self.engine = Engine(limits, prototype)
         self.recv = sock.recv
         self.send = sock.send
-        self.owner: object | None = None
+        self.owner: OwningRequest | None = None
         self.waiting = HEAD
         self.deadline = NEVER
         self.began_at = 0.0
@@ -102,6 +109,21 @@ class Connection:
         except OSError:
             pass  # the socket is closed already
         self.resets = True
+
+    def in_child(self) -> None:
+        """
+        Close this process's copy of the socket: the process is a child of the one that serves.
+
+        The client notices nothing. Whatever still wants to send finds the socket closed. Takes no lock. Runs on: the only
+        thread of the child.
+        """
+        self.closed = True
+        self.sock.close()
+        output, self.output = self.output, None
+        if output is not None:
+            output.in_child()
+        if self.content is not None:
+            self.content.in_child()
 
     def close(self) -> None:
         """

@@ -66,6 +66,15 @@ class Content:
         self._file.seek(0)
         return cast(BinaryIO, self._file)
 
+    def in_child(self) -> None:
+        """
+        Close this process's copy of the temporary file: the process is a child of the one that serves.
+
+        Nothing is flushed. The bytes in the buffer are the parent's, and both processes write to the same place.
+        """
+        if self._file is not None:
+            getattr(self._file, "raw", self._file).close()
+
     def close(self) -> None:
         """Close the temporary file, if there is one, and give the memory back. May be called twice."""
         self._let_go()

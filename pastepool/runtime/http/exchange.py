@@ -303,6 +303,11 @@ class Exchange(Call):
         self._record_aside(now)
         self.conclude(now)
 
+    def in_child(self) -> None:
+        """Close this process's copy of the content: the process is a child of the one that serves."""
+        if self.upload is not None:
+            self.upload.in_child()
+
     def _record_aside(self, now: Seconds) -> None:
         """Have the access line written by another thread, because this one must not wait for the log."""
         self.recorded = True

@@ -105,6 +105,22 @@ class OpenConnections:
         for connection in list(self.by_fd.values()):
             self.close(connection)
 
+    def in_child(self, forked_by: object | None) -> None:
+        """
+        Close this process's copies of all sockets and files: the process is a child of the one that serves.
+
+        ``forked_by``: the request in which the application forked. Its content stays open for the application. Takes no
+        lock. Runs on: the only thread of the child.
+        """
+        self._when_empty = None
+        self._closing = threading.Lock()
+        for connection in self.by_fd.values():
+            connection.in_child()
+            owner = connection.owner
+            if owner is not None and owner is not forked_by:
+                owner.in_child()
+        self.by_fd.clear()
+
     def close_unused(self) -> None:
         """Close each connection on which no request has begun, unless it has unread input."""
         for connection in list(self.by_fd.values()):

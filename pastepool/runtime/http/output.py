@@ -136,6 +136,17 @@ class Output:
         else:
             self._parts[0] = part[sent:]
 
+    def in_child(self) -> None:
+        """
+        Close this process's copies of the files: the process is a child of the one that serves.
+
+        Takes no lock: another thread may have held it at the fork. Runs on: the only thread of the child.
+        """
+        for part in self._parts:
+            if isinstance(part, FilePart):
+                part.close()
+        self._parts.clear()
+
     def break_off(self) -> None:
         """Drop all bytes, close the files and wake the waiting worker. May be called twice, from any thread."""
         with self._changed:

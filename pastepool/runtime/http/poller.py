@@ -131,6 +131,19 @@ class Poller:
         self._readiness.close()
         self._waker.close()
 
+    def in_child(self, forked_by: object | None) -> None:
+        """
+        Close this process's copies of all that ``start`` and polling opened, the listeners excepted.
+
+        The process is a child of the one that serves, and shares with it what is in epoll: so nothing is unregistered.
+        ``forked_by``: the request in which the application forked. Takes no lock. Runs on: the only thread of the child.
+        """
+        if self._waker.fd < 0:
+            return
+        self._readiness.close()
+        self._waker.close()
+        self._connections.in_child(forked_by)
+
     def drain(self, until: Seconds) -> None:
         """
         Take no new clients, and close each connection that is unused now or becomes unused later.

@@ -56,6 +56,14 @@ class Shared:
     def __post_init__(self) -> None:
         self.date_and_server = self.date_header.current  # bound once here, because it costs time to bind it per request
 
+    def in_child(self) -> None:
+        """Nudge nobody any more: this process is a child of the one that serves, and has no supervisor."""
+        self.nudge = _nobody
+
     def drain(self) -> None:
         """Make every response close its connection from now on. Runs on: baton."""
         self.draining = True
+
+
+def _nobody() -> None:
+    """Do nothing."""

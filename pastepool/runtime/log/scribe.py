@@ -124,6 +124,8 @@ class Scribe:
                     break
                 line = self._lines.popleft()
             handle(line.logger, line.record)
+            if self._process != os.getpid():
+                return  # the handler forked, and this is the child
             line.written.set()
             if not self._lines:
                 self._catch_up()

@@ -192,6 +192,17 @@ class Baton:
             self.backlog.clear()
             return rest
 
+    def in_child(self) -> None:
+        """
+        Give all tasks up and take no more: this process is a child of the one that serves.
+
+        Takes no lock: another thread may have held it at the fork. Runs on: the only thread of the child.
+        """
+        self._lock = threading.Lock()
+        self._overload = replace(self._overload, queue_limit=0)
+        self._followers.clear()
+        self.backlog.clear()
+
     # For the pool.
 
     def dismiss(self, worker: Follower) -> bool:

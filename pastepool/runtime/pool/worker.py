@@ -15,11 +15,12 @@ from typing import Protocol
 from pastepool.core.dispatch import LONG, NEGLIGIBLE, PASS_ABOVE, LongKinds, expected_wait
 from pastepool.core.states import Phase
 from pastepool.core.telling.histogram import BOUNDS
-from pastepool.errors import WorkerKilled
+from pastepool.errors import ClientGone, WorkerKilled
 from pastepool.runtime.pool.baton import LEAD, LEAVE, Baton, Turn
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.tally import Tally, WorkerTally
 from pastepool.runtime.pool.task import Task
+from pastepool.runtime.system import forks
 from pastepool.runtime.window.window import Window
 from pastepool.types import Clock, Seconds, WorkerId
 
@@ -61,7 +62,8 @@ class Worker:
     ``fact``: its phase, since when, and its task. One tuple, so that readers on other threads never see half of a
     change: a reader that needs two of the three takes the tuple once. Written by this worker, and by the supervisor when
         it retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn. ``served``:
-    how many tasks it has run. ``native_id``/``ident``: 0 until it runs.
+    how many tasks it has run. ``native_id``/``ident``: 0 until it runs. ``orphaned``: this process is a child of the one
+    in which it was made; its thread may be the one that forked, and then must run nothing of ours but its end.
     """
 
     def __init__(self, worker_id: WorkerId, name: str, pool: OwnPool, baton: Baton, clock: Clock) -> None:
@@ -73,6 +75,7 @@ class Worker:
         self.tally = WorkerTally()
         self.ident = 0
         self.native_id = 0
+        self.orphaned = False
         self.window: Window
         self.thread: threading.Thread
         self._pool = pool
@@ -102,6 +105,18 @@ class Worker:
     def begin_dying(self, task: Task, now: Seconds) -> None:
         """Note that its task is being killed. Runs on: supervisor, with the claim of the worker's window won."""
         self.fact = (Phase.DYING, now, task)
+
+    def in_child(self) -> Task | None:
+        """
+        Note that this process is a child of the one that serves. Returns the task if this is the thread that forked.
+
+        Takes no lock. Runs on: the only thread of the child.
+        """
+        self.orphaned = True
+        if self.ident != threading.get_ident():
+            return None
+        self.window.in_child()
+        return self.task
 
     # For the baton, under its lock.
 
@@ -133,7 +148,9 @@ class Worker:
             self._take_turns()
         except WorkerKilled as error:
             self._escape(error)
-        except BaseException:
+        except BaseException as error:
+            if self.orphaned:
+                self._end_child(self.name, error)
             # The last line of defence: whatever happens here must not cost the pool a worker it does not know of.
             _log.critical("%s ends because of an internal error; please report this", self.name, exc_info=True)
         finally:
@@ -213,6 +230,8 @@ class Worker:
         except BaseException as error:
             # The first of the two places that catch everything. The window may still be open.
             self._recover(task, error)
+        if self.orphaned:
+            self._end_child(task.title(), None)
         ended = now()
         pool = self._pool
         duration = ended - started
@@ -245,6 +264,8 @@ class Worker:
         A second kill may land between the first one's arrival and the shutting, hence the loop. One that lands on its jump
         back is outside of the ``try`` and gets past it; see ``_escape``.
         """
+        if self.orphaned:
+            self._end_child(task.title(), error)
         while True:
             try:
                 self.window.shut()
@@ -268,3 +289,7 @@ class Worker:
         if task is not None:
             self._recover(task, error)
             task.conclude(self._now())
+
+    def _end_child(self, title: str, error: BaseException | None) -> None:
+        """End this process. An application that finds its client gone has gone on in the child as if it served there."""
+        forks.end_child(title, None if isinstance(error, ClientGone) else error)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.sockets.listener import stop_listening
 from pastepool.runtime.sockets.readiness import READ, Readiness
 from pastepool.types import Clock, Seconds
 
@@ -33,13 +34,20 @@ in the same way.
 
 
 class Acceptor:
-    """Listening sockets, each with the environ prototype of its clients."""
+    """
+    Listening sockets, each with the environ prototype of its clients.
 
-    def __init__(self, listeners: list[tuple[socket.socket, dict[str, Any]]], clock: Clock) -> None:
+    ``shared``: other processes may serve on the same sockets, and go on when this one stops.
+    """
+
+    def __init__(
+        self, listeners: list[tuple[socket.socket, dict[str, Any]]], clock: Clock, shared: bool = False
+    ) -> None:
         self.fds: dict[int, tuple[socket.socket, dict[str, Any]]] = {
             sock.fileno(): (sock, prototype) for sock, prototype in listeners
         }
         self._clock = clock
+        self._shared = shared
         self._resume_at = 0.0
         self._complained = False
         self._readiness: Readiness
@@ -118,6 +126,6 @@ class Acceptor:
                 self._readiness.unregister(fd)  # closing is not enough if a parent or child process shares the socket
             except OSError:
                 pass  # unregistered already by a pause, or closed by other code
-            sock.close()
+            stop_listening(sock, self._shared)
         self.fds.clear()
         self._resume_at = 0.0

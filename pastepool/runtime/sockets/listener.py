@@ -37,11 +37,13 @@ class Listener:
     A listening TCP socket. It is non-blocking, close-on-exec (contract F5), and has TCP_NODELAY, which accepted sockets
     inherit.
 
-    ``endpoint``: what the kernel bound: the host is a numeric address, the port is never 0.
+    ``endpoint``: what the kernel bound: the host is a numeric address, the port is never 0. ``inherited``: another
+    process opened it.
     """
 
     socket: socket.socket
     endpoint: Endpoint
+    inherited: bool = False
 
     def fileno(self) -> int:
         """Return the descriptor, for a poller or for a child process."""
@@ -148,7 +150,22 @@ def adopt(descriptor: int) -> Listener:
         inherited.detach()
         raise StartError(f"cannot take over descriptor {descriptor}: it is not a TCP socket that listens.")
     inherited.set_inheritable(False)
-    return _listener(inherited)
+    return _listener(inherited, inherited=True)
+
+
+def stop_listening(sock: socket.socket, shared: bool) -> None:
+    """
+    Close a listening socket. May be called twice.
+
+    ``shared``: other processes may serve on it too. If not, the port becomes free even where a child process has a copy
+    of the socket.
+    """
+    if not shared:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # closed already; or the system cannot shut a listening socket down
+    sock.close()
 
 
 def url(listener: Listener) -> str:
@@ -253,11 +270,11 @@ def _open(target: _Target, port: int, backlog: int) -> Listener:
         raise _BindError(target, port, error) from error
 
 
-def _listener(listening: socket.socket) -> Listener:
+def _listener(listening: socket.socket, inherited: bool = False) -> Listener:
     listening.setblocking(False)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     host, port = listening.getsockname()[:2]
-    return Listener(listening, Endpoint(host, port))
+    return Listener(listening, Endpoint(host, port), inherited)
 
 
 def _sentence(failure: _BindError, host: str) -> str:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.unblocking import shut_down, socket_blocked_on
+from pastepool.runtime.system import forks
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.types import Injected, Seconds, WorkerId
 
@@ -154,19 +155,22 @@ def _run_apart(callbacks: Sequence[Callable[[], object]], worker_name: str) -> t
     Returns: an event that is set when all have ended; None if the system has no thread for them, which is logged.
     """
     over = threading.Event()
+    born = forks.generation()
+    name = f"cancel callbacks of {worker_name}"
 
     def run() -> None:
         try:
             for callback in callbacks:
                 try:
                     callback()
-                except (Exception, SystemExit):
+                except (Exception, SystemExit) as error:
+                    forks.end_if_child(born, name, error)
                     _log.exception("%s: a cancel callback failed", worker_name)
         finally:
             over.set()
 
     try:
-        spawn_thread(run, f"cancel callbacks of {worker_name}")
+        spawn_thread(run, name)
     except RuntimeError as error:
         _log.error("%s: its cancel callbacks cannot run: %s", worker_name, error)
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any
 
@@ -45,6 +45,22 @@ class Signals:
             # sends SIGINT to the daemon, so there the handler is installed all the same.
             if present in ours or (present is signal.SIG_IGN and is_daemon()):
                 self._previous[number] = signal.signal(number, self._handle)
+
+    def in_child(self) -> None:
+        """
+        Install the previous handlers again, whatever has fired: this process is a child of the one that serves.
+
+        A handler that the application has installed over ours stays. Runs on: the only thread of the child.
+        """
+        for number, previous in self._previous.items():
+            if signal.getsignal(number) == self._handle:
+                signal.signal(number, previous)
+        self._previous.clear()
+
+    @property
+    def handled(self) -> Collection[int]:
+        """Return the signals for which handlers are installed."""
+        return self._previous.keys()
 
     def restore(self) -> None:
         """Install the previous handlers again, unless the process is ending because of a signal."""

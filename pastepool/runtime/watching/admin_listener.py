@@ -30,7 +30,7 @@ from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.content import Content
 from pastepool.runtime.http.date_header import DateHeader
 from pastepool.runtime.log.scribe import scribbled
-from pastepool.runtime.sockets.listener import Listener
+from pastepool.runtime.sockets.listener import Listener, stop_listening
 from pastepool.types import Clock, Seconds, Spawner
 from pastepool.wsgi.call import Application, Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype
@@ -235,14 +235,18 @@ class AdminListener:
         self._listeners: Sequence[tuple[Listener, dict[str, Any]]] = ()
         self._waker: tuple[int, int] | None = None
         self._finished = threading.Event()
+        self._selector: selectors.BaseSelector | None = None
+        self._shared = False
 
-    def start(self, listeners: Sequence[tuple[Listener, dict[str, Any]]]) -> None:
+    def start(self, listeners: Sequence[tuple[Listener, dict[str, Any]]], shared: bool = False) -> None:
         """
         Start to accept. Call this in the process that will serve.
 
-        ``listeners``: each with the environ that its requests share. Raises: NoThread: the system has no thread left.
+        ``listeners``: each with the environ that its requests share. ``shared``: other processes may serve on them, and
+        go on when this one stops. Raises: NoThread: the system has no thread left.
         """
         self._listeners = listeners
+        self._shared = shared
         self._waker = os.pipe()
         try:
             self._spawn(self._accept_all, "pastepool admin")
@@ -267,6 +271,23 @@ class AdminListener:
             os.close(end)
         self._waker = None
 
+    def in_child(self) -> None:
+        """
+        Close this process's copies of all descriptors, the listeners excepted: the process is a child of the one that
+        serves.
+
+        Takes no lock. Runs on: the only thread of the child.
+        """
+        if self._waker is None:
+            return
+        if self._selector is not None:
+            self._selector.close()
+        for conversation in self._conversations:
+            conversation.sock.close()
+        for end in self._waker:
+            os.close(end)
+        self._waker = None
+
     def forget(self, conversation: _Conversation) -> None:
         """Remove a conversation that has ended, and close its socket. Runs on: its thread, as its last act."""
         with self._lock:
@@ -277,6 +298,7 @@ class AdminListener:
         waker = self._waker
         try:
             with selectors.DefaultSelector() as selector:
+                self._selector = selector
                 if waker is not None:
                     selector.register(waker[0], selectors.EVENT_READ)
                 for listener, prototype in self._listeners:
@@ -289,7 +311,7 @@ class AdminListener:
             _log.critical("the admin listener is gone; the server goes on", exc_info=True)
         finally:
             for listener, _ in self._listeners:
-                listener.close()
+                stop_listening(listener.socket, self._shared)
             self._finished.set()
 
     def _accept(self, listener: Listener, prototype: dict[str, Any]) -> None:

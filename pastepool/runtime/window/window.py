@@ -167,6 +167,20 @@ class Window:
         while fence._is_owned():  # type: ignore[attr-defined]
             fence.release()  # more than once if an exception landed between two of these lines in an earlier run
 
+    def in_child(self) -> None:
+        """
+        Give up the kills of the parent process: the call that they name goes on there.
+
+        Takes no lock: the killer may have held the fence at the fork. Runs on: the only thread of a child process, which
+        is a copy of the worker.
+        """
+        self._fence = threading.RLock()
+        self._token.clear()
+        self._disputed = None
+        if self.killed:
+            self.killed = False
+            _withdraw(self._ident)
+
     def kill(self, serial: int, first: Callable[[], bool | None]) -> Injected:
         """
         Raise WorkerKilled in the worker if it is inside the application call of the request ``serial``.

@@ -22,6 +22,7 @@ class Listening:
         self.fd = fd
         self.outcomes = list(outcomes)
         self.closed = False
+        self.shut_down = False
 
     def fileno(self) -> int:
         return self.fd
@@ -33,6 +34,9 @@ class Listening:
         if isinstance(outcome, OSError):
             raise outcome
         return Client(), ("192.0.2.1", outcome)
+
+    def shutdown(self, how: int) -> None:
+        self.shut_down = True
 
     def close(self) -> None:
         self.closed = True

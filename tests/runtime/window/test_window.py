@@ -583,3 +583,18 @@ def test_kills_of_one_thread_in_thousands_of_rounds_never_leak() -> None:
     assert not worker.is_alive()
     assert late == []
     assert landed[0] > rounds / 2
+
+
+def test_kill_of_the_parent_does_not_land_in_a_child() -> None:
+    """A worker forks while it is killed and the killer holds the fence: its copy in the child runs on, and can shut."""
+    window = Window()
+    window.open(1)
+    fence = threading.Thread(target=window._fence.acquire)
+    fence.start()
+    fence.join(WATCHDOG)
+    window.killed = True
+    window.in_child()
+    window.shut()
+    window.open(1)
+    window.shut()
+    assert not window.killed
