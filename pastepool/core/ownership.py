@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from types import CodeType
 from typing import TypeVar
@@ -20,15 +20,37 @@ PACKAGE_ROOT = str(PurePath(__file__).parents[1])
 """The folder of the package ``pastepool`` that is running."""
 
 _LIBRARY = re.compile(r"[/\\](?:site-packages|dist-packages)[/\\]", re.IGNORECASE)
+_INSTALLED_AS = re.compile(r".*[/\\](?:site-packages|dist-packages)[/\\]([^/\\]+?)(?:\.py)?(?:[/\\]|$)", re.IGNORECASE)
 _STDLIB = re.compile(r"^<|[/\\]lib(?:64)?[/\\]python\d[^/\\]*[/\\]|[/\\]python\d+[/\\]lib[/\\]", re.IGNORECASE)
 
 _DEMONSTRATION = ("demo",)
 _APPLICATIONS = ("demo", "watch")
 """Rooms of the package that are WSGI applications. A worker runs them like any other application."""
 
+_FRAMEWORKS = frozenset(
+    """
+    aiohttp alembic amqp anyio asgiref attr babel beaker billiard boto3 botocore bottle cassandra celery certifi cffi
+    chameleon charset_normalizer cheroot cherrypy click colander cryptography ddtrace deform django dns
+    djangorestframework dogpile elasticsearch eventlet falcon flask formencode gearbox gevent google graphql greenlet
+    grpc gunicorn h11 html5lib httpcore httplib2 httpx hupper idna itsdangerous jinja2 jose jsonschema jwt kombu ldap
+    ldap3 lxml mako markupsafe marshmallow mod_wsgi mongoengine mysql mysqldb newrelic numpy oauthlib openid
+    opentelemetry paramiko paste paste_deploy pastedeploy pastescript pastepool peewee pika pip pkg_resources plaster
+    plaster_pastedeploy psycopg psycopg2 psycopg_pool pycurl pydantic pylons pymongo pymssql pymysql pyodbc pyramid
+    pyramid_debugtoolbar pyramid_jinja2 pyramid_mako pyramid_tm raven redis repoze requests rest_framework routes
+    s3transfer sentry_sdk setuptools simplejson six soupsieve sqlalchemy sqlparse suds tg thrift tornado transaction
+    translationstring turbogears2 twisted typing_extensions urllib3 venusian waitress webassets weberror webhelpers2 webob
+    webtest websocket werkzeug whitenoise wrapt wsgiproxy wtforms yaml zeep zmq zodb zope zope2
+    """.split()
+)
+"""
+Packages that call applications, or that applications call and wait in: frameworks, servers, drivers, clients. A request
+may hang inside of them, but they do not say why.
+"""
+
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 _calls_applications: set[CodeType] = set()
+_claimed: set[str] = set()
 
 
 class Owner(enum.Enum):
@@ -43,7 +65,7 @@ class Owner(enum.Enum):
 @functools.lru_cache(maxsize=4096)
 def owner_of(file: str, app_root: str = "") -> Owner:
     """
-    Say whose code a file is, by its path.
+    Say whose code a file is, by its path; a file that was claimed is the application's wherever it lies.
 
     Args:
         file: its path, as a code object names it.
@@ -52,10 +74,43 @@ def owner_of(file: str, app_root: str = "") -> Owner:
     """
     if _is_inside(file) and not _is_inside(file, _DEMONSTRATION):
         return Owner.SERVER
+    if file in _claimed:
+        return Owner.OWN
     judged = below(file, app_root)
     if _LIBRARY.search(judged):
         return Owner.LIBRARY
     return Owner.STDLIB if _STDLIB.search(judged) else Owner.OWN
+
+
+def claim(files: Iterable[str]) -> None:
+    """
+    Say which installed files are the application's; see ``server.belonging``. Runs on: the thread that serves,
+    before the first look at a stack. Files that were claimed before stay so, because a process may have several servers.
+    """
+    _claimed.update(files)
+    owner_of.cache_clear()
+
+
+def is_at_home(file: str, app_root: str = "") -> bool:
+    """Say whether a file is known to be the application's: claimed, or below its folder."""
+    return file in _claimed or (bool(app_root) and below(file, app_root) != file)
+
+
+def is_installed(file: str) -> bool:
+    """Say whether a file lies where packages are installed."""
+    return bool(_LIBRARY.search(file))
+
+
+def is_framework(name: str) -> bool:
+    """Say whether a package or a distribution is known to be no application."""
+    return name.replace("-", "_").casefold() in _FRAMEWORKS
+
+
+@functools.lru_cache(maxsize=4096)
+def is_unknown_library(file: str) -> bool:
+    """Say whether a file is of an installed package that may be the application: it is no known framework."""
+    found = _INSTALLED_AS.match(file)
+    return found is not None and owner_of(file) is Owner.LIBRARY and not is_framework(found[1])
 
 
 def below(file: str, root: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pastepool import __version__
 from pastepool.core.overload import connections_that_fit
+from pastepool.core.ownership import claim
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.runtime.http.open_connections import OpenConnections
@@ -29,7 +30,9 @@ from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.server.announcing import announce, tell_what_did_not_stop, tell_what_keeps_the_process
 from pastepool.server.assembly import assemble_server
+from pastepool.server.belonging import files_of_application
 from pastepool.server.forking import Forking
+from pastepool.settings.origin import named_in
 from pastepool.settings.values import PublicAddress, Settings
 from pastepool.types import Seconds
 from pastepool.wsgi.call import Application
@@ -156,6 +159,7 @@ class Server:
         """Start all parts, with their threads. Raises: NoThread: the system has no thread left."""
         parts, workers = self.parts, self.settings.pool.workers
         scribe.begin()
+        claim(files_of_application(parts.shared.application, *named_in(self.settings.config_file)))
         for note in self.settings.notes:
             _log.warning("%s", note)
         public = self.settings.public

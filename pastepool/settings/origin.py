@@ -1,5 +1,6 @@
 """
-Find out from which section of the file the options of a server came.
+Read what Paste Deploy does not tell a factory from the configuration file: which section the options of a server came
+from, and which packages the application is of.
 
 PasteDeploy tells a factory the file and the options, but not the section. A file may have several [server:...]
 sections, and an error that names the wrong one would mislead. So the file is read once more, to compare its server
@@ -9,9 +10,21 @@ sections with the options.
 from __future__ import annotations
 
 import configparser
+import os
+import re
 from collections.abc import Mapping
 
 MAIN = "server:main"
+
+UNKNOWN = "server:..."
+"""The name that is shown for a section where the file has several and it is not known which of them is meant."""
+
+_EGG = re.compile(r"\begg:\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_CALL = re.compile(r"\bcall:\s*([A-Za-z_][\w.]*)")
+_CONFIG = re.compile(r"\bconfig:\s*([^#\s]+)")
+_FACTORY = re.compile(r"paste\.\w+_factory\d*")
+_NOT_OF_APPLICATIONS = ("server", "logger", "handler", "formatter")
+_MOST_FILES = 20
 
 
 def section_of(local: Mapping[str, object], global_conf: Mapping[str, object]) -> str:
@@ -19,25 +32,63 @@ def section_of(local: Mapping[str, object], global_conf: Mapping[str, object]) -
     Return the name of the server section whose lines best match ``local``.
 
     A section matches if all its lines are in ``local``. Among several, the section with most lines is chosen. A section
-    that a matching section refers to by ``use`` is not considered. If no section matches, all count as equally good.
-    Of equally good sections ``server:main`` is chosen, or the first if it is not among them. The result is
-    ``server:main`` too if the file has no server section or cannot be read. This function raises nothing, because its
-    result is only used in messages.
+    that a matching section refers to by ``use`` is not considered. Of equally good sections ``server:main`` is chosen, or
+    the first if it is not among them. If no section matches, it is the only one there is; of several, ``server:main``, or
+    ``UNKNOWN`` if there is none of that name. The result is ``server:main`` too if the file has no server section or
+    cannot be read. This function raises nothing, because its result is only used in messages.
     """
-    parser = configparser.RawConfigParser(strict=False)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    try:
-        with open(str(global_conf.get("__file__") or ""), encoding="utf-8", errors="replace") as file:
-            parser.read_file(file)
-    except (OSError, configparser.Error):
-        return MAIN
+    parser = _parsed(str(global_conf.get("__file__") or ""))
     sections = [section for section in parser.sections() if section == "server" or section.startswith("server:")]
     scores = {section: _score(parser, section, local) for section in sections}
     for section in [section for section in sections if scores[section] >= 0]:
         scores.pop(f"server:{parser.get(section, 'use', fallback='')}", None)
     best = max(scores.values(), default=-1)
     leaders = [section for section, score in scores.items() if score == best]
-    return leaders[0] if leaders and MAIN not in leaders else MAIN
+    if not leaders or MAIN in leaders:
+        return MAIN
+    return leaders[0] if best >= 0 or len(leaders) == 1 else UNKNOWN
+
+
+def named_in(config_file: str) -> tuple[frozenset[str], frozenset[str]]:
+    """
+    Return the distributions (``egg:shop``) and the modules (``call:shop.wsgi:main``, ``paste.app_factory = ...``) that a
+    file names for its applications, also in files that it refers to. Both are empty for a file that cannot be read.
+    """
+    distributions: set[str] = set()
+    modules: set[str] = set()
+    seen: set[str] = set()
+    waiting = [os.path.abspath(config_file)] if config_file else []
+    while waiting and len(seen) < _MOST_FILES:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for key, text in _lines_of_applications(file):
+            distributions.update(_EGG.findall(text))
+            modules.update(_CALL.findall(text))
+            if _FACTORY.fullmatch(key):
+                modules.add(text.partition(":")[0].strip())
+            here = os.path.dirname(file)
+            waiting += [os.path.join(here, name.replace("%(here)s", here)) for name in _CONFIG.findall(text)]
+    return frozenset(distributions), frozenset(modules)
+
+
+def _lines_of_applications(file: str) -> list[tuple[str, str]]:
+    parser = _parsed(file)
+    sections = [name for name in parser.sections() if not name.startswith(_NOT_OF_APPLICATIONS)]
+    return [line for section in sections for line in parser.items(section)]
+
+
+def _parsed(file: str) -> configparser.RawConfigParser:
+    """Read a file. The parser is empty if the file cannot be read."""
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        with open(file, encoding="utf-8", errors="replace") as stream:
+            parser.read_file(stream)
+    except (OSError, ValueError, configparser.Error):
+        return configparser.RawConfigParser()
+    return parser
 
 
 def _score(parser: configparser.RawConfigParser, section: str, local: Mapping[str, object]) -> int:

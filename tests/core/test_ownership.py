@@ -13,6 +13,11 @@ from pastepool.core.ownership import (
     Owner,
     below,
     calls_application,
+    claim,
+    is_at_home,
+    is_framework,
+    is_installed,
+    is_unknown_library,
     must_not_be_hit,
     own_file,
     owner_of,
@@ -103,3 +108,46 @@ def test_what_calls_the_application_may_be_hit() -> None:
     assert must_not_be_hit(ours.__code__)  # type: ignore[attr-defined]
     assert calls_application(ours) is ours  # type: ignore[type-var]
     assert not must_not_be_hit(ours.__code__)  # type: ignore[attr-defined]
+
+
+def test_claimed_file_is_the_applications_wherever_it_lies() -> None:
+    """What the server calls is the application, also among the libraries; its neighbours stay libraries."""
+    claimed, neighbour = f"{SITE}/acme/shop/db.py", f"{SITE}/acme/core/db.py"
+    assert owner_of(claimed) is Owner.LIBRARY and not is_at_home(claimed)
+    claim([claimed, own_file("wsgi/call.py")])
+    assert owner_of(claimed) is owner_of(claimed, "/srv/shop") is Owner.OWN
+    assert is_at_home(claimed) and not is_unknown_library(claimed)
+    assert owner_of(neighbour) is Owner.LIBRARY and not is_at_home(neighbour)
+    assert owner_of(own_file("wsgi/call.py")) is Owner.SERVER
+
+
+def test_folder_of_the_configuration_is_home() -> None:
+    """As long as it is known."""
+    assert is_at_home("/srv/shop/db.py", "/srv/shop")
+    assert not is_at_home("/srv/shop/db.py") and not is_at_home("/srv/other/db.py", "/srv/shop")
+
+
+@pytest.mark.parametrize(
+    ("file", "unknown"),
+    [
+        (f"{SITE}/shop/db.py", True),
+        (f"{SITE}/shop.py", True),
+        ("C:\\Python\\Lib\\site-packages\\shop\\db.py", True),
+        (f"{SITE}/django/db/models.py", False),
+        (f"{SITE}/Paste/x.py", False),
+        (f"{SITE}/six.py", False),
+        ("/usr/lib/python3.12/socket.py", False),
+        ("/srv/shop/db.py", False),
+        (own_file("wsgi/call.py"), False),
+    ],
+)
+def test_installed_package_may_be_the_application_unless_it_is_known(file: str, unknown: bool) -> None:
+    """Frameworks, drivers and clients are known by name."""
+    assert is_unknown_library(file) is unknown
+    assert is_installed(file) is ("site-packages" in file)
+
+
+def test_distributions_are_known_as_they_are_written() -> None:
+    """Case and dashes differ between a distribution and its package."""
+    assert is_framework("SQLAlchemy") and is_framework("Paste") and is_framework("typing-extensions")
+    assert not is_framework("shop")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pastepool.settings import section_of
+from pastepool.settings import named_in, section_of
+from pastepool.settings.origin import UNKNOWN
 
 FILE = """
 [DEFAULT]
@@ -74,3 +75,56 @@ def test_a_file_that_says_nothing_means_main(tmp_path: Path, text: str) -> None:
 def test_no_file_means_main(conf: dict[str, object]) -> None:
     """A program has no file."""
     assert section_of({"port": "1"}, conf) == "server:main"
+
+
+def test_section_that_cannot_be_told_is_not_guessed(tmp_path: Path) -> None:
+    """No section matches: the only one is meant, or main, or it is not known; never just the first."""
+    path = tmp_path / "app.ini"
+    conf = {"__file__": str(path)}
+    path.write_text("[server:one]\nport = 1\n[server:two]\nport = 2\n")
+    assert section_of({"port": "3"}, conf) == UNKNOWN
+    assert section_of({"port": "2"}, conf) == "server:two"
+    path.write_text("[server:one]\nport = 1\n[server:main]\nport = 2\n")
+    assert section_of({"port": "3"}, conf) == "server:main"
+    path.write_text("[server:one]\nport = 1\n")
+    assert section_of({"port": "3"}, conf) == "server:one"
+    path.write_text("[server:one]\nport = 1\n[server:two]\nport = 1\n")
+    assert section_of({"port": "1"}, conf) == "server:one"
+
+
+APPLICATIONS = """
+[DEFAULT]
+debug = true
+[composite:main]
+use = egg:Paste#urlmap
+/ = pages
+/call = call:shop.calls:make
+[pipeline:pages]
+pipeline = egg:Filter-One filter2 egg:shop.pages#main
+[filter:filter2]
+paste.filter_factory = shop.filters:make
+[app:other]
+use = config:%(here)s/sub/other.ini#name
+[app:self]
+use = config:app.ini
+[server:main]
+use = egg:pastepool#http
+[handler_x]
+class = call:no.handler
+"""
+
+
+def test_names_of_applications_are_read_from_the_file(tmp_path: Path) -> None:
+    """Each way of Paste Deploy to name one, also in another file; servers and handlers of the log are none."""
+    (tmp_path / "app.ini").write_text(APPLICATIONS)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "other.ini").write_text("[app:name]\nuse = egg:other\n[app:back]\nuse = config:../app.ini\n")
+    distributions, modules = named_in(str(tmp_path / "app.ini"))
+    assert distributions == {"Paste", "Filter-One", "shop.pages", "other"}
+    assert modules == {"shop.calls", "shop.filters"}
+
+
+@pytest.mark.parametrize("file", ["", "/no/such/file.ini", "a\0b"])
+def test_file_that_cannot_be_read_names_nothing(file: str) -> None:
+    """A program has no file, and a broken one is no error here."""
+    assert named_in(file) == (frozenset(), frozenset())

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pastepool.core.ownership import Owner, below, owner_of
+from pastepool.core.ownership import Owner, below, is_at_home, is_unknown_library, owner_of
 from pastepool.core.states import Status
 from pastepool.core.wording import LINE_LIMIT, counted, printable, spoken
 from pastepool.types import Seconds
@@ -201,11 +201,13 @@ def telling_place(frames: tuple[CodePlace, ...], app_root: str = "") -> CodePlac
     """
     Choose the call of a stack that tells its reader most: the innermost call of the application.
 
-    Returns: this call, or the innermost call of all if none is the application's; ``None`` for an empty stack.
+    Returns: this call. If none is known to be the application's, the innermost call of an installed package that is no
+    known framework, and without that the innermost call of all; ``None`` for an empty stack.
     """
     own = [place for place in frames if owner_of(place.file, app_root) is Owner.OWN]
-    at_home = [place for place in own if app_root and below(place.file, app_root) != place.file]
-    return next(iter(at_home or own or frames), None)
+    at_home = [place for place in own if is_at_home(place.file, app_root)]
+    found = at_home or own or [place for place in frames if is_unknown_library(place.file)] or frames
+    return next(iter(found), None)
 
 
 def place_text(place: CodePlace, app_root: str = "") -> str:

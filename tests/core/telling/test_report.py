@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pastepool.core.ownership import own_file
+from pastepool.core.ownership import claim, own_file
 from pastepool.core.states import Status
 from pastepool.core.telling.report import (
     CodePlace,
@@ -138,7 +138,25 @@ def test_the_place_is_the_applications_innermost_call() -> None:
     """Neither the socket module, nor the driver, nor our own runtime tells the operator where to look."""
     assert telling_place(STACK, ROOT) == OWN
     assert telling_place(STACK) == OWN
-    assert telling_place((SOCKET, DRIVER, WORKER), ROOT) == SOCKET
+    assert telling_place((SOCKET, WORKER), ROOT) == SOCKET
+    assert telling_place((), ROOT) is None
+
+
+def test_without_the_applications_call_an_unknown_package_is_named() -> None:
+    """An installed package that is no known framework may be the application; a framework never says why it waits."""
+    router = CodePlace(f"{SITE}/pyramid/router.py", 9, "Router.invoke")
+    assert telling_place((SOCKET, DRIVER, router, WORKER), ROOT) == DRIVER
+    assert telling_place((SOCKET, router, WORKER), ROOT) == SOCKET
+
+
+def test_claimed_call_is_named_before_a_script_in_the_applications_folder() -> None:
+    """The file that starts the application often lies beside its configuration, and its call is the outermost."""
+    installed = CodePlace(f"{SITE}/claimed_shop/db.py", 9, "fetch")
+    script = CodePlace(f"{ROOT}/wsgi.py", 3, "application")
+    assert telling_place((SOCKET, installed, DRIVER, script, WORKER), ROOT) == script
+    claim([installed.file])
+    assert telling_place((SOCKET, DRIVER, installed, DRIVER, script, WORKER), ROOT) == installed
+    assert place_text(installed, ROOT) == "claimed_shop/db.py:9 fetch"
     assert telling_place((), ROOT) is None
 
 
