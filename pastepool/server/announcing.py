@@ -14,6 +14,7 @@ from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.sockets.listener import Listener, url
 from pastepool.settings.values import Settings
+from pastepool.types import Seconds
 
 _log = scribbled("pastepool")
 
@@ -59,6 +60,24 @@ def tell_what_did_not_stop(workers: Iterable[Worker]) -> None:
         task = worker.task
         if task is not None:
             _log.error("%s did not stop: %s\n%s", worker.name, task.title(), _stack_of(worker.ident))
+
+
+def tell_what_is_waited_for(patience: Seconds) -> None:
+    """
+    Log the threads for which the interpreter waits at its exit, if there are any. ``patience``: for how long, at most.
+    """
+    waited_for = [
+        thread.name
+        for thread in threading.enumerate()
+        if not thread.daemon and thread not in (threading.main_thread(), threading.current_thread())
+    ]
+    if waited_for:
+        _log.info(
+            "stopping: %s of the application is waited for, up to %.0f s: %s",
+            counted(len(waited_for), "thread"),
+            patience,
+            ", ".join(waited_for),
+        )
 
 
 def tell_what_keeps_the_process(main_thread_too: bool) -> None:

@@ -28,7 +28,12 @@ from pastepool.runtime.system.open_files import OpenFiles, count_open
 from pastepool.runtime.system.signals import Signals
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.paste_pool import PastePool
-from pastepool.server.announcing import announce, tell_what_did_not_stop, tell_what_keeps_the_process
+from pastepool.server.announcing import (
+    announce,
+    tell_what_did_not_stop,
+    tell_what_is_waited_for,
+    tell_what_keeps_the_process,
+)
 from pastepool.server.assembly import assemble_server
 from pastepool.server.belonging import files_of_application
 from pastepool.server.forking import Forking
@@ -232,6 +237,7 @@ class Server:
         if self._signals.fired:
             self._forced_exit.extend(parts.clock.now() + _EXIT_MARGIN)
             atexit.register(self._forced_exit.exit_begins)
+            _attempt(lambda: tell_what_is_waited_for(self._forced_exit.time_left()))
         else:
             self._forced_exit.dismiss()
         self._signals.restore()

@@ -89,6 +89,10 @@ class ForcedExit:
         """Move the deadline to ``deadline`` if that is later. This gives time for the steps after the drain."""
         self._deadline = max(self._deadline, deadline)
 
+    def time_left(self) -> Seconds:
+        """Return how long the process still has; infinity while no end is asked for."""
+        return self._deadline - self._clock.now()
+
     def exit_begins(self) -> None:
         """Say that the interpreter has begun to run the exit functions. The reaper then does not run them again."""
         self._exiting = True

@@ -9,6 +9,29 @@ from pastepool.errors import NoThread
 from pastepool.runtime.system import forks
 
 
+class _ServerThread(threading.Thread):
+    """
+    A daemon thread whose daemon flag is not inherited by the threads that the application starts on it.
+
+    A new thread is a daemon if the thread that makes it says that it is one (``threading.Thread``). So this thread says
+    no when it asks itself while it runs. A thread of the application is then what it is in any program: no daemon unless
+    it is told to be one, so that the interpreter waits for it at its exit.
+    """
+
+    _runs = False
+
+    def run(self) -> None:
+        self._runs = True
+        try:
+            super().run()
+        finally:
+            self._runs = False
+
+    @property
+    def daemon(self) -> bool:  # type: ignore[override]
+        return not (self._runs and threading.get_ident() == self.ident)
+
+
 def spawn_thread(body: Callable[[], None], name: str) -> None:
     """
     Start a daemon thread (``types.Spawner``).
@@ -28,6 +51,6 @@ def spawn_thread(body: Callable[[], None], name: str) -> None:
         forks.end_if_child(born, name, None)
 
     try:
-        threading.Thread(target=run, name=name, daemon=True).start()
+        _ServerThread(target=run, name=name, daemon=True).start()
     except RuntimeError as error:
         raise NoThread(str(error)) from error
