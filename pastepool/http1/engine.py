@@ -58,6 +58,9 @@ number of fields is checked when they are parsed; this only keeps thousands of t
 _SHORT_FIELD = 10
 """The lines of a head with fewer bytes than this for each allowed field are not counted before they are parsed."""
 
+_MOST_DIGITS = 20
+"""How long a Content-Length may be. The parser knows no larger number, but takes any count of zeros before it."""
+
 _BESIDE_TARGET = 64
 """At least as long as the longest method and the version together, with the blanks in the request line."""
 
@@ -525,6 +528,8 @@ class Engine:
             self._check_coding(request, coding)
         length = fields.get("CONTENT_LENGTH")
         if length is not None:
+            if len(length) > _MOST_DIGITS:
+                raise PeerError(400, f"The Content-Length has more than {_MOST_DIGITS} digits.")
             request.content_length = int(length)
             limit = self._limits.body_bytes
             if limit and request.content_length > limit:

@@ -183,21 +183,29 @@ _REASONS = {
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
     505: b"HTTP Version Not Supported",
+    507: b"Insufficient Storage",
 }
 
 
-def short_answer(status: int, text: str, stamp: bytes, *, retry_after: int = 0, head_only: bool = False) -> bytes:
+def short_answer(
+    status: int, text: str, stamp: bytes, *, retry_after: int = 0, head_only: bool = False, kept_by: str = ""
+) -> bytes:
     """
-    Return a whole response of the server itself: a short text, with ``Connection: close``.
+    Return a whole response of the server itself: a short text.
 
-    ``stamp``: the rendered Date and Server fields. ``retry_after``: seconds, 0 for none.
+    ``stamp``: the rendered Date and Server fields. ``retry_after``: seconds, 0 for none. ``kept_by``: the version of the
+    request if the connection stays open after this response; empty if it closes.
     """
     body = text.encode("utf-8", "replace") + b"\n"
     retry = b"Retry-After: %d\r\n" % retry_after if retry_after else b""
-    fields = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n" % len(body)
+    connection = _PERSISTENCE.get(kept_by, b"Connection: keep-alive\r\n")
+    fields = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n%b" % (len(body), connection)
     head = b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (status, _REASONS[status], stamp, retry, fields)
     return head if head_only else head + body
 
+
+_PERSISTENCE = {"": b"Connection: close\r\n", "1.1": b""}
+"""The Connection field of a response, by the version of a request whose connection stays open."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

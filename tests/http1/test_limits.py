@@ -306,3 +306,22 @@ def test_every_refusal_can_be_answered() -> None:
     assert statuses == {400, 413, 414, 417, 431, 501, 505}
     for status in statuses:
         assert short_answer(status, "x", b"").startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize("digits", [b"0" * 5000, b"0" * 4999 + b"5", b"0" * 21, b"0" * 20 + b"3"])
+def test_content_length_of_thousands_of_digits(digits: bytes) -> None:
+    """A number that long is no length: 400, even if its value is small."""
+    assert refusal(whole(HEAD + b"Content-Length: " + digits + b"\r\n\r\nabc"))[0] == 400
+
+
+def test_content_length_with_some_zeros() -> None:
+    """RFC 9110 8.6: one or more digits; 20 of them are read."""
+    engine = Engine(Limits(), {})
+    engine.feed(HEAD + b"Content-Length: " + b"0" * 19 + b"3\r\n\r\nabc")
+    assert engine.complete
+    assert engine.take_body() == b"abc"
+
+
+def test_chunk_size_of_thousands_of_zeros() -> None:
+    """A chunk size with many zeros is framing without content, and limited as such."""
+    assert refusal(whole(CHUNKED + b"0" * 200_000 + b"3\r\nabc\r\n0\r\n\r\n"))[0] == 400

@@ -134,22 +134,64 @@ def test_application_that_does_not_read_its_content(serve: Serve) -> None:
         assert client.get("/b").body == b"/b"
 
 
-def test_disk_that_is_full_costs_one_connection(
-    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+def no_room(**anything: object) -> Any:
+    """A temporary file that cannot be made."""
+    raise OSError(28, "No space left on device")
+
+
+def no_room_to_write(**anything: object) -> Any:
+    """A temporary file that can be made but not written: buffered bytes fail when they are flushed."""
+    return open("/dev/full", "w+b")
+
+
+@pytest.mark.parametrize("opened", [no_room, no_room_to_write])
+@pytest.mark.parametrize("size", [2000, 200_000, 3_000_000])
+@pytest.mark.parametrize("framing", ["content-length", "chunked"])
+def test_disk_that_is_full(
+    serve: Serve,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: Callable[..., Any],
+    size: int,
+    framing: str,
 ) -> None:
-    """A temporary file that cannot be made ends that upload with a line in the log; the server goes on."""
-
-    def full(**anything: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    run = serve(body_echo, body_memory="64k")
-    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    """
+    Content that cannot be kept is read to its end and answered 507. The log names request, directory and remedy; the
+    connection goes on, and nothing of the content is held.
+    """
+    run = serve(body_echo, body_memory="1k", access_log=True)
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(tempfile, "TemporaryFile", opened)
     with run.client() as client:
-        client.ask("/", "Content-Length: 200000", method="POST")
-        client.send(b"x" * 199_999)
-        assert client.ended()
-    assert run.get("/", method="POST", body=b"small").body == b"small"
-    assert [record.name for record in caplog.records if "No space left" in record.getMessage()] == ["pastepool.http"]
+        for _ in range(2):
+            lines = [f"Content-Length: {size}"] if framing == "content-length" else ["Transfer-Encoding: chunked"]
+            client.ask("/upload?secret=x", *lines, method="POST")
+            client.send(NOISE[:size] if framing == "content-length" else chunked(NOISE[:size], [70000, 16]))
+            response = client.response()
+            assert (response.status, response.closes) == (507, False)
+        assert client.get("/", method="POST", body=b"small").body == b"small"
+        memory = run.server.parts.poller._body_memory
+        until(lambda: memory.taken == 0 and not memory.files, "the memory is given back")
+        until(lambda: len(os.listdir("/proc/self/fd")) <= before + 2, "nothing is held open")
+    until(lambda: caplog.text.count("cannot be kept") == 2, "the log tells of both")
+    told = next(record for record in caplog.records if "cannot be kept" in record.getMessage())
+    assert (told.name, told.levelname) == ("pastepool.http", "ERROR")
+    assert "POST /upload: " in told.getMessage()
+    assert f"{size} bytes cannot be kept in {tempfile.gettempdir()}: [Errno 28] No space left" in told.getMessage()
+    assert "TMPDIR" in told.getMessage()
+    until(lambda: sum(" 507 " in record.getMessage() for record in caplog.records) == 2, "so does the access log")
+
+
+def test_disk_that_is_full_and_a_client_that_closes(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that wants its connection closed gets 507 first; one that leaves in the middle is forgotten."""
+    run = serve(body_echo, body_memory="1k")
+    monkeypatch.setattr(tempfile, "TemporaryFile", no_room)
+    response = run.get("/", "Connection: close", method="POST", body=b"x" * 5000)
+    assert (response.status, response.closes) == (507, True)
+    with run.client() as client:
+        client.ask("/", "Content-Length: 5000", method="POST")
+        client.send(b"x" * 4000)
+    until(lambda: run.connections == 0, "both are gone")
 
 
 def test_slow_reader_does_not_hold_a_worker_below_the_watermark(serve: Serve) -> None:

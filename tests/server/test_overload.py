@@ -122,6 +122,65 @@ def test_health_is_known_by_its_path(serve: Serve, target: str) -> None:
     assert run.get("/healthz/more").body == b"/healthz/more"
 
 
+def full_at_first(run: Running, takes: int) -> None:
+    """Let the socket of the only connection take no more than ``takes`` bytes of the next answer at once."""
+    (connection,) = run.server.parts.poller.connections.values()
+    real = connection.send
+
+    def send(data: bytes) -> int:
+        connection.send = real
+        if takes == 0:
+            raise BlockingIOError
+        return real(data[:takes])
+
+    connection.send = send  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("takes", [0, 1, 30])
+@pytest.mark.parametrize("closes", [False, True])
+def test_health_that_the_socket_does_not_take_at_once(serve: Serve, takes: int, closes: bool) -> None:
+    """The rest is sent when the socket takes it; what comes behind it is served then."""
+    run = serve(path_echo, health_path="/healthz")
+    with run.client() as client:
+        assert client.get("/first").body == b"/first"
+        full_at_first(run, takes)
+        client.ask("/healthz", *(["Connection: close"] if closes else []))
+        if not closes:
+            client.ask("/behind")
+        response = client.response()
+        assert (response.status, response.body, response.closes) == (200, b"ok\n", closes)
+        assert client.ended() if closes else client.response().body == b"/behind"
+
+
+@pytest.mark.parametrize("takes", [0, 10])
+def test_continue_that_the_socket_does_not_take_at_once(serve: Serve, takes: int) -> None:
+    """A client that waits for 100 Continue gets it, late, and then its answer."""
+    run = serve(body_echo)
+    with run.client() as client:
+        assert client.get("/first").body == b""
+        full_at_first(run, takes)
+        client.ask("/", "Content-Length: 5", "Expect: 100-continue", method="POST")
+        assert client.response().status == 100
+        client.send(b"he")
+        until(lambda: run.server.parts.poller._body_memory.taken == 2, "some of the content has come")
+        client.send(b"llo")
+        assert client.response().body == b"hello"
+        assert client.get("/next", method="POST", body=b"next").body == b"next"
+
+
+@pytest.mark.parametrize("takes", [0, 10])
+def test_refusal_that_the_socket_does_not_take_at_once(serve: Serve, takes: int) -> None:
+    """A client that breaks HTTP is told so, late, and its connection is closed."""
+    run = serve(path_echo)
+    with run.client() as client:
+        assert client.get("/first").body == b"/first"
+        full_at_first(run, takes)
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        response = client.response()
+        assert (response.status, response.closes) == (400, True)
+        assert client.ended()
+
+
 def test_health_of_every_kind_of_client(serve: Serve) -> None:
     """HEAD gets no content, HTTP/1.0 its own manners, content that comes along is dropped; the connection goes on."""
     with serve(path_echo, health_path="/healthz", body_memory="1k").client() as client:

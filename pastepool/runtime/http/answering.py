@@ -13,10 +13,11 @@ from pastepool.core.deadlines import deadline
 from pastepool.core.policy import OverloadPolicy, Timeouts
 from pastepool.errors import AppError, PeerError
 from pastepool.http1.engine import Request
-from pastepool.http1.response import healthy_answer, short_answer
-from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEXT, Connection
+from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
+from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEXT, READER, Connection
 from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.open_connections import OpenConnections
+from pastepool.runtime.http.output import Output
 from pastepool.runtime.http.shared import Shared
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.readiness import READ
@@ -66,13 +67,40 @@ class Answering:
             return
         keep = request.keep_alive and not draining and not shared.old_protocol
         answer = healthy_answer(stamp, keep, request, b"" if about_server else b"ok\n")
-        if connection.send(answer) != len(answer) or not keep:
+        if not self._send(connection, answer, keep):
+            return
+        if not keep:
             self.linger(connection)
             return
         connection.waiting = NEXT
         connection.deadline = deadline(self._now(), self._timeouts.keep_alive)
         if connection.engine.rest:
             shared.returning.give_back(connection)
+
+    def tell_to_continue(self, connection: Connection) -> None:
+        """Tell a client that waits for it to send the content of its request (RFC 9110 10.1.1)."""
+        self._send(connection, CONTINUE, True)
+
+    def _send(self, connection: Connection, answer: bytes, keep: bool) -> bool:
+        """
+        Send an answer. What the socket does not take is sent when it does; until then the client is not read from.
+
+        Returns whether all of it was sent. ``keep``: whether the connection stays open. Raises: OSError.
+        """
+        try:
+            sent = connection.send(answer)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        if sent == len(answer):
+            return True
+        output = Output(self._now())
+        output.add(memoryview(answer)[sent:])
+        output.finish()
+        connection.output = output
+        connection.keep_alive = keep
+        connection.waiting = READER
+        self._shared.returning.flush_soon(connection)
+        return False
 
     def evict(self, connection: Connection) -> None:
         """Close a connection to make room for another. A client that has begun a request is told so."""
@@ -129,11 +157,12 @@ class Answering:
 
     def _answer_and_close(self, connection: Connection, answer: bytes) -> None:
         try:
-            connection.send(answer)
+            sent = self._send(connection, answer, False)
         except OSError:
             self._connections.close(connection)
             return
-        self.linger(connection)
+        if sent:
+            self.linger(connection)
 
     def linger(self, connection: Connection) -> None:
         """

@@ -17,13 +17,16 @@ class Content:
     Collects the content of one request.
 
     ``received``: how many bytes have come so far. The temporary file has no name; the system deletes it when the last
-    reference goes. Runs on: baton; the worker that ran the request closes it.
+    reference goes. ``lost``: why the content could not be kept, for example because the disk is full; None if it is kept.
+    What still comes is then only counted, so that the client can be answered after its last byte. Runs on: baton; the
+    worker that ran the request closes it.
     """
 
-    __slots__ = ("received", "_memory", "_held", "_pieces", "_loose", "_file", "_closed")
+    __slots__ = ("received", "lost", "_memory", "_held", "_pieces", "_loose", "_file", "_closed")
 
     def __init__(self, memory: BodyMemory) -> None:
         self.received = 0
+        self.lost: OSError | None = None
         self._memory = memory
         self._closed = False
         self._held = 0
@@ -32,8 +35,16 @@ class Content:
         self._file: IO[bytes] | None = None
 
     def add(self, piece: bytes) -> None:
-        """Append a piece. Raises: OSError: the temporary file cannot be written, for example if the disk is full."""
+        """Append a piece, or set ``lost`` if it cannot be written."""
         self.received += len(piece)
+        if self.lost is not None:
+            return
+        try:
+            self._keep(piece)
+        except OSError as error:
+            self._lose(error)
+
+    def _keep(self, piece: bytes) -> None:
         if self._file is None:
             self._loose.append(piece)
             if self.received <= self._memory.each and self._memory.take(len(piece)):
@@ -48,6 +59,12 @@ class Content:
             self._let_go()
         self._file.write(piece)
 
+    def _lose(self, error: OSError) -> None:
+        """Give up what was kept, so that its room is free at once."""
+        self.lost = error
+        self._taken()
+        self.close()
+
     def _let_go(self) -> None:
         held, self._held = self._held, 0
         if held:
@@ -60,10 +77,13 @@ class Content:
         return whole
 
     def file(self) -> BinaryIO:
-        """Return the whole content as a file, positioned at its beginning."""
-        if self._file is None:
+        """Return the whole content as a file, positioned at its beginning. If it cannot be kept, set ``lost``."""
+        if self._file is None or self._closed:
             return io.BytesIO(self._taken())
-        self._file.seek(0)
+        try:
+            self._file.seek(0)  # this writes what is still buffered
+        except OSError as error:
+            self._lose(error)
         return cast(BinaryIO, self._file)
 
     def in_child(self) -> None:

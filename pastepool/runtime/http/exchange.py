@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from pastepool.http1.response import NO_CONTENT, short_answer
 from pastepool.runtime.http.connection import NEXT, Connection
 from pastepool.runtime.http.file_part import FilePart
 from pastepool.runtime.http.output import Output
+from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.task import ShedReason, TaskOutcome
 from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_send
 from pastepool.runtime.sockets.readiness import READ
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pastepool.runtime.http.shared import Shared
 
 _log = logging.getLogger("pastepool.app")
+_spool_log = scribbled("pastepool.http")  # the baton's holder must not wait for the log
 
 _TITLE_LIMIT = 300
 """The most characters that the title of a request may have."""
@@ -186,8 +189,8 @@ class Exchange(Call):
                 "%s: the application failed after its whole response; the client has it", self.title(), exc_info=error
             )
             return
-        self.keep_alive = False
         if isinstance(error, ClientGone):
+            self.keep_alive = False
             self.fate = self.fate or "client gone"
             self._cut()
             return
@@ -199,25 +202,33 @@ class Exchange(Call):
                 exc_info=error,
             )
         if self.began or self.fate:
+            self.keep_alive = False
             self._cut()
         else:
-            self.answer(500, _traceback_of(error) if self.shared.expose_tracebacks else _FAILED)
+            text = _traceback_of(error) if self.shared.expose_tracebacks else _FAILED
+            self.answer(500, text, keep=not isinstance(error, WorkerKilled))
 
-    def answer(self, status: int, text: str, retry_after: int = 0) -> None:
-        """Send a response in the application's place, then close. Only the thread that has the claim may call this."""
+    def answer(self, status: int, text: str, retry_after: int = 0, *, keep: bool = False) -> None:
+        """
+        Send a response in the application's place. Only the thread that has the claim may call this.
+
+        ``keep``: whether the connection stays open afterwards if the client wants it. All content was read before.
+        """
         self.began = True
         self.code_sent = status
-        self.keep_alive = False
+        self.keep_alive = keep and self.request.keep_alive and not self.closing()
         data = short_answer(
             status,
             text,
             self.shared.date_header.joined(),
             retry_after=retry_after,
             head_only=self.request.method == "HEAD",
+            kept_by=self.request.version if self.keep_alive else "",
         )
         try:
             self.transmit(data)
         except ClientGone:
+            self.keep_alive = False
             self._cut()
 
     def conclude(self, now: Seconds) -> None:
@@ -291,6 +302,22 @@ class Exchange(Call):
         now = self.shared.clock.now()
         self.fate, text = _SHED[reason]
         self.answer(503, text, self.shared.retry_after)
+        self._record_aside(now)
+        self.conclude(now)
+
+    def content_lost(self, error: OSError) -> None:
+        """Answer a request whose content could not be kept, and end it. Its content was read to the end."""
+        now = self.shared.clock.now()
+        self.fate = "no room"
+        _spool_log.error(
+            "%s: its content of %s bytes cannot be kept in %s: %s; the client is told 507. Make room there, or set the "
+            "environment variable TMPDIR to a directory that has room",
+            self.title(),
+            self.environ["CONTENT_LENGTH"],
+            tempfile.tempdir or "a temporary directory",
+            error,
+        )
+        self.answer(507, "The server has no room for the content of this request.", keep=True)
         self._record_aside(now)
         self.conclude(now)
 

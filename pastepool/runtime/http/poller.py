@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pastepool.core.deadlines import deadline, transfer_deadline
-from pastepool.http1.response import CONTINUE
 from pastepool.runtime.http.answering import Answering
 from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEVER, NEXT, READER, WORKER, Connection
@@ -284,6 +283,13 @@ class Poller:
 
     def _resume(self, connection: Connection) -> Exchange | None:
         """Take a connection back from its worker: serve the next request in its buffer, or watch it for input again."""
+        if connection.content is not None:
+            # Its client could not be told to go on until now.
+            connection.waiting = BODY
+            connection.began_at = self._now()
+            self._await_more(connection)
+            self._rearming.rearm(connection)
+            return None
         self._rearming.take_back(connection)
         task = self._feed(connection, b"") if connection.engine.rest else None
         self._rearming.rearm(connection)
@@ -318,7 +324,7 @@ class Poller:
             connection.waiting = BODY
             connection.began_at = now
             if request.expects_continue and not engine.body.tell():
-                connection.send(CONTINUE)
+                self._answering.tell_to_continue(connection)
         files = len(self._body_memory.files)
         content.add(engine.take_body())
         connection.deadline = transfer_deadline(connection.began_at, timeouts.body, content.received, now)
@@ -356,4 +362,7 @@ class Poller:
         connection.owner = exchange
         if serial >= self._check_at:  # not ``==``: background tasks take serials too
             self._check_at = self._looks.note(serial)
+        if content is not None and content.lost is not None:
+            exchange.content_lost(content.lost)
+            return None
         return exchange
