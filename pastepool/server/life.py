@@ -23,6 +23,7 @@ from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.log import scribe
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.listener import Listener, open_all
+from pastepool.runtime.system.errands import Errands
 from pastepool.runtime.system.forced_exit import ForcedExit, run_apart
 from pastepool.runtime.system.open_files import OpenFiles, count_open
 from pastepool.runtime.system.signals import Signals
@@ -34,6 +35,7 @@ from pastepool.server.announcing import (
     tell_what_is_waited_for,
     tell_what_keeps_the_process,
 )
+from pastepool.server.asked import errands_by_signal
 from pastepool.server.assembly import assemble_server
 from pastepool.server.belonging import files_of_application
 from pastepool.server.forking import Forking
@@ -87,7 +89,9 @@ class Server:
         self.admin_listeners: tuple[Listener, ...] = ()
         self.ready = threading.Event()
         self._forced_exit = ForcedExit(self.parts.clock, self._give_up, self.stop)
-        self._signals = Signals(self._first_signal, self._second_signal)
+        self._errands = Errands()
+        asked = errands_by_signal(self._errands, self.parts.pool, self.parts.clock)
+        self._signals = Signals(self._first_signal, self._second_signal, asked)
         self._open_files = OpenFiles()
         self._forking = Forking(self.parts, self._signals)
         self._gave_up = False
@@ -172,6 +176,8 @@ class Server:
         _fit(parts.connections, self.settings, self._open_files)
         parts.poller.start(Acceptor(listeners, parts.clock, self._forking.shared))
         self._signals.install()
+        if self._signals.handled:
+            spawn_thread(self._errands.run, "pastepool signals")
         has_host = threading.current_thread() is not threading.main_thread()
         spawn_thread(lambda: self._forced_exit.run(has_host), "pastepool forced exit")
         parts.mailer.start()
@@ -240,6 +246,7 @@ class Server:
             _attempt(lambda: tell_what_is_waited_for(self._forced_exit.time_left()))
         else:
             self._forced_exit.dismiss()
+            self._errands.end()
         self._signals.restore()
         self._forking.end()
         self._ended = True

@@ -1,5 +1,6 @@
 """
-Handle stop signals: the first SIGTERM or SIGINT drains, a second one ends the process at once.
+Handle signals: the first SIGTERM, SIGINT or SIGHUP drains, a second SIGTERM or SIGINT ends the process at once. Others
+have errands run and end nothing.
 
 Handlers are installed only in the main thread, and only where no other handler is installed. ``restore`` removes them
 again, unless one of them has fired: then the process is ending.
@@ -10,22 +11,36 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from types import FrameType
 from typing import Any
+
+_INSIST = (signal.SIGTERM, signal.SIGINT)
+"""
+The stop signals of which a second one ends the process at once. SIGHUP is none: a shell and the kernel may both send it
+when a terminal closes, and systemd sends it right after SIGTERM (``SendSIGHUP=yes``).
+"""
 
 
 class Signals:
     """
-    Calls one function at the first stop signal and another one at the second.
+    Calls one function at the first stop signal and another one at the second. Calls one function for each other signal.
 
-    ``fired``: whether a stop signal has come. ``on_first``, ``on_second``: called with the signal number, in the main
-    thread, between two bytecodes. They must not block, and must not take a lock that the main thread may hold.
+    ``fired``: whether a stop signal has come. ``on_first``, ``on_second``: called with the signal number. ``errands``:
+    the functions for other signals. All are called in the main thread, between two bytecodes. They must not block, and
+    must not take a lock that the main thread may hold.
     """
 
-    def __init__(self, on_first: Callable[[int], None], on_second: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        on_first: Callable[[int], None],
+        on_second: Callable[[int], None],
+        errands: Mapping[int, Callable[[], object]] | None = None,
+    ) -> None:
         self._on_first = on_first
         self._on_second = on_second
+        self._errands = errands or {}
+        self._insisted = False
         self.fired = False
         self._previous: dict[int, Any] = {}
 
@@ -38,12 +53,13 @@ class Signals:
         """
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (*_INSIST, signal.SIGHUP, *self._errands):
             present = signal.getsignal(number)
             ours = (signal.SIG_DFL, signal.default_int_handler)
             # A shell starts background jobs with SIGINT ignored, and a daemon inherits that. But `paster serve stop`
             # sends SIGINT to the daemon, so there the handler is installed all the same.
-            if present in ours or (present is signal.SIG_IGN and is_daemon()):
+            # SIGHUP stays ignored: nohup ignores it so that the process outlives its terminal.
+            if present in ours or (present is signal.SIG_IGN and number in _INSIST and is_daemon()):
                 self._previous[number] = signal.signal(number, self._handle)
 
     def in_child(self) -> None:
@@ -71,9 +87,16 @@ class Signals:
         self._previous.clear()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        errand = self._errands.get(number)
+        if errand is not None:
+            errand()
+            return
+        again, self._insisted = self._insisted, self._insisted or number in _INSIST
         if not self.fired:
             self.fired = True
             self._on_first(number)
+        elif number not in _INSIST or not again:
+            pass  # SIGHUP, or the first SIGTERM after one: the server drains already
         elif number == signal.SIGINT and is_daemon():
             pass  # `paster serve stop` repeats SIGINT every second while it waits; only SIGTERM counts as the second
         else:
