@@ -14,6 +14,7 @@ from html import escape
 from typing import Any
 
 from pastepool.core.wording import counted
+from pastepool.watch.groups import groups_of
 from pastepool.watch.table import lasting
 from pastepool.watch.verdict import verdict_of
 from pastepool.watch.watched import State
@@ -109,11 +110,12 @@ _WORKER_COLUMNS = ("worker", "status", "for", "request", "client", "doing", "cpu
 def workers(state: State) -> str:
     """Make the table of workers. A worker that runs a request has its stack, folded, in its row."""
     alone = {stack["id"]: stack for stack in state["stacks"] if len(stack["workers"]) == 1}
-    rows = "".join(_worker(row, alone.get(row["stack"])) for row in state["workers"])
+    group_of = {worker: group["id"] for group in groups_of(state["workers"]) for worker in group["workers"]}
+    rows = "".join(_worker(row, alone.get(row["stack"]), group_of.get(row["worker"])) for row in state["workers"])
     return table("workers", _WORKER_COLUMNS, rows)
 
 
-def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None) -> str:
+def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None, group: int | None) -> str:
     share = "" if row["cpu_share"] is None else f"{row['cpu_share']:.0%}"
     link = (
         f'<a class="kill" href="kill?worker={row["worker"]}&amp;serial={row["serial"]}">kill</a>'
@@ -129,7 +131,7 @@ def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None) -> str:
         "for": lasting(row["for"]),
         "request": request,
         "client": esc(row["client"]),
-        "doing": _doing(row) + _stack(row, stack),
+        "doing": _doing(row) + _stack(row, stack, group),
         "cpu": share,
         "served": row["served"],
         "kill": link,
@@ -151,12 +153,14 @@ def _doing(row: Mapping[str, Any]) -> str:
     return esc(", ".join(dict.fromkeys(part for part in parts if part)))
 
 
-def _stack(row: Mapping[str, Any], alone: Mapping[str, Any] | None) -> str:
-    """Make the stack of a row; or, if several workers share a stack, a link: it is shown once, below the table."""
+def _stack(row: Mapping[str, Any], alone: Mapping[str, Any] | None, group: int | None) -> str:
+    """Make the stack of a row; or, if several workers share a stack, a link: it is shown with their group, below."""
     if alone is not None:
         unfolded = frames(alone["frames"], alone["telling"])
         return f'<details class="stack"><summary>stack</summary>{unfolded}</details>'
-    return "" if row["stack"] is None else f' <a class="stack" href="#stack-{row["stack"]}">stack, with others</a>'
+    if row["stack"] is None or group is None:
+        return ""
+    return f' <a class="stack" href="#place-{group}">stack, with others</a>'
 
 
 def frames(several: Sequence[Mapping[str, Any]], telling: int = -1) -> str:
@@ -192,20 +196,22 @@ def _frame(frame: Mapping[str, Any], telling: bool = False) -> str:
 
 def stacks(state: State) -> str:
     """Make the list of places where two or more workers stand."""
-    crowds = [stack for stack in state["stacks"] if len(stack["workers"]) > 1]
+    crowds = [group for group in groups_of(state["workers"]) if len(group["workers"]) > 1]
+    by_id = {stack["id"]: stack for stack in state["stacks"]}
     note = f"<p>{esc(state['stacks_note'])}</p>" if state["stacks_note"] else ""
     if not crowds:
         return note or "<p>No two workers stand in the same place.</p>"
-    return note + "".join(_crowd(stack) for stack in crowds)
+    return note + "".join(_crowd(group, by_id.get(group["stack"])) for group in crowds)
 
 
-def _crowd(stack: Mapping[str, Any]) -> str:
-    telling = stack["frames"][stack["telling"]]
-    place = f"{telling['shown']}:{telling['line']} {telling['function']}"
-    numbers = ", ".join(f'<a href="#worker-{number}">{number}</a>' for number in stack["workers"])
-    summary = f"<b>{counted(len(stack['workers']), 'thread')} are here</b> <code>{esc(place)}</code>"
-    start = f'<details class="stack" id="stack-{stack["id"]}"><summary>{summary}</summary>'
-    return f"{start}<p>Workers {numbers}</p>{frames(stack['frames'], stack['telling'])}</details>"
+def _crowd(group: Mapping[str, Any], stack: Mapping[str, Any] | None) -> str:
+    wait = f", {group['wait']}" if group["wait"] else ""
+    numbers = ", ".join(f'<a href="#worker-{number}">{number}</a>' for number in group["workers"])
+    count = counted(len(group["workers"]), "thread")
+    summary = f"<b>{count} are here</b> <code>{esc(group['place'])}</code>{esc(wait)}"
+    start = f'<details class="stack" id="place-{group["id"]}"><summary>{summary}</summary>'
+    unfolded = frames(stack["frames"], stack["telling"]) if stack else ""
+    return f"{start}<p>Workers {numbers}</p>{unfolded}</details>"
 
 
 def backlog(state: State) -> str:

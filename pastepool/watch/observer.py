@@ -23,6 +23,7 @@ from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
 from pastepool.watch.figures import events_of, latency_of, series_of, slowest_of, totals_of
 from pastepool.watch.frames import Stacks
+from pastepool.watch.groups import fill_in_waits, groups_of
 from pastepool.watch.process import Process
 from pastepool.watch.rows import Look, Movements, Seen, app_root_of, personal, see, shown_title, status_of
 from pastepool.watch.visitor import Visitor
@@ -98,6 +99,8 @@ class Observer:
         shown, stack_of, note = stacks.shown()
         totals = server_view.totals()
         process = self._process.facts(wall)
+        rows = Look(server_view, wall.now, stack_of, unmoved).rows(seen)
+        fill_in_waits(rows)
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -105,7 +108,8 @@ class Observer:
             "note": "",
             "taken_at": wall.text(wall.now),
             "pool": self._pool(seen, wall.now),
-            "workers": Look(server_view, wall.now, stack_of, unmoved).rows(seen),
+            "workers": rows,
+            "groups": groups_of(rows),
             "stacks": shown,
             "stacks_note": note or ("" if process["gil"] else NO_FRAMES),
             "backlog": self._backlog(wall.now),

@@ -21,6 +21,7 @@ from pastepool.runtime.inspection.stacks import current_frames, stack_of
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.types import Seconds
 from pastepool.watch.frames import Stacks
+from pastepool.watch.groups import groups_of
 from pastepool.watch.process import Process
 from pastepool.watch.rows import NOTHING
 from pastepool.watch.wall import Wall, rounded
@@ -72,6 +73,7 @@ def paste_state(pool: Any) -> State:
     for row in rows:
         row["stack"] = stack_of_worker.get(row["worker"])
     state["workers"] = sorted(rows, key=lambda row: -(row["ran_for"] or 0.0))
+    state["groups"] = groups_of(state["workers"])
     counts = {status.value: 0 for status in Status if status is not Status.GONE}
     for row in rows:
         counts[row["status"]] += 1
@@ -168,6 +170,7 @@ def _empty(kind: str, note: str) -> State:
             "draining": False,
         },
         "workers": [],
+        "groups": [],
         "stacks": [],
         "stacks_note": "",
         "backlog": {"length": 0, "limit": 0, "timeout": 0.0, "oldest_for": None, "waiting": []},

@@ -11,7 +11,7 @@ from typing import Any
 from pastepool.core.kills import kill_at
 from pastepool.core.states import Phase, Record, Status, TaskSummary, classify
 from pastepool.core.telling.masking import masked_path
-from pastepool.core.telling.report import CodePlace, Diagnosis, activity, place_text, sentence, telling_place
+from pastepool.core.telling.report import CodePlace, Diagnosis, activity, place_text, sentence, telling_place, wait_kind
 from pastepool.core.telling.stack_view import phase_of
 from pastepool.core.wording import printable
 from pastepool.runtime.pool.task import Task
@@ -150,6 +150,7 @@ class Look:
             "request": [list(pair) for pair in facts.items()],
             "phase": phase_of(diagnosis.frames),
             "doing": activity(diagnosis),
+            "wait": wait_kind(diagnosis),
             "sentence": sentence(status, lasted, diagnosis, root),
             "place": place_text(place, root) if place else "",
             "cpu_share": None if diagnosis.cpu_share is None else round(diagnosis.cpu_share, 3),
@@ -178,6 +179,7 @@ NOTHING: dict[str, Any] = {
     "request": [],
     "phase": "",
     "doing": "",
+    "wait": "",
     "sentence": "",
     "place": "",
     "cpu_share": None,

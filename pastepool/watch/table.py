@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from typing import Any
 
 from pastepool.core.wording import counted, spoken
+from pastepool.watch.groups import groups_of
 from pastepool.watch.watched import State
 
 COLUMNS = 100
@@ -117,12 +117,12 @@ def _waiting(state: State) -> Iterator[str]:
 
 
 def _stacks(state: State) -> Iterator[str]:
-    crowds = [stack for stack in state["stacks"] if len(stack["workers"]) > 1]
+    crowds = [group for group in groups_of(state["workers"]) if len(group["workers"]) > 1]
     if crowds:
         yield ""
-    for stack in crowds:
-        frame: dict[str, Any] = stack["frames"][stack["telling"]]
-        yield f"{counted(len(stack['workers']), 'worker')} at {frame['shown']}:{frame['line']} {frame['function']}"
+    for group in crowds:
+        wait = f", {group['wait']}" if group["wait"] else ""
+        yield f"{counted(len(group['workers']), 'worker')} at {group['place']}{wait}"
 
 
 def _latency(state: State) -> Iterator[str]:

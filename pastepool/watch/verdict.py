@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pastepool.core.states import Status
 from pastepool.core.wording import counted
+from pastepool.watch.groups import groups_of
 from pastepool.watch.table import lasting
 from pastepool.watch.watched import State
 
@@ -35,7 +34,7 @@ def verdict_of(state: State) -> Verdict:
     stuck = [row for row in state["workers"] if row["status"] in STUCK]
     if stuck:
         parts = ", ".join(f"{counts[word]} {word}" for word in STUCK if counts[word])
-        return Verdict(f"{parts} of {counted(pool['size'], 'thread')}", _common_place(stuck), "bad")
+        return Verdict(f"{parts} of {counted(pool['size'], 'thread')}", _common_place(state, len(stuck)), "bad")
     ready = counts["idle"] + counts["starting"]
     if not ready and backlog["length"]:
         wait = "" if backlog["oldest_for"] is None else f", the oldest for {lasting(backlog['oldest_for'])}"
@@ -43,16 +42,19 @@ def verdict_of(state: State) -> Verdict:
     return Verdict("Nothing hangs", f"{counts['busy']} busy, {ready} ready for more.", "good")
 
 
-def _common_place(stuck: list[Mapping[str, Any]]) -> str:
+def _common_place(state: State, stuck: int) -> str:
     """Say in which place most of the stuck workers are, and what they do there; empty if no place is known."""
-    places = [row["place"] for row in stuck if row["place"]]
-    if not places:
+    rows = {row["worker"]: row for row in state["workers"] if row["status"] in STUCK}
+    crowds = [
+        (group["place"], [rows[one] for one in group["workers"] if one in rows])
+        for group in groups_of(state["workers"])
+    ]
+    place, here = max(crowds, key=lambda crowd: len(crowd[1]), default=("", []))
+    if not here:
         return ""
-    place = max(places, key=places.count)
-    here = [row["doing"] for row in stuck if row["place"] == place]
     many = f"{len(here)} of them {'is' if len(here) == 1 else 'are'}"
-    who = "It is" if len(stuck) == 1 else f"All {len(here)} are" if len(here) == len(stuck) else many
-    doing = _shared(here)
+    who = "It is" if stuck == 1 else f"All {len(here)} are" if len(here) == stuck else many
+    doing = _shared([row["doing"] for row in here])
     return f"{who} in {place}{f', {doing}' if doing else ''}."
 
 

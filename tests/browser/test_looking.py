@@ -64,7 +64,7 @@ def test_identical_stacks_are_one_group(show: Show) -> None:
     """Threads at the same place are one line that counts them, and each is a link to its row, which unfolds."""
     page = show()
     assert page.texts("#stacks .count") == ["3 threads are here", "1 thread is here", "1 thread is here"]
-    assert page.text("#stacks .who") == "2 hung, 1 zombie, the longest for 35 min 12 s"
+    assert page.text("#stacks .who") == "blocked in recv, 2 hung, 1 zombie, the longest for 35 min 12 s"
     page.click("#stacks summary")
     assert page.texts("#stacks .groups > details:first-child .links a")[0] == "worker 1: GET /report"
     page.click("#stacks .links a")
@@ -194,7 +194,7 @@ def test_places_are_bounded(page: Page) -> None:
         for at in range(500)
     ]
     for at, row in enumerate(state["workers"]):
-        row["stack"] = at
+        row.update(stack=at, place=f"shop/db.py:{at} Connection._fetch")
     with Stage(state) as stage:
         page.open(stage.address)
         page.until("document.querySelector('#stacks details')", "the places")

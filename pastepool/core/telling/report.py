@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pastepool.core.ownership import Owner, below, is_at_home, is_unknown_library, owner_of
 from pastepool.core.states import Status
@@ -164,6 +164,19 @@ def activity(diagnosis: Diagnosis) -> str:
     if diagnosis.waits_for_gil:
         return "waiting for its turn to run Python"
     return _blocked(diagnosis)
+
+
+def wait_kind(diagnosis: Diagnosis) -> str:
+    """
+    Say in a few words what kind of thing a thread waits for, without any target; an empty text if that is not known.
+
+    ``activity`` says more. Threads with the same trouble have the same kind: those that spin under one GIL are now
+    running, now waiting for their turn, and those that read from a database read from several machines.
+    """
+    share = diagnosis.cpu_share
+    if diagnosis.waits_for_gil or (share is not None and share >= RUNNING_SHARE):
+        return "computing"
+    return _blocked(replace(diagnosis, waits_for=None)) or ("waiting" if diagnosis.waits_for else "")
 
 
 def _blocked(diagnosis: Diagnosis) -> str:

@@ -1,42 +1,46 @@
 /**
- * Who stands at the same place. Two threads do when their calls are the same from the innermost to where the server
- * called the application: on which way the server came to that says nothing about why they hang.
+ * Who stands at the same place: at the same line of the application, waiting for the same. The server groups workers in
+ * the same way for the page without this script, for the text and for the JSON.
  */
-import { identity } from "./frames.js";
 
-/** @typedef {import("./types.js").Frame} Frame */
 /** @typedef {import("./types.js").State} State */
 /** @typedef {import("./types.js").Stack} Stack */
 /** @typedef {import("./types.js").Worker} Worker */
-/** @typedef {{place: string, stack: Stack, here: Worker[]}} Group */
-
-/**
- * @param {Frame[]} frames innermost first
- * @returns {string} what tells this place from another
- */
-export function placeOf(frames) {
-  const first = frames.findIndex((frame) => frame.kind !== "server");
-  const end = first < 0 ? -1 : frames.findIndex((frame, at) => at > first && frame.kind === "server");
-  return (end < 0 ? frames : frames.slice(0, end)).map(identity).join("\n");
-}
+/** @typedef {{key: string, place: string, wait: string, stack: Stack|null, here: Worker[]}} Group */
 
 /**
  * @param {State} state
  * @returns {Group[]} the most crowded first
  */
 export function groupsOf({ stacks, workers }) {
-  const byNumber = new Map(workers.map((worker) => [worker.worker, worker]));
+  const byId = new Map(stacks.map((stack) => [stack.id, stack]));
   /** @type {Map<string, Group>} */
   const groups = new Map();
-  for (const stack of stacks) {
-    const place = placeOf(stack.frames);
-    const here = /** @type {Worker[]} */ (stack.workers.map((number) => byNumber.get(number)).filter(Boolean));
-    const group = groups.get(place);
-    if (group === undefined) {
-      groups.set(place, { place, stack, here });
-    } else {
-      group.here.push(...here);
-    }
+  for (const worker of workers.filter(({ place }) => place !== "")) {
+    const wait = worker.wait ?? "";
+    const key = `${worker.place}\n${wait}`;
+    const group = groups.get(key) ?? { key, place: worker.place, wait, stack: null, here: [] };
+    group.here.push(worker);
+    groups.set(key, group);
+  }
+  for (const group of groups.values()) {
+    group.stack = byId.get(mostCommon(group.here)) ?? null;
   }
   return [...groups.values()].sort((one, other) => other.here.length - one.here.length);
+}
+
+/**
+ * @param {Worker[]} here
+ * @returns {number} the id of the stack that most of them have; -1 without one
+ */
+function mostCommon(here) {
+  /** @type {Map<number, number>} */
+  const counts = new Map();
+  for (const { stack } of here) {
+    if (stack !== null) {
+      counts.set(stack, (counts.get(stack) ?? 0) + 1);
+    }
+  }
+  const [found] = [...counts].reduce((one, other) => (other[1] > one[1] ? other : one), [-1, 0]);
+  return found;
 }

@@ -22,7 +22,7 @@ export function stacks(onWorker) {
   const body = takeOver("stacks");
   const note = make("p", "soft");
   const groups = make("div", "groups");
-  const list = new Keyed(groups, ({ place }) => place, () => group(onWorker));
+  const list = new Keyed(groups, ({ key }) => key, () => group(onWorker));
   body.append(note, groups);
   return {
     show(state) {
@@ -51,7 +51,7 @@ function group(onWorker) {
   let last = null;
   const fill = () => {
     if (unfold.open && last !== null) {
-      frames.show(last.stack.frames, last.stack.telling, last.stack.cut);
+      frames.show(last.stack?.frames ?? [], last.stack?.telling ?? 0, last.stack?.cut ?? false);
       buttons.show(last.here);
     }
   };
@@ -60,11 +60,10 @@ function group(onWorker) {
     node: unfold,
     /** @param {Group} thing */
     show(thing) {
-      const { stack, here } = thing;
-      const telling = stack.frames[stack.telling];
+      const { here } = thing;
       say(count, `${counted(here.length, "thread")} ${here.length === 1 ? "is" : "are"} here`);
-      say(place, telling === undefined ? "" : `${telling.shown}:${telling.line} ${telling.function}`);
-      say(who, statusesOf(here));
+      say(place, thing.place);
+      say(who, [thing.wait, statusesOf(here)].filter(Boolean).join(", "));
       unfold.classList.toggle("bad", here.some((worker) => STUCK.has(worker.status)));
       last = thing;
       fill();

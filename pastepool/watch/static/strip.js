@@ -154,16 +154,21 @@ export function verdict(state) {
   return { headline: "Nothing hangs", reason, mood: "good" };
 }
 
+/** @param {import("./types.js").Worker} worker */
+const isStuck = (worker) => STUCK.has(worker.status);
+
 /**
  * @param {import("./types.js").Worker[]} stuck
  * @param {State} state
  * @returns {string} where most of them are
  */
 function commonPlace(stuck, state) {
-  const crowds = groupsOf(state).map(({ here }) => here.filter((worker) => STUCK.has(worker.status)));
-  const most = crowds.reduce((one, other) => (other.length > one.length ? other : one), []);
-  const place = most[0]?.place ?? "";
-  if (place === "") {
+  const crowds = groupsOf(state).map(({ place, here }) => ({ place, here: here.filter(isStuck) }));
+  const { place, here: most } = crowds.reduce((one, other) => (other.here.length > one.here.length ? other : one), {
+    place: "",
+    here: /** @type {import("./types.js").Worker[]} */ ([]),
+  });
+  if (most.length === 0) {
     return "";
   }
   const doing = shared(most.map((worker) => worker.doing));

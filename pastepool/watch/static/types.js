@@ -36,6 +36,7 @@
  * @property {[string, string][]} request
  * @property {string} phase
  * @property {string} doing
+ * @property {string} wait
  * @property {string} sentence
  * @property {string} place
  * @property {number|null} cpu_share
@@ -55,6 +56,13 @@
  * @property {Record<Status, number>} counts
  * @property {string} summary
  * @property {boolean} draining
+ *
+ * @typedef {object} Group
+ * @property {number} id
+ * @property {string} place
+ * @property {string} wait
+ * @property {number[]} workers
+ * @property {number|null} stack
  *
  * @typedef {object} Waiting
  * @property {string} title
@@ -152,6 +160,7 @@
  * @property {{stream: boolean, poll_every: number}} transport
  * @property {Pool} pool
  * @property {Worker[]} workers
+ * @property {Group[]} groups
  * @property {Stack[]} stacks
  * @property {string} stacks_note
  * @property {Backlog} backlog

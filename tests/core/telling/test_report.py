@@ -18,6 +18,7 @@ from pastepool.core.telling.report import (
     place_text,
     sentence,
     telling_place,
+    wait_kind,
 )
 
 ROOT = "/srv/shop"
@@ -209,3 +210,27 @@ def test_a_sentence_is_one_line_whatever_things_are_called(
 def test_the_pool_in_one_line(counts: dict[Status, int], waiting: int, said: str) -> None:
     """Only what is there is named, and the gone are not there."""
     assert counts_line(counts, waiting) == said
+
+
+QUEUE = CodePlace(f"{LIB}/queue.py", 171, "Queue.get")
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "kind"),
+    [
+        (Diagnosis(syscall="recvfrom", waits_for="10.0.0.5:5432"), "blocked in recv"),
+        (Diagnosis(syscall="recvfrom"), "blocked in recv"),
+        (Diagnosis((SOCKET,)), "blocked in recv"),
+        (Diagnosis((QUEUE,), syscall="futex"), "waiting for an item in a queue"),
+        (Diagnosis((QUEUE,)), "waiting for an item in a queue"),
+        (Diagnosis(syscall="futex"), "waiting for a lock"),
+        (Diagnosis(cpu_share=0.9), "computing"),
+        (Diagnosis(cpu_share=0.03), "computing"),
+        (Diagnosis(cpu_share=0.0, waits_for_gil=True, syscall="futex"), "computing"),
+        (Diagnosis(waits_for="child process 7"), "waiting"),
+        (Diagnosis(), ""),
+    ],
+)
+def test_threads_with_the_same_trouble_have_the_same_kind_of_wait(diagnosis: Diagnosis, kind: str) -> None:
+    """Whether the look caught them in the system call or beside it, and whatever the target is."""
+    assert wait_kind(diagnosis) == kind
