@@ -94,11 +94,19 @@ class InternalError(PastepoolError):
     """
 
 
-class WorkerKilled(SystemExit):
+class WorkerKilled(BaseException):
     """
     The pool raises this inside an application, at the kill limit or because an operator asked for it.
 
-    It is a ``SystemExit`` because the Paste manual promises one (contract P8): ``finally`` runs, ``except Exception``
-    does not catch it. It is a class of our own so that an application's ``sys.exit()`` is never mistaken for it.
+    ``finally`` runs, and ``except Exception`` does not catch it (contract P8). It is no ``SystemExit``, because the
+    interpreter ends the whole process where a C extension prints one as an error that it cannot hand on.
     Catcher: clean up and raise it again. If an application swallows it, the pool raises it in the application again.
+    """
+
+
+class WorkerKilledAsExit(WorkerKilled, SystemExit):
+    """
+    What the pool raises instead with ``threadpool_kill_exception = SystemExit``, as Paste does.
+
+    Catcher: as for ``WorkerKilled``. A C extension may end the process with it; see the option.
     """

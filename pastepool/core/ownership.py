@@ -51,6 +51,7 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 
 _calls_applications: set[CodeType] = set()
 _claimed: set[str] = set()
+_runs_tasks: set[CodeType] = set()
 
 
 class Owner(enum.Enum):
@@ -130,6 +131,26 @@ def calls_application(function: _Function) -> _Function:
     """
     _calls_applications.add(function.__code__)
     return function
+
+
+def runs_tasks(function: _Function) -> _Function:
+    """
+    Mark a function of ours that runs tasks. What it calls belongs to the task, so a kill may land there.
+
+    No kill may land in the function itself.
+    """
+    _runs_tasks.add(function.__code__)
+    return function
+
+
+def is_task_boundary(code: CodeType) -> bool:
+    """Say whether a function was marked with ``runs_tasks``."""
+    return code in _runs_tasks
+
+
+def is_application_boundary(code: CodeType) -> bool:
+    """Say whether a function was marked with ``calls_application``: what it calls is the application."""
+    return code in _calls_applications
 
 
 def must_not_be_hit(code: CodeType) -> bool:

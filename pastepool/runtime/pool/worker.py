@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pastepool.core.dispatch import LONG, NEGLIGIBLE, PASS_ABOVE, LongKinds, expected_wait
+from pastepool.core.ownership import runs_tasks
 from pastepool.core.states import Phase
 from pastepool.core.telling.histogram import BOUNDS
 from pastepool.errors import ClientGone, WorkerKilled
@@ -218,6 +219,7 @@ class Worker:
         if not self._baton.pass_on():
             self._baton.put_down()
 
+    @runs_tasks
     def _run(self, task: Task) -> None:
         """Run one task and record it. Nothing it raises gets out."""
         now = self._now

@@ -23,6 +23,13 @@ def check_available() -> None:
         raise InjectionUnavailable("This Python cannot raise an exception in another thread; no request is killed.")
 
 
+def thread_state() -> int:
+    """Return the address of the interpreter's record of the calling thread. It is valid until the thread has ended."""
+    get = ctypes.pythonapi.PyThreadState_Get
+    get.restype = ctypes.c_void_p
+    return int(get())
+
+
 def set_async_exc(ident: int, exception: type[BaseException] | None) -> int:
     """
     Mark an exception on a thread, or with None take off whatever is marked. Answers how many threads were hit: 1 or 0.

@@ -1,8 +1,8 @@
 """
 The window in which a kill may land, and the call that makes it land.
 
-CPython marks an exception on a thread and raises it when that thread next looks, at no particular place (lifecycle: any
-function entry, any backward jump). Raised between two requests it would break the pool's own bookkeeping. So:
+An exception that is raised in another thread arrives at no particular place. Raised between two requests it would break
+the pool's own bookkeeping. So:
 
 1. A worker's window is open exactly while the application's code runs. It opens by putting a token down and shuts by
    picking it up again; both are single atomic operations of a deque, so an undisturbed request takes no lock.
@@ -13,9 +13,9 @@ function entry, any backward jump). Raised between two requests it would break t
 4. An exception that lands inside ``shut`` itself leaves everything as it can be found again: every step may be
    repeated, and the fence knows its owner. The worker's loop therefore calls ``shut`` again on its way out.
    What the worker raises in itself to take a kill back (``_withdraw``) never gets out of ``_absorb_one``.
-5. The exception is held back while the worker is in one of the few lines where it would hurt others (``landing``).
-   Those are left in no time; a worker that does not leave them is blocked there, and the kill is repeated later like
-   any other.
+5. The killer does not raise the exception: it arms the worker (``arming``), which raises it in itself at the first
+   instruction that leaves nothing taken. A worker that is blocked in C stays armed until it comes back or its window is
+   shut. Only where the interpreter has no way to arm a thread, the exception is marked on it as above (``landing``).
 
 The token is also the claim to the response: whoever holds it may write. The worker has it once the window is shut
 undisputed; the killer has it from the moment it took it.
@@ -32,8 +32,11 @@ from collections import deque
 from collections.abc import Callable
 
 from pastepool.errors import WorkerKilled
-from pastepool.runtime.window.async_exc import set_async_exc
+from pastepool.runtime.inspection.stacks import frame_of
+from pastepool.runtime.window.arming import Arm, Reach
+from pastepool.runtime.window.async_exc import set_async_exc, thread_state
 from pastepool.runtime.window.landing import raise_where_it_may_land
+from pastepool.runtime.window.reach import found_reach
 from pastepool.types import Injected, Seconds
 
 _HOLD_BACK: Seconds = 0.0005
@@ -117,18 +120,23 @@ class Window:
     One worker's window. Made by the worker; ``open`` and ``shut`` run on it, ``kill`` on the supervisor.
 
     ``killed``: set by the first successful kill, never unset: such a worker leaves after its request.
-    ``_leaving``: the worker waits for the fence, to shut; written by the worker.
+    ``_leaving``: the worker waits for the fence, to shut; written by the worker. ``_arm``: the kill that waits to be
+    raised, or the last one. ``_marked``: whether an exception was marked on the worker by the interpreter's own call.
     """
 
-    __slots__ = ("killed", "_token", "_fence", "_disputed", "_ident", "_leaving")
+    __slots__ = ("killed", "_token", "_fence", "_disputed", "_ident", "_leaving", "_arm", "_marked", "_thread_state", "_exception")
 
-    def __init__(self) -> None:
+    def __init__(self, exception: type[WorkerKilled] = WorkerKilled) -> None:
         self.killed = False
+        self._exception = exception
         self._token: deque[int] = deque()
         self._fence = threading.RLock()
         self._disputed: int | None = None
         self._ident = threading.get_ident()
         self._leaving = False
+        self._arm: Arm | None = None
+        self._marked = False
+        self._thread_state = thread_state()
 
     def open(self, serial: int) -> None:
         """
@@ -136,7 +144,7 @@ class Window:
         shut.
         """
         if self.killed:
-            raise WorkerKilled(3)
+            raise self._exception
         self._token.append(serial)
 
     def open_for_close(self, serial: int) -> None:
@@ -162,7 +170,9 @@ class Window:
             self._leaving = False  # also where a kill lands here, inside ``write()``, and the application swallows it
         self._token.clear()
         self._disputed = None
-        if self.killed:
+        if self._arm is not None:
+            self._disarm(self._arm)
+        if self._marked:
             _withdraw(self._ident)
         while fence._is_owned():  # type: ignore[attr-defined]
             fence.release()  # more than once if an exception landed between two of these lines in an earlier run
@@ -183,7 +193,7 @@ class Window:
 
     def kill(self, serial: int, first: Callable[[], bool | None]) -> Injected:
         """
-        Raise WorkerKilled in the worker if it is inside the application call of the request ``serial``.
+        Raise the window's exception in the worker if it is inside the application call of the request ``serial``.
 
         ``first`` runs after the claim was won and before the exception is on its way: record, answer 504. If it answers
         True, nothing is raised yet, and the next call does.
@@ -191,7 +201,7 @@ class Window:
         Runs on: supervisor.
         """
         injected = self._kill(serial, first)
-        if _FLAG_IS_SHARED and injected is Injected.LANDING:
+        if _FLAG_IS_SHARED and self._marked and injected is Injected.LANDING:
             # A thread that is blocked may not raise it for hours, and the others would have the flag before them.
             _absorb(threading.get_ident())
         return injected
@@ -216,15 +226,57 @@ class Window:
 
     def _inject(self) -> Injected:
         """
-        Raise in the worker as soon as that hurts nobody else. Runs on: the killer, under ``_fence``.
+        Have the exception raised in the worker as soon as that leaves nothing taken. Runs on: the killer, under
+        ``_fence``.
 
         Not at all in one that waits for that very fence: it is on its way out.
         """
+        reach = found_reach()
+        return self._inject_marked() if reach is None else self._inject_armed(reach)
+
+    def _inject_armed(self, reach: Reach) -> Injected:
+        """
+        Arm the worker where it stands, again and again while it moves on, and see whether the exception was raised.
+
+        A worker that stands still is blocked in C. It stays armed: the exception is raised when it comes back.
+        """
+        arm = self._arm
+        if arm is None or arm.landed:
+            self._arm = arm = Arm(self._ident, self._exception)
+        stood: tuple[int, int, int] | None = None
         for _ in range(_HOLD_BACK_TIMES):
             if self._leaving:
                 break
-            raised = raise_where_it_may_land(self._ident, WorkerKilled)
+            frame = frame_of(self._ident)
+            if frame is None:
+                return Injected.GONE
+            stands = (id(frame), frame.f_lasti, arm.looks)
+            if stands == stood:
+                return Injected.LANDING
+            if not reach.arm(arm, frame, self._thread_state):
+                del frame
+                return self._inject_marked()
+            del frame  # or its variables would end in this thread, if the function returned meanwhile
+            stood = stands
+            time.sleep(_HOLD_BACK)
+            if arm.landed:
+                return Injected.LANDING
+        return Injected.HELD_BACK
+
+    def _inject_marked(self) -> Injected:
+        """Mark the exception on the worker as soon as it stands where it may be raised."""
+        for _ in range(_HOLD_BACK_TIMES):
+            if self._leaving:
+                break
+            self._marked = True
+            raised = raise_where_it_may_land(self._ident, self._exception)
             if raised is not None:
                 return Injected.LANDING if raised else Injected.GONE
             time.sleep(_HOLD_BACK)
         return Injected.HELD_BACK
+
+    def _disarm(self, arm: Arm) -> None:
+        reach = found_reach()
+        if reach is not None:
+            reach.disarm(arm)
+        self._arm = None

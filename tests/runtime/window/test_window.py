@@ -303,12 +303,12 @@ class Interrupted:
             self._steps.append(name)
             hit = len(self._steps) == self._nth
             if hit and not self._after:
-                raise WorkerKilled(3)
+                raise WorkerKilled()
             try:
                 return getattr(self._inner, name)(*arguments)
             finally:
                 if hit:
-                    raise WorkerKilled(3)
+                    raise WorkerKilled()
 
         return step
 

@@ -1,0 +1,254 @@
+"""
+Grade every instruction of one function: may an exception be raised there without leaving something behind?
+
+Pure; any thread. A chart is made once for a function and kept.
+
+What is protected by a ``finally`` or a ``with`` is safe. The dangerous instructions are those around it:
+
+1. the call of ``__enter__``, which may have taken what ``__exit__`` would give back;
+2. the call of ``__exit__``, from the end of the protected block on; and the handler up to that call;
+3. a ``finally``, and an ``except`` that gives something back: in the handler and in the copies that the compiler makes
+   of a ``finally`` for the ways out without an exception. A copy has the same position in the source;
+4. what stands between the last call before such a ``try`` and the ``try``: that call may have taken something;
+5. what stands between ``acquire`` and ``release`` without a ``try``;
+6. what stands between the end of a ``try`` whose ``except`` gives something back, and the end of the next call: on that
+   way the next call gives it back, or commits;
+7. what stands between the last call or assignment of a function and its return: the caller has no result yet.
+
+An ``async with`` does not occur in a call that a worker runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Sequence
+from types import CodeType
+
+from pastepool.core.landing.cover import Cover, cover_of
+from pastepool.core.landing.handlers import CHANGES, Handler, body_of, kind_of
+from pastepool.core.landing.listing import ENDS, RETURNS, Step, listing, places_of, successors
+
+_KEPT = 4096
+"""How many charts are kept. One takes a few KiB and about a millisecond to make. Nothing derives the number."""
+
+_MOVES = frozenset({"NOP", "POP_TOP", "SWAP", "COPY", "POP_BLOCK", "DUP_TOP", "JUMP_FORWARD"})
+"""Instructions that only move values of the interpreter's stack, or the place of execution."""
+
+_ENTERS = frozenset({"BEFORE_WITH", "BEFORE_ASYNC_WITH", "SETUP_WITH", "SETUP_ASYNC_WITH"})
+
+_TAKES = re.compile(r"_?acquire(?:[_A-Z]|$)")
+_GIVES = re.compile(r"_?release(?:[_A-Z]|$)")
+"""Names of functions that take a lock, and of those that give it back."""
+
+_Indices = Iterable[int]
+
+
+class Chart:
+    """
+    Which instructions of one function are dangerous, and in which way.
+
+    ``begun``: an exception must not be raised before this instruction. ``inside``: nor come out of a function written in
+    Python that it calls. ``returning``: nor be raised in the instant at which a call written in C returns. All three are
+    asked by offset, in bytes; an offset inside an instruction means that instruction.
+    """
+
+    __slots__ = ("_starts", "_begun", "_inside", "_returning")
+
+    def __init__(self, starts: Sequence[int], begun: _Indices, inside: _Indices, returning: _Indices) -> None:
+        self._starts = starts
+        self._begun = frozenset(begun)
+        self._inside = frozenset(inside)
+        self._returning = frozenset(returning)
+
+    def begun(self, offset: int) -> bool:
+        """Say whether it is dangerous to raise before the instruction is executed."""
+        return bisect(self._starts, offset) - 1 in self._begun
+
+    def inside(self, offset: int) -> bool:
+        """Say whether it is dangerous if the function that the instruction calls ends by an exception."""
+        return bisect(self._starts, offset) - 1 in self._inside
+
+    def returning(self, offset: int) -> bool:
+        """Say whether it is dangerous to raise when the instruction has been executed and before the next one."""
+        return bisect(self._starts, offset) - 1 in self._returning
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def chart_of(code: CodeType) -> Chart:
+    """Return the chart of a function."""
+    steps = listing(code)
+    return chart(steps, cover_of(code, steps))
+
+
+def chart(steps: Sequence[Step], cover: Cover) -> Chart:
+    """Return the chart of instructions, if it is known which handlers are in force at each of them."""
+    handlers = {handler for covering in cover for handler in covering}
+    bodies = {handler: body_of(steps, handler) for handler in handlers}
+    kinds = {handler: kind_of(steps, body) for handler, body in bodies.items()}
+    leaving = set(_exits(steps, cover))
+    for handler, body in bodies.items():
+        leaving.update(_dangerous_part(steps, body, kinds[handler]))
+    finals = [bodies[handler] for handler, kind in kinds.items() if kind is Handler.FINALLY]
+    leaving.update(_copies(steps, cover, finals))
+    cared = {handler for handler, kind in kinds.items() if kind in (Handler.FINALLY, Handler.UNDOES)}
+    arriving, last_calls = _before_blocks(steps, cover, cared)
+    holding, acquiring = _unprotected(steps, cover)
+    entering = set(_entering(steps))
+    undoing = {handler: bodies[handler] for handler, kind in kinds.items() if kind is Handler.UNDOES}
+    leaving.update(_after_blocks(steps, cover, undoing))
+    return Chart(
+        [step.offset for step in steps],
+        begun=leaving | arriving | holding | set(_before_returns(steps)),
+        inside=leaving | entering | holding,
+        returning=leaving | entering | last_calls | holding | acquiring,
+    )
+
+
+def _entering(steps: Sequence[Step]) -> Iterator[int]:
+    """The calls of ``__enter__``. From 3.14 on it is loaded like an attribute and called like a function."""
+    for index, step in enumerate(steps):
+        enters = step.calls and index > 0 and steps[index - 1].name == "LOAD_SPECIAL"
+        if step.name in _ENTERS or enters:
+            yield index
+
+
+def _exits(steps: Sequence[Step], cover: Cover) -> Iterator[int]:
+    """The calls ``__exit__(None, None, None)``, with what leads to them from the end of the block on."""
+    for index, step in enumerate(steps):
+        first = _first_of_exit(steps, index) if step.calls else None
+        if first is not None:
+            yield from range(first, index + 1)
+            yield from _leading_to(steps, cover, first)
+
+
+def _first_of_exit(steps: Sequence[Step], call: int) -> int | None:
+    """Return where the three arguments of a call of ``__exit__`` begin; None if the call is another one."""
+    last = call - 1
+    if last >= 0 and steps[last].name == "PRECALL":
+        last -= 1
+    first = last - 2
+    if first < 0 or not steps[first].loads_none:
+        return None
+    rest = steps[first + 1 : last + 1]
+    same = all(step.loads_none for step in rest) or all(step.name == "DUP_TOP" for step in rest)
+    return first if same else None
+
+
+def _leading_to(steps: Sequence[Step], cover: Cover, index: int) -> Iterator[int]:
+    """What stands directly before an instruction, outside of the block that has ended: it only moves values."""
+    known = set(cover[index])
+    before = index - 1
+    while before >= 0 and set(cover[before]) <= known and _only_moves(steps[before]):
+        yield before
+        before -= 1
+
+
+def _only_moves(step: Step) -> bool:
+    return step.name in _MOVES or step.name.startswith(("ROT_", "STORE_FAST", "LOAD_FAST"))
+
+
+def _dangerous_part(steps: Sequence[Step], body: frozenset[int], kind: Handler) -> Iterator[int]:
+    """Of a handler: all if it gives something back; of a ``with`` only what comes up to the call of ``__exit__``."""
+    if kind is Handler.EXIT:
+        call = next(index for index in sorted(body) if steps[index].name == "WITH_EXCEPT_START")
+        yield from (index for index in body if index <= call)
+    elif kind is not Handler.OTHER:
+        yield from body
+
+
+def _copies(steps: Sequence[Step], cover: Cover, finals: Iterable[frozenset[int]]) -> Iterator[int]:
+    """The copies of each ``finally``, and what leads to them from the end of their block on."""
+    for body in finals:
+        positions = {steps[index].position for index in body if _tells_its_place(steps[index])}
+        for index, step in enumerate(steps):
+            if step.position in positions and index not in body:
+                yield index
+                yield from _leading_to(steps, cover, index)
+
+
+def _tells_its_place(step: Step) -> bool:
+    """``PUSH_EXC_INFO``, ``RERAISE`` and the like have the position of something else, or none."""
+    return step.position[:1] not in ((), (None,)) and step.name not in ("PUSH_EXC_INFO", "RERAISE", "COPY", "POP_EXCEPT")
+
+
+def _before_blocks(steps: Sequence[Step], cover: Cover, cared: set[int]) -> tuple[set[int], set[int]]:
+    """
+    Return what stands before each block of a ``finally`` or of an ``except`` that gives something back.
+
+    Returns:
+        the instructions between the last call and the block; those last calls.
+    """
+    between: set[int] = set()
+    calls: set[int] = set()
+    for index in range(1, len(steps)):
+        if not (set(cover[index]) - set(cover[index - 1])) & cared:
+            continue
+        before = index - 1
+        while before >= 0 and not steps[before].calls and steps[before].name not in ENDS:
+            between.add(before)
+            before -= 1
+        if before >= 0 and steps[before].calls:
+            calls.add(before)
+            if steps[before - 1].name == "PRECALL":
+                calls.add(before - 1)
+    return between, calls
+
+
+def _after_blocks(steps: Sequence[Step], cover: Cover, undoing: dict[int, frozenset[int]]) -> set[int]:
+    """What stands between the end of a block and the end of the next call. ``undoing``: handlers and their bodies."""
+    places = places_of(steps)
+    found: set[int] = set()
+    waiting: list[int] = []
+    for index in range(len(steps)):
+        for handler, body in undoing.items():
+            if handler in cover[index]:
+                following = successors(steps, places, index)
+                waiting += [after for after in following if handler not in cover[after] and after not in body]
+    while waiting:
+        index = waiting.pop()
+        if index not in found:
+            found.add(index)
+            if not steps[index].calls or steps[index].name == "PRECALL":
+                waiting += successors(steps, places, index)
+    return found
+
+
+def _before_returns(steps: Sequence[Step]) -> Iterator[int]:
+    """What stands between the last call or assignment of a function and its return."""
+    for index, step in enumerate(steps):
+        before = index
+        if step.name in RETURNS:
+            while before >= 0 and not steps[before].calls and steps[before].name not in CHANGES:
+                yield before
+                before -= 1
+
+
+def _unprotected(steps: Sequence[Step], cover: Cover) -> tuple[set[int], set[int]]:
+    """
+    Return what stands between an ``acquire`` and the next block or ``release``, in the order of the code.
+
+    Returns:
+        these instructions; the calls of ``acquire``.
+    """
+    holding: set[int] = set()
+    calls: set[int] = set()
+    state = ""
+    known: set[int] = set()
+    for index, step in enumerate(steps):
+        if _TAKES.match(step.word):
+            state, known = "about to take", set(cover[index])
+        elif _GIVES.match(step.word) and state == "takes":
+            state = "about to give"
+        if state in ("takes", "about to give"):
+            if set(cover[index]) - known:
+                state = ""
+                continue
+            holding.add(index)
+        if step.calls and state == "about to take":
+            calls.add(index)
+            state = "about to take" if step.name == "PRECALL" else "takes"
+        elif step.calls and state == "about to give" and step.name != "PRECALL":
+            state = ""
+    return holding, calls

@@ -1,0 +1,150 @@
+"""
+Decide, at each instruction of an armed thread, whether the kill is raised there.
+
+A thread that is to be killed is *armed*: from then on the interpreter calls us before its next instructions, in that
+thread. We raise the exception there ourselves, at the first instruction that is good enough (``core.landing``). So the
+decision and the raising are one step, and the exception cannot come later or elsewhere.
+
+Source: ours. ``Reach`` has two implementations: ``monitoring`` for CPython 3.12 and later, ``tracing`` for 3.10 and
+3.11.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import NamedTuple, Protocol
+
+from pastepool.core.landing.verdict import Call, Grade, raised_before
+from pastepool.types import Seconds
+
+
+class _Patience(NamedTuple):
+    """From how many instructions, or how long after the first one, a place of this grade is good enough."""
+
+    grade: Grade
+    instructions: int
+    after: Seconds
+
+
+_PATIENCE = (
+    _Patience(Grade.AVOID, 250_000, 5.0),
+    _Patience(Grade.LIBRARY, 50_000, 0.25),
+    _Patience(Grade.SAFE, 0, 0.0),
+)
+"""
+A loop in an application reaches a safe place within its first round; a call into a library returns. A loop inside of a
+``finally`` never does, and is ended all the same. Nothing derives the numbers: 250,000 instructions take about half a
+second with the calls to us, and 5 s are the time for a ``finally`` that waits for a database.
+"""
+
+
+class Arm:
+    """
+    The kill of one thread, as it waits to be raised. Made by the killer; ``raises`` runs on the victim.
+
+    ``landed``: the exception was raised. ``looks``: before how many instructions it was asked. ``off``: the window was
+    shut, so nothing is raised any more; written by the victim.
+    """
+
+    __slots__ = ("exception", "ident", "landed", "looks", "off", "_since")
+
+    def __init__(self, ident: int, exception: type[BaseException]) -> None:
+        self.ident = ident
+        self.exception = exception
+        self.landed = False
+        self.looks = 0
+        self.off = False
+        self._since: Seconds = 0.0
+
+    def raises(self, frame: FrameType, offset: int) -> bool:
+        """
+        Say whether to raise before an instruction of the calling thread. Marks itself as landed if so.
+
+        An error in here would be raised in the application, for example when its stack has no room for one more call.
+        Then nothing is raised at this instruction.
+
+        Args:
+            frame: the innermost one of the application.
+            offset: of the instruction that is executed next.
+        """
+        try:
+            if self.off or self.landed or raised_before(calls_of(frame, offset)) > self._good_enough():
+                return False
+        except Exception:  # noqa: BLE001
+            return False
+        self.landed = True
+        return True
+
+    def _good_enough(self) -> Grade:
+        now = time.monotonic()
+        if not self.looks:
+            self._since = now
+        self.looks += 1
+        waited = now - self._since
+        return next(p.grade for p in _PATIENCE if self.looks > p.instructions or waited >= p.after)
+
+
+def calls_of(frame: FrameType, offset: int | None = None) -> Iterator[Call]:
+    """
+    Return the calls of a stack, innermost first.
+
+    ``offset``: of the instruction of the innermost call; None for the one at which its frame stands.
+    """
+    yield frame.f_code, frame.f_lasti if offset is None else offset
+    outer = frame.f_back
+    while outer is not None:
+        yield outer.f_code, outer.f_lasti
+        outer = outer.f_back
+
+
+class Reach(Protocol):
+    """A way to be called before each instruction of another thread."""
+
+    def arm(self, arm: Arm, frame: FrameType, thread_state: int) -> bool:
+        """
+        Have ``arm`` asked before the next instructions of a thread. May be called again when the thread has moved.
+
+        Returns False if that is not possible in this thread now. Runs on: killer, under the fence of the window.
+
+        Args:
+            frame: the innermost one of that thread.
+            thread_state: the address of the interpreter's record of that thread.
+        """
+
+    def disarm(self, arm: Arm) -> None:
+        """Have it asked no more. Runs on: the armed thread."""
+
+    def forget(self, arm: Arm) -> None:
+        """Give back what is kept for a thread that has ended. Runs on: any thread."""
+
+
+class Instrumented:
+    """
+    Counts for each function how many armed threads need its instructions.
+
+    ``changed`` is called with a function and whether it is needed, when that changes. Runs on: any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._needed_by: dict[CodeType, set[int]] = {}
+
+    def need(self, code: CodeType, ident: int) -> bool:
+        """Note that a thread needs a function. Returns whether it is the first one."""
+        with self._lock:
+            users = self._needed_by.setdefault(code, set())
+            users.add(ident)
+            return len(users) == 1
+
+    def release(self, ident: int) -> list[CodeType]:
+        """Note that a thread needs nothing any more. Returns the functions that no thread needs now."""
+        with self._lock:
+            for users in self._needed_by.values():
+                users.discard(ident)
+            free = [code for code, users in self._needed_by.items() if not users]
+            for code in free:
+                del self._needed_by[code]
+            return free

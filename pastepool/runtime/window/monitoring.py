@@ -1,0 +1,81 @@
+"""
+Be called before the instructions of one thread, with ``sys.monitoring`` (CPython 3.12 and later).
+
+The interpreter calls back for single functions, in whichever thread runs them. Only the functions of the armed thread
+are instrumented, two at a time: the innermost one and its caller, and the next caller when the thread comes there. So a
+thread that stays blocked for hours costs the others a few microseconds where they run the same two functions.
+
+Source: PEP 669.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import CodeType, FrameType
+from typing import Any
+
+from pastepool.core.ownership import is_application_boundary, must_not_be_hit
+from pastepool.runtime.window.arming import Arm, Instrumented
+
+_TOOLS = (4, 3, 1, 2)
+"""The numbers of tools that we may take, the best first. PEP 669 reserves 0 for debuggers, 1 for coverage, 2 for profilers."""
+
+
+class Monitoring:
+    """The reach of CPython 3.12 and later. One for the process."""
+
+    def __init__(self, monitoring: Any, tool: int) -> None:
+        self._monitoring = monitoring
+        self._tool = tool
+        self._armed: dict[int, Arm] = {}
+        self._instrumented = Instrumented()
+        monitoring.register_callback(tool, monitoring.events.INSTRUCTION, self._before_instruction)
+
+    def arm(self, arm: Arm, frame: FrameType, thread_state: int) -> bool:
+        """Instrument the innermost function of a thread and its caller."""
+        self._armed[arm.ident] = arm
+        self._instrument(frame, arm.ident)
+        if frame.f_back is not None:
+            self._instrument(frame.f_back, arm.ident)
+        return True
+
+    def disarm(self, arm: Arm) -> None:
+        """Raise nothing any more, and instrument nothing for this thread."""
+        arm.off = True
+        self.forget(arm)
+
+    def forget(self, arm: Arm) -> None:
+        """Instrument nothing for this thread any more."""
+        self._armed.pop(arm.ident, None)
+        for code in self._instrumented.release(arm.ident):
+            self._monitoring.set_local_events(self._tool, code, 0)
+
+    def _instrument(self, frame: FrameType, ident: int) -> None:
+        if self._instrumented.need(frame.f_code, ident):
+            self._monitoring.set_local_events(self._tool, frame.f_code, self._monitoring.events.INSTRUCTION)
+
+    def _before_instruction(self, code: CodeType, offset: int) -> None:
+        """Raise, if this thread is armed and the place is good enough. Runs on: any thread, inside of the application."""
+        arm = self._armed.get(threading.get_ident())
+        if arm is None:
+            return
+        frame = sys._getframe(1)
+        if arm.raises(frame, offset):
+            self.disarm(arm)
+            raise arm.exception
+        outer = frame.f_back
+        if outer is not None and not is_application_boundary(code) and not must_not_be_hit(outer.f_code):
+            self._instrument(outer, arm.ident)
+
+
+def make_monitoring() -> Monitoring | None:
+    """Return the reach; None if the interpreter has no ``sys.monitoring`` or if no number of a tool is free."""
+    monitoring = getattr(sys, "monitoring", None)
+    if monitoring is None:
+        return None
+    for tool in _TOOLS:
+        if monitoring.get_tool(tool) is None:
+            monitoring.use_tool_id(tool, "pastepool")
+            return Monitoring(monitoring, tool)
+    return None

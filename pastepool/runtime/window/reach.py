@@ -1,0 +1,96 @@
+"""
+Find out how this interpreter lets us raise an exception at an instruction of our choice in another thread.
+
+It is found out by trying it once, on a thread made for that, and not by the version.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from types import FrameType
+
+from pastepool.core.interpreter import runs_without_gil
+from pastepool.runtime.inspection.stacks import frame_of
+from pastepool.runtime.window.arming import Arm, Reach
+from pastepool.runtime.window.async_exc import thread_state
+from pastepool.runtime.window.monitoring import make_monitoring
+from pastepool.runtime.window.tracing import make_tracing
+from pastepool.types import Seconds
+
+_log = logging.getLogger("pastepool.pool")
+
+_AT_MOST: Seconds = 2.0
+_LOOKS = 100
+"""
+How long the trial may take, and how often the thread is armed in this time. Once, and a fraction of a millisecond, have
+always been enough; nothing derives the numbers.
+"""
+
+
+class _Tried(BaseException):
+    """What is raised in the trial."""
+
+
+class _Trial(Arm):
+    """Raises at the first instruction that it is asked about."""
+
+    __slots__ = ()
+
+    def raises(self, frame: FrameType, offset: int) -> bool:
+        self.landed = not self.off
+        return self.landed
+
+
+@functools.cache
+def found_reach() -> Reach | None:
+    """
+    Return the way that works here; None if there is none. The first call tries it.
+
+    Without it a kill marks the exception on the thread, and the interpreter raises it where it next looks
+    (``landing``). Runs on: supervisor.
+    """
+    if runs_without_gil():
+        return None
+    reach = make_monitoring() or make_tracing()
+    if reach is None or not _works(reach):
+        _log.warning(
+            "This Python lets nobody choose where an exception is raised in another thread; a killed request may keep a "
+            "lock. Another tool that uses sys.monitoring or a trace function may be the cause."
+        )
+        return None
+    return reach
+
+
+def _works(reach: Reach) -> bool:
+    """Arm a thread that runs in a loop, and see whether the exception comes."""
+    started, came = threading.Event(), threading.Event()
+    states: list[int] = []
+    over: list[bool] = []
+
+    def run() -> None:
+        states.append(thread_state())
+        started.set()
+        try:
+            while not over:
+                pass
+        except _Tried:
+            came.set()
+
+    victim = threading.Thread(target=run, name="pastepool trial of a kill", daemon=True)
+    victim.start()
+    started.wait(_AT_MOST)
+    trial = _Trial(victim.ident or 0, _Tried)
+    for _ in range(_LOOKS):
+        frame = frame_of(trial.ident)
+        if frame is None or not reach.arm(trial, frame, states[0]):
+            break
+        del frame
+        if came.wait(_AT_MOST / _LOOKS):
+            break
+    trial.off = True
+    over.append(True)
+    victim.join(_AT_MOST)
+    reach.forget(trial)
+    return came.is_set()
