@@ -108,5 +108,8 @@ class WorkerKilledAsExit(WorkerKilled, SystemExit):
     """
     What the pool raises instead with ``threadpool_kill_exception = SystemExit``, as Paste does.
 
-    Catcher: as for ``WorkerKilled``. A C extension may end the process with it; see the option.
+    Catcher: as for ``WorkerKilled``. A C extension may end the process with it; see the option. The status is then 3.
     """
+
+    def __init__(self) -> None:
+        super().__init__(3)

@@ -33,7 +33,7 @@ from pastepool.core.landing.listing import ENDS, RETURNS, Step, listing, places_
 _KEPT = 4096
 """How many charts are kept. One takes a few KiB and about a millisecond to make. Nothing derives the number."""
 
-_MOVES = frozenset({"NOP", "POP_TOP", "SWAP", "COPY", "POP_BLOCK", "DUP_TOP", "JUMP_FORWARD"})
+_MOVES = frozenset({"NOP", "POP_TOP", "SWAP", "COPY", "POP_BLOCK", "DUP_TOP", "NOT_TAKEN", "EXTENDED_ARG"})
 """Instructions that only move values of the interpreter's stack, or the place of execution."""
 
 _ENTERS = frozenset({"BEFORE_WITH", "BEFORE_ASYNC_WITH", "SETUP_WITH", "SETUP_ASYNC_WITH"})
@@ -96,8 +96,7 @@ def chart(steps: Sequence[Step], cover: Cover) -> Chart:
     arriving, last_calls = _before_blocks(steps, cover, cared)
     holding, acquiring = _unprotected(steps, cover)
     entering = set(_entering(steps))
-    undoing = {handler: bodies[handler] for handler, kind in kinds.items() if kind is Handler.UNDOES}
-    leaving.update(_after_blocks(steps, cover, undoing))
+    leaving.update(_after_blocks(steps, cover, bodies, kinds))
     return Chart(
         [step.offset for step in steps],
         begun=leaving | arriving | holding | set(_before_returns(steps)),
@@ -146,7 +145,7 @@ def _leading_to(steps: Sequence[Step], cover: Cover, index: int) -> Iterator[int
 
 
 def _only_moves(step: Step) -> bool:
-    return step.name in _MOVES or step.name.startswith(("ROT_", "STORE_FAST", "LOAD_FAST"))
+    return step.name in _MOVES or step.name.startswith(("ROT_", "STORE_FAST", "LOAD_FAST", "JUMP_", "POP_JUMP_"))
 
 
 def _dangerous_part(steps: Sequence[Step], body: frozenset[int], kind: Handler) -> Iterator[int]:
@@ -170,7 +169,12 @@ def _copies(steps: Sequence[Step], cover: Cover, finals: Iterable[frozenset[int]
 
 def _tells_its_place(step: Step) -> bool:
     """``PUSH_EXC_INFO``, ``RERAISE`` and the like have the position of something else, or none."""
-    return step.position[:1] not in ((), (None,)) and step.name not in ("PUSH_EXC_INFO", "RERAISE", "COPY", "POP_EXCEPT")
+    return step.position[:1] not in ((), (None,)) and step.name not in (
+        "PUSH_EXC_INFO",
+        "RERAISE",
+        "COPY",
+        "POP_EXCEPT",
+    )
 
 
 def _before_blocks(steps: Sequence[Step], cover: Cover, cared: set[int]) -> tuple[set[int], set[int]]:
@@ -196,23 +200,31 @@ def _before_blocks(steps: Sequence[Step], cover: Cover, cared: set[int]) -> tupl
     return between, calls
 
 
-def _after_blocks(steps: Sequence[Step], cover: Cover, undoing: dict[int, frozenset[int]]) -> set[int]:
-    """What stands between the end of a block and the end of the next call. ``undoing``: handlers and their bodies."""
+def _after_blocks(
+    steps: Sequence[Step], cover: Cover, bodies: dict[int, frozenset[int]], kinds: dict[int, Handler]
+) -> Iterator[int]:
+    """
+    What can follow an instruction of a block, is outside of it, and comes before what gives something back.
+
+    That is a jump back to the block, for which some CPythons have no row in the table, and the moving of values. After a
+    ``try`` whose ``except`` gives something back, it is everything up to the end of the next call.
+    """
     places = places_of(steps)
-    found: set[int] = set()
-    waiting: list[int] = []
-    for index in range(len(steps)):
-        for handler, body in undoing.items():
-            if handler in cover[index]:
-                following = successors(steps, places, index)
-                waiting += [after for after in following if handler not in cover[after] and after not in body]
-    while waiting:
-        index = waiting.pop()
-        if index not in found:
-            found.add(index)
+    for handler, body in bodies.items():
+        until_a_call = kinds[handler] is Handler.UNDOES
+        if kinds[handler] is Handler.OTHER:
+            continue
+        inside = [index for index in range(len(steps)) if handler in cover[index]]
+        waiting = [after for index in inside for after in successors(steps, places, index)]
+        seen = set(body) | set(inside)
+        while waiting:
+            index = waiting.pop()
+            if index in seen or not (until_a_call or _only_moves(steps[index])):
+                continue
+            seen.add(index)
+            yield index
             if not steps[index].calls or steps[index].name == "PRECALL":
                 waiting += successors(steps, places, index)
-    return found
 
 
 def _before_returns(steps: Sequence[Step]) -> Iterator[int]:

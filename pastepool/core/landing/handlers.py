@@ -27,7 +27,18 @@ class Handler(enum.Enum):
     OTHER = "other"
 
 
-_UNDOING = ("release", "_release", "rollback", "abort", "close", "unlock", "putconn", "invalidate", "restore", "__exit__")
+_UNDOING = (
+    "release",
+    "_release",
+    "rollback",
+    "abort",
+    "close",
+    "unlock",
+    "putconn",
+    "invalidate",
+    "restore",
+    "__exit__",
+)
 """How the names of functions begin that give something back. Ours: names from DB-API, SQLAlchemy and ``threading``."""
 
 CHANGES = frozenset({"STORE_ATTR", "STORE_SUBSCR", "DELETE_ATTR", "DELETE_SUBSCR", "STORE_GLOBAL", "DELETE_GLOBAL"})

@@ -49,6 +49,7 @@ Functions that take something for their caller, give it back, or end an object. 
 ``__del__`` it would be swallowed.
 """
 
+
 def raised_before(stack: Iterable[Call]) -> Grade:
     """
     Grade the raising before the next instruction of the innermost function.
@@ -92,7 +93,8 @@ def _grade_of_one(code: CodeType, offset: int, innermost: bool, returning: bool)
     if is_spared(code.co_filename):
         return Grade.NEVER
     dangerous = chart.returning(offset) if returning else chart.begun(offset)
-    if dangerous or code.co_name in _TAKES_OR_GIVES or is_application_boundary(code):
+    between = not returning and is_application_boundary(code)  # the application's result would be lost, and not closed
+    if dangerous or between or code.co_name in _TAKES_OR_GIVES:
         return Grade.AVOID
     return Grade.LIBRARY if _is_a_librarys(code.co_filename) else Grade.SAFE
 

@@ -73,7 +73,7 @@ class Arm:
         try:
             if self.off or self.landed or raised_before(calls_of(frame, offset)) > self._good_enough():
                 return False
-        except Exception:  # noqa: BLE001
+        except Exception:
             return False
         self.landed = True
         return True

@@ -124,7 +124,18 @@ class Window:
     raised, or the last one. ``_marked``: whether an exception was marked on the worker by the interpreter's own call.
     """
 
-    __slots__ = ("killed", "_token", "_fence", "_disputed", "_ident", "_leaving", "_arm", "_marked", "_thread_state", "_exception")
+    __slots__ = (
+        "killed",
+        "_token",
+        "_fence",
+        "_disputed",
+        "_ident",
+        "_leaving",
+        "_arm",
+        "_marked",
+        "_thread_state",
+        "_exception",
+    )
 
     def __init__(self, exception: type[WorkerKilled] = WorkerKilled) -> None:
         self.killed = False

@@ -1,3 +1,4 @@
+# ruff: noqa: D103  the name of each shape says what it is
 """
 Shapes of source code that take something and give it back: what applications, frameworks and libraries do.
 
@@ -67,9 +68,8 @@ class Wrapped:
         self._lock.acquire()
         return self
 
-    def __exit__(self, *_: object) -> bool:
+    def __exit__(self, *_: object) -> None:
         self._lock.release()
-        return False
 
 
 @contextlib.contextmanager
@@ -418,6 +418,52 @@ def session_with_a_rollback(things: Things) -> None:
         else:
             commit()
         work()
+
+
+def loop_in_a_with(things: Things) -> None:
+    number = 0
+    with things.lock:
+        while number < 3:
+            number += 1
+    work()
+
+
+def endless_loop_in_a_with(things: Things) -> None:
+    number = 0
+    with things.lock:
+        while True:
+            number += 1
+            if number > 3:
+                break
+    work()
+
+
+def loop_with_a_call_in_a_finally(things: Things) -> None:
+    things.lock.acquire()
+    try:
+        number = 0
+        while True:
+            number += work() - 2
+            if number > 3:
+                break
+    finally:
+        things.lock.release()
+    work()
+
+
+def loop_in_a_try_of_a_loop(things: Things) -> None:
+    for _ in ROUNDS:
+        things.counted.acquire()
+        try:
+            for number in range(3):
+                if number == 1:
+                    continue
+                number += 1
+            else:
+                number = 0
+        finally:
+            things.counted.release()
+    work()
 
 
 def long_function(things: Things) -> None:
