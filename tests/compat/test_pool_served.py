@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pastepool.errors import WorkerKilled
 from tests.server.serving import Client, Environ, Running, running
 from tests.waiting import WATCHDOG, until
 
@@ -53,8 +54,8 @@ class Application:
         except Exception:
             self.outcomes[path] = "an Exception"
             raise
-        except SystemExit:
-            self.outcomes[path] = "SystemExit"
+        except WorkerKilled:
+            self.outcomes[path] = "WorkerKilled"
             raise
         finally:
             self.cleaned.append(path)
@@ -152,7 +153,7 @@ def test_add_task_runs_a_callable_on_the_pool(app: Application, run: Running) ->
 def test_monitor_kills_the_request_it_finds(app: Application, run: Running) -> None:
     """
     From a request of its own a page finds the one that hangs, by its environ, and kills its thread: that request ends
-    with SystemExit, its client is told, its thread is in ``dying_threads`` or gone, and nobody else notices.
+    with WorkerKilled, its client is told, its thread is in ``dying_threads`` or gone, and nobody else notices.
     """
 
     def kill(environ: Environ) -> None:
@@ -166,7 +167,7 @@ def test_monitor_kills_the_request_it_finds(app: Application, run: Running) -> N
         before = set(app.pool.workers)
         assert run.get("/kill").status == 200
         assert victim.response().status == 504
-        until(lambda: app.outcomes["/hang/victim"] == "SystemExit", "it was killed")
+        until(lambda: app.outcomes["/hang/victim"] == "WorkerKilled", "it was killed")
         assert app.outcomes["/hang/other"] == "running"
         until(lambda: len(app.pool.workers) == 3, "the killed one is replaced")
         assert len(set(app.pool.workers) & before) == 2

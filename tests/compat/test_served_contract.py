@@ -57,15 +57,15 @@ def test_P7_requests_bring_a_look() -> None:
         assert nudged == ["look"]
 
 
-def test_P8_a_killed_request_ends_with_system_exit_and_its_finally_runs() -> None:
-    """At the kill limit, without any other request: SystemExit, ``finally``, and a worker more before it is dead."""
+def test_P8_a_killed_request_ends_with_worker_killed_and_its_finally_runs() -> None:
+    """At the kill limit, without any other request: WorkerKilled, ``finally``, and a worker more before it is dead."""
     app = Application()
     limits = {"threadpool_hung_thread_limit": 0.1, "threadpool_kill_thread_limit": 0.3}
     with running(app, threadpool_workers=1, **limits) as run, run.client() as client:
         client.ask("/hang")
         assert client.response().status == 504
         until(lambda: app.cleaned == ["/hang"], "finally has run")
-        assert app.outcomes == {"/hang": "SystemExit"}
+        assert app.outcomes == {"/hang": "WorkerKilled"}
         assert run.get("/next").body == b"/next"
 
 

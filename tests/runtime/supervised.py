@@ -13,6 +13,7 @@ from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.states import Phase, Status, classify
 from pastepool.core.telling.notices import Notice
 from pastepool.core.telling.report import CodePlace, Diagnosis
+from pastepool.errors import WorkerKilled
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.worker import Worker
 from pastepool.server.assembly import assemble_base, assemble_pool
@@ -53,7 +54,7 @@ class Call(Job):
             try:
                 self._compute()
                 return
-            except SystemExit:
+            except WorkerKilled:
                 if not self._stubborn:
                     raise
                 self.swallowed += 1

@@ -362,6 +362,7 @@ def test_clean_up_gets_a_tenth_of_the_dying_limit_undisturbed() -> None:
 def test_kill_that_was_held_back_is_tried_again_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was raised, so there is no clean-up to wait for: the plan hears of it and looks again soon."""
     monkeypatch.setattr(window_module, "_HOLD_BACK", 0.0)
+    monkeypatch.setattr(window_module, "found_reach", lambda: None)
     with Supervised(workers=1, kill_after=100.0, dying_for=300.0, run=True) as pool:
         call = pool.call()
         monkeypatch.setattr(landing, "may_land", lambda frame: False)
