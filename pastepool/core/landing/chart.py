@@ -232,7 +232,9 @@ def _before_returns(steps: Sequence[Step]) -> Iterator[int]:
     for index, step in enumerate(steps):
         before = index
         if step.name in RETURNS:
-            while before >= 0 and not steps[before].calls and steps[before].name not in CHANGES:
+            yield index
+            before -= 1
+            while before >= 0 and not steps[before].calls and steps[before].name not in CHANGES | ENDS:
                 yield before
                 before -= 1
 

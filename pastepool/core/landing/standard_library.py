@@ -19,7 +19,7 @@ _MODULES = (
     "queue",
     "contextlib",
     "functools",
-    "logging/[a-z]+",
+    "logging/[a-z_]+",
     "concurrent/futures/[a-z_]+",
     "importlib/[a-z_]+",
     "multiprocessing/[a-z_]+",

@@ -1,0 +1,218 @@
+"""What charts, covers and verdicts say of single functions, without an exception being raised."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from types import CodeType, SimpleNamespace
+
+import pytest
+
+from pastepool.core.landing.chart import chart, chart_of
+from pastepool.core.landing.cover import cover_of, from_blocks
+from pastepool.core.landing.handlers import Handler, body_of, kind_of
+from pastepool.core.landing.listing import Step, _steps, listing
+from pastepool.core.landing.standard_library import is_spared
+from pastepool.core.landing.verdict import Grade, raised_before, raised_on_return
+from pastepool.core.ownership import calls_application, is_application_boundary, is_task_boundary, runs_tasks
+from tests.core.landing.shapes import SHAPES
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_each_shape_has_safe_and_dangerous_instructions(name: str) -> None:
+    """A chart that calls all of them safe, or none, would be of no use."""
+    own = SHAPES[name].__code__
+    codes = [own, *(constant for constant in own.co_consts if isinstance(constant, CodeType))]
+    charts = [(chart_of.__wrapped__(code), step.offset) for code in codes for step in listing(code)]
+    assert {made.begun(offset) for made, offset in charts} == {True, False}
+    assert not all(made.inside(offset) for made, offset in charts)
+    assert any(made.returning(offset) for made, offset in charts)
+
+
+WITH_OF_3_10 = (
+    Step(0, "LOAD_FAST", "lock", None, (1,)),
+    Step(2, "SETUP_WITH", 11, 20, (1,)),
+    Step(4, "POP_TOP", None, None, (1,)),
+    Step(6, "LOAD_GLOBAL", "work", None, (2,)),
+    Step(8, "CALL_FUNCTION", 0, None, (2,)),
+    Step(10, "POP_BLOCK", None, None, (2,)),
+    Step(12, "LOAD_CONST", None, None, (1,)),
+    Step(14, "DUP_TOP", None, None, (1,)),
+    Step(16, "DUP_TOP", None, None, (1,)),
+    Step(18, "CALL_FUNCTION", 3, None, (1,)),
+    Step(19, "JUMP_FORWARD", 4, 32, (1,)),
+    Step(20, "WITH_EXCEPT_START", None, None, (1,)),
+    Step(22, "POP_JUMP_IF_TRUE", 26, 26, (1,)),
+    Step(24, "RERAISE", 1, None, (1,)),
+    Step(26, "POP_TOP", None, None, (1,)),
+    Step(28, "POP_EXCEPT", None, None, (1,)),
+    Step(30, "POP_TOP", None, None, (1,)),
+    Step(32, "LOAD_CONST", 7, None, (3,)),
+    Step(34, "RETURN_VALUE", None, None, (3,)),
+)
+"""``with lock: work()`` as CPython 3.10 compiles it. The jump has an odd offset so that the others keep theirs."""
+
+
+def test_blocks_of_3_10_cover_what_stands_between_their_instructions() -> None:
+    """There is no table: the instructions begin and end a block."""
+    cover = from_blocks(WITH_OF_3_10)
+    assert [step.offset for step, handlers in zip(WITH_OF_3_10, cover, strict=True) if handlers] == [4, 6, 8, 10]
+    assert {handlers for handlers in cover if handlers} == {(20,)}
+    made = chart(WITH_OF_3_10, cover)
+    dangerous = [step.offset for step in WITH_OF_3_10 if made.begun(step.offset)]
+    assert dangerous == [12, 14, 16, 18, 20, 26, 28, 30, 32, 34]
+    assert made.inside(2) and not made.inside(8) and made.inside(18)
+
+
+def test_instructions_that_nothing_reaches_have_no_cover() -> None:
+    """A compiler may leave some behind a jump or a return."""
+    steps = (Step(0, "RETURN_VALUE"), Step(2, "NOP"))
+    assert from_blocks(steps) == ((), ())
+
+
+def test_cover_comes_from_the_instructions_where_there_is_no_table() -> None:
+    """So it is up to 3.10."""
+
+    class Code:
+        co_exceptiontable = None
+
+    assert cover_of(Code(), WITH_OF_3_10) == from_blocks(WITH_OF_3_10)  # type: ignore[arg-type]
+
+
+def test_block_at_the_very_beginning_has_no_call_before_it() -> None:
+    """Nothing can have been taken yet."""
+
+    def beginning() -> None:
+        try:
+            number = 1
+        finally:
+            str(number)
+
+    code = beginning.__code__
+    assert not chart_of.__wrapped__(code).returning(0)
+
+
+def instruction(**facts: object) -> SimpleNamespace:
+    """Return what ``dis`` says of an instruction, in the form of 3.10 if no positions are given."""
+    named = {"offset": 0, "opname": "NOP", "argval": None, "argrepr": "", "starts_line": None}
+    return SimpleNamespace(**{**named, **facts})
+
+
+def test_position_is_the_line_where_the_interpreter_knows_no_more() -> None:
+    """Up to 3.10 only the first instruction of a line says which line it is."""
+    steps = list(_steps([instruction(starts_line=7), instruction(offset=2)]))  # type: ignore[list-item]
+    assert [step.position for step in steps] == [(7,), (7,)]
+
+
+def test_instruction_with_a_long_argument_begins_at_its_prefix() -> None:
+    """That is the offset the interpreter gives."""
+    prefixed = [instruction(opname="EXTENDED_ARG", positions=(1,)), instruction(offset=2, positions=(1,))]
+    assert list(_steps(prefixed)) == [Step(0, "NOP", None, None, (1,))]  # type: ignore[arg-type]
+
+
+def test_none_is_none_also_as_a_common_constant() -> None:
+    """From 3.15 on ``dis`` gives a number and a text."""
+    common = [instruction(opname="LOAD_COMMON_CONSTANT", argval=7, argrepr=text) for text in ("None", "True")]
+    assert [step.loads_none for step in _steps(common)] == [True, False]  # type: ignore[arg-type]
+
+
+def test_first_instruction_that_makes_an_exit_has_nothing_before_it() -> None:
+    """Three arguments and a call at the very beginning, and a call without that many instructions before it."""
+    for steps in (
+        (Step(0, "CALL", 0), Step(2, "RETURN_VALUE")),
+        (Step(0, "LOAD_CONST", None), Step(2, "LOAD_CONST", None), Step(4, "LOAD_CONST", 1), Step(6, "CALL", 2)),
+        (*(Step(at, "LOAD_CONST", None) for at in (0, 2, 4)), Step(6, "PRECALL", 2), Step(8, "CALL", 2)),
+    ):
+        made = chart(steps, tuple(() for _ in steps))
+        assert made.begun(0) is (len(steps) == 5)
+
+
+def test_handler_is_what_it_does() -> None:
+    """Also one with a loop in it."""
+
+    def undoing(connection: object) -> None:
+        try:
+            work = 1
+            str(work)
+        except ValueError:
+            while not connection.rollback():
+                work = 2
+
+    code = undoing.__code__
+    steps = listing(code)
+    kinds = {kind_of(steps, body_of(steps, handler)) for handlers in cover_of(code, steps) for handler in handlers}
+    assert Handler.UNDOES in kinds
+
+
+@pytest.mark.parametrize("file", [threading.__file__, logging.__file__, "<frozen importlib._bootstrap>"])
+def test_modules_with_everybodys_locks_are_spared(file: str) -> None:
+    """Nothing is raised in their functions, however long they take."""
+    assert is_spared(file)
+    assert not is_spared("/srv/app/threading.py")
+
+
+def application() -> None:
+    """Stands for an application."""
+    [number for number in range(3)]
+
+
+@calls_application
+def call() -> None:
+    """Stands for the function that calls it."""
+    application()
+
+
+@runs_tasks
+def run() -> None:
+    """Stands for the function that runs a task which calls no application of ours."""
+    application()
+
+
+LIBRARY = compile(
+    "def f():\n    for number in range(3):\n        len(())\n", "/venv/lib/python3.11/site-packages/x.py", "exec"
+)
+OURS = compile("1", call.__code__.co_filename, "exec").replace(co_filename=is_spared.__code__.co_filename)
+
+
+def function_of(code: CodeType) -> CodeType:
+    """Return the first function that a module defines."""
+    return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+
+
+def test_stack_is_as_good_as_its_worst_call() -> None:
+    """Of the innermost function the next instruction counts, of the others the place of the call."""
+    assert is_application_boundary(call.__code__) and is_task_boundary(run.__code__)
+    inner, boundary = (application.__code__, 0), (call.__code__, 0)
+    assert raised_before([inner, boundary]) is Grade.SAFE
+    assert raised_before([inner, (run.__code__, 0), (OURS, 0)]) is Grade.SAFE, "what runs the task is not looked at"
+    assert raised_before([inner]) is Grade.SAFE
+    assert raised_before([boundary]) is Grade.AVOID, "the result of the application would be lost"
+    assert raised_on_return([boundary]) is Grade.SAFE
+    assert raised_before([(run.__code__, 0)]) is Grade.SAFE
+    assert raised_before([(OURS, 0), inner, boundary]) is Grade.NEVER
+    assert raised_before([(threading.Event.set.__code__, 0), inner, boundary]) is Grade.NEVER
+    assert raised_before([inner, (threading.Event.set.__code__, 0), boundary]) in (Grade.SAFE, Grade.AVOID)
+    assert raised_before([(function_of(LIBRARY), 0), boundary]) is Grade.LIBRARY
+    taking = compile("def acquire():\n    for number in range(3):\n        len(())\n", "app.py", "exec")
+    assert raised_before([(function_of(taking), 0), boundary]) is Grade.AVOID
+    assert raised_before([inner, (function_of(taking), 0), boundary]) is Grade.AVOID
+
+
+def test_call_before_a_block_may_have_taken_something() -> None:
+    """So nothing is raised in the instant at which it returns, nor between it and the block."""
+    steps = (
+        Step(0, "LOAD_NAME", "connect", None, (1,)),
+        Step(2, "CALL_FUNCTION", 0, None, (1,)),
+        Step(4, "POP_TOP", None, None, (1,)),
+        Step(6, "SETUP_FINALLY", 8, 16, (2,)),
+        Step(8, "NOP", None, None, (3,)),
+        Step(10, "POP_BLOCK", None, None, (3,)),
+        Step(12, "LOAD_CONST", None, None, (3,)),
+        Step(14, "RETURN_VALUE", None, None, (3,)),
+        Step(16, "LOAD_NAME", "disconnect", None, (5,)),
+        Step(18, "CALL_FUNCTION", 0, None, (5,)),
+        Step(20, "RERAISE", 0, None, (5,)),
+    )
+    made = chart(steps, from_blocks(steps))
+    assert made.returning(2)
+    assert [offset for offset in (0, 4, 6, 8) if made.begun(offset)] == [4, 6]
