@@ -88,7 +88,8 @@ def loop():
 def swallow():
     while not let_go.is_set():
         try:
-            time.sleep(0.001)
+            while not let_go.is_set():
+                time.sleep(0.001)
         except BaseException:
             pass
 
