@@ -28,7 +28,7 @@ from types import CodeType
 
 from pastepool.core.landing.cover import Cover, cover_of
 from pastepool.core.landing.handlers import CHANGES, Handler, body_of, kind_of
-from pastepool.core.landing.listing import ENDS, RETURNS, Step, listing, places_of, successors
+from pastepool.core.landing.listing import ENDS, RETURNS, Instruction, listing, places_of, successors
 
 _KEPT = 4096
 """How many charts are kept. One takes a few KiB and about a millisecond to make. Nothing derives the number."""
@@ -82,7 +82,7 @@ def chart_of(code: CodeType) -> Chart:
     return chart(steps, cover_of(code, steps))
 
 
-def chart(steps: Sequence[Step], cover: Cover) -> Chart:
+def chart(steps: Sequence[Instruction], cover: Cover) -> Chart:
     """Return the chart of instructions, if it is known which handlers are in force at each of them."""
     handlers = {handler for covering in cover for handler in covering}
     bodies = {handler: body_of(steps, handler) for handler in handlers}
@@ -105,7 +105,7 @@ def chart(steps: Sequence[Step], cover: Cover) -> Chart:
     )
 
 
-def _entering(steps: Sequence[Step]) -> Iterator[int]:
+def _entering(steps: Sequence[Instruction]) -> Iterator[int]:
     """The calls of ``__enter__``. From 3.14 on it is loaded like an attribute and called like a function."""
     for index, step in enumerate(steps):
         enters = step.calls and index > 0 and steps[index - 1].name == "LOAD_SPECIAL"
@@ -113,7 +113,7 @@ def _entering(steps: Sequence[Step]) -> Iterator[int]:
             yield index
 
 
-def _exits(steps: Sequence[Step], cover: Cover) -> Iterator[int]:
+def _exits(steps: Sequence[Instruction], cover: Cover) -> Iterator[int]:
     """The calls ``__exit__(None, None, None)``, with what leads to them from the end of the block on."""
     for index, step in enumerate(steps):
         first = _first_of_exit(steps, index) if step.calls else None
@@ -122,7 +122,7 @@ def _exits(steps: Sequence[Step], cover: Cover) -> Iterator[int]:
             yield from _leading_to(steps, cover, first)
 
 
-def _first_of_exit(steps: Sequence[Step], call: int) -> int | None:
+def _first_of_exit(steps: Sequence[Instruction], call: int) -> int | None:
     """Return where the three arguments of a call of ``__exit__`` begin; None if the call is another one."""
     last = call - 1
     if last >= 0 and steps[last].name == "PRECALL":
@@ -135,7 +135,7 @@ def _first_of_exit(steps: Sequence[Step], call: int) -> int | None:
     return first if same else None
 
 
-def _leading_to(steps: Sequence[Step], cover: Cover, index: int) -> Iterator[int]:
+def _leading_to(steps: Sequence[Instruction], cover: Cover, index: int) -> Iterator[int]:
     """What stands directly before an instruction, outside of the block that has ended: it only moves values."""
     known = set(cover[index])
     before = index - 1
@@ -144,11 +144,11 @@ def _leading_to(steps: Sequence[Step], cover: Cover, index: int) -> Iterator[int
         before -= 1
 
 
-def _only_moves(step: Step) -> bool:
+def _only_moves(step: Instruction) -> bool:
     return step.name in _MOVES or step.name.startswith(("ROT_", "STORE_FAST", "LOAD_FAST", "JUMP_", "POP_JUMP_"))
 
 
-def _dangerous_part(steps: Sequence[Step], body: frozenset[int], kind: Handler) -> Iterator[int]:
+def _dangerous_part(steps: Sequence[Instruction], body: frozenset[int], kind: Handler) -> Iterator[int]:
     """Of a handler: all if it gives something back; of a ``with`` only what comes up to the call of ``__exit__``."""
     if kind is Handler.EXIT:
         call = next(index for index in sorted(body) if steps[index].name == "WITH_EXCEPT_START")
@@ -157,7 +157,7 @@ def _dangerous_part(steps: Sequence[Step], body: frozenset[int], kind: Handler) 
         yield from body
 
 
-def _copies(steps: Sequence[Step], cover: Cover, finals: Iterable[frozenset[int]]) -> Iterator[int]:
+def _copies(steps: Sequence[Instruction], cover: Cover, finals: Iterable[frozenset[int]]) -> Iterator[int]:
     """The copies of each ``finally``, and what leads to them from the end of their block on."""
     for body in finals:
         positions = {steps[index].position for index in body if _tells_its_place(steps[index])}
@@ -167,7 +167,7 @@ def _copies(steps: Sequence[Step], cover: Cover, finals: Iterable[frozenset[int]
                 yield from _leading_to(steps, cover, index)
 
 
-def _tells_its_place(step: Step) -> bool:
+def _tells_its_place(step: Instruction) -> bool:
     """``PUSH_EXC_INFO``, ``RERAISE`` and the like have the position of something else, or none."""
     return step.position[:1] not in ((), (None,)) and step.name not in (
         "PUSH_EXC_INFO",
@@ -177,7 +177,7 @@ def _tells_its_place(step: Step) -> bool:
     )
 
 
-def _before_blocks(steps: Sequence[Step], cover: Cover, cared: set[int]) -> tuple[set[int], set[int]]:
+def _before_blocks(steps: Sequence[Instruction], cover: Cover, cared: set[int]) -> tuple[set[int], set[int]]:
     """
     Return what stands before each block of a ``finally`` or of an ``except`` that gives something back.
 
@@ -201,7 +201,7 @@ def _before_blocks(steps: Sequence[Step], cover: Cover, cared: set[int]) -> tupl
 
 
 def _after_blocks(
-    steps: Sequence[Step], cover: Cover, bodies: dict[int, frozenset[int]], kinds: dict[int, Handler]
+    steps: Sequence[Instruction], cover: Cover, bodies: dict[int, frozenset[int]], kinds: dict[int, Handler]
 ) -> Iterator[int]:
     """
     What can follow an instruction of a block, is outside of it, and comes before what gives something back.
@@ -227,7 +227,7 @@ def _after_blocks(
                 waiting += successors(steps, places, index)
 
 
-def _before_returns(steps: Sequence[Step]) -> Iterator[int]:
+def _before_returns(steps: Sequence[Instruction]) -> Iterator[int]:
     """What stands between the last call or assignment of a function and its return."""
     for index, step in enumerate(steps):
         before = index
@@ -239,7 +239,7 @@ def _before_returns(steps: Sequence[Step]) -> Iterator[int]:
                 before -= 1
 
 
-def _unprotected(steps: Sequence[Step], cover: Cover) -> tuple[set[int], set[int]]:
+def _unprotected(steps: Sequence[Instruction], cover: Cover) -> tuple[set[int], set[int]]:
     """
     Return what stands between an ``acquire`` and the next block or ``release``, in the order of the code.
 

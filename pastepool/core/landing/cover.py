@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from types import CodeType
 from typing import NamedTuple
 
-from pastepool.core.landing.listing import Step, places_of, successors
+from pastepool.core.landing.listing import Instruction, places_of, successors
 
 Cover = tuple[tuple[int, ...], ...]
 """For each instruction, in order: the offsets of the handlers in force, innermost first."""
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     handler: int
 
 
-def cover_of(code: CodeType, steps: Sequence[Step]) -> Cover:
+def cover_of(code: CodeType, steps: Sequence[Instruction]) -> Cover:
     """Return what protects each instruction of a function."""
     table = getattr(code, "co_exceptiontable", None)
     return from_blocks(steps) if table is None else from_table(steps, tuple(read_table(table)))
@@ -53,7 +53,7 @@ def read_table(table: bytes) -> Iterator[Entry]:
         yield Entry(2 * start, 2 * (start + length), 2 * handler)
 
 
-def from_table(steps: Sequence[Step], entries: Sequence[Entry]) -> Cover:
+def from_table(steps: Sequence[Instruction], entries: Sequence[Entry]) -> Cover:
     """Return the cover that an exception table gives. A handler that raises is itself covered by the next one."""
 
     def handler_at(offset: int) -> int | None:
@@ -73,7 +73,7 @@ def from_table(steps: Sequence[Step], entries: Sequence[Entry]) -> Cover:
     return tuple(chain(step.offset) for step in steps)
 
 
-def from_blocks(steps: Sequence[Step]) -> Cover:
+def from_blocks(steps: Sequence[Instruction]) -> Cover:
     """Return the cover that the instructions of CPython 3.10 give: they keep a stack of blocks."""
     places = places_of(steps)
     blocks: dict[int, tuple[int, ...]] = {}

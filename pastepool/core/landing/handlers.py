@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 
-from pastepool.core.landing.listing import ENDS, Step, places_of, successors
+from pastepool.core.landing.listing import ENDS, Instruction, places_of, successors
 
 
 class Handler(enum.Enum):
@@ -53,7 +53,7 @@ def undoes(name: str) -> bool:
     return name.startswith(_UNDOING)
 
 
-def body_of(steps: Sequence[Step], handler: int) -> frozenset[int]:
+def body_of(steps: Sequence[Instruction], handler: int) -> frozenset[int]:
     """Return the indices of a handler's instructions: all that can follow its first one until it is over."""
     places = places_of(steps)
     body: set[int] = set()
@@ -68,7 +68,7 @@ def body_of(steps: Sequence[Step], handler: int) -> frozenset[int]:
     return frozenset(body)
 
 
-def kind_of(steps: Sequence[Step], body: Iterable[int]) -> Handler:
+def kind_of(steps: Sequence[Instruction], body: Iterable[int]) -> Handler:
     """Say what a handler is for. ``body``: the indices of its instructions."""
     own = [steps[index] for index in sorted(body)]
     code = [step for step in own if step.name not in _PREFACE]

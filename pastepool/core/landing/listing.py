@@ -21,7 +21,7 @@ Position = tuple[int | None, ...]
 """Where in the source an instruction comes from: its line; from 3.11 on also its last line and its columns."""
 
 
-class Step(NamedTuple):
+class Instruction(NamedTuple):
     """
     One instruction.
 
@@ -55,12 +55,12 @@ class Step(NamedTuple):
         return self.argument if self.name.startswith(_LOADS) and isinstance(self.argument, str) else ""
 
 
-def listing(code: CodeType) -> tuple[Step, ...]:
+def listing(code: CodeType) -> tuple[Instruction, ...]:
     """Return the instructions of a function in the order of their offsets, without ``EXTENDED_ARG``."""
     return tuple(_steps(dis.get_instructions(code)))
 
 
-def _steps(instructions: Iterable[dis.Instruction]) -> Iterator[Step]:
+def _steps(instructions: Iterable[dis.Instruction]) -> Iterator[Instruction]:
     line: int | None = None
     begins: int | None = None
     for instruction in instructions:
@@ -73,7 +73,7 @@ def _steps(instructions: Iterable[dis.Instruction]) -> Iterator[Step]:
             continue
         target = instruction.argval if instruction.opname in JUMPS else None
         position = tuple(positions) if positions is not None else (line,)
-        yield Step(begins, instruction.opname, _argument(instruction), target, position)
+        yield Instruction(begins, instruction.opname, _argument(instruction), target, position)
         begins = None
 
 
@@ -91,7 +91,7 @@ ENDS = RETURNS | {"RAISE_VARARGS", "RERAISE"}
 _GOES_ELSEWHERE = frozenset({"JUMP_FORWARD", "JUMP_ABSOLUTE", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "JUMP"})
 
 
-def successors(steps: Sequence[Step], places: dict[int, int], index: int) -> Iterator[int]:
+def successors(steps: Sequence[Instruction], places: dict[int, int], index: int) -> Iterator[int]:
     """Return the indices of the instructions that may follow one, where nothing is raised."""
     step = steps[index]
     if step.name in ENDS:
@@ -102,6 +102,6 @@ def successors(steps: Sequence[Step], places: dict[int, int], index: int) -> Ite
         yield index + 1
 
 
-def places_of(steps: Sequence[Step]) -> dict[int, int]:
+def places_of(steps: Sequence[Instruction]) -> dict[int, int]:
     """Return the index of each offset."""
     return {step.offset: index for index, step in enumerate(steps)}

@@ -22,7 +22,7 @@ from pastepool.core.ownership import (
     owner_of,
 )
 
-Call = tuple[CodeType, int]
+Standing = tuple[CodeType, int]
 """A function and the offset in bytes of the instruction at which it stands."""
 
 
@@ -50,7 +50,7 @@ Functions that take something for their caller, give it back, or end an object. 
 """
 
 
-def raised_before(stack: Iterable[Call]) -> Grade:
+def raised_before(stack: Iterable[Standing]) -> Grade:
     """
     Grade the raising before the next instruction of the innermost function.
 
@@ -61,7 +61,7 @@ def raised_before(stack: Iterable[Call]) -> Grade:
     return _grade(stack, returning=False)
 
 
-def raised_on_return(stack: Iterable[Call]) -> Grade:
+def raised_on_return(stack: Iterable[Standing]) -> Grade:
     """
     Grade the raising in the instant at which the innermost call, written in C, returns.
 
@@ -71,7 +71,7 @@ def raised_on_return(stack: Iterable[Call]) -> Grade:
     return _grade(stack, returning=True)
 
 
-def _grade(stack: Iterable[Call], returning: bool) -> Grade:
+def _grade(stack: Iterable[Standing], returning: bool) -> Grade:
     worst = Grade.SAFE
     innermost = True
     for code, offset in stack:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import NamedTuple, Protocol
 
-from pastepool.core.landing.verdict import Call, Grade, raised_before
+from pastepool.core.landing.verdict import Grade, Standing, raised_before
 from pastepool.types import Seconds
 
 
@@ -87,7 +87,7 @@ class Arm:
         return next(p.grade for p in _PATIENCE if self.looks > p.instructions or waited >= p.after)
 
 
-def calls_of(frame: FrameType, offset: int | None = None) -> Iterator[Call]:
+def calls_of(frame: FrameType, offset: int | None = None) -> Iterator[Standing]:
     """
     Return the calls of a stack, innermost first.
 

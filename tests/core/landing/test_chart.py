@@ -11,7 +11,7 @@ import pytest
 from pastepool.core.landing.chart import chart, chart_of
 from pastepool.core.landing.cover import cover_of, from_blocks
 from pastepool.core.landing.handlers import Handler, body_of, kind_of
-from pastepool.core.landing.listing import Step, _steps, listing
+from pastepool.core.landing.listing import Instruction, _steps, listing
 from pastepool.core.landing.standard_library import is_spared
 from pastepool.core.landing.verdict import Grade, raised_before, raised_on_return
 from pastepool.core.ownership import calls_application, is_application_boundary, is_task_boundary, runs_tasks
@@ -30,25 +30,25 @@ def test_each_shape_has_safe_and_dangerous_instructions(name: str) -> None:
 
 
 WITH_OF_3_10 = (
-    Step(0, "LOAD_FAST", "lock", None, (1,)),
-    Step(2, "SETUP_WITH", 11, 20, (1,)),
-    Step(4, "POP_TOP", None, None, (1,)),
-    Step(6, "LOAD_GLOBAL", "work", None, (2,)),
-    Step(8, "CALL_FUNCTION", 0, None, (2,)),
-    Step(10, "POP_BLOCK", None, None, (2,)),
-    Step(12, "LOAD_CONST", None, None, (1,)),
-    Step(14, "DUP_TOP", None, None, (1,)),
-    Step(16, "DUP_TOP", None, None, (1,)),
-    Step(18, "CALL_FUNCTION", 3, None, (1,)),
-    Step(19, "JUMP_FORWARD", 4, 32, (1,)),
-    Step(20, "WITH_EXCEPT_START", None, None, (1,)),
-    Step(22, "POP_JUMP_IF_TRUE", 26, 26, (1,)),
-    Step(24, "RERAISE", 1, None, (1,)),
-    Step(26, "POP_TOP", None, None, (1,)),
-    Step(28, "POP_EXCEPT", None, None, (1,)),
-    Step(30, "POP_TOP", None, None, (1,)),
-    Step(32, "LOAD_CONST", 7, None, (3,)),
-    Step(34, "RETURN_VALUE", None, None, (3,)),
+    Instruction(0, "LOAD_FAST", "lock", None, (1,)),
+    Instruction(2, "SETUP_WITH", 11, 20, (1,)),
+    Instruction(4, "POP_TOP", None, None, (1,)),
+    Instruction(6, "LOAD_GLOBAL", "work", None, (2,)),
+    Instruction(8, "CALL_FUNCTION", 0, None, (2,)),
+    Instruction(10, "POP_BLOCK", None, None, (2,)),
+    Instruction(12, "LOAD_CONST", None, None, (1,)),
+    Instruction(14, "DUP_TOP", None, None, (1,)),
+    Instruction(16, "DUP_TOP", None, None, (1,)),
+    Instruction(18, "CALL_FUNCTION", 3, None, (1,)),
+    Instruction(19, "JUMP_FORWARD", 4, 32, (1,)),
+    Instruction(20, "WITH_EXCEPT_START", None, None, (1,)),
+    Instruction(22, "POP_JUMP_IF_TRUE", 26, 26, (1,)),
+    Instruction(24, "RERAISE", 1, None, (1,)),
+    Instruction(26, "POP_TOP", None, None, (1,)),
+    Instruction(28, "POP_EXCEPT", None, None, (1,)),
+    Instruction(30, "POP_TOP", None, None, (1,)),
+    Instruction(32, "LOAD_CONST", 7, None, (3,)),
+    Instruction(34, "RETURN_VALUE", None, None, (3,)),
 )
 """``with lock: work()`` as CPython 3.10 compiles it. The jump has an odd offset so that the others keep theirs."""
 
@@ -66,7 +66,7 @@ def test_blocks_of_3_10_cover_what_stands_between_their_instructions() -> None:
 
 def test_instructions_that_nothing_reaches_have_no_cover() -> None:
     """A compiler may leave some behind a jump or a return."""
-    steps = (Step(0, "RETURN_VALUE"), Step(2, "NOP"))
+    steps = (Instruction(0, "RETURN_VALUE"), Instruction(2, "NOP"))
     assert from_blocks(steps) == ((), ())
 
 
@@ -107,7 +107,7 @@ def test_position_is_the_line_where_the_interpreter_knows_no_more() -> None:
 def test_instruction_with_a_long_argument_begins_at_its_prefix() -> None:
     """That is the offset the interpreter gives."""
     prefixed = [instruction(opname="EXTENDED_ARG", positions=(1,)), instruction(offset=2, positions=(1,))]
-    assert list(_steps(prefixed)) == [Step(0, "NOP", None, None, (1,))]  # type: ignore[arg-type]
+    assert list(_steps(prefixed)) == [Instruction(0, "NOP", None, None, (1,))]  # type: ignore[arg-type]
 
 
 def test_none_is_none_also_as_a_common_constant() -> None:
@@ -119,9 +119,18 @@ def test_none_is_none_also_as_a_common_constant() -> None:
 def test_first_instruction_that_makes_an_exit_has_nothing_before_it() -> None:
     """Three arguments and a call at the very beginning, and a call without that many instructions before it."""
     for steps in (
-        (Step(0, "CALL", 0), Step(2, "RETURN_VALUE")),
-        (Step(0, "LOAD_CONST", None), Step(2, "LOAD_CONST", None), Step(4, "LOAD_CONST", 1), Step(6, "CALL", 2)),
-        (*(Step(at, "LOAD_CONST", None) for at in (0, 2, 4)), Step(6, "PRECALL", 2), Step(8, "CALL", 2)),
+        (Instruction(0, "CALL", 0), Instruction(2, "RETURN_VALUE")),
+        (
+            Instruction(0, "LOAD_CONST", None),
+            Instruction(2, "LOAD_CONST", None),
+            Instruction(4, "LOAD_CONST", 1),
+            Instruction(6, "CALL", 2),
+        ),
+        (
+            *(Instruction(at, "LOAD_CONST", None) for at in (0, 2, 4)),
+            Instruction(6, "PRECALL", 2),
+            Instruction(8, "CALL", 2),
+        ),
     ):
         made = chart(steps, tuple(() for _ in steps))
         assert made.begun(0) is (len(steps) == 5)
@@ -202,17 +211,17 @@ def test_stack_is_as_good_as_its_worst_call() -> None:
 def test_call_before_a_block_may_have_taken_something() -> None:
     """So nothing is raised in the instant at which it returns, nor between it and the block."""
     steps = (
-        Step(0, "LOAD_NAME", "connect", None, (1,)),
-        Step(2, "CALL_FUNCTION", 0, None, (1,)),
-        Step(4, "POP_TOP", None, None, (1,)),
-        Step(6, "SETUP_FINALLY", 8, 16, (2,)),
-        Step(8, "NOP", None, None, (3,)),
-        Step(10, "POP_BLOCK", None, None, (3,)),
-        Step(12, "LOAD_CONST", None, None, (3,)),
-        Step(14, "RETURN_VALUE", None, None, (3,)),
-        Step(16, "LOAD_NAME", "disconnect", None, (5,)),
-        Step(18, "CALL_FUNCTION", 0, None, (5,)),
-        Step(20, "RERAISE", 0, None, (5,)),
+        Instruction(0, "LOAD_NAME", "connect", None, (1,)),
+        Instruction(2, "CALL_FUNCTION", 0, None, (1,)),
+        Instruction(4, "POP_TOP", None, None, (1,)),
+        Instruction(6, "SETUP_FINALLY", 8, 16, (2,)),
+        Instruction(8, "NOP", None, None, (3,)),
+        Instruction(10, "POP_BLOCK", None, None, (3,)),
+        Instruction(12, "LOAD_CONST", None, None, (3,)),
+        Instruction(14, "RETURN_VALUE", None, None, (3,)),
+        Instruction(16, "LOAD_NAME", "disconnect", None, (5,)),
+        Instruction(18, "CALL_FUNCTION", 0, None, (5,)),
+        Instruction(20, "RERAISE", 0, None, (5,)),
     )
     made = chart(steps, from_blocks(steps))
     assert made.returning(2)

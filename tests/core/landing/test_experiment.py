@@ -8,7 +8,7 @@ from types import FrameType
 
 import pytest
 
-from pastepool.core.landing.verdict import Call, Grade, raised_before
+from pastepool.core.landing.verdict import Grade, Standing, raised_before
 from pastepool.core.ownership import calls_application
 from tests.core.landing import shapes
 from tests.core.landing.raising import Hit, run_and_raise
@@ -30,7 +30,7 @@ def quick_collections() -> Iterator[None]:
     gc.unfreeze()
 
 
-def stack(frame: FrameType | None, offset: int) -> Iterator[Call]:
+def stack(frame: FrameType | None, offset: int) -> Iterator[Standing]:
     """Return the calls of a stack, innermost first."""
     while frame is not None:
         yield frame.f_code, offset
