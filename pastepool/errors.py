@@ -102,14 +102,3 @@ class WorkerKilled(BaseException):
     interpreter ends the whole process where a C extension prints one as an error that it cannot hand on.
     Catcher: clean up and raise it again. If an application swallows it, the pool raises it in the application again.
     """
-
-
-class WorkerKilledAsExit(WorkerKilled, SystemExit):
-    """
-    What the pool raises instead with ``threadpool_kill_exception = SystemExit``, as Paste does.
-
-    Catcher: as for ``WorkerKilled``. A C extension may end the process with it; see the option. The status is then 3.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(3)

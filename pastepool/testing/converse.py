@@ -130,7 +130,7 @@ class Conversation:
         call = _Answer(request, environ, next(self._serials), self)
         try:
             call.respond(self._app, self._window)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, WorkerKilled) as error:
             self._give_up(call, error)
         else:
             self.closed = not call.keep_alive

@@ -118,15 +118,22 @@ def _last(environ: Environ, name: str, text: str, count: int) -> list[str]:
     return entries
 
 
+def _first_of_last(environ: Environ, name: str, text: str, count: int) -> str:
+    """Return the leftmost believed entry. Raises: ValueError: any entry is malformed, also one that is not believed."""
+    entries = [_unquoted(entry.strip()) for entry in text.split(",")]
+    _last(environ, name, text, count)
+    return entries[-count:][0]
+
+
 def _read_for(claims: _Claims, environ: Environ, text: str, count: int) -> None:
-    client = _unquoted(_last(environ, FOR, text, count)[0].strip())
+    client = _first_of_last(environ, FOR, text, count)
     if "." not in client and ":" in client and not client.startswith("[") and not client.endswith("]"):
         client = f"[{client}]"  # an IPv6 address without brackets has no port behind it
     claims.client = client
 
 
 def _read_host(claims: _Claims, environ: Environ, text: str, count: int) -> None:
-    claims.host = _unquoted(_last(environ, HOST, text, count)[0].strip())
+    claims.host = _first_of_last(environ, HOST, text, count)
 
 
 def _read_proto(claims: _Claims, environ: Environ, text: str, count: int) -> None:

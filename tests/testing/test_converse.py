@@ -160,7 +160,7 @@ def test_failure_of_head_has_no_content() -> None:
 
 def test_killed_application(caplog: pytest.LogCaptureFixture) -> None:
     """A kill is answered with 504 and is no failure of the application's."""
-    read = converse(failing(WorkerKilled(3)), GET % 1)
+    read = converse(failing(WorkerKilled()), GET % 1)
     assert read.startswith(b"HTTP/1.1 504 Gateway Timeout\r\n")
     assert not caplog.records
 

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from waitress.proxy_headers import proxy_headers_middleware
 
@@ -222,6 +222,7 @@ VALUES = st.lists(PIECES, max_size=8).map("".join).filter(lambda text: not text.
 HEADERS = st.sampled_from([*({name} for name in KNOWN), ALL_X, {FOR, PROTO}, {HOST, PORT}])
 
 
+@example(values={"x_forwarded_for": '"192.0.2.1,,'}, headers={FOR}, count=1, clear=True, peer=PEER)
 @given(
     values=st.fixed_dictionaries({}, optional={key[5:].lower(): VALUES for key in KEYS.values()}),
     headers=HEADERS,
