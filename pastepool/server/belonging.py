@@ -47,21 +47,30 @@ def files_of_application(application: Any, distributions: Collection[str], modul
     try:
         named = [name for name in distributions if not is_framework(name)]
         found = {file for name in named for file in _files_of(_distribution(name))}
-        for module in {*modules, *_modules_of(application)}:
-            if not is_framework(module.partition(".")[0]):
-                found |= _files_beside(module)
+        called = {module for module in {*modules, *_modules_of(application)} if not is_framework(_package_of(module))}
+        installed = {module: file for module in called if (file := _installed_file(module))}
+        owners = importlib.metadata.packages_distributions() if installed else {}
+        for module, file in installed.items():
+            found |= _files_beside(module, file, owners.get(_package_of(module), ()))
         return frozenset(found)
     except Exception:  # objects of the application may do anything when they are looked at
         _log.warning("stacks may name a library instead of the application: its files were not found", exc_info=True)
         return frozenset()
 
 
-def _files_beside(module: str) -> set[str]:
-    """Return the files of the distribution that has a module; of its package if no distribution says that it has it."""
+def _package_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _installed_file(module: str) -> str:
+    """Return the file of a module that was imported and is among the installed packages; empty for another one."""
     file = getattr(sys.modules.get(module), "__file__", None)
-    if not isinstance(file, str) or not is_installed(file):
-        return set()
-    for name in importlib.metadata.packages_distributions().get(module.partition(".")[0], ()):
+    return file if isinstance(file, str) and is_installed(file) else ""
+
+
+def _files_beside(module: str, file: str, distributions: Collection[str]) -> set[str]:
+    """Return the files of the distribution that lists a module's file; if none of them does, those of its package."""
+    for name in distributions:
         files = set(_files_of(_distribution(name)))
         if os.path.normpath(file) in files:
             return files
@@ -105,7 +114,7 @@ def _modules_of(application: Any) -> set[str]:
         seen.add(id(one))
         modules.update(_named_by(one))
         waiting += _inside(one)
-    if any(module.partition(".")[0] == "django" for module in modules):
+    if any(_package_of(module) == "django" for module in modules):
         modules.add(os.environ.get("DJANGO_SETTINGS_MODULE", ""))
     return {module for module in modules if module}
 
