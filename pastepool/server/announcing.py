@@ -73,9 +73,9 @@ def tell_what_is_waited_for(patience: Seconds) -> None:
     ]
     if waited_for:
         _log.info(
-            "stopping: %s of the application is waited for, up to %.0f s: %s",
-            counted(len(waited_for), "thread"),
+            "stopping: waiting up to %.0f s for %s of the application: %s",
             patience,
+            counted(len(waited_for), "thread"),
             ", ".join(waited_for),
         )
 

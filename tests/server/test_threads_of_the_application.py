@@ -49,7 +49,7 @@ def test_thread_is_let_finish(start: str, tmp_path: Path) -> None:
             client.get("/")
         program.await_line("^work begins$")
         program.process.send_signal(signal.SIGTERM)
-        program.await_line("^INFO pastepool stopping: 1 thread of the application is waited for, up to [56][0-9] s: ")
+        program.await_line("^INFO pastepool stopping: waiting up to [56][0-9] s for 1 thread of the application: ")
         program.open_gate()
         assert program.ends_within(ENDS_SOON) == 0, program.said
     assert "work is done\n" in program.said
@@ -64,7 +64,7 @@ def test_daemon_is_cut(tmp_path: Path) -> None:
         program.await_line("^work begins$")
         program.process.send_signal(signal.SIGTERM)
         assert program.ends_within(ENDS_SOON) == 0, program.said
-    assert "waited for" not in program.said
+    assert "waiting up to" not in program.said
 
 
 def test_thread_has_shutdown_timeout(tmp_path: Path) -> None:
