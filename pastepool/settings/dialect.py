@@ -155,8 +155,9 @@ def _proxy_trust(own: Values, place: SettingsPlace) -> ProxyTrust:
             remedy = "it has no meaning without the other, so set trusted_proxy or delete the line"
             raise place.contradiction(name, _shown(name, own[name]), "trusted_proxy", "none", remedy)
     if FORWARDED in headers and len(headers) > 1:
-        remedy = "a client could send the one that the proxy does not set, so name only what your proxy sets"
-        raise place.contradiction("trusted_proxy_headers", FORWARDED, "trusted_proxy_headers", headers[1], remedy)
+        remedy = "a proxy sets one of the two, and a client could send the other, so name only what your proxy sets"
+        other = next(name for name in headers if name != FORWARDED)
+        raise place.contradiction("trusted_proxy_headers", FORWARDED, "trusted_proxy_headers", other, remedy)
     return ProxyTrust(
         proxy=proxy,
         count=own.get("trusted_proxy_count", 1),

@@ -178,6 +178,10 @@ def test_one_note_names_all_that_has_no_meaning() -> None:
             "trusted_proxy_headers = forwarded contradicts trusted_proxy_headers = x-forwarded-for",
         ),
         (
+            {"trusted_proxy": "a", "trusted_proxy_headers": "x-forwarded-for forwarded"},
+            "trusted_proxy_headers = forwarded contradicts trusted_proxy_headers = x-forwarded-for",
+        ),
+        (
             {"trusted_proxy": "a", "trusted_proxy_headers": "x-real-ip"},
             "trusted_proxy_headers = 'x-real-ip' is not some of forwarded, x-forwarded-for, x-forwarded-host",
         ),
