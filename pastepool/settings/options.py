@@ -831,7 +831,7 @@ BY_NAME: Mapping[str, Option] = {name: option for option in OPTIONS for name in 
 
 ELSEWHERE: Mapping[str, str] = {
     "backlog": "request_queue_size",
-    "channel_timeout": "keep_alive_timeout",
+    "channel_timeout": "socket_timeout",
     "ident": "server_version",
     "max": "queue_limit",
     "max_request_body_size": "max_body_bytes",

@@ -99,7 +99,7 @@ def test_names_of_other_servers_lead_to_rows_of_ours() -> None:
         ("hung_thread_limit", "threadpool_hung_thread_limit"),
         ("max_zombie_threads_before_die", "threadpool_max_zombie_threads_before_die"),
         ("threads", "threadpool_workers"),
-        ("channel_timeout", "keep_alive_timeout"),
+        ("channel_timeout", "socket_timeout"),
         ("bogus", ""),
     ],
 )
