@@ -29,6 +29,8 @@ WITHOUT_MEANING = (
 )
 """Options of waitress about its own inner workings. They are accepted, and one note names them all."""
 
+NO_UNIX_SOCKET = "this release cannot listen on a unix socket; set listen to an address such as 127.0.0.1:8080"
+
 Values = dict[str, Any]
 
 
@@ -95,6 +97,7 @@ _ROWS = (
     _row("trusted_proxy_headers", Choices(KNOWN), "What the proxy is believed.", "x-forwarded-for x-forwarded-proto"),
     _row("clear_untrusted_proxy_headers", Truth(), "Whether other fields of proxies are removed.", "true"),
     _row("log_untrusted_proxy_headers", Truth(), "Whether a line in the log says what was removed.", "false"),
+    *(_row(name, Refused(NO_UNIX_SOCKET), "Not yet.") for name in ("unix_socket", "unix_socket_perms")),
     _row("sockets", Refused("only a program can pass open sockets; set listen"), "Open sockets, from a program."),
     *(_row(name, Anything(), "Accepted, without effect.", "1", blank="") for name in WITHOUT_MEANING),
 )

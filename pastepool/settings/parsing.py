@@ -415,9 +415,14 @@ class Refused:
     def expects(self) -> str:
         return "true" if self.true_passes else "not accepted yet"
 
+    @property
+    def problem(self) -> str:
+        """Return the words that follow ``<key> = <value>`` in the error sentence."""
+        return f"cannot be served: {self.reason}"
+
     def __call__(self, text: str) -> None:
         if not (self.true_passes and _TRUTHS.get(text.lower())):
-            raise Unfit(f"cannot be served: {self.reason}")
+            raise Unfit(self.problem)
 
     def show(self, value: None) -> str:
         return ""

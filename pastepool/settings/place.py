@@ -43,6 +43,12 @@ class SettingsPlace:
             remedy = "delete the line, or move it to the section of the application if it belongs there"
         return self._error(f"{problem}; {remedy}.", key, value, close)
 
+    def of_waitress(self, key: str, value: str) -> SettingsError:
+        """Return the error for a key that is an option only in a section that was written for waitress."""
+        problem = f"{self}: {key!r} (value {_quoted(key, value)}) is not an option of egg:pastepool#http"
+        remedy = "a section with use = egg:pastepool#main takes it, so change the line with use or delete this one"
+        return self._error(f"{problem}; {remedy}.", key, value, "")
+
     def unfit(self, key: str, option: Option, value: str, problem: str) -> SettingsError:
         """Return the error for a value that the parser of the option refuses."""
         sentence = f"{self}: {key} = {_quoted(key, value)} {problem}"

@@ -12,11 +12,12 @@ from typing import Any
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.core.wording import host_and_port
+from pastepool.errors import SettingsError
 from pastepool.http1.limits import Limits
-from pastepool.settings.dialect import PASTE, Dialect, Translated
+from pastepool.settings.dialect import PASTE, WAITRESS, Dialect, Translated
 from pastepool.settings.endpoint import Endpoint, names_this_machine
 from pastepool.settings.option import Option
-from pastepool.settings.options import BY_NAME, OPTIONS
+from pastepool.settings.options import BY_NAME, ELSEWHERE, OPTIONS
 from pastepool.settings.parsing import Refused, Unfit, plain_text
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.relations import settle
@@ -110,6 +111,16 @@ def read(
     return _build(values, place, tuple(notes), dialect, translated)
 
 
+def _unknown(key: str, value: str, place: SettingsPlace, dialect: Dialect) -> SettingsError:
+    """Return the error for a key that is not an option of the section."""
+    row = None if key in ELSEWHERE else WAITRESS.options.get(key)
+    if row is None:
+        return place.unknown(key, value, dialect.options)
+    if isinstance(row.parser, Refused):
+        return place.unfit(key, row, value, row.parser.problem)
+    return place.of_waitress(key, value)
+
+
 def _read_section(local: Mapping[str, object], place: SettingsPlace, dialect: Dialect) -> dict[str, Any]:
     """Parse every key that is set. Two names of the same option must have equal values."""
     own: dict[str, Any] = {}
@@ -117,7 +128,7 @@ def _read_section(local: Mapping[str, object], place: SettingsPlace, dialect: Di
     for key, raw in local.items():
         option = dialect.options.get(key) or BY_NAME.get(key)
         if option is None:
-            raise place.unknown(key, _shown_raw(raw), dialect.options)
+            raise _unknown(key, _shown_raw(raw), place, dialect)
         text = _text(key, option, raw, place)
         if not text and option.blank is None:
             continue

@@ -13,7 +13,8 @@ from pastepool.errors import SettingsError
 from pastepool.settings import Settings, read
 from pastepool.settings.dialect import WAITRESS, WITHOUT_MEANING
 from pastepool.settings.endpoint import Endpoint
-from pastepool.settings.options import BY_NAME
+from pastepool.settings.options import BY_NAME, ELSEWHERE
+from pastepool.settings.parsing import Refused
 from tests.meta.repository import ROOT
 
 WHERE = "[server:main]"
@@ -186,6 +187,11 @@ def test_one_note_names_all_that_has_no_meaning() -> None:
             "trusted_proxy_headers = 'x-real-ip' is not some of forwarded, x-forwarded-for, x-forwarded-host",
         ),
         ({"sockets": "x"}, "sockets = 'x' cannot be served: only a program can pass open sockets; set listen"),
+        (
+            {"unix_socket": "/run/shop.sock"},
+            "unix_socket = '/run/shop.sock' cannot be served: this release cannot listen on a unix socket; set listen to",
+        ),
+        ({"unix_socket_perms": "600"}, "unix_socket_perms = '600' cannot be served: this release cannot listen on"),
         ({"thread": "4"}, "'thread' (value '4') is not an option of pastepool; the nearest one is 'threads'"),
         ({"Threads": "4"}, "the nearest one is 'threads'"),
         ({"workers": "4"}, "what it is elsewhere is called 'threadpool_workers' here"),
@@ -219,7 +225,9 @@ def test_rows_of_waitress_are_no_rows_of_ours() -> None:
     assert not set(WAITRESS.options) & set(BY_NAME)
 
 
-@pytest.mark.parametrize("name", [name for name in WAITRESS.options if name != "sockets"])
+@pytest.mark.parametrize(
+    "name", [name for name, option in WAITRESS.options.items() if not isinstance(option.parser, Refused)]
+)
 def test_every_row_of_waitress_accepts_its_sample(name: str) -> None:
     """What a remedy recommends is accepted, and blank means not set or has a meaning of its own."""
     option = WAITRESS.options[name]
@@ -230,13 +238,9 @@ def test_every_row_of_waitress_accepts_its_sample(name: str) -> None:
     assert option.show(option.parser(option.sample()))
 
 
-LATER = {"unix_socket", "unix_socket_perms"}
-"""Options of waitress that are not served yet."""
-
-
 def test_every_option_of_waitress_has_a_row() -> None:
     """No option that the installed waitress knows is unknown here, and the manual names each."""
-    known = {name for name, _ in Adjustments._params} - LATER
+    known = {name for name, _ in Adjustments._params}
     assert len(known) > 20
     assert known - set(WAITRESS.options) - set(BY_NAME) == set()
     page = (ROOT / "docs" / "how-to" / "replace-waitress.md").read_text(encoding="utf-8")
@@ -245,9 +249,16 @@ def test_every_option_of_waitress_has_a_row() -> None:
 
 @pytest.mark.parametrize("name", WAITRESS.options)
 def test_section_for_paste_does_not_know_waitress(name: str) -> None:
-    """``egg:pastepool#http`` goes on speaking Paste."""
-    with pytest.raises(SettingsError):
+    """``egg:pastepool#http`` goes on speaking Paste; the sentence says where the name is understood, or ours for it."""
+    with pytest.raises(SettingsError) as caught:
         read({name: "1"})
+    if name in ELSEWHERE:
+        remedy = f"what it is elsewhere is called {ELSEWHERE[name]!r} here"
+    elif isinstance(WAITRESS.options[name].parser, Refused):
+        remedy = "cannot be served: "
+    else:
+        remedy = "is not an option of egg:pastepool#http; a section with use = egg:pastepool#main takes it"
+    assert remedy in str(caught.value)
 
 
 @pytest.mark.parametrize(("spawn", "cap"), [("0", 1), ("1", 4), (None, 4)])
