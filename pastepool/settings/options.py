@@ -74,8 +74,8 @@ _ADDRESS = (
         unit="",
         field="listen.addresses",
         since="0.1",
-        doc="Several addresses to listen on, each as host:port, parted by blanks or lines. An address without a port has"
-        " port 8080. host and port are refused beside it.",
+        doc="Several addresses to listen on, each as host:port, separated by blanks or line breaks. An address without a"
+        " port has port 8080. host and port are refused beside it.",
         why="One address is the usual case, and Paste's names for it are host and port.",
         group="Address",
         default_text="not set",

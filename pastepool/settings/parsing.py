@@ -188,7 +188,7 @@ class Choices:
 
     @property
     def expects(self) -> str:
-        return f"some of {', '.join(self.words)}, parted by commas or blanks"
+        return f"some of {', '.join(self.words)}, separated by commas or blanks"
 
     def __call__(self, text: str) -> tuple[str, ...]:
         found = dict.fromkeys(word.lower() for word in re.split(r"[,\s]+", text) if word)
@@ -261,7 +261,7 @@ class Words:
 
     @property
     def expects(self) -> str:
-        return "addresses parted by commas or blanks"
+        return "addresses separated by commas or blanks"
 
     def __call__(self, text: str) -> tuple[str, ...]:
         words = tuple(word for word in re.split(r"[,\s]+", text) if word)
@@ -283,7 +283,7 @@ class Networks:
 
     @property
     def expects(self) -> str:
-        return "addresses or networks such as 127.0.0.1, 10.0.0.0/8 or fd00::/8, parted by commas or blanks"
+        return "addresses or networks such as 127.0.0.1, 10.0.0.0/8 or fd00::/8, separated by commas or blanks"
 
     def __call__(self, text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         try:
@@ -350,7 +350,8 @@ class Addresses:
     @property
     def expects(self) -> str:
         return (
-            "one or more addresses such as 127.0.0.1:8080, [::1]:8080, name:8080 or *:8080, parted by blanks or lines"
+            "one or more addresses such as 127.0.0.1:8080, [::1]:8080, name:8080 or *:8080, separated by blanks or"
+            " line breaks"
         )
 
     def __call__(self, text: str) -> tuple[tuple[str, int | None], ...]:

@@ -163,7 +163,7 @@ def test_recipients_part_at_commas_and_at_white_space() -> None:
 @pytest.mark.parametrize("text", [",", ", ,", "ü@example.com"])
 def test_nobody_at_all_is_refused(text: str) -> None:
     """Commas alone name nobody, and addresses are ASCII."""
-    with pytest.raises(Unfit, match="is not addresses parted by commas or blanks"):
+    with pytest.raises(Unfit, match="is not addresses separated by commas or blanks"):
         Words()(text)
 
 

@@ -356,7 +356,7 @@ def test_what_happens_anyway_is_not_noted() -> None:
         (
             {"error_email": "ü@example.com"},
             (
-                "error_email = 'ü@example.com' is not addresses parted by commas or blanks; write it like"
+                "error_email = 'ü@example.com' is not addresses separated by commas or blanks; write it like"
                 " error_email = ops@example.com."
             ),
         ),
