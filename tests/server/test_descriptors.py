@@ -167,3 +167,20 @@ def test_connection_that_a_child_process_holds_ends_all_the_same(serve: Serve) -
             assert polls() < 10
         finally:
             os.close(kept)
+
+
+def test_connection_that_makes_room_ends_although_a_child_process_holds_it(serve: Serve) -> None:
+    """A client that has sent half a request is told 503 and sees the end of its connection."""
+    run = serve(path_echo, connection_limit=1)
+    with run.client() as oldest:
+        oldest.send(b"GET / HTTP/1.1\r\nHo")
+        until(lambda: any(each.engine.started for each in list(run.server.parts.poller.connections.values())), "half")
+        (connection,) = run.server.parts.poller.connections.values()
+        kept = os.dup(connection.fd)
+        try:
+            with run.client() as newcomer:
+                assert newcomer.get("/new").body == b"/new"
+                assert oldest.response().status == 503
+                assert oldest.ended()
+        finally:
+            os.close(kept)

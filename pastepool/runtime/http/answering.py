@@ -109,7 +109,11 @@ class Answering:
         self._connections.close(connection)
 
     def turn_away(self, sock: socket.socket, address: str = "") -> None:
-        """Refuse an accepted socket, because there are too many already, and close it. ``address``: from it alone."""
+        """
+        Refuse an accepted socket, because there are too many connections already, and close it.
+
+        ``address``: the client's address, if it is this address that has too many; empty if the server has too many.
+        """
         if address:
             text = f"{address} has its limit of {self._connections.limit_per_address} connections."
         else:
@@ -125,7 +129,6 @@ class Answering:
             sock.send(answer)
         except OSError:
             pass  # the client has gone already
-        sock.close()
 
     def end(self, connection: Connection, error: Exception) -> None:
         """
