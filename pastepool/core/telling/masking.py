@@ -181,14 +181,11 @@ def request_facts(environ: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     Returns:
         pairs of a label and a text, in a fixed order. No text is empty; each is on one line, escaped and bounded.
     """
+    # Decoded before it is cut: a cut inside of a character would make all of it unreadable.
+    path = _readable(_text(environ, "SCRIPT_NAME") + _text(environ, "PATH_INFO"))
     facts = (
         ("method", _text(environ, "REQUEST_METHOD")),
-        (
-            "path",
-            masked_path(
-                _readable(beginning(_text(environ, "SCRIPT_NAME") + _text(environ, "PATH_INFO"), _LIMITS["path"]))
-            ),
-        ),
+        ("path", masked_path(beginning(path, _LIMITS["path"]))),
         ("query", masked_query(beginning(_text(environ, "QUERY_STRING"), _LIMITS["query"]))),
         ("host", _text(environ, "HTTP_HOST")),
         ("user agent", _text(environ, "HTTP_USER_AGENT")),

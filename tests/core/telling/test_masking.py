@@ -205,6 +205,13 @@ def test_a_path_that_is_not_utf8_is_shown_all_the_same(path: str, shown: str) ->
     assert ("path", shown) in request_facts({"PATH_INFO": path})
 
 
+@pytest.mark.parametrize("before", ["/", "/a"])
+def test_a_long_path_that_is_cut_stays_readable(before: str) -> None:
+    """A cut between two bytes of one character does not make the whole path unreadable."""
+    environ = {"PATH_INFO": (before + "\u0436" * 1000).encode().decode("latin-1")}
+    assert dict(request_facts(environ))["path"].startswith(before + "\u0436" * 400)
+
+
 @given(st.text(min_size=1), st.text("&;=%abc?# /", max_size=20))
 def test_a_named_secret_is_never_shown(value: str, rest: str) -> None:
     """Whatever the value of a token is and whatever follows it, the value does not come out."""
