@@ -32,9 +32,10 @@ from webob.static import FileIter as WebObFileIter
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request as WerkzeugRequest
 
+from pastepool.runtime.http.output import Output
 from tests.server.conftest import Serve
 from tests.server.serving import Client, Environ, Running
-from tests.waiting import until
+from tests.waiting import WATCHDOG, until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Pyramid imports pkg_resources
@@ -51,7 +52,7 @@ def answers_again(client: Client) -> None:
     assert (response.status, response.body) == (200, b"again")
 
 
-def serving(serve: Serve, make: Callable[[], Any], *fields: tuple[str, str], block_size: int = 8192) -> Running:
+def serving(serve: Serve, make: Callable[[], Any], *fields: tuple[str, str], **options: object) -> Running:
     """A server whose answer is what ``make`` opens, in the server's wrapper."""
 
     def app(environ: Environ, start_response: Callable[..., Any]) -> Any:
@@ -59,9 +60,9 @@ def serving(serve: Serve, make: Callable[[], Any], *fields: tuple[str, str], blo
             start_response("200 OK", [])
             return [b"again"]
         start_response("200 OK", list(fields))
-        return environ["wsgi.file_wrapper"](make(), block_size)
+        return environ["wsgi.file_wrapper"](make(), 8192)
 
-    return serve(app)
+    return serve(app, **options)
 
 
 def quiet(caplog: pytest.LogCaptureFixture) -> bool:
@@ -277,6 +278,40 @@ def test_no_descriptor_left_for_the_rest_of_a_file(serve: Serve, path: Path, mon
     with serving(serve, lambda: large.open("rb")).client(receive_buffer=4096) as client:
         assert client.get("/").body == CONTENT * 20
         answers_again(client)
+
+
+def test_client_that_goes_before_its_file_has_room(serve: Serve, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker waits until the head is sent, the client goes: no descriptor stays open."""
+    run = serving(serve, lambda: path.open("rb"), output_high_watermark=1)
+    duplicates: list[int] = []
+    left = threading.Event()
+    real_dup, real_wait = os.dup, Output.wait_below
+
+    def dup(fd: int) -> int:
+        duplicates.append(real_dup(fd))
+        return duplicates[-1]
+
+    def wait_below(output: Output, watermark: int) -> None:
+        output.break_off()  # as the poller does when the client has gone
+        left.set()
+        real_wait(output, watermark)
+
+    with run.client() as client:
+        answers_again(client)
+        (connection,) = run.server.parts.poller.connections.values()
+        monkeypatch.setattr(connection, "send", never_ready)
+        monkeypatch.setattr(Output, "flush", lambda output, sock: False)
+        monkeypatch.setattr(Output, "wait_below", wait_below)
+        monkeypatch.setattr(os, "dup", dup)
+        client.ask("/")
+        assert left.wait(WATCHDOG)
+        assert client.ended()
+    assert [fd for fd in duplicates if os.path.exists(f"/proc/self/fd/{fd}")] == []
+
+
+def never_ready(data: bytes) -> int:
+    """A socket that takes nothing."""
+    raise BlockingIOError
 
 
 @pytest.mark.parametrize("by_worker", [True, False])

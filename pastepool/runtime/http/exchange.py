@@ -406,10 +406,9 @@ class Exchange(Call):
 
     def _queue(self, part: memoryview | FilePart) -> None:
         """Leave a part to the poller, which sends it later. Blocks first if too many bytes wait already."""
+        self._await_room()
         connection = self.connection
         output = connection.output
-        if output is not None and output.size > self.shared.watermark:
-            output.wait_below(self.shared.watermark)
         if output is None or not output.add(part):
             output = Output(self.shared.clock.now())
             output.add(part)
@@ -419,6 +418,12 @@ class Exchange(Call):
                 # output would never be woken.
                 output.break_off()
             self.shared.returning.flush_soon(connection)
+
+    def _await_room(self) -> None:
+        """Block while too many bytes wait already. Raises: ClientGone."""
+        output = self.connection.output
+        if output is not None and output.size > self.shared.watermark:
+            output.wait_below(self.shared.watermark)
 
     def transmit_file(self, head: bytes, file: PlainFile, length: int) -> None:
         self.transmit(head)
@@ -431,6 +436,7 @@ class Exchange(Call):
             pass
         if not part.left:
             return
+        self._await_room()  # not later: if the client goes meanwhile, nothing would close a duplicate of the descriptor
         try:
             part.keep()
         except OSError:
