@@ -91,6 +91,18 @@ class Connection:
         self.lingered = 0
         self.resets = False
 
+    @property
+    def between_requests(self) -> bool:
+        """Whether no request is being served, and no byte of the next one was read yet."""
+        return self.waiting in (NEXT, HEAD) and not self.engine.started
+
+    def has_input(self) -> bool:
+        """Say whether the client has sent something that was not read yet. The end of the connection does not count."""
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     def shutdown(self) -> None:
         """
         Shut the socket down in both directions. This wakes each thread that is blocked on it, and tells the client.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import socket
 from collections import deque
 from collections.abc import Callable
 
@@ -74,8 +73,10 @@ class Evicting:
         """Close the next chosen connection that still waits for the same thing as when it was chosen."""
         while self._victims:
             victim, since = self._victims.popleft()
-            if victim.closed or victim.waiting is WORKER or self._since(victim) != since or _will_be_read(victim):
+            if victim.closed or victim.waiting is WORKER or self._since(victim) != since:
                 continue
+            if victim.between_requests and victim.has_input():
+                continue  # it has sent something that the poll has not come to yet
             self._drop(victim)
             return True
         return False
@@ -83,13 +84,3 @@ class Evicting:
     def _since(self, connection: Connection) -> Seconds:
         timeout = self._timeout_of.get(connection.waiting, 0.0)
         return waiting_since(connection.deadline, timeout, connection.began_at)
-
-
-def _will_be_read(connection: Connection) -> bool:
-    """Say whether a silent client has sent something that the poll has not come to yet."""
-    if connection.waiting not in (NEXT, HEAD) or connection.engine.started:
-        return False
-    try:
-        return bool(connection.sock.recv(1, socket.MSG_PEEK))
-    except OSError:
-        return False

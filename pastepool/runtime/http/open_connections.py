@@ -6,12 +6,11 @@ Any thread may close a connection. Only the baton's holder may add one or change
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
 
-from pastepool.runtime.http.connection import HEAD, NEXT, Connection
+from pastepool.runtime.http.connection import Connection
 from pastepool.runtime.sockets.readiness import Readiness
 
 
@@ -124,8 +123,7 @@ class OpenConnections:
     def close_unused(self) -> None:
         """Close each connection on which no request has begun, unless it has unread input."""
         for connection in list(self.by_fd.values()):
-            unused = connection.waiting in (NEXT, HEAD) and not connection.engine.started
-            if unused and not _has_input(connection):
+            if connection.between_requests and not connection.has_input():
                 self.close(connection)
 
     def when_empty(self, tell: Callable[[], None]) -> None:
@@ -133,10 +131,3 @@ class OpenConnections:
         self._when_empty = tell
         if not self.by_fd:
             tell()
-
-
-def _has_input(connection: Connection) -> bool:
-    try:
-        return bool(connection.sock.recv(1, socket.MSG_PEEK))
-    except OSError:
-        return False
