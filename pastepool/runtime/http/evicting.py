@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from pastepool.core.deadlines import waiting_since
 from pastepool.core.policy import Timeouts
-from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEXT, READER, WORKER, Connection
+from pastepool.runtime.http.connection import BODY, HEAD, NEXT, READER, WORKER, Connection
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.types import Clock, Seconds
 
@@ -48,8 +48,6 @@ class Evicting:
             NEXT: timeouts.keep_alive,
             HEAD: timeouts.header,
             BODY: timeouts.body,
-            READER: timeouts.send,
-            LINGER: 0.0,
         }
         self._victims: deque[tuple[Connection, Seconds]] = deque()
         self._look_at = -math.inf
@@ -82,5 +80,9 @@ class Evicting:
         return False
 
     def _since(self, connection: Connection) -> Seconds:
+        """Say since when a client has been waited for, or when it last read something."""
+        output = connection.output
+        if connection.waiting is READER and output is not None:
+            return output.moved_at  # its deadline is only that of the next look at how far it has come
         timeout = self._timeout_of.get(connection.waiting, 0.0)
         return waiting_since(connection.deadline, timeout, connection.began_at)
