@@ -33,7 +33,7 @@ class Sent:
 
 def converse(port: int, what: Input) -> Sent:
     """
-    Send an input on one connection, and read whatever comes, until the server closes.
+    Send an input on one connection, and read all that comes, until the server closes.
 
     Raises: ServerFailed: the server did not close within PATIENCE seconds.
     """

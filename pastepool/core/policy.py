@@ -61,15 +61,14 @@ class OverloadPolicy:
 @dataclass(frozen=True)
 class Timeouts:
     """
-    How long the server waits for a client. Each limit is absolute: it counts from the moment named here.
+    How long the server waits for a client. Each limit counts from the moment named here.
 
     ``header``: from the first byte of a request (or from the accept) to its last header byte. ``body``: from there to
-    the last body byte, plus a second for every ``MINIMUM_RATE`` bytes received; but also from one received byte to the
-    next. ``keep_alive``: from the end of a
+    the last body byte, plus a second for every ``MINIMUM_RATE`` bytes received. ``keep_alive``: from the end of a
     response to the first byte of the next request. ``send``: from the first byte that the socket would not take, plus
-    a second for every ``MINIMUM_RATE`` bytes that the client has taken since; but also from one byte that it takes to
-    the next. ``shutdown``: from the first stop signal to the
-    end of the process. 0 switches off any of the first four.
+    a second for every ``MINIMUM_RATE`` bytes that the client has taken since. ``body`` and ``send`` also limit the time
+    from one byte to the next. ``shutdown``: from the first stop signal to the end of the process. 0 switches off any of
+    the first four.
     """
 
     header: Seconds = 15.0

@@ -21,7 +21,7 @@ class ProxyTrust:
     Which proxy is believed, and what.
 
     ``proxy``: the address of the connection's other end, ``*`` for every one, empty for none. ``count``: how many proxies
-    stand one behind the other; so many entries of a list are believed, from the right. ``headers``: the fields that are
+    stand one behind the other; the last ``count`` entries of a list are believed. ``headers``: the fields that are
     believed, from ``KNOWN``. ``clear``: remove the other fields. ``log_cleared``: say in the log what was removed.
     """
 

@@ -15,7 +15,7 @@ _LAST_CHUNK = b"\n0"
 
 _WRONG_AT_FIRST = 8
 _BYTES_PER_WRONG = 4096
-"""How many guesses may be wrong: so many, and one more for each so many bytes of content with its framing."""
+"""How many guesses may be wrong: 8, and one more for each 4096 bytes of content and its framing."""
 
 
 class ContentEnd:
@@ -23,8 +23,8 @@ class ContentEnd:
     Finds the places where the chunked content of one message may end: at the first blank line after a line that begins
     with ``0``.
 
-    After too many wrong guesses it says that nothing is an end. The parser may then be fed beyond the end, and whoever
-    feeds it must be prepared for that.
+    After too many wrong guesses it says that nothing is an end. The parser may then be fed bytes of the next message
+    too. The caller must expect the error that this causes.
     """
 
     __slots__ = ("_begun", "_guessed", "_seen", "_tail", "_wrong")

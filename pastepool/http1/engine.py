@@ -51,7 +51,7 @@ What the parser skips before a request. RFC 9112 2.2 asks for one empty line; th
 
 _OTHER_LINES = 8
 """
-A head may have so many more lines than fields: the request line, empty lines before it and the blank line. The exact
+How many more lines than fields a head may have: the request line, empty lines before it and the blank line. The exact
 number of fields is checked when they are parsed; this only keeps thousands of them from being parsed.
 """
 

@@ -38,10 +38,10 @@ docs/performance).
 
 _MOST_UNSENT_PIECES = 3
 """
-After so many pieces of which nothing may be sent, the iterable is closed: the content of HEAD, 204 and 304, and empty
-pieces behind content of a known length. An iterable may go on with them for ever. The first ones are still asked for,
-because a short iterable then comes to its end: code behind the last ``yield`` runs and mistakes are found. PEP 3333
-also lets an application change the head until its first byte of content.
+The iterable is closed after this many pieces of which nothing may be sent: the content of HEAD, 204 and 304, and empty
+pieces behind content of a known length. An iterable may yield them for ever. The first ones are still asked for, because
+a short iterable then comes to its end: code behind the last ``yield`` runs and mistakes are found. PEP 3333 also lets an
+application change the head until its first byte of content.
 """
 
 _READ_LIMIT = 65536

@@ -58,7 +58,7 @@ def connection_prototype(listener: dict[str, Any], host: str, port: int) -> dict
 
 
 _FEW_ESCAPES = 16
-"""Up to so many escapes ``urllib.parse`` is faster than the codec."""
+"""Up to this many escapes ``urllib.parse`` is faster than the codec."""
 
 _NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 

@@ -45,7 +45,8 @@ class _Claims:
 
 def behind_proxy(application: Application, trust: ProxyTrust, tell: Callable[[str], None]) -> Application:
     """
-    Return an application that is told of the client as ``trust`` says; the application itself if nothing is to be done.
+    Return an application that changes the environ as ``trust`` says and calls this one; this one itself if nothing is to
+    be changed.
 
     A trusted proxy that sends a field which cannot be understood is answered 400, as with waitress. ``tell``: writes a
     warning to the log; must not fail. The address of the connection stays in ``pastepool.peer`` where another one takes
@@ -157,7 +158,7 @@ def _single(text: str) -> str:
 
 
 def _read_forwarded(environ: Environ, text: str, count: int) -> _Claims:
-    """Read the field of RFC 7239. Of the believed entries the leftmost counts that says something. Raises: ValueError."""
+    """Read the field of RFC 7239. Each fact comes from the leftmost believed entry that has it. Raises: ValueError."""
     claims = _Claims()
     elements = [_element(entry.strip()) for entry in text.split(",")]
     _last(environ, FORWARDED, text, count)

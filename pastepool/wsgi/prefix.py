@@ -11,7 +11,7 @@ from pastepool.wsgi.call import Application
 
 def under_prefix(application: Application, prefix: str) -> Application:
     """
-    Return an application that tells this one of its prefix; without a prefix, the application itself.
+    Return an application that calls this one below a prefix; without a prefix, the application itself.
 
     ``prefix``: begins with a slash and does not end in one. It becomes ``SCRIPT_NAME`` of every request. It is taken off
     ``PATH_INFO`` if the path is the prefix or is below it; another path stays whole, as with waitress: the proxy may have

@@ -30,7 +30,6 @@ def echo(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 def test_prefix_is_taken_off_and_always_named(path: str, info: str) -> None:
     """Every request is told the prefix; the path loses it where it has it, as with waitress."""
     environ = {"SCRIPT_NAME": "", "PATH_INFO": path}
-    environ = {"SCRIPT_NAME": "", "PATH_INFO": path}
     assert under_prefix(echo, "/shop")(environ, lambda *ignored: None) == [b"/shop", info.encode()]
 
 

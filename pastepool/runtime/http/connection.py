@@ -126,7 +126,7 @@ class Connection:
         """
         Close this process's copy of the socket: the process is a child of the one that serves.
 
-        The client notices nothing. Whatever still wants to send finds the socket closed. Takes no lock. Runs on: the only
+        The client notices nothing. A later send fails, because the socket is closed. Takes no lock. Runs on: the only
         thread of the child.
         """
         self.closed = True

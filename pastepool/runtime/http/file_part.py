@@ -61,7 +61,7 @@ class FilePart:
         except ConnectionError as error:
             raise ClientGone("The client has gone.") from error
         except OSError:
-            return 0  # it does not matter whose error it is: to read and to send will each show its own
+            return 0  # the file or the socket failed: reading or sending the next block shows which
 
     def read(self) -> bytes:
         """Read the next block. Raises: AppError, as ``send``."""

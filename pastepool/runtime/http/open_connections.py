@@ -32,7 +32,7 @@ class OpenConnections:
         self._when_empty: Callable[[], None] | None = None
 
     def lower_limit(self, limit: int) -> None:
-        """Allow fewer connections, because the process may not open so many files. Call this before ``start``."""
+        """Allow fewer connections, because the process may open too few files. Call this before ``start``."""
         self.limit = limit
 
     def start(self, readiness: Readiness) -> None:

@@ -27,9 +27,8 @@ class Output:
     how many bytes the socket has taken since. ``finished``: the worker has added the whole response; after the last
     byte the baton's holder takes the connection back. ``flushed``: all bytes were sent; this object is not used again.
     ``taken``: how many bytes the client has acknowledged since ``began_at``, as far as they were counted. ``moved_at``:
-    when this number last grew. ``unacknowledged``: how many bytes the kernel had for the client at first. The last
-    three are written by the baton's holder.
-    All other fields are written under ``_lock``.
+    when this number last grew. ``unacknowledged``: how many bytes the kernel had for the client at first. Only the
+    baton's holder writes these last three; all other fields are written under ``_lock``.
     """
 
     def __init__(self, began_at: Seconds) -> None:

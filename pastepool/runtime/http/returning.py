@@ -156,7 +156,7 @@ class Rearming:
         self._connections.watch(connection, WRITE)
 
     def reader_is_late(self, connection: Connection, now: Seconds) -> bool:
-        """Say whether the client has stopped reading. If not, set the deadline anew."""
+        """Say whether the client has stopped reading. If not, set a new deadline."""
         output = connection.output
         if output is None or output.flushed:
             return False

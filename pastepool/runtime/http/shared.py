@@ -33,9 +33,8 @@ class Shared:
     ``keep_alive_for``: seconds; infinity for no limit. ``watermark``: bytes of unsent output above which a worker
     waits. ``access``: ``access_line``, or None without an access log. ``nudge``: makes the supervisor look.
     ``returning``: takes connections back. ``retry_after``: seconds after which a refused client may come back.
-    ``old_protocol``: whether responses are in HTTP/1.0 and close the connection. ``expose_tracebacks``: whether a client
-    is sent the traceback when the application fails. ``draining``: whether every response
-    closes its connection.
+    ``old_protocol``: whether responses are in HTTP/1.0 and close the connection. ``expose_tracebacks``: whether the client
+    gets the traceback when the application fails. ``draining``: whether every response closes its connection.
     """
 
     application: Application

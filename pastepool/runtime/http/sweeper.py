@@ -28,7 +28,7 @@ class Sweeper:
 
     ``next_at``: when to sweep next; infinity while there is nothing to sweep. ``end``: called with each connection
     whose client must get an error response, and with the error. ``reader_is_late``: says whether a client has stopped
-    reading its response; if not, it sets the deadline anew.
+    reading its response; if not, it sets a new deadline.
     """
 
     def __init__(

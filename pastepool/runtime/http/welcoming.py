@@ -72,14 +72,18 @@ class Welcoming:
         self._acceptor.resume(now)
         return self._acceptor.paused
 
-    def _has_room(self, besides: int = 0) -> bool:
-        """Say whether there may be one more besides so many. Temporary files take the places of connections."""
-        taken = len(self._connections.by_fd) + len(self._body_memory.files) - besides
-        return accept(taken, self._connections.limit)
+    def _has_room(self, new: int = 0) -> bool:
+        """
+        Say whether there is room for one more connection or temporary file. A file takes the place of a connection.
+
+        ``new``: how many of those that are there already are not counted.
+        """
+        there = len(self._connections.by_fd) + len(self._body_memory.files)
+        return accept(there - new, self._connections.limit)
 
     def keep_room(self) -> None:
-        """Close a connection if a new temporary file takes the last descriptor that connections may have."""
-        if not self._has_room(besides=1):
+        """Close a connection if there was no room for the temporary file that was just opened."""
+        if not self._has_room(new=1):
             self._evicting.make_room()
 
     def stop(self) -> None:
