@@ -198,23 +198,24 @@ def short_answer(
     """
     body = text.encode("utf-8", "replace") + b"\n"
     retry = b"Retry-After: %d\r\n" % retry_after if retry_after else b""
-    connection = _PERSISTENCE.get(kept_by, b"Connection: keep-alive\r\n")
-    fields = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n%b" % (len(body), connection)
+    fields = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n%b" % (len(body), _persistence(kept_by))
     head = b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (status, _REASONS[status], stamp, retry, fields)
     return head if head_only else head + body
 
 
-_PERSISTENCE = {"": b"Connection: close\r\n", "1.1": b""}
-"""The Connection field of a response, by the version of a request whose connection stays open."""
+def _persistence(kept_by: str) -> bytes:
+    """Return the Connection field of a response; empty if it needs none. ``kept_by``: see ``short_answer``."""
+    if not kept_by:
+        return b"Connection: close\r\n"
+    return b"" if kept_by == "1.1" else b"Connection: keep-alive\r\n"
+
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def healthy_answer(stamp: bytes, keep_alive: bool, request: Request, text: bytes = b"ok\n") -> bytes:
     """Return the response for ``health_path`` while the server takes requests."""
-    connection = b"" if keep_alive else b"Connection: close\r\n"
-    if keep_alive and request.version != "1.1":
-        connection = b"Connection: keep-alive\r\n"
+    connection = _persistence(request.version if keep_alive else "")
     fields = b"Content-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: %d\r\n" % len(text)
     content = b"" if request.method == "HEAD" else text
     return b"HTTP/1.1 200 OK\r\n%b%b%b\r\n%b" % (stamp, fields, connection, content)
