@@ -2,8 +2,8 @@
 Decide whose code a source file is: the application's, a library's, the standard library's, or ours.
 
 The page, the log, and the rule that no kill may land in our own code all use this module. Our own code is every file in
-the folder of this package. It does not matter where the package is installed or how its rooms are named. Pure; any
-thread.
+the folder of this package. It does not matter where the package is installed or how its rooms are named. The answers
+depend only on the path and on what was marked and claimed before. Any thread.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def claim(files: Iterable[str]) -> None:
     """
     _claimed.update(files)
     owner_of.cache_clear()
+    is_unknown_library.cache_clear()
 
 
 def is_at_home(file: str, app_root: str = "") -> bool:

@@ -113,7 +113,7 @@ def test_what_calls_the_application_may_be_hit() -> None:
 def test_claimed_file_is_the_applications_wherever_it_lies() -> None:
     """What the server calls is the application, also among the libraries; its neighbours stay libraries."""
     claimed, neighbour = f"{SITE}/acme/shop/db.py", f"{SITE}/acme/core/db.py"
-    assert owner_of(claimed) is Owner.LIBRARY and not is_at_home(claimed)
+    assert owner_of(claimed) is Owner.LIBRARY and not is_at_home(claimed) and is_unknown_library(claimed)
     claim([claimed, own_file("wsgi/call.py")])
     assert owner_of(claimed) is owner_of(claimed, "/srv/shop") is Owner.OWN
     assert is_at_home(claimed) and not is_unknown_library(claimed)
