@@ -267,6 +267,12 @@ class Running:
         """The number of connections that the server has open at this moment."""
         return len(self.server.parts.poller.connections)
 
+    @property
+    def received(self) -> list[int]:
+        """How many bytes have come of each unfinished content, in the order of the connections."""
+        there = list(self.server.parts.poller.connections.values())
+        return [connection.content.received for connection in there if connection.content is not None]
+
     def count_polls(self) -> Callable[[], int]:
         """Begin to count how often the server asks the kernel for events. A busy loop gives a high count."""
         readiness, count = self.server.parts.poller._readiness, [0]

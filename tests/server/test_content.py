@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Serve
-from tests.server.serving import Environ, Held, Running, body_echo, path_echo, plain
+from tests.server.serving import Environ, Held, body_echo, path_echo, plain
 from tests.waiting import WATCHDOG, until
 
 MEBIBYTE = 1048576
@@ -87,7 +87,7 @@ def test_contents_of_all_connections_share_a_bound(serve: Serve) -> None:
         for client in (first, second):
             client.ask("/", "Content-Length: 60000", method="POST")
             client.send(b"x" * 50_000)
-        until(lambda: received(run) == [50_000, 50_000], "both have half of their content")
+        until(lambda: run.received == [50_000, 50_000], "both have half of their content")
         for client in (first, second):
             client.send(b"x" * 10_000)
         answers = {client.response().body for client in (first, second)}
@@ -95,17 +95,11 @@ def test_contents_of_all_connections_share_a_bound(serve: Serve) -> None:
         assert first.get("/", method="POST", body=b"x" * 60_000).body == b"memory 60000"
         first.ask("/", "Content-Length: 60000", method="POST")
         first.send(b"x" * 50_000)
-        until(lambda: received(run) == [50_000], "half of the content is there")
+        until(lambda: run.received == [50_000], "half of the content is there")
         assert second.get("/", method="POST", body=b"x" * 60_000).body == b"file 60000"
         first.close()
         until(lambda: run.connections == 1, "the first has gone")
         assert second.get("/", method="POST", body=b"x" * 60_000).body == b"memory 60000"
-
-
-def received(run: Running) -> list[int]:
-    """How many bytes have come of each unfinished content."""
-    there = list(run.server.parts.poller.connections.values())
-    return [connection.content.received for connection in there if connection.content is not None]
 
 
 def test_input_has_every_way_to_read_of_a_file(serve: Serve) -> None:

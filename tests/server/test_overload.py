@@ -122,7 +122,16 @@ def test_health_is_known_by_its_path(serve: Serve, target: str) -> None:
     assert run.get("/healthz/more").body == b"/healthz/more"
 
 
-def full_at_first(run: Running, takes: int) -> None:
+@contextlib.contextmanager
+def client_whose_socket_is_full(run: Running, takes: int) -> Iterator[Client]:
+    """A client of which the server's socket takes no more than ``takes`` bytes of the next answer at once."""
+    with run.client() as client:
+        assert client.get("/first").status == 200
+        make_full(run, takes)
+        yield client
+
+
+def make_full(run: Running, takes: int) -> None:
     """Let the socket of the only connection take no more than ``takes`` bytes of the next answer at once."""
     (connection,) = run.server.parts.poller.connections.values()
     real = connection.send
@@ -141,9 +150,7 @@ def full_at_first(run: Running, takes: int) -> None:
 def test_health_that_the_socket_does_not_take_at_once(serve: Serve, takes: int, closes: bool) -> None:
     """The rest is sent when the socket takes it; what comes behind it is served then."""
     run = serve(path_echo, health_path="/healthz")
-    with run.client() as client:
-        assert client.get("/first").body == b"/first"
-        full_at_first(run, takes)
+    with client_whose_socket_is_full(run, takes) as client:
         client.ask("/healthz", *(["Connection: close"] if closes else []))
         if not closes:
             client.ask("/behind")
@@ -156,9 +163,7 @@ def test_health_that_the_socket_does_not_take_at_once(serve: Serve, takes: int, 
 def test_continue_that_the_socket_does_not_take_at_once(serve: Serve, takes: int) -> None:
     """A client that waits for 100 Continue gets it, late, and then its answer."""
     run = serve(body_echo)
-    with run.client() as client:
-        assert client.get("/first").body == b""
-        full_at_first(run, takes)
+    with client_whose_socket_is_full(run, takes) as client:
         client.ask("/", "Content-Length: 5", "Expect: 100-continue", method="POST")
         assert client.response().status == 100
         client.send(b"he")
@@ -172,9 +177,7 @@ def test_continue_that_the_socket_does_not_take_at_once(serve: Serve, takes: int
 def test_refusal_that_the_socket_does_not_take_at_once(serve: Serve, takes: int) -> None:
     """A client that breaks HTTP is told so, late, and its connection is closed."""
     run = serve(path_echo)
-    with run.client() as client:
-        assert client.get("/first").body == b"/first"
-        full_at_first(run, takes)
+    with client_whose_socket_is_full(run, takes) as client:
         client.send(b"GET / HTTP/1.1\r\n\r\n")
         response = client.response()
         assert (response.status, response.closes) == (400, True)
@@ -251,7 +254,7 @@ def test_content_in_files_takes_the_places_of_connections(serve: Serve) -> None:
     half = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na"
     with run.client() as first, run.client() as second:
         first.send(half)
-        until(lambda: len(contents(run)) == 1, "the first content is there")
+        until(lambda: len(run.received) == 1, "the first content is there")
         second.send(half)
         assert first.response().status == 503
         with run.client() as newcomer:
@@ -267,22 +270,16 @@ def test_client_that_moves_on_is_not_the_oldest(serve: Serve) -> None:
     run = serve(body_echo, connection_limit=3)
     with run.client() as upload, run.client() as silent, run.client() as other:
         upload.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na")
-        until(lambda: contents(run) == [1], "the upload has begun")
+        until(lambda: run.received == [1], "the upload has begun")
         until(lambda: run.connections == 3, "all are there")
         upload.send(b"b")
-        until(lambda: contents(run) == [2], "it goes on")
+        until(lambda: run.received == [2], "it goes on")
         with run.client() as newcomer:
             assert newcomer.get("/").status == 200
             assert silent.ended()
             upload.send(b"c")
             assert upload.response().body == b"abc"
             assert other.is_silent()
-
-
-def contents(run: Running) -> list[int]:
-    """How much has come of each unfinished content."""
-    there = list(run.server.parts.poller.connections.values())
-    return [connection.content.received for connection in there if connection.content is not None]
 
 
 def test_many_newcomers_each_get_a_place(serve: Serve) -> None:
