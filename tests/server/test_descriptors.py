@@ -19,9 +19,10 @@ from tests.waiting import until
 CROWD = 1100
 
 FEW = """
-import resource
-resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 """
+"""Lines of a program whose process may open few files. Indented as the lines that follow them."""
 
 OPENING = """
 import resource
@@ -79,9 +80,7 @@ def test_1100_silent_connections_leave_files_for_the_application(tmp_path: Path,
 
 def test_connections_make_room_when_the_application_takes_the_descriptors(tmp_path: Path) -> None:
     """Where accepting fails, the connection that has been silent longest goes; nobody waits in the kernel."""
-    before = f"""
-        {FEW.strip().splitlines()[0]}
-        {FEW.strip().splitlines()[1]}
+    before = f"""{FEW}
         taken = []
 
         def app(environ, start_response):
@@ -109,9 +108,7 @@ def test_connections_make_room_when_the_application_takes_the_descriptors(tmp_pa
 
 def test_pause_ends_where_no_client_is_there(tmp_path: Path) -> None:
     """Also when the application took all descriptors and not one client was let in, the first is served afterwards."""
-    before = f"""
-        {FEW.strip().splitlines()[0]}
-        {FEW.strip().splitlines()[1]}
+    before = f"""{FEW}
         taken = []
 
         def take():
