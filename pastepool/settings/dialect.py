@@ -38,9 +38,8 @@ class Translated(NamedTuple):
     """
     The values that a section gives, by ``Option.name`` of the main table.
 
-    ``family``: 4 or 6 if only addresses of this IP family are to be listened on, otherwise 0. ``proxy_trust``: which proxy
-    is believed. ``notes``: sentences for
-    the log, without the place.
+    ``family``: 4 or 6 if the server must listen only on addresses of this IP family, otherwise 0. ``proxy_trust``: which
+    proxy is believed. ``notes``: sentences for the log, without the place.
     """
 
     values: Values

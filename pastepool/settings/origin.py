@@ -1,6 +1,6 @@
 """
-Read what Paste Deploy does not tell a factory from the configuration file: which section the options of a server came
-from, and which packages the application is of.
+Read from the configuration file what Paste Deploy does not tell a factory: the section of a server's options, and the
+packages of the application.
 
 PasteDeploy tells a factory the file and the options, but not the section. A file may have several [server:...]
 sections, and an error that names the wrong one would mislead. So the file is read once more, to compare its server

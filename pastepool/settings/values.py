@@ -76,12 +76,11 @@ class Settings:
     ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
     ``body_memory``, ``body_memory_total`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
     ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``public``: what the
-    application is told of its address. ``proxy_trust``: which proxy is believed. ``expose_tracebacks``: send the traceback of
-    a failure to the client.
-    ``logger``: the name of the logger of the pool. ``config_file``: empty if there is none. ``section``: the section of
-    that file.
-    ``notes``: sentences to log as warnings at start, about values that were changed or have no effect. ``shown``: the
-    effective values as text by INI name, in the order of the table, with masked secrets.
+    application is told of its address. ``proxy_trust``: which proxy is believed. ``expose_tracebacks``: send the
+    traceback of a failure to the client. ``logger``: the name of the logger of the pool. ``config_file``: empty if there
+    is none. ``section``: the section of that file. ``notes``: sentences to log as warnings at start, about values that
+    were changed or have no effect. ``shown``: the effective values as text by INI name, in the order of the table, with
+    masked secrets.
     """
 
     listen: tuple[Endpoint, ...]

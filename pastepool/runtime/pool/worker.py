@@ -62,9 +62,10 @@ class Worker:
 
     ``fact``: its phase, since when, and its task. One tuple, so that readers on other threads never see half of a
     change: a reader that needs two of the three takes the tuple once. Written by this worker, and by the supervisor when
-        it retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn. ``served``:
+    it retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn. ``served``:
     how many tasks it has run. ``native_id``/``ident``: 0 until it runs. ``orphaned``: this process is a child of the one
-    in which it was made; its thread may be the one that forked, and then must run nothing of ours but its end.
+    that made this worker. If this thread is the one that forked, the only code of ours that it may still run is the end
+    of the process.
     """
 
     def __init__(self, worker_id: WorkerId, name: str, pool: OwnPool, baton: Baton, clock: Clock) -> None:
@@ -126,7 +127,7 @@ class Worker:
         self.fact = (Phase.RETIRING, self._now(), None)
 
     def wake(self, turn: Task | Turn) -> None:
-        """Give this sleeping follower its turn. Runs on: whoever has something for it."""
+        """Give this sleeping follower its turn. Runs on: any thread."""
         self._turn = turn
         self._semaphore.release()
 
@@ -214,7 +215,7 @@ class Worker:
                 return
 
     def _resign(self) -> None:
-        """Leave the baton to whoever wants it."""
+        """Give the baton to a follower, or put it down if there is none."""
         self._leading = False
         if not self._baton.pass_on():
             self._baton.put_down()
@@ -293,5 +294,9 @@ class Worker:
             task.conclude(self._now())
 
     def _end_child(self, title: str, error: BaseException | None) -> None:
-        """End this process. An application that finds its client gone has gone on in the child as if it served there."""
+        """
+        End this process, which is a child of a fork.
+
+        ClientGone is no failure: the application went on in the child, and its response goes nowhere there.
+        """
         forks.end_child(title, None if isinstance(error, ClientGone) else error)

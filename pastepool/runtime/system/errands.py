@@ -16,7 +16,7 @@ from collections.abc import Callable
 _log = logging.getLogger("pastepool")
 
 _MOST_WAITING = 10
-"""How many errands may wait while one hangs in the log. Further ones are dropped: they would do the same again."""
+"""How many errands may wait while one hangs in the log. Further ones are dropped: they would wait for the same log."""
 
 
 class Errands:
