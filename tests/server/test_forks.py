@@ -62,6 +62,15 @@ def app(environ, start_response):
     return body
 """
 
+FORKS = """
+if path == "/fork":
+    child = os.fork()
+    if not child:
+        sys.exit(3)
+    return status_of(child)
+"""
+"""What a request for /fork does: its child ends with status 3."""
+
 
 @contextlib.contextmanager
 def forking(folder: Path, handle: str, serve: str = "server.serve()", **options: Any) -> Iterator[Program]:
@@ -308,15 +317,7 @@ def test_cut_response_is_seen_to_be_cut_while_a_child_lives(tmp_path: Path) -> N
 
 def test_upload_on_its_way_is_not_spoilt_by_a_child(tmp_path: Path) -> None:
     """Half of a large body is in a temporary file with bytes in its buffer: a child that ends does not write them too."""
-    handle = """
-        if path == "/fork":
-            child = os.fork()
-            if not child:
-                sys.exit(3)
-            return status_of(child)
-        if path == "/upload":
-            return environ["wsgi.input"].read().decode()
-        """
+    handle = FORKS + 'if path == "/upload":\n    return environ["wsgi.input"].read().decode()'
     body = b"".join(b"%07d\n" % number for number in range(20_000))
     with forking(tmp_path, handle, body_memory=1000) as program, program.client() as client:
         client.send(b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body))
@@ -491,14 +492,7 @@ def test_programs_are_started_as_ever(tmp_path: Path) -> None:
 
 def test_forks_under_load(tmp_path: Path) -> None:
     """Requests that fork among many that do not: each is answered once, by the parent, in order."""
-    handle = """
-        if path == "/fork":
-            child = os.fork()
-            if not child:
-                sys.exit(3)
-            return status_of(child)
-        """
-    with forking(tmp_path, handle, threadpool_workers=8) as program, contextlib.ExitStack() as stack:
+    with forking(tmp_path, FORKS, threadpool_workers=8) as program, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(program.client()) for _ in range(12)]
         for turn in range(15):
             for number, client in enumerate(clients):

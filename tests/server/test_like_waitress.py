@@ -6,10 +6,11 @@ What differs on purpose is in ``DIFFERENT``, and in the manual (docs/how-to/repl
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def options_of(lines: str, use: str, folder: Path) -> dict[str, Any]:
     return dict(context.local_conf)
 
 
-@contextmanager
+@contextlib.contextmanager
 def waitress(lines: str, folder: Path) -> Iterator[int]:
     """Serve with waitress, and yield the port."""
     sockets: dict[Any, Any] = {}
@@ -78,7 +79,7 @@ def waitress(lines: str, folder: Path) -> Iterator[int]:
         thread.join(WATCHDOG)
 
 
-@contextmanager
+@contextlib.contextmanager
 def pastepool(lines: str, folder: Path) -> Iterator[int]:
     """Serve with pastepool, and yield the port."""
     settings = read(options_of(lines, "egg:pastepool#main", folder), dialect=WAITRESS)
@@ -97,6 +98,12 @@ def answers(server: Callable[..., Any], lines: str, folder: Path, asked: list[di
             with Client(port) as client:
                 found.append(client.get(*request.get("args", ()), **request.get("options", {})))
     return found
+
+
+def both(lines: str, folder: Path, *asked: dict[str, Any]) -> tuple[list[Response], list[Response]]:
+    """What waitress and what pastepool answer to the same requests, with the same lines in the file."""
+    lines = f"listen = 127.0.0.1:0\n{lines}"
+    return answers(waitress, lines, folder, list(asked)), answers(pastepool, lines, folder, list(asked))
 
 
 def told(response: Response) -> dict[str, Any]:
@@ -136,8 +143,7 @@ REQUESTS: list[dict[str, Any]] = [
 )
 def test_application_is_told_the_same(lines: str, tmp_path: Path) -> None:
     """For each file, the environ of each request is the same, but for keys that differ on purpose."""
-    lines = f"listen = 127.0.0.1:0\n{lines}"
-    there, here = (answers(server, lines, tmp_path, REQUESTS) for server in (waitress, pastepool))
+    there, here = both(lines, tmp_path, *REQUESTS)
     assert [response.status for response in there] == [200] * len(REQUESTS)
     assert [told(response) for response in here] == [told(response) for response in there]
 
@@ -145,25 +151,20 @@ def test_application_is_told_the_same(lines: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["Shop 1", ""])
 def test_ident_is_the_server_field(value: str, tmp_path: Path) -> None:
     """A name is sent as it is; a blank one is no field at all."""
-    lines = f"listen = 127.0.0.1:0\nident = {value}"
-    there, here = (answers(server, lines, tmp_path, REQUESTS[:1])[0] for server in (waitress, pastepool))
+    (there,), (here,) = both(f"ident = {value}", tmp_path, REQUESTS[0])
     assert here.fields.get("server") == there.fields.get("server") == (value or None)
 
 
 def test_server_name_is_told(tmp_path: Path) -> None:
     """``server_name`` is SERVER_NAME."""
-    lines = "listen = 127.0.0.1:0\nserver_name = shop.example"
-    for server in (waitress, pastepool):
-        (response,) = answers(server, lines, tmp_path, REQUESTS[:1])
+    for (response,) in both("server_name = shop.example", tmp_path, REQUESTS[0]):
         assert json.loads(response.body)["environ"]["SERVER_NAME"] == "shop.example"
 
 
 @pytest.mark.parametrize(("exposed", "seen"), [("true", True), ("false", False)])
 def test_traceback_is_shown_only_where_asked_for(exposed: str, seen: bool, tmp_path: Path) -> None:
     """The answer to a failure has the traceback with ``expose_tracebacks``, and not without."""
-    lines = f"listen = 127.0.0.1:0\nexpose_tracebacks = {exposed}"
-    for server in (waitress, pastepool):
-        (response,) = answers(server, lines, tmp_path, [{"args": ("/fails",)}])
+    for (response,) in both(f"expose_tracebacks = {exposed}", tmp_path, {"args": ("/fails",)}):
         assert response.status == 500
         assert (b"a failure that the client may see" in response.body) is seen
         assert (b"Traceback" in response.body) is seen
@@ -172,33 +173,36 @@ def test_traceback_is_shown_only_where_asked_for(exposed: str, seen: bool, tmp_p
 @pytest.mark.parametrize(("size", "status"), [(9, 200), (10, 413), (11, 413)])
 def test_body_of_just_the_limit_is_refused(size: int, status: int, tmp_path: Path) -> None:
     """``max_request_body_size = n`` refuses n itself."""
-    lines = "listen = 127.0.0.1:0\nmax_request_body_size = 10"
-    asked = [{"args": ("/",), "options": {"method": "POST", "body": b"x" * size}}]
-    there, here = (answers(server, lines, tmp_path, asked)[0] for server in (waitress, pastepool))
+    asked = {"args": ("/",), "options": {"method": "POST", "body": b"x" * size}}
+    (there,), (here,) = both("max_request_body_size = 10", tmp_path, asked)
     assert here.status == there.status == status
 
 
 def test_header_above_the_limit_is_refused(tmp_path: Path) -> None:
     """``max_request_header_size`` is a limit on all of the header: 431."""
-    lines = "listen = 127.0.0.1:0\nmax_request_header_size = 10000"
-    for length, status in ((9000, 200), (11000, 431)):
-        asked = [{"args": ("/", "X-Long: " + "x" * length)}]
-        there, here = (answers(server, lines, tmp_path, asked)[0] for server in (waitress, pastepool))
-        assert here.status == there.status == status
+    lengths = {9000: 200, 11000: 431}
+    there, here = both(
+        "max_request_header_size = 10000", tmp_path, *({"args": ("/", "X-Long: " + "x" * length)} for length in lengths)
+    )
+    for answered in (there, here):
+        assert [response.status for response in answered] == list(lengths.values())
 
 
 def test_several_addresses_are_listened_on(tmp_path: Path) -> None:
-    """Each address of ``listen`` answers: 127.0.0.1 and [::1], and 0.0.0.0 with [::] on one port."""
-    for lines in ("listen = 127.0.0.1:0 127.0.0.2:0 [::1]:0",):
-        settings = read(options_of(lines, "egg:pastepool#main", tmp_path), dialect=WAITRESS)
-        run = Running(application, {}, Server(settings, application)).start()
-        try:
-            endpoints = [listener.endpoint for listener in run.server.listeners]
-            assert [endpoint.host for endpoint in endpoints] == ["127.0.0.1", "127.0.0.2", "::1"]
-            with Client(endpoints[0].port) as client:
-                assert client.get("/").status == 200
-        finally:
-            run.stop()
+    """Each address of ``listen`` answers, of both IP families."""
+    lines = "listen = 127.0.0.1:0 127.0.0.2:0 [::1]:0"
+    settings = read(options_of(lines, "egg:pastepool#main", tmp_path), dialect=WAITRESS)
+    run = Running(application, {}, Server(settings, application)).start()
+    try:
+        endpoints = [listener.endpoint for listener in run.server.listeners]
+        assert [endpoint.host for endpoint in endpoints] == ["127.0.0.1", "127.0.0.2", "::1"]
+        for endpoint in endpoints:
+            connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=WATCHDOG)
+            with contextlib.closing(connection):
+                connection.request("GET", "/")
+                assert connection.getresponse().status == 200
+    finally:
+        run.stop()
 
 
 FORWARDED = [
@@ -223,10 +227,8 @@ FORWARDED = [
     ],
 )
 def test_proxy_is_believed_the_same(trust: str, tmp_path: Path) -> None:
-    """Whom the file trusts is believed as there; what it does not trust is removed as there; nonsense is 400."""
-    lines = f"listen = 127.0.0.1:0\n{trust}"
-    asked = [{"args": ("/", *fields)} for fields in FORWARDED]
-    there, here = (answers(server, lines, tmp_path, asked) for server in (waitress, pastepool))
+    """A trusted proxy is believed, other fields are removed and nonsense is answered 400, all as in waitress."""
+    there, here = both(trust, tmp_path, *({"args": ("/", *fields)} for fields in FORWARDED))
     assert [response.status for response in here] == [response.status for response in there]
     for ours, theirs in zip(here, there, strict=True):
         if ours.status == 200:

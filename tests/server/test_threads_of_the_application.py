@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,15 +42,23 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_thread_is_let_finish(start: str, tmp_path: Path) -> None:
-    """After SIGTERM the process ends only when the thread has done its work, with status 0."""
-    before = APPLICATION.format(start=start, work="wait_at_gate()")
-    with Program(tmp_path, before, shutdown_timeout=60) as program:
+@contextlib.contextmanager
+def told_to_stop(folder: Path, start: str, work: str, shutdown_timeout: float = 60) -> Iterator[Program]:
+    """Run a program with a request that starts a thread, and tell it to stop while that thread works."""
+    before = APPLICATION.format(start=start, work=work)
+    program = Program(folder, before, shutdown_timeout=shutdown_timeout)
+    with program:
         with program.client() as client:
             client.get("/")
         program.await_line("^work begins$")
         program.process.send_signal(signal.SIGTERM)
+        yield program
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_thread_is_let_finish(start: str, tmp_path: Path) -> None:
+    """After SIGTERM the process ends only when the thread has done its work, with status 0."""
+    with told_to_stop(tmp_path, start, "wait_at_gate()") as program:
         program.await_line("^INFO pastepool stopping: waiting up to [56][0-9] s for 1 thread of the application: ")
         program.open_gate()
         assert program.ends_within(ENDS_SOON) == 0, program.said
@@ -57,24 +67,14 @@ def test_thread_is_let_finish(start: str, tmp_path: Path) -> None:
 
 def test_daemon_is_cut(tmp_path: Path) -> None:
     """A thread that the application made a daemon is not waited for."""
-    before = APPLICATION.format(start="threading.Thread(target=work, daemon=True).start()", work="hang()")
-    with Program(tmp_path, before, shutdown_timeout=60) as program:
-        with program.client() as client:
-            client.get("/")
-        program.await_line("^work begins$")
-        program.process.send_signal(signal.SIGTERM)
+    with told_to_stop(tmp_path, "threading.Thread(target=work, daemon=True).start()", "hang()") as program:
         assert program.ends_within(ENDS_SOON) == 0, program.said
     assert "waiting up to" not in program.said
 
 
 def test_thread_has_shutdown_timeout(tmp_path: Path) -> None:
     """A thread that does not end costs that time: it is named with its stack, and the status is 1."""
-    before = APPLICATION.format(start=STARTS["thread"], work="hang()")
-    with Program(tmp_path, before, shutdown_timeout=0.5) as program:
-        with program.client() as client:
-            client.get("/")
-        program.await_line("^work begins$")
-        program.process.send_signal(signal.SIGTERM)
+    with told_to_stop(tmp_path, STARTS["thread"], "hang()", shutdown_timeout=0.5) as program:
         assert program.ends_within(2 * ENDS_SOON) == 1
     assert re.search(r"^ERROR pastepool of the application keeps the process from ending$", program.said, re.MULTILINE)
 
