@@ -21,15 +21,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.settings.endpoint import ip_address, is_within, names_this_machine
 from pastepool.settings.values import Network
-from pastepool.types import Seconds
-from pastepool.watch.sessions import LOGGED_IN_FOR as LOGGED_IN_FOR
-from pastepool.watch.sessions import Sessions
+from pastepool.types import Clock
+from pastepool.watch.sessions import Sessions, WallTime
 from pastepool.watch.tries import Tries
 from pastepool.watch.visitor import Visitor
 
 COOKIE = "pastepool_watch"
+
+_CLOCK = MonotonicClock()
 
 _ASKING = "This page asks for its token."
 _ASKING_FOR_DRAWN = (
@@ -63,13 +65,22 @@ class Gate:
 
     ``csrf``: the text in the forms of a visitor without a session, random in each process. That of a session is derived
     from the session and the token, so that it is the same in every process. ``drawn``: the token was drawn at the start
-    of the process, so the visitor is told where to find it.
+    of the process, so the visitor is told where to find it. ``clock``: measures how long a client that guesses has to
+    wait.
     """
 
-    def __init__(self, token: str, allow_from: tuple[Network, ...], *, drawn: bool = False) -> None:
+    def __init__(
+        self,
+        token: str,
+        allow_from: tuple[Network, ...],
+        *,
+        drawn: bool = False,
+        clock: Clock = _CLOCK,
+    ) -> None:
         self._token = token.encode("utf-8")
         self._sessions = Sessions(self._token)
         self._tries = Tries()
+        self._clock = clock
         self._allow_from = allow_from
         self._asking = _ASKING_FOR_DRAWN if drawn else _ASKING
         self.csrf = secrets.token_urlsafe(24)
@@ -83,13 +94,8 @@ class Gate:
         """Return the text in the forms of a visitor. ``session``: empty for a visitor without one."""
         return self._sessions.csrf(session) if session else self.csrf
 
-    def judge(self, environ: Mapping[str, Any], visitor: Visitor, now: Seconds) -> Admission:
-        """
-        Say whether a visitor may see the page.
-
-        Args:
-            now: seconds of the wall clock. A cookie outlives the process, and a monotonic clock does not.
-        """
+    def judge(self, environ: Mapping[str, Any], visitor: Visitor, now: WallTime) -> Admission:
+        """Say whether a visitor may see the page."""
         address = ip_address(visitor.address)
         if address is None:
             return Admission(403, "Nobody knows where this request comes from, so it is not let in.")
@@ -111,10 +117,10 @@ class Gate:
             return Admission(403, "Without a token this page is shown under localhost and loopback addresses only.")
         return Admission()
 
-    def _judge_token(self, environ: Mapping[str, Any], address: str, now: Seconds) -> Admission:
+    def _judge_token(self, environ: Mapping[str, Any], address: str, now: WallTime) -> Admission:
         refused = None
         for offered in _offered_by_headers(environ):
-            refused = self.judge_offered(offered, address, now)
+            refused = self.judge_offered(offered, address)
             if refused.status == 200:
                 return Admission(by="header")
         session = self._session_of(environ, now)
@@ -122,8 +128,9 @@ class Gate:
             return Admission(by="cookie", session=session)
         return refused or Admission(401, self._asking)
 
-    def judge_offered(self, offered: str, address: str, now: Seconds) -> Admission:
+    def judge_offered(self, offered: str, address: str) -> Admission:
         """Say whether a visitor has given the token. Above the limit of tries the token is not looked at."""
+        now = self._clock.now()
         wait = self._tries.wait_for(address, offered, now)
         if wait > 0:
             text = f"Too many wrong tokens came from {address}; try again in {math.ceil(wait)} s."
@@ -137,21 +144,21 @@ class Gate:
         """Say whether this is the token. The comparison takes the same time however much of the text is right."""
         return self.has_token and hmac.compare_digest(offered.encode("utf-8", "backslashreplace"), self._token)
 
-    def cookie(self, now: Seconds) -> str:
+    def cookie(self, now: WallTime) -> str:
         """Return the value of the cookie that a browser keeps instead of the token: a new session."""
         return self._sessions.begin(now)
 
-    def log_out(self, environ: Mapping[str, Any], now: Seconds) -> None:
+    def log_out(self, environ: Mapping[str, Any], now: WallTime) -> None:
         """End the session of a request, if it has one: its cookie lets nobody in any more."""
         session = self._session_of(environ, now)
         if session:
             self._sessions.end(session, now)
 
-    def still_admits(self, admission: Admission, now: Seconds) -> bool:
+    def still_admits(self, admission: Admission, now: WallTime) -> bool:
         """Say whether a visitor who was admitted may go on looking: a session may be over or ended by now."""
         return not admission.session or self._sessions.lasts(admission.session, now)
 
-    def _session_of(self, environ: Mapping[str, Any], now: Seconds) -> str:
+    def _session_of(self, environ: Mapping[str, Any], now: WallTime) -> str:
         value = cookie_value(str(environ.get("HTTP_COOKIE", "")))
         return self._sessions.check(value, now) if value and self._token else ""
 

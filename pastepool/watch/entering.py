@@ -8,9 +8,10 @@ from typing import Any
 
 from pastepool.core.wording import printable
 from pastepool.runtime.log.scribe import scribbled
-from pastepool.watch.access import LOGGED_IN_FOR, Admission, judge_origin
+from pastepool.watch.access import Admission, judge_origin
 from pastepool.watch.answers import cookie_header, html_answer, moved, wants
 from pastepool.watch.html import esc, plain_page
+from pastepool.watch.sessions import LOGGED_IN_FOR
 from pastepool.watch.visit import Visit, said
 from pastepool.watch.watched import ActionOutcome
 
@@ -44,17 +45,17 @@ def refused(visit: Visit, admission: Admission, what: str = "the token") -> Any:
 
 def login(visit: Visit) -> Any:
     """Check the token of the login form. Returns a redirect with the cookie, or a refusal."""
-    request, gate, now = visit.request, visit.mount.gate, time.time()
+    request, gate = visit.request, visit.mount.gate
     admission = judge_origin(request.environ)
     if admission.status != 200:
         return refused(visit, dataclasses.replace(admission, logged=True), "login")
     offered = visit.form.get("token", "")
-    admission = gate.judge_offered(offered, visit.visitor.address, now) if offered else visit.admission
+    admission = gate.judge_offered(offered, visit.visitor.address) if offered else visit.admission
     if admission.status != 200:
         return refused(visit, admission, "login")
     _log.info("%s logged in", printable(visit.visitor.address))
     response = moved("./")
-    response.headers["Set-Cookie"] = cookie_header(request, gate.cookie(now), LOGGED_IN_FOR)
+    response.headers["Set-Cookie"] = cookie_header(request, gate.cookie(time.time()), LOGGED_IN_FOR)
     return response
 
 

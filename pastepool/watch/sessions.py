@@ -15,6 +15,9 @@ import threading
 
 from pastepool.types import Seconds
 
+WallTime = float
+"""An instant as ``time.time()`` gives it. The end of a session outlives the process, and a monotonic clock does not."""
+
 LOGGED_IN_FOR: Seconds = 12 * 3600.0
 """How long a login lasts: a working day. After it the visitor must give the token again."""
 
@@ -26,7 +29,7 @@ class LoggedOut:
         self._lock = threading.Lock()
         self._until: dict[str, int] = {}
 
-    def add(self, session: str, until: int, now: Seconds) -> None:
+    def add(self, session: str, until: int, now: WallTime) -> None:
         """End a session. Sessions whose time is over are forgotten."""
         with self._lock:
             self._until = {known: end for known, end in self._until.items() if now < end}
@@ -46,12 +49,12 @@ class Sessions:
     def __init__(self, token: bytes) -> None:
         self._key = hmac.digest(token, b"pastepool watch_threads cookie 2", "sha256")
 
-    def begin(self, now: Seconds) -> str:
-        """Make a session; its text is the value of the cookie. ``now``: seconds of the wall clock."""
+    def begin(self, now: WallTime) -> str:
+        """Make a session; its text is the value of the cookie."""
         session = f"{int(now + LOGGED_IN_FOR)}-{secrets.token_hex(12)}"
         return f"{session}.{self._proof('session', session)}"
 
-    def check(self, value: str, now: Seconds) -> str:
+    def check(self, value: str, now: WallTime) -> str:
         """Return the session of a cookie's value; empty if it is not one of ours, is over or was ended."""
         session, _, proof = value.partition(".")
         given = proof.encode("utf-8", "backslashreplace")
@@ -59,11 +62,11 @@ class Sessions:
             return ""
         return session if self.lasts(session, now) else ""
 
-    def lasts(self, session: str, now: Seconds) -> bool:
+    def lasts(self, session: str, now: WallTime) -> bool:
         """Say whether a session that was checked before still lasts."""
         return now < _end_of(session) and session not in logged_out
 
-    def end(self, session: str, now: Seconds) -> None:
+    def end(self, session: str, now: WallTime) -> None:
         """End a session that was checked, in this process."""
         logged_out.add(session, _end_of(session), now)
 

@@ -45,7 +45,11 @@ class _Client:
 
 
 class Tries:
-    """Counts wrong tokens by client: an IPv4 address, or a network of IPv6 (/64), in which one machine has many."""
+    """
+    Counts wrong tokens by client: an IPv4 address, or a network of IPv6 (/64), in which one machine has many.
+
+    Every ``now`` is monotonic: a change of the wall clock gives no client more tries and makes none wait longer.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -72,8 +76,7 @@ class Tries:
             if client.last == digest:
                 return self._tell_locked(client, now)
             client.last = digest
-            # The bound is for a clock that was set back: nobody waits for longer than a client that tries on and on.
-            client.free_at = min(max(client.free_at, now), now + TRIES * TRY_EVERY) + TRY_EVERY
+            client.free_at = max(client.free_at, now) + TRY_EVERY
             client.told_at = now
             return True
 
@@ -91,7 +94,7 @@ class Tries:
         return client
 
     def _tell_locked(self, client: _Client, now: Seconds) -> bool:
-        if client.told_at <= now < client.told_at + _TOLD_EVERY:
+        if now < client.told_at + _TOLD_EVERY:
             return False
         client.told_at = now
         return True

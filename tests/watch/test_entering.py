@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from webtest import TestApp
 
 from pastepool.settings.parsing import LOOPBACK
+from pastepool.testing import FakeClock
 from pastepool.watch.access import COOKIE, Gate
 from pastepool.watch.answers import SECURITY
 from pastepool.watch.app import WatchApp
@@ -297,13 +298,18 @@ def test_old_token_of_a_program_is_one_try() -> None:
     assert tries.wait_for("10.0.0.1", "old", NOW) == tries.wait_for("10.0.0.1", "new", NOW) == 0
 
 
-def test_clock_that_is_set_back_bars_nobody_for_long() -> None:
-    """The wall clock may jump; the wait stays within what a client that goes on trying has to wait."""
-    tries = Tries()
+@pytest.mark.parametrize("jump", [86400.0, -86400.0], ids=["forward", "back"])
+def test_wall_clock_that_jumps_changes_no_wait(jump: float) -> None:
+    """It gives a client that guesses no more tries, and makes no client wait longer: the wait is a duration."""
+    clock, home = FakeClock(), Visitor("127.0.0.1")
+    gate = Gate(TOKEN, LOOPBACK, clock=clock)
     for number in range(TRIES):
-        tries.wrong("10.0.0.1", str(number), NOW)
-    tries.wrong("10.0.0.1", "x", NOW - 86400)
-    assert tries.wait_for("10.0.0.1", "y", NOW - 86400) <= 2 * TRY_EVERY
+        assert gate.judge({"HTTP_X_PASTEPOOL_TOKEN": f"wrong-{number}"}, home, NOW).status == 401
+    right = {"HTTP_X_PASTEPOOL_TOKEN": TOKEN}
+    refused = gate.judge(right, home, NOW + jump)
+    assert (refused.status, refused.retry_after) == (429, TRY_EVERY)
+    clock.advance(TRY_EVERY)
+    assert gate.judge(right, home, NOW + jump).status == 200
 
 
 def test_clients_that_are_remembered_are_bounded() -> None:
