@@ -1,7 +1,7 @@
 """
 Decide which workers stand at the same place: those at the same line of the application that wait for the same. Pure.
 
-Every account of a state uses these groups: the headline, the page with and without JavaScript, the text and the JSON. The
+The JSON of a state has these groups, and so have the headline, the page with and without JavaScript and the text. The
 calls above and below the application's line do not matter. Workers come to it on several ways, and below it the
 standard library is at one of several lines while it waits for one thing.
 """
@@ -30,7 +30,7 @@ def fill_in_waits(rows: Sequence[dict[str, Any]]) -> None:
 
 def groups_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """
-    Group the rows of a state by ``place`` and ``wait``, the largest group first. The page's script does the same.
+    Group the rows of a state by ``place`` and ``wait``, the largest group first.
 
     Returns:
         for each group its ``id``, ``place``, ``wait``, the numbers of its ``workers``, and the id of the ``stack`` that
@@ -39,7 +39,7 @@ def groups_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row["place"]:
-            found.setdefault((row["place"], row.get("wait", "")), []).append(row)
+            found.setdefault((row["place"], row["wait"]), []).append(row)
     ordered = sorted(found.items(), key=lambda item: -len(item[1]))
     return [_group(number, place, wait, here) for number, ((place, wait), here) in enumerate(ordered)]
 

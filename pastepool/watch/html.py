@@ -14,7 +14,6 @@ from html import escape
 from typing import Any
 
 from pastepool.core.wording import counted
-from pastepool.watch.groups import groups_of
 from pastepool.watch.table import lasting
 from pastepool.watch.verdict import verdict_of
 from pastepool.watch.watched import State
@@ -110,7 +109,7 @@ _WORKER_COLUMNS = ("worker", "status", "for", "request", "client", "doing", "cpu
 def workers(state: State) -> str:
     """Make the table of workers. A worker that runs a request has its stack, folded, in its row."""
     alone = {stack["id"]: stack for stack in state["stacks"] if len(stack["workers"]) == 1}
-    group_of = {worker: group["id"] for group in groups_of(state["workers"]) for worker in group["workers"]}
+    group_of = {worker: group["id"] for group in state["groups"] for worker in group["workers"]}
     rows = "".join(_worker(row, alone.get(row["stack"]), group_of.get(row["worker"])) for row in state["workers"])
     return table("workers", _WORKER_COLUMNS, rows)
 
@@ -196,7 +195,7 @@ def _frame(frame: Mapping[str, Any], telling: bool = False) -> str:
 
 def stacks(state: State) -> str:
     """Make the list of places where two or more workers stand."""
-    crowds = [group for group in groups_of(state["workers"]) if len(group["workers"]) > 1]
+    crowds = [group for group in state["groups"] if len(group["workers"]) > 1]
     by_id = {stack["id"]: stack for stack in state["stacks"]}
     note = f"<p>{esc(state['stacks_note'])}</p>" if state["stacks_note"] else ""
     if not crowds:

@@ -6,7 +6,6 @@ import unicodedata
 from collections.abc import Iterator
 
 from pastepool.core.wording import counted, spoken
-from pastepool.watch.groups import groups_of
 from pastepool.watch.watched import State
 
 COLUMNS = 100
@@ -117,7 +116,7 @@ def _waiting(state: State) -> Iterator[str]:
 
 
 def _stacks(state: State) -> Iterator[str]:
-    crowds = [group for group in groups_of(state["workers"]) if len(group["workers"]) > 1]
+    crowds = [group for group in state["groups"] if len(group["workers"]) > 1]
     if crowds:
         yield ""
     for group in crowds:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pastepool.core.states import Status
 from pastepool.core.wording import counted
-from pastepool.watch.groups import groups_of
 from pastepool.watch.table import lasting
 from pastepool.watch.watched import State
 
@@ -45,10 +44,7 @@ def verdict_of(state: State) -> Verdict:
 def _common_place(state: State, stuck: int) -> str:
     """Say in which place most of the stuck workers are, and what they do there; empty if no place is known."""
     rows = {row["worker"]: row for row in state["workers"] if row["status"] in STUCK}
-    crowds = [
-        (group["place"], [rows[one] for one in group["workers"] if one in rows])
-        for group in groups_of(state["workers"])
-    ]
+    crowds = [(group["place"], [rows[one] for one in group["workers"] if one in rows]) for group in state["groups"]]
     place, here = max(crowds, key=lambda crowd: len(crowd[1]), default=("", []))
     if not here:
         return ""

@@ -8,6 +8,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+from pastepool.watch.groups import groups_of
+
 State = dict[str, Any]
 
 SAMPLE = Path(__file__).parents[1] / "watch" / "sample-v1.json"
@@ -27,12 +29,13 @@ def worker(state: State, number: int) -> dict[str, Any]:
 
 
 def counted(state: State) -> State:
-    """Bring the numbers of the pool in line with its workers."""
+    """Bring the numbers of the pool and the groups in line with its workers."""
     counts = dict.fromkeys(STATUSES, 0)
     for row in state["workers"]:
         counts[row["status"]] += 1
     state["pool"]["counts"] = counts
     state["pool"]["size"] = len(state["workers"])
+    state["groups"] = groups_of(state["workers"])
     return state
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.page import Page
 from tests.browser.stage import Stage
-from tests.browser.states import crowd, sample, worker
+from tests.browser.states import counted, crowd, sample, worker
 
 Show = Callable[[], Page]
 
@@ -195,7 +195,7 @@ def test_places_are_bounded(page: Page) -> None:
     ]
     for at, row in enumerate(state["workers"]):
         row.update(stack=at, place=f"shop/db.py:{at} Connection._fetch")
-    with Stage(state) as stage:
+    with Stage(counted(state)) as stage:
         page.open(stage.address)
         page.until("document.querySelector('#stacks details')", "the places")
         assert len(page.texts("#stacks .groups > details")) == 40

@@ -62,7 +62,7 @@
  * @property {string} place
  * @property {string} wait
  * @property {number[]} workers
- * @property {number|null} stack
+ * @property {number|null} stack  The id of the stack that most of them have.
  *
  * @typedef {object} Waiting
  * @property {string} title
