@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pastepool.watch.watched import State
+
 Row = Mapping[str, Any]
 
 
@@ -42,6 +44,11 @@ def groups_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
             found.setdefault((row["place"], row["wait"]), []).append(row)
     ordered = sorted(found.items(), key=lambda item: -len(item[1]))
     return [_group(number, place, wait, here) for number, ((place, wait), here) in enumerate(ordered)]
+
+
+def crowds_of(state: State) -> list[dict[str, Any]]:
+    """Return the groups of a state that have two or more workers."""
+    return [group for group in state["groups"] if len(group["workers"]) > 1]
 
 
 def _group(number: int, place: str, wait: str, here: Sequence[Row]) -> dict[str, Any]:

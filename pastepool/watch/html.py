@@ -14,6 +14,7 @@ from html import escape
 from typing import Any
 
 from pastepool.core.wording import counted
+from pastepool.watch.groups import crowds_of
 from pastepool.watch.table import lasting
 from pastepool.watch.verdict import verdict_of
 from pastepool.watch.watched import State
@@ -108,13 +109,13 @@ _WORKER_COLUMNS = ("worker", "status", "for", "request", "client", "doing", "cpu
 
 def workers(state: State) -> str:
     """Make the table of workers. A worker that runs a request has its stack, folded, in its row."""
-    alone = {stack["id"]: stack for stack in state["stacks"] if len(stack["workers"]) == 1}
-    group_of = {worker: group["id"] for group in state["groups"] for worker in group["workers"]}
-    rows = "".join(_worker(row, alone.get(row["stack"]), group_of.get(row["worker"])) for row in state["workers"])
+    by_id = {stack["id"]: stack for stack in state["stacks"]}
+    crowd_of = {worker: crowd["id"] for crowd in crowds_of(state) for worker in crowd["workers"]}
+    rows = "".join(_worker(row, by_id.get(row["stack"]), crowd_of.get(row["worker"])) for row in state["workers"])
     return table("workers", _WORKER_COLUMNS, rows)
 
 
-def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None, group: int | None) -> str:
+def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None, crowd: int | None) -> str:
     share = "" if row["cpu_share"] is None else f"{row['cpu_share']:.0%}"
     link = (
         f'<a class="kill" href="kill?worker={row["worker"]}&amp;serial={row["serial"]}">kill</a>'
@@ -130,7 +131,7 @@ def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None, group: int 
         "for": lasting(row["for"]),
         "request": request,
         "client": esc(row["client"]),
-        "doing": _doing(row) + _stack(row, stack, group),
+        "doing": _doing(row) + _stack(stack, crowd),
         "cpu": share,
         "served": row["served"],
         "kill": link,
@@ -152,14 +153,14 @@ def _doing(row: Mapping[str, Any]) -> str:
     return esc(", ".join(dict.fromkeys(part for part in parts if part)))
 
 
-def _stack(row: Mapping[str, Any], alone: Mapping[str, Any] | None, group: int | None) -> str:
-    """Make the stack of a row; or, if several workers share a stack, a link: it is shown with their group, below."""
-    if alone is not None:
-        unfolded = frames(alone["frames"], alone["telling"])
-        return f'<details class="stack"><summary>stack</summary>{unfolded}</details>'
-    if row["stack"] is None or group is None:
+def _stack(stack: Mapping[str, Any] | None, crowd: int | None) -> str:
+    """Make the stack of a row; or, if it is the stack of several workers in one crowd, a link to their crowd, below."""
+    if stack is None:
         return ""
-    return f' <a class="stack" href="#place-{group}">stack, with others</a>'
+    if crowd is not None and len(stack["workers"]) > 1:
+        return f' <a class="stack" href="#place-{crowd}">stack, with others</a>'
+    unfolded = frames(stack["frames"], stack["telling"])
+    return f'<details class="stack"><summary>stack</summary>{unfolded}</details>'
 
 
 def frames(several: Sequence[Mapping[str, Any]], telling: int = -1) -> str:
@@ -195,7 +196,7 @@ def _frame(frame: Mapping[str, Any], telling: bool = False) -> str:
 
 def stacks(state: State) -> str:
     """Make the list of places where two or more workers stand."""
-    crowds = [group for group in state["groups"] if len(group["workers"]) > 1]
+    crowds = crowds_of(state)
     by_id = {stack["id"]: stack for stack in state["stacks"]}
     note = f"<p>{esc(state['stacks_note'])}</p>" if state["stacks_note"] else ""
     if not crowds:

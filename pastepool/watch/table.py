@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from pastepool.core.wording import counted, spoken
+from pastepool.watch.groups import crowds_of
 from pastepool.watch.watched import State
 
 COLUMNS = 100
@@ -116,7 +117,7 @@ def _waiting(state: State) -> Iterator[str]:
 
 
 def _stacks(state: State) -> Iterator[str]:
-    crowds = [group for group in state["groups"] if len(group["workers"]) > 1]
+    crowds = crowds_of(state)
     if crowds:
         yield ""
     for group in crowds:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import threading
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pastepool.watch.groups import fill_in_waits, groups_of
+from pastepool.watch.html import stacks, workers
 from tests.waiting import until
 from tests.watch.watching import watched
+
+SAMPLE = Path(__file__).with_name("sample-v1.json")
 
 
 def row(worker: int, place: str, wait: str = "", stack: int | None = None) -> dict[str, Any]:
@@ -40,6 +47,20 @@ def test_unknown_wait_is_that_of_most_at_the_line() -> None:
     rows = [row(1, "a", "x"), row(2, "a"), row(3, "a", "y"), row(4, "a", "y"), row(5, "b"), row(6, "")]
     fill_in_waits(rows)
     assert [one["wait"] for one in rows] == ["x", "y", "y", "y", "", ""]
+
+
+@pytest.mark.parametrize("alone", ["computing", "blocked in recv"])
+def test_every_stack_is_on_the_page_without_the_script(alone: str) -> None:
+    """A worker that shares its stack, but not its group, has the stack in its row: no link leads to nothing."""
+    state = json.loads(SAMPLE.read_text(encoding="utf-8"))
+    sharing = [row for row in state["workers"] if row["stack"] == 0]
+    sharing[0]["wait"] = alone
+    state["groups"] = groups_of(state["workers"])
+    page = workers(state) + stacks(state)
+    assert set(re.findall('href="#(place-[0-9]+)"', page)) == set(re.findall('id="(place-[0-9]+)"', page))
+    shown = {row["worker"] for row in state["workers"] if row["stack"] is not None and not row["own"]}
+    in_rows = {int(row) for row in re.findall(r'data-worker="(\d+)"(?:(?!</tr>).)*class="stack"', page)}
+    assert in_rows == shown
 
 
 COUNT = 12
