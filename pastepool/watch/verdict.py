@@ -56,6 +56,8 @@ def _common_place(state: State, stuck: int) -> str:
 
 def _shared(texts: list[str]) -> str:
     """Return words that are true of all texts, or else of most of them; empty if there are none."""
+    if len(set(texts)) > 1:
+        texts = [text.partition(": ")[0] for text in texts]  # after the colon are figures, and each thread has its own
     same = _common_words(texts)
     if same:
         return same

@@ -179,6 +179,10 @@ VERDICTS: dict[str, Callable[[], State]] = {
     "crowd": lambda: crowd(40),
     "full": without_anybody_free,
     "different peers": lambda: hung_in("blocked in recv from 10.0.0.5:1", "blocked in recv from 10.0.0.6:1"),
+    "different figures": lambda: hung_in(
+        *(f"running: used 0.{one} s of CPU in the last 1.0 s" for one in (31, 32, 31))
+    ),
+    "mixed figures": lambda: hung_in("spinning: used 0.91 s of CPU in the last 1.0 s", *2 * ("running: used 0.1 s",)),
     "alike": lambda: hung_in("waiting for a lock", "waiting for a lock"),
     "nothing known": lambda: hung_in("", ""),
     "one": lambda: hung_in("spinning"),

@@ -13,6 +13,7 @@ import pytest
 
 from pastepool.watch.groups import fill_in_waits, groups_of
 from pastepool.watch.html import stacks, workers
+from pastepool.watch.verdict import verdict_of
 from tests.waiting import until
 from tests.watch.watching import watched
 
@@ -61,6 +62,35 @@ def test_every_stack_is_on_the_page_without_the_script(alone: str) -> None:
     shown = {row["worker"] for row in state["workers"] if row["stack"] is not None and not row["own"]}
     in_rows = {int(row) for row in re.findall(r'data-worker="(\d+)"(?:(?!</tr>).)*class="stack"', page)}
     assert in_rows == shown
+
+
+FIGURES = "used {} s of CPU in the last 1.0 s"
+
+
+@pytest.mark.parametrize(
+    ("doings", "said"),
+    [
+        (["spinning: " + FIGURES.format(0.91)], "It is in a.py:1 f, spinning: used 0.91 s of CPU in the last 1.0 s."),
+        (["running: " + FIGURES.format(one) for one in (0.31, 0.32, 0.31)], "All 3 are in a.py:1 f, running."),
+        (
+            ["spinning: " + FIGURES.format(0.91), *("running: " + FIGURES.format(one) for one in (0.3, 0.4))],
+            "All 3 are in a.py:1 f, 2 of them running.",
+        ),
+        (
+            ["blocked in recv from 10.0.0.5:1", "blocked in recv from 10.0.0.6:1"],
+            "All 2 are in a.py:1 f, blocked in recv.",
+        ),
+        (["blocked in recv from ::1:5432"] * 2, "All 2 are in a.py:1 f, blocked in recv from ::1:5432."),
+    ],
+)
+def test_headline_says_what_all_do_in_whole_words(doings: list[str], said: str) -> None:
+    """Figures differ from thread to thread; the sentence does not end where they begin."""
+    state = json.loads(SAMPLE.read_text(encoding="utf-8"))
+    rows = [
+        {**state["workers"][0], "worker": at, "place": "a.py:1 f", "doing": doing} for at, doing in enumerate(doings)
+    ]
+    state.update(workers=rows, groups=groups_of(rows))
+    assert verdict_of(state).reason == said
 
 
 COUNT = 12

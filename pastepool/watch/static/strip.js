@@ -184,12 +184,14 @@ function commonPlace(stuck, state) {
  * @returns {string}
  */
 function shared(texts) {
-  const same = commonWords(texts);
+  // After the colon are figures, and each thread has its own.
+  const plain = new Set(texts).size > 1 ? texts.map((text) => text.split(": ")[0]) : texts;
+  const same = commonWords(plain);
   if (same !== "") {
     return same;
   }
-  const most = texts.reduce((one, other) => (count(texts, other) > count(texts, one) ? other : one));
-  const here = count(texts, most);
+  const most = plain.reduce((one, other) => (count(plain, other) > count(plain, one) ? other : one));
+  const here = count(plain, most);
   return most !== "" && here > 1 ? `${here} of them ${most}` : "";
 }
 
