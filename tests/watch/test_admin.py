@@ -7,6 +7,7 @@ import json
 import re
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from pastepool.errors import StartError
 from pastepool.runtime.watching import admin_listener
 from pastepool.server import Server
 from pastepool.settings import read
+from pastepool.testing import FakeClock
 from pastepool.watch.app import WatchApp
 from pastepool.watch.options import WatchOptions
 from tests.server.commands import Command, arguments, configuration, get
@@ -165,6 +167,35 @@ def test_silent_and_unfinished_clients_do_not_lock_the_operator_out(sent: bytes)
         assert clients[-1].is_silent()
 
 
+class _Pieces:
+    """A socket that gives one piece at a time, nine seconds after it was asked. ``waits``: how long each might take."""
+
+    def __init__(self, clock: FakeClock, *pieces: bytes) -> None:
+        self._clock = clock
+        self._pieces = list(pieces)
+        self.waits: list[float] = []
+
+    def settimeout(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def recv(self, size: int) -> bytes:
+        self._clock.advance(9.0)
+        return self._pieces.pop(0)
+
+
+def test_request_that_began_behind_another_has_no_more_time() -> None:
+    """Its limit counts from the look that found its first bytes, not from the first byte that comes after that."""
+    clock = FakeClock()
+    sock = _Pieces(clock, b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT", b"TP/1.1\r\n", b"Host: a\r\n\r\n")
+    admin: Any = SimpleNamespace(clock=clock)
+    conversation = admin_listener._Conversation(admin, sock, {})  # type: ignore[arg-type]
+    assert conversation._read() is not None
+    conversation._engine.next_request()
+    assert conversation._read() is not None
+    assert sock.waits == [admin_listener.IDLE_FOR, admin_listener.REQUEST_WITHIN, admin_listener.REQUEST_WITHIN - 9]
+    conversation._engine.close()
+
+
 def test_address_that_is_not_admitted_gets_no_thread(caplog: pytest.LogCaptureFixture) -> None:
     """It is refused when it connects, before it has sent anything, and told why; the log says so once."""
     with watched(plain(), admin_allow_from="127.0.0.1") as run:
@@ -180,7 +211,7 @@ def test_address_that_is_not_admitted_gets_no_thread(caplog: pytest.LogCaptureFi
 
 
 def test_turned_away_client_leaves_no_parser_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parser and engine hold each other: whoever is turned away has them taken apart."""
+    """Parser and engine refer to each other. Where a client is turned away, they are taken apart."""
     made: list[Any] = []
 
     class Noted(admin_listener._Conversation):

@@ -182,8 +182,8 @@ class _Conversation:
         engine, clock = self._engine, self._admin.clock
         content = Content(BodyMemory(BODY_LIMIT, BODY_LIMIT))
         engine.feed(b"")
-        deadline = clock.now() + (REQUEST_WITHIN if engine.started else IDLE_FOR)
-        began = told_to_go_on = False
+        began, told_to_go_on = engine.started, False
+        deadline = clock.now() + (REQUEST_WITHIN if began else IDLE_FOR)
         while not _is_complete(engine):
             self.sock.settimeout(max(0.001, deadline - clock.now()))
             data = self.sock.recv(16384)
