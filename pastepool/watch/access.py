@@ -33,9 +33,8 @@ COOKIE = "pastepool_watch"
 
 _CLOCK = MonotonicClock()
 
-_ASKING = "This page asks for its token."
-_ASKING_FOR_DRAWN = (
-    f"{_ASKING} None is set in its section, so the server drew one when it started and wrote it into its log (logger"
+_WHERE_DRAWN = (
+    " None is set in its section, so the server drew one when it started and wrote it into its log (logger"
     " pastepool.watch)."
 )
 
@@ -82,7 +81,7 @@ class Gate:
         self._tries = Tries()
         self._clock = clock
         self._allow_from = allow_from
-        self._asking = _ASKING_FOR_DRAWN if drawn else _ASKING
+        self._where_token_is = _WHERE_DRAWN if drawn else ""
         self.csrf = secrets.token_urlsafe(24)
 
     @property
@@ -98,7 +97,10 @@ class Gate:
         """Say whether a visitor may see the page."""
         address = ip_address(visitor.address)
         if address is None:
-            return Admission(403, "Nobody knows where this request comes from, so it is not let in.")
+            return Admission(
+                403,
+                "The server gives no IP address of the client (REMOTE_ADDR), so it is not let in; use one at a TCP address.",
+            )
         if not is_within(visitor.address, self._allow_from):
             return Admission(
                 403, f"{address} is not let in. allow_from, beside the other settings of this page, says who is."
@@ -126,7 +128,7 @@ class Gate:
         session = self._session_of(environ, now)
         if session:
             return Admission(by="cookie", session=session)
-        return refused or Admission(401, self._asking)
+        return refused or Admission(401, f"This page asks for its token.{self._where_token_is}")
 
     def judge_offered(self, offered: str, address: str) -> Admission:
         """Say whether a visitor has given the token. Above the limit of tries the token is not looked at."""
@@ -138,7 +140,8 @@ class Gate:
             return Admission(429, text, retry_after=math.ceil(wait), logged=logged)
         if self.knows(offered):
             return Admission()
-        return Admission(401, "The token is wrong.", logged=self._tries.wrong(address, offered, now))
+        text = f"The token is wrong.{self._where_token_is}"
+        return Admission(401, text, logged=self._tries.wrong(address, offered, now))
 
     def knows(self, offered: str) -> bool:
         """Say whether this is the token. The comparison takes the same time however much of the text is right."""
@@ -149,7 +152,7 @@ class Gate:
         return self._sessions.begin(now)
 
     def log_out(self, environ: Mapping[str, Any], now: WallTime) -> None:
-        """End the session of a request, if it has one: its cookie lets nobody in any more."""
+        """End the session of a request, if it has one. After that its cookie is useless."""
         session = self._session_of(environ, now)
         if session:
             self._sessions.end(session, now)
@@ -178,7 +181,8 @@ class Gate:
         expected = self.csrf_of(session).encode()
         if not hmac.compare_digest(offered.encode("utf-8", "backslashreplace"), expected):
             return Admission(
-                403, "The form is missing its csrf value, or the server was started anew since; load the page again."
+                403,
+                "The csrf value of the form is missing or out of date; load the page again, and send the form from there.",
             )
         return Admission()
 

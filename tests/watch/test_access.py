@@ -103,6 +103,14 @@ def test_anything_but_the_token_is_asked_for_it(fields: dict[str, str]) -> None:
     assert open_gate().judge(environ(**fields), HOME, NOW).status == 401
 
 
+@pytest.mark.parametrize("fields", [{}, {"HTTP_X_PASTEPOOL_TOKEN": "of-yesterday"}], ids=["none", "wrong"])
+def test_visitor_is_told_where_a_drawn_token_is(fields: dict[str, str]) -> None:
+    """Also after a wrong one: each start draws another token, and a browser may have kept the old one."""
+    drawn = Gate(TOKEN, LOOPBACK, drawn=True).judge(environ(**fields), HOME, NOW)
+    assert drawn.status == 401 and "log (logger pastepool.watch)" in drawn.text and TOKEN not in drawn.text
+    assert "pastepool.watch" not in open_gate().judge(environ(**fields), HOME, NOW).text
+
+
 def test_token_does_not_help_from_elsewhere() -> None:
     """The network is judged first, by the connection's own address."""
     verdict = open_gate("10.0.0.0/8").judge(environ(HTTP_X_PASTEPOOL_TOKEN=TOKEN), Visitor("192.0.2.1"), NOW)
