@@ -213,7 +213,7 @@ def test_refused_action_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_reset_counts_from_nothing() -> None:
-    """Counters, histograms and the slowest requests begin anew; the events stay."""
+    """Counters, histograms and the slowest requests start again from zero; the events stay."""
     with watched(plain(), **SETTINGS) as run:
         for _ in range(3):
             with run.client() as client:

@@ -63,7 +63,7 @@ def test_mount_point_is_redirected_to_its_slash(page: TestApp) -> None:
 
 
 def test_page_comes_in_the_kind_that_is_liked_best(page: TestApp) -> None:
-    """HTML for browsers and for whoever does not say, JSON and text for whoever asks."""
+    """HTML for browsers and where the client does not say, JSON and text where it asks for them."""
     for kind, start in KINDS.items():
         response = page.get("/threads/", headers={"Accept": kind})
         assert response.content_type == kind and response.text.startswith(start)

@@ -15,7 +15,7 @@ const SHOWN = 40; // places; the rest is a number
 /** @typedef {import("./groups.js").Group} Group */
 
 /**
- * @param {(worker: number) => void} onWorker somebody wants to see this one's row
+ * @param {(worker: number) => void} onWorker called to show the row of a worker
  * @returns {import("./types.js").View}
  */
 export function stacks(onWorker) {

@@ -128,7 +128,7 @@ function cell({ kind, from, count }, each, gap) {
 }
 
 /**
- * The one sentence somebody in a hurry reads, and where to look.
+ * The one sentence for a reader in a hurry, and where to look.
  *
  * @param {State} state
  * @returns {{headline: string, reason: string, mood: "bad"|"tight"|"good"}}

@@ -190,7 +190,7 @@ def test_a_mail_stops_counting_when_its_window_has_passed() -> None:
 
 
 def test_the_digest_comes_a_window_after_the_first_that_was_held() -> None:
-    """Once, with the number and the subjects, and then the count begins anew."""
+    """Once, with the number and the subjects, and then the count starts again from zero."""
     _, state = send([0.0, 1.0, 2.0, 3.0, 4.0], MailState())
     early, same = digest(math.nextafter(103.0, 0), state, RATE)
     assert (early, same) == (None, state)
@@ -202,7 +202,7 @@ def test_the_digest_comes_a_window_after_the_first_that_was_held() -> None:
 
 
 def test_at_the_end_the_digest_does_not_wait() -> None:
-    """Whoever stops mails what he holds; nothing held is nothing mailed."""
+    """A stop mails what is held back. If nothing is, it mails nothing."""
     _, state = send([0.0, 1.0, 2.0, 3.0], MailState())
     assert digest(5.0, state, RATE, last=True)[0] == Digest(1, 2.0, (headline(NOTE),))
     assert digest(5.0, MailState(), RATE, last=True)[0] is None

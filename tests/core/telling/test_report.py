@@ -183,7 +183,7 @@ def test_files_below_the_applications_root_are_preferred() -> None:
     ],
 )
 def test_files_are_named_as_short_as_is_clear(file: str, root: str, shown: str) -> None:
-    """From the application's root or from the directory of packages, whichever applies."""
+    """From the application's root, or from the directory of packages for a file in there."""
     assert place_text(CodePlace(file, 3, "f"), root) == f"{shown}:3 f"
 
 
