@@ -48,7 +48,7 @@ def files_of_application(application: Any, distributions: Collection[str], modul
         named = [name for name in distributions if not is_framework(name)]
         found = {file for name in named for file in _files_of(_distribution(name))}
         called = {module for module in {*modules, *_modules_of(application)} if not is_framework(_package_of(module))}
-        installed = {module: file for module in called if (file := _installed_file(module))}
+        installed = {module: file for module in called if (file := _installed_file(module)) and file not in found}
         owners = importlib.metadata.packages_distributions() if installed else {}
         for module, file in installed.items():
             found |= _files_beside(module, file, owners.get(_package_of(module), ()))
@@ -65,14 +65,14 @@ def _package_of(module: str) -> str:
 def _installed_file(module: str) -> str:
     """Return the file of a module that was imported and is among the installed packages; empty for another one."""
     file = getattr(sys.modules.get(module), "__file__", None)
-    return file if isinstance(file, str) and is_installed(file) else ""
+    return os.path.normpath(file) if isinstance(file, str) and is_installed(file) else ""
 
 
 def _files_beside(module: str, file: str, distributions: Collection[str]) -> set[str]:
     """Return the files of the distribution that lists a module's file; if none of them does, those of its package."""
     for name in distributions:
         files = set(_files_of(_distribution(name)))
-        if os.path.normpath(file) in files:
+        if file in files:
             return files
     return set(_sources_below(os.path.dirname(file))) if "." in module or _is_package(file) else {file}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.metadata
 import logging
 import sys
 import types
@@ -90,6 +91,22 @@ def test_distribution_that_is_named_is_found() -> None:
     files = files_of_application(None, ("hypothesis",), ())
     assert any(file.endswith("/hypothesis/core.py") for file in files)
     assert files == files_of_application(None, (), ("hypothesis.core",)) or "hypothesis.core" not in sys.modules
+
+
+def test_lists_of_packages_are_read_once_at_most(shop: tuple[Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read them all takes up to a second. A module of a distribution that the configuration names needs none."""
+    read: list[None] = []
+    packages = importlib.metadata.packages_distributions
+
+    def counting() -> Any:
+        read.append(None)
+        return packages()
+
+    importlib.import_module("webtest.app")
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", counting)
+    assert files_of_application(None, ("hypothesis",), ("hypothesis",)) and not read
+    found = files_of_application(shop[0].application, (), ("webtest.app", "hypothesis"))
+    assert shop[1] in found and len(read) == 1
 
 
 def test_what_wraps_itself_comes_to_an_end() -> None:
