@@ -25,7 +25,7 @@ from typing import Any
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
 from pastepool.errors import InternalError, PeerError
-from pastepool.http1.content_end import ContentEnd
+from pastepool.http1.chunked import ChunkedContent
 from pastepool.http1.fields import DROPPED, KEYS, environ_key, joined
 from pastepool.http1.limits import Limits
 from pastepool.http1.target import is_host, split_target
@@ -33,13 +33,6 @@ from pastepool.http1.target import is_host, split_target
 _SLASH = ord("/")
 
 _BLANK_LINE = b"\r\n\r\n"
-
-_FRAMING_ALLOWANCE = 65536
-_FRAMING_RATIO = 8
-"""
-The bytes of chunk framing in a request are limited to the allowance plus this ratio times its bytes of content. Chunks
-of one byte have five bytes of framing each and must pass; endless chunk extensions must not.
-"""
 
 _MOST_TRAILERS = 100
 """How many fields a trailer may have. They are read and thrown away."""
@@ -126,7 +119,7 @@ class Engine:
         "_parser", "_limits", "_prototype", "_most_fields", "_fields", "_repeated", "_target",
         "_fed", "_remaining", "_head_bytes", "_head_lines", "_most_lines", "_few_bytes", "_longest_line",
         "_tail", "_host", "_fault",
-        "_chunked_bytes", "_decoded", "_counted", "_barren", "_trailers", "_content_end",
+        "_chunked", "_trailers",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, prototype: dict[str, Any]) -> None:
@@ -148,12 +141,8 @@ class Engine:
         self._remaining = 0
         self._head_bytes = 0
         self._head_lines = 0
-        self._chunked_bytes = 0
-        self._decoded = 0
-        self._counted = 0
-        self._barren = 0
         self._trailers = 0
-        self._content_end: ContentEnd | None = None
+        self._chunked: ChunkedContent | None = None
         self._tail = b""
         self._host: str | None = ""
         self._fault: Exception | None = None
@@ -251,8 +240,8 @@ class Engine:
         """Return the position in ``data`` up to which the parser may be fed without going beyond the message."""
         if self._remaining:
             return min(begin + self._remaining, size)
-        if self._content_end is not None:
-            return self._content_end.until(data, begin, size)
+        if self._chunked is not None:
+            return self._chunked.end.until(data, begin, size)
         tail = self._tail
         found = (tail + data[begin : begin + 3]).find(_BLANK_LINE)
         if found >= 0:
@@ -261,7 +250,7 @@ class Engine:
         return size if found < 0 else found + 4
 
     def _feed_parser(self, data: bytes, size: int) -> None:
-        request = self.request
+        request, chunked = self.request, self._chunked
         if request is None:
             self._head_bytes += size
             if self._head_bytes == size and data.startswith(_TLS_HANDSHAKE):
@@ -284,11 +273,11 @@ class Engine:
         if self.complete:
             self._tail = b""
             self._remaining = 0
-            self._content_end = None
-            if request is not None and request.chunked:
-                self._check_chunked(data, size)
+            if chunked is not None:
+                self._chunked = None
+                chunked.count(size, self.body.tell())
         else:
-            self._account(request, data, size)
+            self._account(chunked, data, size)
 
     def _refuse_large_head(self, data: bytes, size: int) -> None:
         """
@@ -348,48 +337,23 @@ class Engine:
         self._parser = HttpRequestParser(self)
         self.complete = True
 
-    def _account(self, request: Request | None, data: bytes, size: int) -> None:
+    def _account(self, chunked: ChunkedContent | None, data: bytes, size: int) -> None:
         """
         Update the counters of a message that is not complete yet.
 
         These are the bytes of content that are left, or the last three bytes, in which a blank line may have begun.
+        ``chunked``: the counter of the content that ``data`` belongs to; None for a head or content of known length.
         """
         if self._remaining:
             self._remaining -= size
-            return
-        now = self.request
-        if now is None:
+        elif chunked is not None:
+            chunked.end.went_on(data, size)
+            chunked.count(size, self.body.tell())
+        elif self.request is None:
             self._tail = (self._tail + data[-3:])[-3:]
-        elif request is None:
-            self._tail = b""
-            self._remaining = now.content_length or 0
-            if now.chunked:
-                self._content_end = ContentEnd()
         else:
-            self._check_chunked(data, size)
-
-    def _check_chunked(self, data: bytes, size: int) -> None:
-        """
-        Refuse chunked content that exceeds its limits.
-
-        ``_barren`` counts the bytes since the last content. It limits the trailer, which the
-        parser keeps in memory, even if much content came before it.
-        """
-        if self._content_end is not None:
-            self._content_end.went_on(data, size)
-        collected = self.body.tell()
-        fresh = collected - self._counted
-        self._counted = collected
-        self._decoded += fresh
-        self._chunked_bytes += size
-        self._barren = 0 if fresh else self._barren + size
-        decoded = self._decoded
-        limit = self._limits.body_bytes
-        if limit and decoded > limit:
-            raise PeerError(413, f"The request's content is larger than {limit} bytes.")
-        framing = self._chunked_bytes - decoded
-        if framing > _FRAMING_ALLOWANCE + _FRAMING_RATIO * decoded or self._barren > _FRAMING_ALLOWANCE:
-            raise PeerError(400, "The request's chunks carry far more framing than content.")
+            self._tail = b""
+            self._remaining = self.request.content_length or 0
 
     def take_body(self) -> bytes:
         """Return the content collected so far, and empty ``body``."""
@@ -397,7 +361,8 @@ class Engine:
         content = body.getvalue()
         body.seek(0)
         body.truncate()
-        self._counted = 0
+        if self._chunked is not None:
+            self._chunked.collected = 0
         return content
 
     # The parser calls the methods below, in the order in which the parts of a message arrive.
@@ -546,7 +511,8 @@ class Engine:
         if coding.lower() != "chunked":
             raise PeerError(501, "The only transfer coding understood is chunked.")
         request.chunked = True
-        self._chunked_bytes = self._decoded = self._counted = self._barren = self._trailers = 0
+        self._chunked = ChunkedContent(self._limits.body_bytes)
+        self._trailers = 0
 
 
 class _ContentOnly:

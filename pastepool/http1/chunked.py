@@ -1,0 +1,58 @@
+"""
+Limit the chunked content of one request: its size, and the bytes of framing that come with it.
+
+Bytes are only counted; their meaning is the parser's matter.
+"""
+
+from __future__ import annotations
+
+from pastepool.errors import PeerError
+from pastepool.http1.content_end import ContentEnd
+
+_FRAMING_ALLOWANCE = 65536
+_FRAMING_RATIO = 8
+"""
+The bytes of chunk framing in a request are limited to the allowance plus this ratio times its bytes of content. Chunks
+of one byte have five bytes of framing each and must pass; endless chunk extensions must not.
+"""
+
+
+class ChunkedContent:
+    """
+    Counts the bytes of the chunked content of one request.
+
+    ``end``: guesses where the content ends. ``collected``: how many bytes of content the owner's buffer held at the last
+    count; the owner sets it to 0 when it empties the buffer.
+    """
+
+    __slots__ = ("end", "collected", "_limit", "_received", "_decoded", "_barren")
+
+    def __init__(self, limit: int) -> None:
+        """``limit``: the most bytes of content; 0 for no limit."""
+        self.end = ContentEnd()
+        self.collected = 0
+        self._limit = limit
+        self._received = 0
+        self._decoded = 0
+        self._barren = 0
+
+    def count(self, size: int, collected: int) -> None:
+        """
+        Count ``size`` bytes that the parser was fed. ``collected``: how many bytes of content the buffer holds now.
+
+        ``_barren`` counts the bytes since the last content. It limits the trailer, which the parser keeps in memory,
+        even if much content came before it.
+
+        Raises: PeerError: the content exceeds a limit.
+        """
+        fresh = collected - self.collected
+        self.collected = collected
+        self._decoded += fresh
+        self._received += size
+        self._barren = 0 if fresh else self._barren + size
+        decoded, limit = self._decoded, self._limit
+        if limit and decoded > limit:
+            raise PeerError(413, f"The request's content is larger than {limit} bytes.")
+        framing = self._received - decoded
+        if framing > _FRAMING_ALLOWANCE + _FRAMING_RATIO * decoded or self._barren > _FRAMING_ALLOWANCE:
+            raise PeerError(400, "The request's chunks carry far more framing than content.")
