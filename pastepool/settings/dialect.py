@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pastepool.core.proxy_trust import FORWARDED, KNOWN, PROTO, ProxyTrust
+from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, ProxyTrust
+from pastepool.settings.endpoint import ip_address
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, MOST_WORKERS
 from pastepool.settings.parsing import Anything, Choices, Number, Parser, Refused, Size, Text, Truth
@@ -133,8 +134,14 @@ def _of_waitress(own: Values, place: SettingsPlace) -> Translated:
     if not values.keys() & {"host", "listen"}:
         values["host"] = "::" if family == 6 else "0.0.0.0"
     idle = [name for name in WITHOUT_MEANING if name in own]
-    notes = (f"{', '.join(idle)}: accepted for waitress's sake, and without effect here.",) if idle else ()
-    return Translated(values, family, _proxy_trust(own, place), notes)
+    notes = [f"{', '.join(idle)}: accepted for waitress's sake, and without effect here."] if idle else []
+    trust = _proxy_trust(own, place)
+    if trust.proxy not in ("", ANYBODY) and ip_address(trust.proxy) is None:
+        notes.append(
+            f"trusted_proxy = {trust.proxy!r} is not an IP address, so no proxy is believed; write it like"
+            f" trusted_proxy = {WAITRESS.options['trusted_proxy'].sample()}."
+        )
+    return Translated(values, family, trust, tuple(notes))
 
 
 def _limit_threads(values: Values, threads: int) -> None:
@@ -161,12 +168,18 @@ def _proxy_trust(own: Values, place: SettingsPlace) -> ProxyTrust:
         other = next(name for name in headers if name != FORWARDED)
         raise place.contradiction("trusted_proxy_headers", FORWARDED, "trusted_proxy_headers", other, remedy)
     return ProxyTrust(
-        proxy=proxy,
+        proxy=_as_peer(proxy),
         count=own.get("trusted_proxy_count", 1),
         headers=frozenset(headers or (PROTO,)) if proxy else frozenset(),
         clear=own.get("clear_untrusted_proxy_headers", True),
         log_cleared=own.get("log_untrusted_proxy_headers", False),
     )
+
+
+def _as_peer(text: str) -> str:
+    """Spell an address as it is spelt for the other end of a connection. Other text, and a zone, stay as they are."""
+    address = None if "%" in text else ip_address(text)
+    return text if address is None else str(address)
 
 
 def _family(own: Values, place: SettingsPlace) -> int:

@@ -122,6 +122,9 @@ def test_listen_works_in_a_section_for_paste_too() -> None:
             },
             ProxyTrust("*", 2, frozenset({"x-forwarded-for", "x-forwarded-host"}), True, True),
         ),
+        ({"trusted_proxy": "2001:DB8:0::1"}, ProxyTrust("2001:db8::1", 1, frozenset({"x-forwarded-proto"}), True)),
+        ({"trusted_proxy": "::ffff:10.0.0.1"}, ProxyTrust("10.0.0.1", 1, frozenset({"x-forwarded-proto"}), True)),
+        ({"trusted_proxy": "fe80::1%eth0"}, ProxyTrust("fe80::1%eth0", 1, frozenset({"x-forwarded-proto"}), True)),
         (
             {"trusted_proxy": "::1", "trusted_proxy_headers": "forwarded", "clear_untrusted_proxy_headers": "no"},
             ProxyTrust("::1", 1, frozenset({"forwarded"})),
@@ -131,6 +134,21 @@ def test_listen_works_in_a_section_for_paste_too() -> None:
 def test_trust_in_a_proxy_is_that_of_waitress(local: dict[str, str], trust: ProxyTrust) -> None:
     """Without a word everything is removed; a proxy that is trusted with nothing named is believed the scheme."""
     assert settings(**local).proxy_trust == trust
+
+
+@pytest.mark.parametrize("proxy", ["localhost", "10.0.0.0/8", "10.0.0.1:80"])
+def test_proxy_that_no_connection_can_come_from_is_noted(proxy: str) -> None:
+    """As in waitress, the text is compared with the address of the connection; one that is no address is never equal."""
+    found = settings(trusted_proxy=proxy)
+    problem = f"trusted_proxy = {proxy!r} is not an IP address, so no proxy is believed"
+    assert found.notes == (f"{WHERE}: {problem}; write it like trusted_proxy = 127.0.0.1.",)
+    assert found.proxy_trust.proxy == proxy
+
+
+@pytest.mark.parametrize("proxy", ["*", "127.0.0.1", "::1", "fe80::1%eth0"])
+def test_proxy_that_connections_can_come_from_is_not_noted(proxy: str) -> None:
+    """An address or every one."""
+    assert settings(trusted_proxy=proxy).notes == ()
 
 
 def test_section_for_paste_trusts_nobody_and_removes_nothing() -> None:
