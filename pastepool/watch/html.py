@@ -209,9 +209,10 @@ def _crowd(group: Mapping[str, Any], stack: Mapping[str, Any] | None) -> str:
     numbers = ", ".join(f'<a href="#worker-{number}">{number}</a>' for number in group["workers"])
     count = counted(len(group["workers"]), "thread")
     summary = f"<b>{count} are here</b> <code>{esc(group['place'])}</code>{esc(wait)}"
-    start = f'<details class="stack" id="place-{group["id"]}"><summary>{summary}</summary>'
     unfolded = frames(stack["frames"], stack["telling"]) if stack else ""
-    return f"{start}<p>Workers {numbers}</p>{unfolded}</details>"
+    # The target of the links is inside of the part that is folded, because a browser then unfolds it.
+    target = f'<p id="place-{group["id"]}">Workers {numbers}</p>'
+    return f'<details class="stack"><summary>{summary}</summary>{target}{unfolded}</details>'
 
 
 def backlog(state: State) -> str:

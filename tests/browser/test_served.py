@@ -188,6 +188,21 @@ def test_page_without_javascript_is_complete(page: Page, serve: Callable[..., Se
     assert not page.find("tr.status-hung")
 
 
+def test_link_to_a_shared_stack_unfolds_it(page: Page, serve: Callable[..., Served]) -> None:
+    """Without JavaScript the stack of two workers is shown once; the link in a row leads there, and it is open."""
+    served = serve()
+    served.hang("lock")
+    served.hang("lock")
+    page.noise = re.compile("favicon.ico")
+    page.open(served.admin)
+    page.until(HUNG, "the hung rows", 2)
+    page.scripted(False)
+    page.open(served.admin)
+    assert not page.find("#stacks details[open]")
+    page.click("tr.status-hung a.stack")
+    assert "on_lock" in page.find("#stacks details[open] .frames")[0].text
+
+
 def test_token_opens_the_page(page: Page, serve: Callable[..., Served]) -> None:
     """With a token the page is a form first; a wrong one is told, the right one opens, and logging out closes it."""
     served = serve(f"admin_token = {TOKEN}")
