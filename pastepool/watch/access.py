@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pastepool.core.wording import printable
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.settings.endpoint import ip_address, is_within, names_this_machine
 from pastepool.settings.values import Network
@@ -200,12 +201,13 @@ def judge_origin(environ: Mapping[str, Any]) -> Admission:
     A client that is not a browser sends neither header, and passes this check.
     """
     site = environ.get("HTTP_SEC_FETCH_SITE")
-    origin = environ.get("HTTP_ORIGIN")
     if site is not None:
-        allowed = site == "same-origin"
-    else:
-        allowed = origin is None or _host_of(str(origin)) == str(environ.get("HTTP_HOST", "")).lower()
-    return Admission() if allowed else Admission(403, _FOREIGN)
+        return Admission() if site == "same-origin" else Admission(403, _FOREIGN)
+    origin, host = environ.get("HTTP_ORIGIN"), str(environ.get("HTTP_HOST", ""))
+    if origin is None or _host_of(str(origin)) == host.lower():
+        return Admission()
+    where = f" Origin is {printable(str(origin), 100)}, but Host is {printable(host, 100)}."
+    return Admission(403, f"{_FOREIGN}{where} If a proxy has changed Host, let it send the Host that it got.")
 
 
 def cookie_value(header: str) -> str:

@@ -35,7 +35,7 @@ def test_this_machine_is_let_in_without_a_token(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["10.0.0.5", "2001:db8::1", "::ffff:10.0.0.5", "", "unix", "127.0.0.1.evil"])
 def test_other_machines_are_sent_away_without_a_token(address: str) -> None:
-    """Whatever is not loopback, and what nobody knows, is refused with a remedy."""
+    """An address that is not loopback, and one that is not known, is refused with a remedy."""
     verdict = Gate("", LOOPBACK).judge(environ(), Visitor(address), NOW)
     assert verdict.status == 403 and verdict.text.endswith(".")
 
@@ -174,7 +174,9 @@ def test_browsers_word_on_other_sites_is_taken(fields: dict[str, str]) -> None:
 )
 def test_foreign_origin_is_refused(origin: str) -> None:
     """Where a browser sends no Sec-Fetch-Site its Origin decides."""
-    assert judge_origin(environ(HTTP_ORIGIN=origin)).status == 403
+    verdict = judge_origin(environ(HTTP_ORIGIN=origin))
+    assert verdict.status == 403
+    assert f"Origin is {origin}, but Host is localhost:8081. If a proxy" in verdict.text
 
 
 def test_own_origin_and_no_browser_pass_as_far_as_csrf() -> None:
