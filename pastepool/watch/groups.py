@@ -2,8 +2,8 @@
 Decide which workers stand at the same place: those at the same line of the application that wait for the same. Pure.
 
 The JSON of a state has these groups, and so have the headline, the page with and without JavaScript and the text. The
-calls above and below the application's line do not matter. Workers come to it on several ways, and below it the
-standard library is at one of several lines while it waits for one thing.
+calls above and below the application's line do not matter: several callers lead to one line, and below it the standard
+library has several lines at which it waits for one thing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ Row = Mapping[str, Any]
 
 def fill_in_waits(rows: Sequence[dict[str, Any]]) -> None:
     """
-    Give each row of which it is not known what it waits for the ``wait`` of the largest group at its line, if there is
-    one. A look sees some of the workers of a group just outside of the system call that they wait in.
+    Fill in ``wait`` where it is not known: the row gets that of the largest group at its line, if there is one.
+
+    A look sees some of the workers of a group just outside of the system call that they wait in.
     """
     waits: dict[str, str] = {}
     for (place, wait), _ in Counter((row["place"], row["wait"]) for row in rows if row["wait"]).most_common():

@@ -37,7 +37,7 @@ def visiting(**extra: str) -> TestApp:
 
 
 def asked(**fields: Any) -> tuple[int, dict[str, str], bytes]:
-    """The answer to an environ that only a server or a client out of its mind would make."""
+    """The answer to an environ that no sound server would make."""
     said: list[Any] = []
     environ = {
         "REQUEST_METHOD": "GET",
@@ -238,7 +238,7 @@ def test_cookie_is_secure_where_the_browser_uses_https(origin: str, scheme: str,
 def test_wrong_tokens_are_logged_and_slowed_down(door: str, caplog: pytest.LogCaptureFixture) -> None:
     """
     Ten different ones are looked at, and each has a line with its address. Then nothing is looked at for a while, not
-    even the right one; the answer says how long. Who has a session is not affected.
+    even the right one; the answer says how long. A visitor with a session is not affected.
     """
     page = visiting()
     cookie, _ = logged_in(page)
