@@ -12,6 +12,9 @@ from pathlib import Path
 from tests.server.commands import ADDRESS, ROOT, Command
 from tests.server.serving import Client
 
+ENDS_SOON = 5.0
+"""Seconds within which a process ends that has nothing to wait for; the machine may be busy."""
+
 PROGRAM = """\
 import atexit, logging, os, signal, sys, threading, time
 sys.path.insert(0, {root!r})

@@ -18,12 +18,9 @@ from typing import Any
 import pytest
 
 from tests.server.commands import alive
-from tests.server.programs import Program, is_free
+from tests.server.programs import ENDS_SOON, Program, is_free
 from tests.server.serving import Client
 from tests.waiting import until
-
-ENDS_SOON = 5.0
-"""Seconds within which a process ends that has nothing to wait for; the machine may be busy."""
 
 APPLICATION = """
 import json, multiprocessing, socket, subprocess, warnings

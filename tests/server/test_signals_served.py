@@ -10,11 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.server.commands import ROOT
-from tests.server.programs import Program
+from tests.server.programs import ENDS_SOON, Program
 from tests.waiting import until
-
-ENDS_SOON = 5.0
-"""Seconds within which a process ends that has nothing to wait for; the machine may be busy."""
 
 DRAIN = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 GO_ON = {

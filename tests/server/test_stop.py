@@ -18,14 +18,11 @@ import pytest
 from pastepool.server import Server
 from pastepool.settings import read
 from tests.server.conftest import Serve
-from tests.server.programs import Program, is_free
+from tests.server.programs import ENDS_SOON, Program, is_free
 from tests.server.serving import Client, Environ, Held, Running, path_echo, running
 from tests.waiting import WATCHDOG, until
 
 STOPS = [signal.SIGTERM, signal.SIGINT]
-
-ENDS_SOON = 5.0
-"""Seconds within which a process ends that has nothing to wait for; the machine may be busy."""
 
 
 @pytest.mark.parametrize("number", STOPS)

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.programs import Program
-
-ENDS_SOON = 5.0
-"""Seconds within which a process ends that has nothing to wait for; the machine may be busy."""
+from tests.server.programs import ENDS_SOON, Program
 
 APPLICATION = """
 import concurrent.futures
