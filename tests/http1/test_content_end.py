@@ -103,7 +103,7 @@ def test_end_that_nothing_follows_cannot_be_missed(head: bytes) -> None:
 
 
 def test_missed_end_does_not_say_that_the_request_is_plain() -> None:
-    """A request after which the connection ends is none of those that nearly all are."""
+    """The fast way of ``Call`` is for plain requests, and it would keep the connection open."""
     engine = Engine(Limits(), {})
     engine.feed(CHUNKED + PAST_GUESSING + b"0\r\n\r\n" + BEHIND)
     assert engine.complete

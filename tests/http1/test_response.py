@@ -33,7 +33,7 @@ def test_head_without_fields() -> None:
 
 
 def test_date_and_server_of_the_application_are_noticed() -> None:
-    """Whoever sends a Date or a Server of his own gets no second one."""
+    """An application that sends its own Date or Server gets no second one."""
     assert render_head("200 OK", [("DATE", "x")]).has_date
     assert render_head("200 OK", [("server", "x")]).has_server
 
@@ -208,7 +208,7 @@ def test_short_answer_closes() -> None:
 
 
 def test_short_answer_to_head_has_no_content() -> None:
-    """The head alone goes to whoever asked for it alone, with the length the content would have had."""
+    """HEAD gets the head alone, with the length that the content would have had."""
     whole = short_answer(500, "x", STAMP)
     assert whole == short_answer(500, "x", STAMP, head_only=True) + b"x\n"
 

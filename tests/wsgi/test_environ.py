@@ -61,7 +61,7 @@ def test_path_is_decoded_once_to_latin_1_and_the_query_not_at_all(target: str, p
 
 
 def test_options_asterisk_is_its_path() -> None:
-    """The asterisk form reaches whoever asks for the path."""
+    """The asterisk form is the path."""
     assert environ("OPTIONS * HTTP/1.1")["PATH_INFO"] == "*"
 
 

@@ -71,7 +71,7 @@ def test_window_shuts_for_each_write() -> None:
 
 
 def test_window_may_be_open_when_the_application_fails() -> None:
-    """An application that raises leaves the window to whoever catches it; nothing of ours ran in between."""
+    """An application that raises leaves the window open, for the caller to shut; nothing of ours ran in between."""
 
     def application(environ: Environ, start_response: StartResponse) -> list[bytes]:
         raise KeyError("x")

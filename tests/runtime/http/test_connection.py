@@ -65,7 +65,7 @@ def test_close_lets_go_of_what_waits(connection: Connection) -> None:
 
 
 def test_closed_connection_sends_nothing(connection: Connection) -> None:
-    """A worker that comes back late has no descriptor left to write to, so not somebody else's either."""
+    """A worker that comes back late cannot write: the number of the descriptor may belong to another connection."""
     send = connection.send
     connection.close()
     assert connection.sock.fileno() == -1
@@ -74,7 +74,7 @@ def test_closed_connection_sends_nothing(connection: Connection) -> None:
 
 
 def test_shutdown_ends_both_directions_and_may_come_at_any_time(connection: Connection, client: socket.socket) -> None:
-    """Whoever waits on the socket wakes; a closed one is no error."""
+    """A thread that waits on the socket wakes; a closed socket is no error."""
     connection.shutdown()
     assert client.recv(1) == b""
     assert connection.recv(1) == b""

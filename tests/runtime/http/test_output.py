@@ -88,7 +88,7 @@ def test_flushed_output_takes_nothing_more() -> None:
 
 
 def test_finished_output_is_the_pollers_to_conclude() -> None:
-    """Whoever says first that it is over, worker or poller, leaves the rest to the other one."""
+    """Worker or poller: the first one that says that it is over leaves the rest to the other one."""
     output = Output(0.0)
     output.add(memoryview(b"x"))
     assert output.finish()

@@ -113,7 +113,7 @@ def test_accepted_sockets_inherit_nodelay(listen: Opener) -> None:
 
 
 def test_closing_twice_is_closing_once(listen: Opener) -> None:
-    """Whoever stops first, stops."""
+    """The second close does nothing."""
     (one,) = listen("127.0.0.1")
     one.close()
     one.close()
@@ -347,7 +347,7 @@ def test_what_is_no_socket_is_not_adopted() -> None:
 
 
 def test_a_socket_that_does_not_listen_is_not_adopted() -> None:
-    """Neither a connected one nor one of another kind; both stay open for whoever passed them."""
+    """Neither a connected one nor one of another kind; both stay open for the process that passed them."""
     with socket.socket() as idle, socket.socket(socket.AF_UNIX) as unix:
         for other in (idle, unix):
             with pytest.raises(StartError, match="it is not a TCP socket that listens"):

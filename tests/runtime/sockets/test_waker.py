@@ -49,7 +49,7 @@ def test_what_is_asked_for_runs_once_and_in_order(waker: Waker) -> None:
 
 
 def test_full_pipe_is_no_error(waker: Waker) -> None:
-    """Whoever wakes a holder that is busy does not block and loses nothing: it is woken already."""
+    """To wake a busy holder does not block, and no wake-up is lost: the holder is woken already."""
     with pytest.raises(BlockingIOError):
         while True:
             os.write(waker.ends[1], b"\0" * 65536)
