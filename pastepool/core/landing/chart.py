@@ -31,9 +31,12 @@ from pastepool.core.landing.handlers import CHANGES, Handler, body_of, kind_of
 from pastepool.core.landing.listing import ENDS, RETURNS, Instruction, listing, places_of, successors
 
 _KEPT = 4096
-"""How many charts are kept. One takes a few KiB and about a millisecond to make. Nothing derives the number."""
+"""
+How many charts are kept. One takes a few KiB, and about a millisecond to make. The number is a guess: more functions
+than stand on the stacks of killed requests.
+"""
 
-_MOVES = frozenset({"NOP", "POP_TOP", "SWAP", "COPY", "POP_BLOCK", "DUP_TOP", "NOT_TAKEN", "EXTENDED_ARG"})
+_MOVES = frozenset({"NOP", "POP_TOP", "SWAP", "COPY", "POP_BLOCK", "DUP_TOP", "NOT_TAKEN"})
 """Instructions that only move values of the interpreter's stack, or the place of execution."""
 
 _ENTERS = frozenset({"BEFORE_WITH", "BEFORE_ASYNC_WITH", "SETUP_WITH", "SETUP_ASYNC_WITH"})
@@ -230,10 +233,9 @@ def _after_blocks(
 def _before_returns(steps: Sequence[Instruction]) -> Iterator[int]:
     """What stands between the last call or assignment of a function and its return."""
     for index, step in enumerate(steps):
-        before = index
         if step.name in RETURNS:
             yield index
-            before -= 1
+            before = index - 1
             while before >= 0 and not steps[before].calls and steps[before].name not in CHANGES | ENDS:
                 yield before
                 before -= 1

@@ -17,6 +17,7 @@ from itertools import starmap
 from operator import itemgetter
 from types import CodeType, FrameType
 
+from pastepool.core.interpreter import runs_without_gil
 from pastepool.core.telling.report import CodePlace
 from pastepool.runtime.inspection.collector import CollectorKeptOut
 
@@ -39,7 +40,7 @@ def current_frames() -> Mapping[int, FrameType]:
         an empty mapping on an interpreter that runs without a GIL. Reading the frames of a running thread has crashed
         CPython there (issue 118680).
     """
-    if _runs_without_gil():
+    if runs_without_gil():
         return {}
     # Until 3.11.8 the interpreter makes objects while it holds the lock of its list of threads (CPython issue 106883):
     # 1. making an object starts the garbage collector, which runs a callback written in Python (WeakSet has one);
@@ -57,7 +58,7 @@ def frame_of(ident: int) -> FrameType | None:
     The interpreter collects the frames of all threads, and all of them but one are released inside the same call
     written in C. No other thread can run before that, so no function can return in between.
     """
-    if _runs_without_gil():
+    if runs_without_gil():
         return None
     with CollectorKeptOut():
         try:
@@ -109,8 +110,3 @@ def stack_lines(frames: tuple[CodePlace, ...]) -> list[str]:
 def _name_of(code: CodeType) -> str:
     """Return the name of a function, with its class where the interpreter keeps that (from 3.11 on)."""
     return getattr(code, "co_qualname", code.co_name)
-
-
-def _runs_without_gil() -> bool:
-    enabled = getattr(sys, "_is_gil_enabled", None)
-    return enabled is not None and not enabled()

@@ -29,6 +29,7 @@ from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.supervision.reporting import Reporting
 from pastepool.runtime.window.async_exc import check_available
+from pastepool.runtime.window.reach import found_reach
 from pastepool.types import Clock, Seconds, Signal
 
 
@@ -101,6 +102,8 @@ class Supervisor:
         except InjectionUnavailable as error:
             self._can_kill = False
             self._log.warning("%s", error)
+        else:
+            found_reach()  # tried now, while the system has threads, and not at the first kill
         while not self._closed:
             self._signal.clear()
             look_again_at = self._guarded_look()

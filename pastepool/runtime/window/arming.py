@@ -11,10 +11,10 @@ Source: ours. ``Reach`` has two implementations: ``monitoring`` for CPython 3.12
 
 from __future__ import annotations
 
-import threading
+import os
 import time
 from collections.abc import Iterator
-from types import CodeType, FrameType
+from types import FrameType
 from typing import NamedTuple, Protocol
 
 from pastepool.core.landing.verdict import Grade, Standing, raised_before
@@ -49,7 +49,7 @@ class Arm:
     shut, so nothing is raised any more; written by the victim.
     """
 
-    __slots__ = ("exception", "ident", "landed", "looks", "off", "_since")
+    __slots__ = ("exception", "ident", "landed", "looks", "off", "_process", "_since")
 
     def __init__(self, ident: int, exception: type[BaseException]) -> None:
         self.ident = ident
@@ -57,7 +57,17 @@ class Arm:
         self.landed = False
         self.looks = 0
         self.off = False
+        self._process = os.getpid()
         self._since: Seconds = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """
+        Whether it still waits to be raised in the calling process.
+
+        An application may fork. The child is a copy of the armed thread, but not the call that is to end.
+        """
+        return not self.off and not self.landed and self._process == os.getpid()
 
     def raises(self, frame: FrameType, offset: int) -> bool:
         """
@@ -71,7 +81,7 @@ class Arm:
             offset: of the instruction that is executed next.
         """
         try:
-            if self.off or self.landed or raised_before(calls_of(frame, offset)) > self._good_enough():
+            if not self.waits or raised_before(calls_of(frame, offset)) > self._good_enough():
                 return False
         except Exception:
             return False
@@ -84,7 +94,9 @@ class Arm:
             self._since = now
         self.looks += 1
         waited = now - self._since
-        return next(p.grade for p in _PATIENCE if self.looks > p.instructions or waited >= p.after)
+        return next(
+            patience.grade for patience in _PATIENCE if self.looks > patience.instructions or waited >= patience.after
+        )
 
 
 def calls_of(frame: FrameType, offset: int | None = None) -> Iterator[Standing]:
@@ -119,32 +131,3 @@ class Reach(Protocol):
 
     def forget(self, arm: Arm) -> None:
         """Give back what is kept for a thread that has ended. Runs on: any thread."""
-
-
-class Instrumented:
-    """
-    Counts for each function how many armed threads need its instructions.
-
-    ``changed`` is called with a function and whether it is needed, when that changes. Runs on: any thread.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._needed_by: dict[CodeType, set[int]] = {}
-
-    def need(self, code: CodeType, ident: int) -> bool:
-        """Note that a thread needs a function. Returns whether it is the first one."""
-        with self._lock:
-            users = self._needed_by.setdefault(code, set())
-            users.add(ident)
-            return len(users) == 1
-
-    def release(self, ident: int) -> list[CodeType]:
-        """Note that a thread needs nothing any more. Returns the functions that no thread needs now."""
-        with self._lock:
-            for users in self._needed_by.values():
-                users.discard(ident)
-            free = [code for code, users in self._needed_by.items() if not users]
-            for code in free:
-                del self._needed_by[code]
-            return free

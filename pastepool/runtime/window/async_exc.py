@@ -42,7 +42,7 @@ def set_async_exc_inside(frame: FrameType, ident: int, exception: type[BaseExcep
     """
     Mark an exception on a thread if ``frame`` is its innermost one, so that it is raised there and nowhere else.
 
-    1. Whoever runs Python may have to let go of the interpreter's lock between any two instructions; the other thread
+    1. A thread that runs Python may have to let go of the interpreter's lock between any two instructions; the other thread
        would go on then, and be somewhere else when the exception is marked.
     2. So looking and marking are one call, ``list``, and everything it does is written in C: nothing in it lets go of
        the lock. What is lazy here must be: each step is taken only when the one before it has answered yes.

@@ -12,14 +12,54 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pastepool.core.ownership import is_application_boundary, must_not_be_hit
-from pastepool.runtime.window.arming import Arm, Instrumented
+from pastepool.runtime.window.arming import Arm
 
 _TOOLS = (4, 3, 1, 2)
 """The numbers of tools that we may take, the best first. PEP 669 reserves 0 for debuggers, 1 for coverage, 2 for profilers."""
+
+
+class _Users(NamedTuple):
+    """A function that is instrumented, and the threads that need it, by ``threading.get_ident()``."""
+
+    code: CodeType
+    idents: set[int]
+
+
+class Instrumented:
+    """
+    The functions whose instructions an armed thread needs.
+
+    ``change``: called with a function and whether it is needed from now on, under the lock: otherwise a function that one
+    thread gives back could be switched off after another thread has asked for it. Functions are told apart by identity;
+    two code objects may be equal. Runs on: any thread.
+    """
+
+    def __init__(self, change: Callable[[CodeType, bool], None]) -> None:
+        self._change = change
+        self._lock = threading.Lock()
+        self._needed: dict[int, _Users] = {}
+
+    def need(self, code: CodeType, ident: int) -> None:
+        """Note that a thread needs a function."""
+        with self._lock:
+            users = self._needed.setdefault(id(code), _Users(code, set()))
+            if not users.idents:
+                self._change(code, True)
+            users.idents.add(ident)
+
+    def release(self, ident: int) -> None:
+        """Note that a thread needs nothing any more."""
+        with self._lock:
+            for users in list(self._needed.values()):
+                users.idents.discard(ident)
+                if not users.idents:
+                    del self._needed[id(users.code)]
+                    self._change(users.code, False)
 
 
 class Monitoring:
@@ -29,15 +69,15 @@ class Monitoring:
         self._monitoring = monitoring
         self._tool = tool
         self._armed: dict[int, Arm] = {}
-        self._instrumented = Instrumented()
+        self._instrumented = Instrumented(self._listen)
         monitoring.register_callback(tool, monitoring.events.INSTRUCTION, self._before_instruction)
 
     def arm(self, arm: Arm, frame: FrameType, thread_state: int) -> bool:
         """Instrument the innermost function of a thread and its caller."""
         self._armed[arm.ident] = arm
-        self._instrument(frame, arm.ident)
+        self._instrumented.need(frame.f_code, arm.ident)
         if frame.f_back is not None:
-            self._instrument(frame.f_back, arm.ident)
+            self._instrumented.need(frame.f_back.f_code, arm.ident)
         return True
 
     def disarm(self, arm: Arm) -> None:
@@ -48,25 +88,23 @@ class Monitoring:
     def forget(self, arm: Arm) -> None:
         """Instrument nothing for this thread any more."""
         self._armed.pop(arm.ident, None)
-        for code in self._instrumented.release(arm.ident):
-            self._monitoring.set_local_events(self._tool, code, 0)
+        self._instrumented.release(arm.ident)
 
-    def _instrument(self, frame: FrameType, ident: int) -> None:
-        if self._instrumented.need(frame.f_code, ident):
-            self._monitoring.set_local_events(self._tool, frame.f_code, self._monitoring.events.INSTRUCTION)
+    def _listen(self, code: CodeType, listen: bool) -> None:
+        self._monitoring.set_local_events(self._tool, code, self._monitoring.events.INSTRUCTION if listen else 0)
 
     def _before_instruction(self, code: CodeType, offset: int) -> None:
         """Raise, if this thread is armed and the place is good enough. Runs on: any thread, inside of the application."""
         arm = self._armed.get(threading.get_ident())
-        if arm is None:
-            return
+        if arm is None or not arm.waits:
+            return  # in a child process also because another thread may have had our lock at the fork
         frame = sys._getframe(1)
         if arm.raises(frame, offset):
             self.disarm(arm)
             raise arm.exception
         outer = frame.f_back
         if outer is not None and not is_application_boundary(code) and not must_not_be_hit(outer.f_code):
-            self._instrument(outer, arm.ident)
+            self._instrumented.need(outer.f_code, arm.ident)
 
 
 def make_monitoring() -> Monitoring | None:

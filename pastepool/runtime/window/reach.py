@@ -46,7 +46,7 @@ class _Trial(Arm):
 @functools.cache
 def found_reach() -> Reach | None:
     """
-    Return the way that works here; None if there is none. The first call tries it.
+    Return the way that works here; None if there is none. The first call tries it, and takes some milliseconds.
 
     Without it a kill marks the exception on the thread, and the interpreter raises it where it next looks
     (``landing``). Runs on: supervisor.
@@ -56,8 +56,9 @@ def found_reach() -> Reach | None:
     reach = make_monitoring() or make_tracing()
     if reach is None or not _works(reach):
         _log.warning(
-            "This Python lets nobody choose where an exception is raised in another thread; a killed request may keep a "
-            "lock. Another tool that uses sys.monitoring or a trace function may be the cause."
+            "It cannot be chosen where a kill is raised in a request, so a killed request may keep a lock. The cause may be "
+            "this build of Python, a debugger or profiler that takes all numbers of sys.monitoring, or a system without "
+            "free threads."
         )
         return None
     return reach
@@ -79,7 +80,10 @@ def _works(reach: Reach) -> bool:
             came.set()
 
     victim = threading.Thread(target=run, name="pastepool trial of a kill", daemon=True)
-    victim.start()
+    try:
+        victim.start()
+    except RuntimeError:
+        return False  # the system has no thread left
     started.wait(_AT_MOST)
     trial = _Trial(victim.ident or 0, _Tried)
     for _ in range(_LOOKS):

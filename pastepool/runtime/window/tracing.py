@@ -67,7 +67,7 @@ class Tracing:
     def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
         """Raise, if the place is good enough. The interpreter then ends the tracing by itself."""
         arm = self._armed.get(threading.get_ident())
-        if arm is None:
+        if arm is None or not arm.waits:
             sys.settrace(None)
             return None
         frame.f_trace_opcodes = True

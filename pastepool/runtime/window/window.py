@@ -17,7 +17,7 @@ the pool's own bookkeeping. So:
    instruction that leaves nothing taken. A worker that is blocked in C stays armed until it comes back or its window is
    shut. Only where the interpreter has no way to arm a thread, the exception is marked on it as above (``landing``).
 
-The token is also the claim to the response: whoever holds it may write. The worker has it once the window is shut
+The token is also the claim to the response: the thread that holds it may write. The worker has it once the window is shut
 undisputed; the killer has it from the moment it took it.
 
 Source: contract P8, P15; ours, because CPython offers nothing of the kind.
@@ -134,12 +134,10 @@ class Window:
         "_arm",
         "_marked",
         "_thread_state",
-        "_exception",
     )
 
-    def __init__(self, exception: type[WorkerKilled] = WorkerKilled) -> None:
+    def __init__(self) -> None:
         self.killed = False
-        self._exception = exception
         self._token: deque[int] = deque()
         self._fence = threading.RLock()
         self._disputed: int | None = None
@@ -155,7 +153,7 @@ class Window:
         shut.
         """
         if self.killed:
-            raise self._exception
+            raise WorkerKilled
         self._token.append(serial)
 
     def open_for_close(self, serial: int) -> None:
@@ -198,13 +196,15 @@ class Window:
         self._fence = threading.RLock()
         self._token.clear()
         self._disputed = None
-        if self.killed:
-            self.killed = False
+        self.killed = False
+        self._arm = None
+        if self._marked:
+            self._marked = False
             _withdraw(self._ident)
 
     def kill(self, serial: int, first: Callable[[], bool | None]) -> Injected:
         """
-        Raise the window's exception in the worker if it is inside the application call of the request ``serial``.
+        Raise WorkerKilled in the worker if it is inside the application call of the request ``serial``.
 
         ``first`` runs after the claim was won and before the exception is on its way: record, answer 504. If it answers
         True, nothing is raised yet, and the next call does.
@@ -253,7 +253,7 @@ class Window:
         """
         arm = self._arm
         if arm is None or arm.landed:
-            self._arm = arm = Arm(self._ident, self._exception)
+            self._arm = arm = Arm(self._ident, WorkerKilled)
         stood: tuple[int, int, int] | None = None
         for _ in range(_HOLD_BACK_TIMES):
             if self._leaving:
@@ -280,7 +280,7 @@ class Window:
             if self._leaving:
                 break
             self._marked = True
-            raised = raise_where_it_may_land(self._ident, self._exception)
+            raised = raise_where_it_may_land(self._ident, WorkerKilled)
             if raised is not None:
                 return Injected.LANDING if raised else Injected.GONE
             time.sleep(_HOLD_BACK)
