@@ -1,6 +1,5 @@
 """
-Mark a kill on another thread where it may land: the way for interpreters without a reach (``reach``), and for CPython
-3.15, where a signal makes a blocked thread raise what is marked (``interrupting``).
+Mark a kill on another thread where it may land: the way for interpreters on which no thread can be armed (``reach``).
 
 The interpreter raises what is marked when the thread next looks: in the instant at which a call written in C returns, or
 at a jump back. What is marked may come one such look later than where the thread stands, so this way is not as exact as

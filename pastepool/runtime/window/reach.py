@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
 from pastepool.core.interpreter import runs_without_gil
@@ -64,6 +65,12 @@ def found_reach() -> Reach | None:
     return reach
 
 
+def _loop_until(over: Sequence[object]) -> None:
+    """A function of its own, because some CPythons take the jump of a loop for outside of the ``try`` around it."""
+    while not over:
+        pass
+
+
 def _works(reach: Reach) -> bool:
     """Arm a thread that runs in a loop, and see whether the exception comes."""
     started, came = threading.Event(), threading.Event()
@@ -74,8 +81,7 @@ def _works(reach: Reach) -> bool:
         states.append(thread_state())
         started.set()
         try:
-            while not over:
-                pass
+            _loop_until(over)
         except _Tried:
             came.set()
 

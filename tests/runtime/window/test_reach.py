@@ -85,6 +85,7 @@ class WaitsForAFork(Arm):
 
 
 @needs_reach
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_armed_thread_is_armed_no_more_in_a_child() -> None:
     """The kill waits to be raised in the parent. It comes neither in the child nor in the functions called at a fork."""
     answers = os.pipe()
