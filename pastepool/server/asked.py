@@ -58,7 +58,7 @@ def _reopen() -> None:
     if opened:
         _log.info("SIGUSR1: %s opened again: %s", counted(len(opened), "log file"), ", ".join(sorted(opened)))
     elif not failed:
-        _log.info("SIGUSR1: every log file is in its place; none was opened again")
+        _log.info("SIGUSR1: no file of a log handler was moved, so none was opened again")
 
 
 def _ignore() -> None:
