@@ -69,18 +69,20 @@ def test_those_let_in_last_are_told_that_it_is_the_end() -> None:
     """Who is accepted by the drain itself gets ``Connection: close``, and ``health_path`` says 503 to the balancer."""
     run = Running(path_echo, {"health_path": "/healthz"}).start()
     clients: list[Client] = []
+    asked = [("GET", "/in-the-backlog"), ("GET", "/healthz"), ("HEAD", "/healthz"), ("OPTIONS", "*")]
 
     def drain_with_clients_in_the_backlog() -> None:
-        for target in ("/in-the-backlog", "/healthz", "*"):
+        for method, target in asked:
             clients.append(run.client())
-            clients[-1].ask(target, method="OPTIONS" if target == "*" else "GET")
+            clients[-1].ask(target, method=method)
         run.server.stop()
         run.server._drain()
 
     run.server.parts.waker.ask(drain_with_clients_in_the_backlog)
-    until(lambda: len(clients) == 3, "the clients have asked")
-    responses = [client.response() for client in clients]
-    assert [(response.status, response.closes) for response in responses] == [(200, True), (503, True), (200, True)]
+    until(lambda: len(clients) == len(asked), "the clients have asked")
+    responses = [client.response(method) for client, (method, _) in zip(clients, asked, strict=True)]
+    assert all(response.closes for response in responses)
+    assert [response.status for response in responses] == [200, 503, 503, 200]
     for client in clients:
         assert client.ended()
         client.close()

@@ -63,7 +63,9 @@ class Answering:
         about_server = request.path == b"*"
         stamp = shared.date_header.joined()
         if draining and not about_server:
-            self._answer_and_close(connection, short_answer(503, "The server is stopping.", stamp))
+            head_only = request.method == "HEAD"
+            answer = short_answer(503, "The server is stopping.", stamp, head_only=head_only)
+            self._answer_and_close(connection, answer)
             return
         keep = request.keep_alive and not draining and not shared.old_protocol
         answer = healthy_answer(stamp, keep, request, b"" if about_server else b"ok\n")
