@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 from pastepool.core.ending import end_at
 from pastepool.errors import SettingsError, StartError
-from pastepool.settings import Settings, read, section_of
+from pastepool.settings import Settings, lines_of, read, section_of
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
 from pastepool.settings.place import SettingsPlace
 from pastepool.types import Seconds
@@ -114,7 +114,8 @@ def _server(
     """Read and check the options of a section, and return what serves an application with them."""
     _be_slow_to_die_early()
     with _told_to_operator():
-        settings = read(local_conf, given, section_of(local_conf, given), dialect)
+        lines = lines_of(str(given.get("__file__") or ""))
+        settings = read(local_conf, given, section_of(local_conf, given), dialect, lines)
 
     def serve(app: WSGIApplication) -> None:
         from pastepool.server import Server  # imported here because a check of the settings does not need it

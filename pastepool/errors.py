@@ -15,8 +15,11 @@ class SettingsError(PastepoolError, ValueError):
     """
     The operator's configuration cannot be served as it stands.
 
-    ``str()`` is one whole sentence: the section, the key, the value, what is wrong and the remedy.
-    Catcher: print that sentence and exit; a traceback tells an operator nothing more.
+    ``str()`` is one whole sentence for each mistake, each on a line of its own: the place, the key, the value, what is
+    wrong and the remedy. ``line``: the number of the line in the file, 0 if it is not known. ``contradicts``: the other
+    key of a contradiction. ``errors``: the single mistakes, where this error is about several; then the other parts are
+    those of the first.
+    Catcher: print the sentences and exit; a traceback tells an operator nothing more.
     """
 
     def __init__(
@@ -27,12 +30,18 @@ class SettingsError(PastepoolError, ValueError):
         key: str = "",
         value: str = "",
         nearest: str = "",
+        contradicts: str = "",
+        line: int = 0,
+        errors: tuple[SettingsError, ...] = (),
     ) -> None:
         super().__init__(message)
         self.section = section
         self.key = key
         self.value = value
         self.nearest = nearest
+        self.contradicts = contradicts
+        self.line = line
+        self.errors = errors or (self,)
 
 
 class StartError(PastepoolError):

@@ -1,8 +1,8 @@
-"""Turn the operator's INI file into one checked value. Pure, except ``section_of`` and ``named_in``, which read it again."""
+"""Turn the operator's INI file into one checked value. Pure, except ``origin``, which reads the file again."""
 
 from __future__ import annotations
 
-from pastepool.settings.origin import named_in, section_of
+from pastepool.settings.origin import lines_of, named_in, section_of
 from pastepool.settings.reading import read
 from pastepool.settings.reference import ReferenceRow, reference_rows
 from pastepool.settings.secrets import mask
@@ -13,6 +13,7 @@ __all__ = [
     "MailSettings",
     "ReferenceRow",
     "Settings",
+    "lines_of",
     "mask",
     "named_in",
     "read",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, ProxyTrust
 from pastepool.settings.endpoint import ip_address
+from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, MOST_WORKERS
 from pastepool.settings.parsing import Anything, Choices, Number, Parser, Refused, Size, Text, Truth
@@ -55,11 +56,11 @@ class Dialect:
     Names that a section may use beside those of the main table.
 
     ``options``: the row of each further name. ``translate``: turns the values that a section gives into values of the
-    main table. ``narrow``: ``::`` means IPv6 alone, not both IP families.
+    main table, and takes note of mistakes. ``narrow``: ``::`` means IPv6 alone, not both IP families.
     """
 
     options: Mapping[str, Option]
-    translate: Callable[[Values, SettingsPlace], Translated]
+    translate: Callable[[Values, SettingsPlace, Mistakes], Translated]
     narrow: bool = False
 
 
@@ -112,11 +113,11 @@ _RENAMED = {
 }
 
 
-def _of_waitress(own: Values, place: SettingsPlace) -> Translated:
+def _of_waitress(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Translated:
     """
     Translate the values of a section written for waitress.
 
-    Raises: SettingsError: a name of waitress and our name for the same thing have different values.
+    It is a mistake if a name of waitress and our name for the same thing have different values.
     """
     mapped: dict[str, tuple[str, object]] = {ours: (name, own[name]) for name, ours in _RENAMED.items() if name in own}
     if "max_request_body_size" in own:
@@ -126,16 +127,16 @@ def _of_waitress(own: Values, place: SettingsPlace) -> Translated:
     values = {name: value for name, value in own.items() if name not in WAITRESS.options}
     for ours, (name, value) in mapped.items():
         if values.get(ours, value) != value:
-            raise place.twice(name, _shown(name, own[name]), ours, _shown(ours, own[ours]))
+            mistakes.add(place.twice(name, _shown(name, own[name]), ours, _shown(ours, own[ours])))
         values[ours] = value
     if "threads" in own:
         _limit_threads(values, own["threads"])
-    family = _family(own, place)
+    family = _family(own, place, mistakes)
     if not values.keys() & {"host", "listen"}:
         values["host"] = "::" if family == 6 else "0.0.0.0"
     idle = [name for name in WITHOUT_MEANING if name in own]
     notes = [f"{', '.join(idle)}: accepted for waitress's sake, and without effect here."] if idle else []
-    trust = _proxy_trust(own, place)
+    trust = _proxy_trust(own, place, mistakes)
     if trust.proxy not in ("", ANYBODY) and ip_address(trust.proxy) is None:
         notes.append(
             f"trusted_proxy = {trust.proxy!r} is not an IP address, so no proxy is believed; write it like"
@@ -151,22 +152,22 @@ def _limit_threads(values: Values, threads: int) -> None:
         values.setdefault("threadpool_max_workers", 1)
 
 
-def _proxy_trust(own: Values, place: SettingsPlace) -> ProxyTrust:
+def _proxy_trust(own: Values, place: SettingsPlace, mistakes: Mistakes) -> ProxyTrust:
     """
     Return which proxy is believed. Without ``trusted_proxy_headers`` it is believed the scheme, as in waitress.
 
-    Raises: SettingsError: something is to be believed of no proxy, or two fields that exclude each other.
+    It is a mistake if something is to be believed of no proxy, or two fields that exclude each other.
     """
     proxy = own.get("trusted_proxy", "")
     headers: tuple[str, ...] = own.get("trusted_proxy_headers", ())
     for name in ("trusted_proxy_count", "trusted_proxy_headers"):
         if name in own and not proxy:
             remedy = "it has no meaning without the other, so set trusted_proxy or delete the line"
-            raise place.contradiction(name, _shown(name, own[name]), "trusted_proxy", "none", remedy)
+            mistakes.add(place.contradiction(name, _shown(name, own[name]), "trusted_proxy", "none", remedy))
     if FORWARDED in headers and len(headers) > 1:
         remedy = "a proxy sets one of the two, and a client could send the other, so name only what your proxy sets"
         other = next(name for name in headers if name != FORWARDED)
-        raise place.contradiction("trusted_proxy_headers", FORWARDED, "trusted_proxy_headers", other, remedy)
+        mistakes.add(place.contradiction("trusted_proxy_headers", FORWARDED, "trusted_proxy_headers", other, remedy))
     return ProxyTrust(
         proxy=_as_peer(proxy),
         count=own.get("trusted_proxy_count", 1),
@@ -182,11 +183,12 @@ def _as_peer(text: str) -> str:
     return text if address is None else str(address)
 
 
-def _family(own: Values, place: SettingsPlace) -> int:
+def _family(own: Values, place: SettingsPlace, mistakes: Mistakes) -> int:
     """Return the only IP family that is wanted, or 0."""
     ipv4, ipv6 = own.get("ipv4", True), own.get("ipv6", True)
     if not ipv4 and not ipv6:
-        raise place.contradiction("ipv4", "false", "ipv6", "false", "no address is left, so delete one of the lines")
+        remedy = "no address is left, so delete one of the lines"
+        mistakes.add(place.contradiction("ipv4", "false", "ipv6", "false", remedy))
     return 0 if ipv4 and ipv6 else 4 if ipv4 else 6
 
 
@@ -195,7 +197,7 @@ def _shown(name: str, value: object) -> str:
     return option.show(value)
 
 
-PASTE = Dialect(options={}, translate=lambda own, place: Translated(own))
+PASTE = Dialect(options={}, translate=lambda own, place, mistakes: Translated(own))
 """The names of the main table only: ``use = egg:pastepool#http``."""
 
 WAITRESS = Dialect(

@@ -24,6 +24,8 @@ _CALL = re.compile(r"\bcall:\s*([A-Za-z_][\w.]*)")
 _CONFIG = re.compile(r"\bconfig:\s*([^#\s]+)")
 _FACTORY = re.compile(r"paste\.\w+_factory\d*")
 _NOT_OF_APPLICATIONS = ("server", "logger", "handler", "formatter")
+_HEADER = re.compile(r"\[([^\]]+)\]")
+_SETTING = re.compile(r"(?:get\s+)?([^\s=:#;][^\s=:]*)\s*[=:](.*)")
 _MOST_FILES = 20
 
 
@@ -47,6 +49,29 @@ def section_of(local: Mapping[str, object], global_conf: Mapping[str, object]) -
     if not leaders or MAIN in leaders:
         return MAIN
     return leaders[0] if best >= 0 or len(leaders) == 1 else UNKNOWN
+
+
+def lines_of(config_file: str) -> dict[str, dict[str, int]]:
+    """
+    Return the number of the line of each key, for each section of a file. Empty for a file that cannot be read.
+
+    A section has also the keys of the section that it refers to by ``use``. This function raises nothing, because its
+    result is only used in messages.
+    """
+    sections: dict[str, dict[str, int]] = {}
+    bases: dict[str, str] = {}
+    section = ""
+    for number, line in enumerate(_text_of(config_file).splitlines(), 1):
+        if header := _HEADER.match(line):
+            section = header[1]
+        elif setting := _SETTING.match(line):
+            key, text = setting[1], setting[2].strip()
+            sections.setdefault(section, {})[key] = number
+            if key == "use":
+                bases[section] = f"{section.partition(':')[0]}:{text}"
+    for name, base in bases.items():
+        sections[name] = {**sections.get(base, {}), **sections[name]}
+    return sections
 
 
 def named_in(config_file: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -84,11 +109,19 @@ def _parsed(file: str) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
-        with open(file, encoding="utf-8", errors="replace") as stream:
-            parser.read_file(stream)
-    except (OSError, ValueError, configparser.Error):
+        parser.read_string(_text_of(file))
+    except (ValueError, configparser.Error):
         return configparser.RawConfigParser()
     return parser
+
+
+def _text_of(file: str) -> str:
+    """Return the text of a file; empty for a file that cannot be read."""
+    try:
+        with open(file, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except (OSError, ValueError):
+        return ""
 
 
 def _score(parser: configparser.RawConfigParser, section: str, local: Mapping[str, object]) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from pastepool.errors import SettingsError
 from pastepool.settings.option import Option
@@ -19,22 +19,37 @@ LONGEST_SHOWN = 80
 
 @dataclass(frozen=True)
 class SettingsPlace:
-    """A section of a configuration file. ``config_file`` is empty if a program set the values without a file."""
+    """
+    A section of a configuration file.
+
+    ``config_file`` is empty if a program set the values without a file. ``lines``: the number of the line of each key, for
+    each section whose lines are known.
+    """
 
     section: str
     config_file: str
+    lines: Mapping[str, Mapping[str, int]] = field(default_factory=dict, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"[{self.section}] of {self.config_file}" if self.config_file else f"[{self.section}]"
 
     def default(self) -> SettingsPlace:
         """Return the place of the [DEFAULT] section of the same file."""
-        return SettingsPlace("DEFAULT", self.config_file)
+        return SettingsPlace("DEFAULT", self.config_file, self.lines)
+
+    def line_of(self, key: str) -> int:
+        """Return the number of the line of a key, 0 if it is not known."""
+        return self.lines.get(self.section, {}).get(key, 0)
+
+    def at(self, key: str) -> str:
+        """Return the place of a key: with the number of its line, if it is known."""
+        line = self.line_of(key)
+        return f"{self}, line {line}" if line else str(self)
 
     def unknown(self, key: str, value: str, also: Iterable[str] = ()) -> SettingsError:
         """Return the error for a key that is not an option. ``also``: names that are options only in this section."""
         close = nearest(key, also)
-        problem = f"{self}: {key!r} (value {_quoted(key, value)}) is not an option of pastepool"
+        problem = f"{self.at(key)}: {key!r} (value {_quoted(key, value)}) is not an option of pastepool"
         if key.strip().lower() in ELSEWHERE and close not in also:
             remedy = f"what it is elsewhere is called {close!r} here, so use that name or delete the line"
         elif close:
@@ -45,13 +60,13 @@ class SettingsPlace:
 
     def of_waitress(self, key: str, value: str) -> SettingsError:
         """Return the error for a key that is an option only in a section that was written for waitress."""
-        problem = f"{self}: {key!r} (value {_quoted(key, value)}) is not an option of egg:pastepool#http"
+        problem = f"{self.at(key)}: {key!r} (value {_quoted(key, value)}) is not an option of egg:pastepool#http"
         remedy = "a section with use = egg:pastepool#main takes it, so change the line with use or delete this one"
         return self._error(f"{problem}; {remedy}.", key, value, "")
 
     def unfit(self, key: str, option: Option, value: str, problem: str) -> SettingsError:
         """Return the error for a value that the parser of the option refuses."""
-        sentence = f"{self}: {key} = {_quoted(key, value)} {problem}"
+        sentence = f"{self.at(key)}: {key} = {_quoted(key, value)} {problem}"
         if _COMMENT.search(value):
             remedy = "; a value runs to the end of its line, so put the comment on a line of its own"
         elif option.sample():
@@ -63,7 +78,7 @@ class SettingsPlace:
     def twice(self, key: str, value: str, other: str, other_value: str) -> SettingsError:
         """Return the error for two names of the same option that have different values."""
         return self._error(
-            f"{self}: {key} = {_quoted(key, value)} and {other} = {_quoted(other, other_value)} are two names of one"
+            f"{self.at(key)}: {key} = {_quoted(key, value)} and {other} = {_quoted(other, other_value)} are two names of one"
             " option and differ; delete one of the lines.",
             key,
             value,
@@ -72,8 +87,8 @@ class SettingsPlace:
 
     def contradiction(self, key: str, value: str, other: str, other_value: str, because: str) -> SettingsError:
         """Return the error for two options that exclude each other. ``because``: the reason and the remedy."""
-        sentence = f"{self}: {key} = {value} contradicts {other} = {other_value}; {because}."
-        return self._error(sentence, key, value, other)
+        sentence = f"{self.at(key)}: {key} = {value} contradicts {other} = {other_value}; {because}."
+        return self._error(sentence, key, value, other, contradicts=other)
 
     def hidden(self, key: str, value: str, effective: str) -> str:
         """Return the note about a server option that stands at a place from which PasteDeploy does not pass it on."""
@@ -84,9 +99,15 @@ class SettingsPlace:
             " in."
         )
 
-    def _error(self, sentence: str, key: str, value: str, close: str) -> SettingsError:
+    def _error(self, sentence: str, key: str, value: str, close: str, contradicts: str = "") -> SettingsError:
         return SettingsError(
-            sentence, section=self.section, key=key, value=mask(key, value), nearest=close if close in BY_NAME else ""
+            sentence,
+            section=self.section,
+            key=key,
+            value=mask(key, value),
+            nearest=close if close in BY_NAME else "",
+            contradicts=contradicts,
+            line=self.line_of(key),
         )
 
 

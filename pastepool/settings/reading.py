@@ -16,6 +16,7 @@ from pastepool.errors import SettingsError
 from pastepool.http1.limits import Limits
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect, Translated
 from pastepool.settings.endpoint import Endpoint, names_this_machine
+from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, ELSEWHERE, OPTIONS
 from pastepool.settings.parsing import Refused, Unfit, plain_text
@@ -74,36 +75,40 @@ def read(
     global_conf: Mapping[str, object] | None = None,
     section: str = "server:main",
     dialect: Dialect = PASTE,
+    lines: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Settings:
     """
-    Read and check a server section.
+    Read and check a server section. All mistakes are reported together.
 
     Args:
         local: the options of the section, as text or as Python values. Blank or None means "not set".
         global_conf: [DEFAULT], command-line variables and ``__file__``. Only mail options are taken from it.
         section: the name of the section, for the error sentences.
         dialect: the names that the section may use.
+        lines: the number of the line of each key, for each section of the file (``origin.lines_of``).
 
     Returns:
         the effective settings, without contradictions. ``notes`` says which values were changed or have no effect.
     Raises:
-        SettingsError: an unknown key, a value of the wrong shape, or a contradiction. The operator must edit the file.
+        SettingsError: unknown keys, values of the wrong shape, and contradictions. The operator must edit the file.
     Runs on:
         any thread; pure.
     Source:
         the option names of Paste 3.10 (contract P1, P5 to P12, P18) and the table.
     """
     inherited = dict(global_conf or {})
-    place = SettingsPlace(section, str(inherited.get("__file__") or ""))
+    place = SettingsPlace(section, str(inherited.get("__file__") or ""), lines or {})
+    mistakes = Mistakes()
     values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
-    translated = dialect.translate(_read_section(local, place, dialect), place)
+    translated = dialect.translate(_read_section(local, place, dialect, mistakes), place, mistakes)
     own = translated.values
-    mail = _read_mail(inherited, own, place.default())
+    mail = _read_mail(inherited, own, place.default(), mistakes)
     values.update(own | mail)
-    _split_addresses(values, own, mail, place)
-    _guard_listen(values, own, place)
-    _guard_admin(values, place)
-    notes = settle(values, frozenset(own), place)
+    _split_addresses(values, own, mail, place, mistakes)
+    _guard_listen(values, own, place, mistakes)
+    _guard_admin(values, place, mistakes)
+    notes = settle(values, frozenset(own), place, mistakes)
+    mistakes.raise_all()
     notes += [f"{place}: {note}" for key, note in WITHOUT_EFFECT.items() if key[0] in own and own[key[0]] == key[1]]
     notes += _idle_admin(values, own, place)
     notes += [f"{place}: {note}" for note in translated.notes]
@@ -121,27 +126,33 @@ def _unknown(key: str, value: str, place: SettingsPlace, dialect: Dialect) -> Se
     return place.of_waitress(key, value)
 
 
-def _read_section(local: Mapping[str, object], place: SettingsPlace, dialect: Dialect) -> dict[str, Any]:
+def _read_section(
+    local: Mapping[str, object], place: SettingsPlace, dialect: Dialect, mistakes: Mistakes
+) -> dict[str, Any]:
     """Parse every key that is set. Two names of the same option must have equal values."""
     own: dict[str, Any] = {}
     spelt: dict[str, str] = {}
     for key, raw in local.items():
         option = dialect.options.get(key) or BY_NAME.get(key)
         if option is None:
-            raise _unknown(key, _shown_raw(raw), place, dialect)
-        text = _text(key, option, raw, place)
-        if not text and option.blank is None:
+            mistakes.add(_unknown(key, _shown_raw(raw), place, dialect))
             continue
-        value = _parse(key, option, text, place) if text else option.blank
-        if option.name in own and own[option.name] != value:
-            other = spelt[option.name]
-            raise place.twice(other, _shown_raw(local[other]), key, text)
-        own[option.name] = value
-        spelt[option.name] = key
+        with mistakes.noted():
+            text = _text(key, option, raw, place)
+            if not text and option.blank is None:
+                continue
+            value = _parse(key, option, text, place) if text else option.blank
+            if option.name in own and own[option.name] != value:
+                other = spelt[option.name]
+                raise place.twice(other, _shown_raw(local[other]), key, text)
+            own[option.name] = value
+            spelt[option.name] = key
     return own
 
 
-def _read_mail(inherited: Mapping[str, object], own: Mapping[str, Any], place: SettingsPlace) -> dict[str, Any]:
+def _read_mail(
+    inherited: Mapping[str, object], own: Mapping[str, Any], place: SettingsPlace, mistakes: Mistakes
+) -> dict[str, Any]:
     """
     Take from [DEFAULT] the mail options that are not set in the section.
 
@@ -154,11 +165,12 @@ def _read_mail(inherited: Mapping[str, object], own: Mapping[str, Any], place: S
             continue
         if option.name != RECIPIENTS and not (RECIPIENTS in own or RECIPIENTS in taken):
             continue
-        for key in option.names:
-            text = _text(key, option, inherited.get(key), place)
-            if text:
-                taken[option.name] = _parse(key, option, text, place)
-                break
+        with mistakes.noted():
+            for key in option.names:
+                text = _text(key, option, inherited.get(key), place)
+                if text:
+                    taken[option.name] = _parse(key, option, text, place)
+                    break
     return taken
 
 
@@ -183,7 +195,11 @@ def _shown_raw(raw: object) -> str:
 
 
 def _split_addresses(
-    values: dict[str, Any], own: Mapping[str, Any], mail: Mapping[str, Any], place: SettingsPlace
+    values: dict[str, Any],
+    own: Mapping[str, Any],
+    mail: Mapping[str, Any],
+    place: SettingsPlace,
+    mistakes: Mistakes,
 ) -> None:
     """
     Split values of the form ``host:port``.
@@ -201,11 +217,12 @@ def _split_addresses(
             continue
         if beside.get(port_name, port) != port:
             remedy = "both name a port, so leave it out of the first or delete the second"
-            raise at.contradiction(host_name, host_and_port(host, port), port_name, str(beside[port_name]), remedy)
+            shown = host_and_port(host, port)
+            mistakes.add(at.contradiction(host_name, shown, port_name, str(beside[port_name]), remedy))
         values[port_name] = port
 
 
-def _guard_listen(values: dict[str, Any], own: Mapping[str, Any], place: SettingsPlace) -> None:
+def _guard_listen(values: dict[str, Any], own: Mapping[str, Any], place: SettingsPlace, mistakes: Mistakes) -> None:
     """Refuse ``host`` and ``port`` beside ``listen``. Without them, ``host`` has no meaning, and is shown as such."""
     if not values["listen"]:
         return
@@ -213,23 +230,23 @@ def _guard_listen(values: dict[str, Any], own: Mapping[str, Any], place: Setting
         if name in own:
             shown = tuple(BY_NAME[key].show(values[key]) for key in ("listen", name))
             remedy = "listen names every address with its port, so delete one of the lines"
-            raise place.contradiction("listen", shown[0], name, shown[1], remedy)
+            mistakes.add(place.contradiction("listen", shown[0], name, shown[1], remedy))
     values["host"] = ""
 
 
-def _guard_admin(values: Mapping[str, Any], place: SettingsPlace) -> None:
+def _guard_admin(values: Mapping[str, Any], place: SettingsPlace, mistakes: Mistakes) -> None:
     """Refuse settings that would show private data to other machines without a secret (contract P17)."""
     if not values["admin_token"] and not all(network.is_loopback for network in values["admin_allow_from"]):
         shown = BY_NAME["admin_allow_from"].show(values["admin_allow_from"])
         remedy = "other machines are let in with a secret only, so set admin_token or delete the first"
-        raise place.contradiction("admin_allow_from", shown, "admin_token", "none", remedy)
+        mistakes.add(place.contradiction("admin_allow_from", shown, "admin_token", "none", remedy))
     listen = values["admin_listen"]
     if listen and not values["admin_token"] and not names_this_machine(listen):
         remedy = (
             "without a secret the page is served on a loopback address only, so set admin_token or write"
             " admin_listen = 127.0.0.1"
         )
-        raise place.contradiction("admin_listen", listen, "admin_token", "none", remedy)
+        mistakes.add(place.contradiction("admin_listen", listen, "admin_token", "none", remedy))
 
 
 def _idle_admin(values: Mapping[str, Any], own: Mapping[str, Any], place: SettingsPlace) -> list[str]:

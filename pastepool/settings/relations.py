@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.options import BY_NAME, MOST_WORKERS
 from pastepool.settings.place import SettingsPlace
 
@@ -78,23 +79,22 @@ once fits all later relations.
 """
 
 
-def settle(values: dict[str, Any], given: frozenset[str], place: SettingsPlace) -> list[str]:
+def settle(values: dict[str, Any], given: frozenset[str], place: SettingsPlace, mistakes: Mistakes) -> list[str]:
     """
     Remove the contradictions from ``values``, in place.
 
     Args:
         values: the value of every option by ``Option.name``, defaults included.
         given: the names of the options that the operator set.
+        mistakes: takes a note if two given options contradict each other.
 
     Returns:
         a sentence for every default that was changed.
-    Raises:
-        SettingsError: two given options contradict each other. The operator must delete or change one.
     """
     _spread_socket_timeout(values, given)
     if MAX_WORKERS not in given:
         values[MAX_WORKERS] = math.inf
-    notes = [note for relation in RELATIONS for note in _apply(relation, values, given, place)]
+    notes = [note for relation in RELATIONS for note in _apply(relation, values, given, place, mistakes)]
     if MAX_WORKERS not in given:
         generations = 1 if _wants_one_at_a_time(values) else GENERATIONS
         values[MAX_WORKERS] = min(generations * values[WORKERS], MOST_WORKERS)
@@ -118,14 +118,17 @@ def _spread_socket_timeout(values: dict[str, Any], given: frozenset[str]) -> Non
                 values[name] = values[SOCKET_TIMEOUT]
 
 
-def _apply(relation: Relation, values: dict[str, Any], given: frozenset[str], place: SettingsPlace) -> list[str]:
+def _apply(
+    relation: Relation, values: dict[str, Any], given: frozenset[str], place: SettingsPlace, mistakes: Mistakes
+) -> list[str]:
     low, high = relation.low, relation.high
     unbounded = relation.zero_is_never and values[high] == 0
     if unbounded or values[low] <= values[high]:
         return []
     if low in given and high in given:
         shown_low, shown_high = (BY_NAME[name].show(values[name]) for name in (low, high))
-        raise place.contradiction(low, shown_low, high, shown_high, relation.because)
+        mistakes.add(place.contradiction(low, shown_low, high, shown_high, relation.because))
+        return []
     moves, stands = (high, low) if low in given else (low, high)
     before, after = (BY_NAME[moves].show(values[name]) for name in (moves, stands))
     values[moves] = values[stands]

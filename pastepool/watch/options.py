@@ -13,6 +13,7 @@ from typing import Any
 
 from pastepool.core.telling.masking import MASK
 from pastepool.errors import SettingsError
+from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
 from pastepool.settings.parsing import LOOPBACK, Networks, Secret, Truth, Unfit, plain_text
 from pastepool.settings.place import SettingsPlace
@@ -73,26 +74,29 @@ class WatchOptions:
 
 def read_options(local: Mapping[str, object], place: SettingsPlace) -> WatchOptions:
     """
-    Read and check a section.
+    Read and check a section. All mistakes are reported together.
 
-    Raises: SettingsError: the section has an unknown key, a value of the wrong form, or admits other machines without a
+    Raises: SettingsError: the section has unknown keys, values of the wrong form, or admits other machines without a
     token. The operator must edit it.
     """
+    mistakes = Mistakes()
     values: dict[str, Any] = {option.field: option.default for option in OPTIONS}
     for key, raw in local.items():
         option = BY_NAME.get(key)
         if option is None:
-            raise _unknown(key, str(raw), place)
+            mistakes.add(_unknown(key, str(raw), place))
+            continue
         try:
             text = plain_text(raw)
             values[option.field] = option.parser(text) if text else option.default
         except Unfit as unfit:
-            raise place.unfit(key, option, str(raw).strip(), unfit.problem) from None
+            mistakes.add(place.unfit(key, option, str(raw).strip(), unfit.problem))
     options = WatchOptions(**values)
     if not options.token and not all(network.is_loopback for network in options.allow_from):
         shown = BY_NAME["allow_from"].show(options.allow_from)
         remedy = "other machines are let in with a secret only, so set token or delete the first"
-        raise place.contradiction("allow_from", shown, "token", "none", remedy)
+        mistakes.add(place.contradiction("allow_from", shown, "token", "none", remedy))
+    mistakes.raise_all()
     return options
 
 

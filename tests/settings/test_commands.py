@@ -99,8 +99,8 @@ def test_a_bad_section_ends_every_command_with_one_sentence_and_status_1(command
     assert ended.returncode == 1
     assert sentence_lines(ended.stderr) == [
         (
-            f"[server:main] of {tmp_path}/app.ini: port = 'http' is not a whole number from 0 to 65535; write it like"
-            " port = 8080."
+            f"[server:main] of {tmp_path}/app.ini, line 5: port = 'http' is not a whole number from 0 to 65535; write it"
+            " like port = 8080."
         )
     ]
     assert "atexit ran" not in ended.stdout

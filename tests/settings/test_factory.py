@@ -84,7 +84,8 @@ def test_a_bad_option_is_refused_while_the_section_is_loaded(load: Callable[...,
     """Before the application is loaded, and naming the section that was asked for, not the first one."""
     with pytest.raises(SettingsError) as caught:
         load(f"[server:main]\n{USE}port = 1\n[server:web2]\n{USE}port = http\n", "web2")
-    assert str(caught.value).startswith(f"[server:web2] of {tmp_path}/app.ini: port = 'http' is not a whole number")
+    where = f"[server:web2] of {tmp_path}/app.ini, line 6"
+    assert str(caught.value).startswith(f"{where}: port = 'http' is not a whole number")
 
 
 def test_any_keyword_reaches_the_table(load: Callable[..., Any]) -> None:

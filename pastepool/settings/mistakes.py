@@ -1,0 +1,57 @@
+"""Collect the mistakes of a configuration, so that an operator sees all of them at the first start."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+from pastepool.errors import SettingsError
+
+
+class Mistakes:
+    """
+    The mistakes found so far in one configuration.
+
+    Reading goes on after a mistake, with the default of the option. So a contradiction with such an option is not
+    reported: the operator has not seen the value that it speaks of.
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[SettingsError] = []
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Take note of an error that the block raises. The block ends there, and what follows it goes on."""
+        try:
+            yield
+        except SettingsError as error:
+            self.add(error)
+
+    def add(self, error: SettingsError) -> None:
+        """Take note of an error, unless it follows from one that is noted already."""
+        noted = {known.key for known in self._errors}
+        if not (error.contradicts and {error.key, error.contradicts} & noted):
+            self._errors.append(error)
+
+    def raise_all(self) -> None:
+        """
+        Raise one error for all mistakes: a line for each, in the order of the file. Do nothing if there are none.
+
+        A mistake whose line in the file is not known comes after the others.
+        """
+        if not self._errors:
+            return
+        ordered = sorted(self._errors, key=lambda error: error.line or math.inf)
+        if len(ordered) == 1:
+            raise ordered[0]
+        first = ordered[0]
+        raise SettingsError(
+            "\n".join(map(str, ordered)),
+            section=first.section,
+            key=first.key,
+            value=first.value,
+            nearest=first.nearest,
+            line=first.line,
+            errors=tuple(ordered),
+        )

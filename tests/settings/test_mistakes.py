@@ -1,0 +1,122 @@
+"""All mistakes of a configuration are told at once, each with the line where it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paste.deploy import loadserver
+
+import pastepool.entrypoints
+from pastepool.errors import SettingsError
+from pastepool.settings import lines_of, read
+from pastepool.settings.dialect import WAITRESS
+
+FILE = """\
+[DEFAULT]
+smtp_port = many
+error_email = ops@example.com
+
+[app:main]
+use = egg:shop
+port = 1
+
+[server:base]
+use = egg:pastepool#http
+queue_limit = -1
+
+[server:main]
+use = base
+# the public port
+port = http
+  ; a comment that is indented
+threadpool_worker : 10
+threadpool_hung_thread_limit = 100
+threadpool_kill_thread_limit = 50
+listen = 127.0.0.1:1
+host = 127.0.0.1
+"""
+
+
+def mistakes_of(text: str, directory: Path, name: str = "main") -> SettingsError:
+    """Load a server section through the real PasteDeploy. It must be refused."""
+    path = directory / "shop.ini"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        loadserver(f"config:{path}", name=name)
+    return caught.value
+
+
+def test_all_mistakes_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """An operator who moves a file mends it in one round. A value that another section gives is found there."""
+    error = mistakes_of(FILE, tmp_path)
+    assert [(mistake.line, mistake.key) for mistake in error.errors] == [
+        (2, "smtp_port"),
+        (11, "queue_limit"),
+        (16, "port"),
+        (18, "threadpool_worker"),
+        (19, "threadpool_hung_thread_limit"),
+        (21, "listen"),
+    ]
+    assert (error.line, error.key, error.section) == (2, "smtp_port", "DEFAULT")
+    sentences = str(error).splitlines()
+    assert len(sentences) == 6
+    assert sentences[0].startswith(f"[DEFAULT] of {tmp_path}/shop.ini, line 2: smtp_port = 'many' is not")
+    assert sentences[3].startswith(f"[server:main] of {tmp_path}/shop.ini, line 18: 'threadpool_worker' (value '10')")
+
+
+def test_a_single_mistake_is_told_as_it_is(tmp_path: Path) -> None:
+    """One sentence, with the number of its line."""
+    error = mistakes_of("[server:main]\nuse = egg:pastepool#http\nport = x\n", tmp_path)
+    assert str(error).startswith(f"[server:main] of {tmp_path}/shop.ini, line 3: port = 'x' is not a whole number")
+    assert (error.errors, error.line) == ((error,), 3)
+
+
+def test_a_contradiction_with_a_mistake_is_not_told() -> None:
+    """The token is misspelt; that the page has no token follows from it only if the name is not seen as a mistake."""
+    with pytest.raises(SettingsError) as caught:
+        read({"admin_token": ["x"], "admin_listen": "0.0.0.0", "port": "x"})
+    assert [mistake.key for mistake in caught.value.errors] == ["admin_token", "port"]
+
+
+def test_what_waitress_names_are_told_together() -> None:
+    """The second table takes part."""
+    local: dict[str, Any] = {
+        "threads": "many",
+        "ipv4": "false",
+        "ipv6": "false",
+        "trusted_proxy_headers": "forwarded",
+        "backlog": "5",
+        "request_queue_size": "6",
+    }
+    with pytest.raises(SettingsError) as caught:
+        read(local, dialect=WAITRESS)
+    assert {mistake.key for mistake in caught.value.errors} == {"threads", "ipv4", "trusted_proxy_headers", "backlog"}
+
+
+def test_two_contradictions_of_waitress_names() -> None:
+    """``forwarded`` beside another field, and no address left."""
+    local = {"trusted_proxy": "*", "trusted_proxy_headers": "forwarded x-forwarded-for"}
+    with pytest.raises(SettingsError) as caught:
+        read({**local, "ipv4": "false", "ipv6": "false"}, dialect=WAITRESS)
+    assert [mistake.key for mistake in caught.value.errors] == ["ipv4", "trusted_proxy_headers"]
+
+
+def test_lines_of_what_cannot_be_read() -> None:
+    """The lines are for messages only, so a missing file is no error here."""
+    assert lines_of("") == lines_of("/does/not/exist.ini") == {}
+
+
+def test_get_lines_and_foreign_shapes_have_their_lines(tmp_path: Path) -> None:
+    """``get x = y`` sets x; a line of continuation sets nothing; ``use`` may name a section that is not there."""
+    path = tmp_path / "shop.ini"
+    path.write_text("[server:main]\nuse = config:other.ini\nget port = p\nlisten =\n  a:1\n  b:2\nhost:h\n")
+    assert lines_of(str(path)) == {"server:main": {"use": 2, "port": 3, "listen": 4, "host": 7}}
+
+
+def test_the_page_tells_all_its_mistakes() -> None:
+    """``watch_threads`` reads its section in the same way."""
+    with pytest.raises(SettingsError) as caught:
+        pastepool.entrypoints.watch_threads({}, allow_kil="true", allow_from="nowhere")
+    assert [mistake.key for mistake in caught.value.errors] == ["allow_kil", "allow_from"]
