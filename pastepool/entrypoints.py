@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import inspect
 import os
 import sys
 import threading
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from pastepool.core.ending import end_at
 from pastepool.errors import SettingsError, StartError
-from pastepool.settings import Settings, lines_of, read, section_of
+from pastepool.settings import Settings, factory_named_in, lines_of, read, section_of
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
 from pastepool.settings.place import SettingsPlace
 from pastepool.types import Seconds
@@ -121,9 +122,30 @@ def _server(
         from pastepool.server import Server  # imported here because a check of the settings does not need it
 
         with _told_to_operator():
+            _check_application(app, settings.config_file)
             Server(settings, app, _admin_application(settings)).serve()
 
     return serve
+
+
+def _check_application(app: object, config_file: str) -> None:
+    """
+    Refuse what no WSGI application can be, instead of answering every request with 500.
+
+    Raises: SettingsError: it cannot be called, or it is a coroutine function. The sentence names the factory.
+    """
+    if not callable(app):
+        made = "None" if app is None else f"an object of type {type(app).__name__}, which cannot be called"
+        remedy = "a WSGI application is a callable, so let the factory return one"
+    elif inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
+        made = "an asynchronous application (ASGI)"
+        remedy = "this server calls WSGI applications, so let the factory return one, or wrap it in an adapter"
+    else:
+        return
+    section, line = factory_named_in(config_file)
+    factory = "the application factory" + (f" ({line})" if line else "")
+    place = f"{SettingsPlace(section, config_file)}: " if section else ""
+    raise SettingsError(f"{place}{factory} returned {made}; {remedy}.", section=section)
 
 
 def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_conf: object) -> WSGIApplication:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pastepool.settings.origin import lines_of, named_in, section_of
+from pastepool.settings.origin import factory_named_in, lines_of, named_in, section_of
 from pastepool.settings.reading import read
 from pastepool.settings.reference import ReferenceRow, reference_rows
 from pastepool.settings.secrets import mask
@@ -13,6 +13,7 @@ __all__ = [
     "MailSettings",
     "ReferenceRow",
     "Settings",
+    "factory_named_in",
     "lines_of",
     "mask",
     "named_in",

@@ -23,6 +23,11 @@ _EGG = re.compile(r"\begg:\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _CALL = re.compile(r"\bcall:\s*([A-Za-z_][\w.]*)")
 _CONFIG = re.compile(r"\bconfig:\s*([^#\s]+)")
 _FACTORY = re.compile(r"paste\.\w+_factory\d*")
+_APPLICATION_KINDS = ("app", "application", "composite", "composit", "pipeline", "filter-app")
+_FILTER_KINDS = ("filter",)
+"""How the names of the sections of applications and of filters may begin (Paste Deploy)."""
+
+_MOST_SECTIONS = 5
 _NOT_OF_APPLICATIONS = ("server", "logger", "handler", "formatter")
 _HEADER = re.compile(r"\[([^\]]+)\]")
 _SETTING = re.compile(r"(?:get\s+)?([^\s=:#;][^\s=:]*)\s*[=:](.*)")
@@ -96,6 +101,45 @@ def named_in(config_file: str) -> tuple[frozenset[str], frozenset[str]]:
             here = os.path.dirname(file)
             waiting += [os.path.join(here, name.replace("%(here)s", here)) for name in _CONFIG.findall(text)]
     return frozenset(distributions), frozenset(modules)
+
+
+def factory_named_in(config_file: str) -> tuple[str, str]:
+    """
+    Return the section that makes a file's main application, and the line in it that names the factory.
+
+    The outermost filter of a pipeline makes what the server is given, so the section is that of the filter. Sections are
+    followed inside of this file. Both texts are empty if there is no such section or the file cannot be read.
+    """
+    parser = _parsed(config_file)
+    section, line = "", ""
+    kinds: tuple[str, ...]
+    kinds, name = _APPLICATION_KINDS, "main"
+    for _ in range(_MOST_SECTIONS):
+        found = _section_named(parser, kinds, name)
+        if not found:
+            break
+        section, line = found, _naming_line(parser, found)
+        key, _, name = line.partition(" = ")
+        if key == "pipeline":
+            names = name.split() or [""]
+            kinds, name = _FILTER_KINDS if len(names) > 1 else _APPLICATION_KINDS, names[0]
+        elif key == "filter-with" or section.startswith("filter-app"):
+            kinds = _FILTER_KINDS
+    return section, line
+
+
+def _section_named(parser: configparser.RawConfigParser, kinds: tuple[str, ...], name: str) -> str:
+    """Return the section with one of the kinds and a name; empty if there is none."""
+    wanted = {f"{kind}:{name}" for kind in kinds} | (set(kinds) if name == "main" else set())
+    return next((section for section in parser.sections() if section in wanted), "")
+
+
+def _naming_line(parser: configparser.RawConfigParser, section: str) -> str:
+    """Return the line of a section that decides what makes its application; empty if there is none."""
+    lines = dict(parser.items(section))
+    keys: list[str] = [key for key in ("filter-with", "pipeline", "use") if key in lines]
+    keys += [key for key in lines if _FACTORY.fullmatch(key)]
+    return f"{keys[0]} = {' '.join(lines[keys[0]].split())}" if keys else ""
 
 
 def _lines_of_applications(file: str) -> list[tuple[str, str]]:

@@ -142,7 +142,7 @@ def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None, crowd: int 
 
 
 def _native(row: Mapping[str, Any]) -> str:
-    return f'<small class="native">tid {row["native_id"]}</small>' if row["native_id"] else ""
+    return f' <small class="native">tid {row["native_id"]}</small>' if row["native_id"] else ""
 
 
 def _doing(row: Mapping[str, Any]) -> str:

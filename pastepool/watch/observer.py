@@ -58,7 +58,7 @@ class Observer:
         self._server_view = server_view
         self._lock = threading.Lock()
         self._movements = Movements()
-        self._process = Process(server_view.began_at)
+        self._process = Process(server_view.began_at, server_view.clock.now())
         self._last: SharedLook | None = None
 
     def state(self, visitor: Visitor, may_kill: bool) -> State:

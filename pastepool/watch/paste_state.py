@@ -148,7 +148,7 @@ def _empty(kind: str, note: str) -> State:
         "max": None,
         "buckets": [],
     }
-    process = Process(wall.now).facts(wall)
+    process = Process(wall.now, wall.now).facts(wall)
     process.update(started_at=None, uptime=None)
     return {
         "format": FORMAT,

@@ -23,13 +23,15 @@ with contextlib.suppress(ImportError):  # this module exists on Unix only
 class Process:
     """
     Collects the facts. For the CPU share it keeps the CPU time at the start of an interval. A new interval starts when
-    the facts are asked for and the present one has lasted half a second.
+    the facts are asked for and the present one has lasted half a second. The first one starts when this object is made.
+
+    ``began_at``: when the server started. ``now``: this instant.
     """
 
-    def __init__(self, began_at: Seconds) -> None:
+    def __init__(self, began_at: Seconds, now: Seconds) -> None:
         self._began_at = began_at
         self._cpu_at = time.process_time()
-        self._at: Seconds = began_at
+        self._at = now
         self._share: float | None = None
 
     def facts(self, wall: Wall) -> dict[str, Any]:
@@ -38,6 +40,7 @@ class Process:
         if wall.now >= self._at + 0.5:
             self._share = round(max(0.0, cpu - self._cpu_at) / (wall.now - self._at), 3)
             self._cpu_at, self._at = cpu, wall.now
+        memory, peak = _resident(), _peak()
         return {
             "version": __version__,
             "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -46,8 +49,9 @@ class Process:
             "platform": sys.platform,
             "started_at": wall.text(self._began_at),
             "uptime": wall.ago(self._began_at),
-            "memory": _resident(),
-            "memory_peak": _peak(),
+            "memory": memory,
+            # The kernel counts the two in different ways, and the peak may lag behind.
+            "memory_peak": peak if memory is None or peak is None else max(memory, peak),
             "descriptors": _descriptors(),
             "descriptor_limit": _descriptor_limit(),
             "threads": threading.active_count(),

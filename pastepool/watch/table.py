@@ -12,6 +12,7 @@ from pastepool.watch.watched import State
 COLUMNS = 100
 _EVENTS_SHOWN = 10
 _SLOWEST_SHOWN = 5
+_BREAKS = "/ "
 
 
 def text_table(state: State) -> str:
@@ -29,12 +30,16 @@ def text_table(state: State) -> str:
 
 
 def cut(text: str, columns: int) -> str:
-    """Cut a text to a number of columns of a terminal, where some letters take two columns and some take none."""
+    """
+    Cut a text to a number of columns of a terminal, where some letters take two columns and some take none.
+
+    It is cut behind a ``/`` or a blank if there is one in its second half, and otherwise in the middle of a word.
+    """
     width = 0
     for at, letter in enumerate(text):
         width += _width(letter)
         if width > columns:
-            return _fitting(text[:at], columns - 1) + "~"
+            return text[: _break(text, len(_fitting(text[:at], columns - 1)))] + "~"
     return text
 
 
@@ -65,6 +70,14 @@ def _fitting(text: str, columns: int) -> str:
     while sum(map(_width, text)) > columns:
         text = text[:-1]
     return text
+
+
+def _break(text: str, end: int) -> int:
+    """Return where to cut a text of which ``end`` letters fit."""
+    if text[end] in _BREAKS:
+        return end
+    at = max(text.rfind(letter, 0, end) for letter in _BREAKS) + 1
+    return at if at > end // 2 else end
 
 
 def _heading(state: State) -> Iterator[str]:
@@ -98,8 +111,10 @@ def _workers(state: State) -> Iterator[str]:
         doing = row["doing"] if row["phase"] in ("", "running") else row["phase"]
         start = f"{row['worker']:>6}  {row['status']:8}  {lasting(row['for']):>7}  {share:>4}"
         yield f"{start}  {padded(request, 26)}  {doing}"
-        if row["place"]:
-            yield f"{'':35}at {row['place']}"
+        serial = "" if row["serial"] is None else f"serial {row['serial']}"
+        place = f"at {row['place']}" if row["place"] else ""
+        if serial or place:
+            yield f"{'':8}{serial:25}  {place}"
     idle = [row["worker"] for row in state["workers"] if row["status"] == "idle"]
     if idle:
         yield f"{counted(len(idle), 'worker')} idle"

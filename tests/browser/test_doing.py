@@ -59,6 +59,63 @@ def test_refused_kill_is_told_as_such(stage: Stage, show: Show) -> None:
     assert [line for line in page.console() if "409" not in line] == []
 
 
+def box(page: Page) -> str:
+    """The colour of the message: ``bad``, ``waiting``, or empty for a good one."""
+    classes: str = page.js("document.querySelector('.toast .box').className")
+    return classes.removeprefix("box").strip()
+
+
+def kill_that_is(stage: Stage, page: Page, outcome: str) -> None:
+    """Ask for the kill of worker 2's request, which is answered 202."""
+    stage.answer = (202, {"ok": True, "outcome": outcome, "text": f"It is {outcome}."})
+    page.click("#worker-2 button.kill")
+    page.click("dialog .danger")
+    page.until("document.querySelector('.toast p')?.textContent === args[0]", "the answer", f"It is {outcome}.")
+    assert box(page) == "waiting"
+
+
+def test_message_follows_a_kill_that_has_no_effect_yet(stage: Stage, show: Show) -> None:
+    """It is not green while the request still runs, red when it has become a zombie, and green when it has ended."""
+    page = show()
+    kill_that_is(stage, page, "dying")
+    seen = []
+    for status in ("dying", "zombie", ""):
+        later = sample()
+        row = worker(later, 2)
+        row.update(status=status, **{"for": 7.0})
+        if not status:
+            later["workers"].remove(row)
+        stage.send(later)
+        words = {"dying": "not ended yet", "zombie": "counts as a zombie", "": "has ended."}[status]
+        page.until("document.querySelector('.toast p').textContent.includes(args[0])", status, words)
+        seen.append((box(page), page.text(".toast p").partition(":")[0]))
+    assert [colour for colour, _ in seen] == ["waiting", "bad", ""]
+    assert [start for _, start in seen][1:] == ["Not killed", "Killed"]
+
+
+def test_kill_of_a_request_that_ends_by_itself_is_not_told_as_a_kill(stage: Stage, show: Show) -> None:
+    """The kill found no place to land, and then the request was over: the message says that nobody was killed."""
+    page = show()
+    kill_that_is(stage, page, "pending")
+    later = sample()
+    worker(later, 2)["serial"] = 99999
+    stage.send(later)
+    page.until("document.querySelector('.toast .box.bad')", "the end of the request")
+    assert page.text(".toast p").startswith("Not killed: ") and "by itself" in page.text(".toast p")
+
+
+def test_closed_message_stays_closed(stage: Stage, show: Show) -> None:
+    """A kill that is followed no more does not come back."""
+    page = show()
+    kill_that_is(stage, page, "dying")
+    page.click(".toast button")
+    later = sample()
+    later["workers"].remove(worker(later, 2))
+    stage.send(later)
+    page.until("!document.getElementById('worker-2')", "the end of the worker")
+    assert not page.visible(".toast .box")
+
+
 def test_request_that_ends_while_asked_about_cannot_be_killed(stage: Stage, show: Show) -> None:
     """When the request ends while the question is open, there is nothing left to confirm."""
     page = show()

@@ -81,7 +81,14 @@ port = {port}
 """
 
 DEMO = "use = egg:pastepool#demo"
-BROKEN = "def make(*conf, **local):\n    raise ValueError('no database yet')\n"
+BROKEN = """\
+def make(*conf, **local):
+    raise ValueError('no database yet')
+
+
+def forget(*conf, **local):
+    make
+"""
 
 FAILURES = {
     # name: (what the log says, the application, an option of the server)
@@ -135,6 +142,18 @@ def test_status_of_an_application_that_cannot_be_loaded(command: str, status: in
     assert "ValueError: no database yet" in running.said
     rows = (ROOT / "docs" / "reference" / "exit-statuses.md").read_text(encoding="utf-8").splitlines()
     assert any(row.startswith(f"| {status} |") and "the application cannot be loaded" in row for row in rows)
+
+
+@pytest.mark.parametrize("command", ["paster", "pserve", "gearbox"])
+def test_factory_that_forgets_to_return_is_named(command: str, tmp_path: Path) -> None:
+    """One sentence and no traceback, under every command; the status is that of a mistake in the configuration."""
+    ini = tmp_path / "failing.ini"
+    (tmp_path / "broken.py").write_text(BROKEN)
+    ini.write_text(FAILING_START.format(app="paste.app_factory = broken:forget", port=0, option=""))
+    with Command(arguments(command, ini), tmp_path, PYTHONPATH=str(tmp_path)) as running:
+        assert running.wait() == 1, running.said
+    assert "(paste.app_factory = broken:forget) returned None" in running.said.splitlines()[-1]
+    assert "Traceback" not in running.said
 
 
 def test_failing_start_without_a_monitor_does_not_wait(tmp_path: Path) -> None:

@@ -116,6 +116,83 @@ def test_the_way_out_that_the_note_names_works(load: Callable[..., Any]) -> None
     assert (settings.listen[0].port, settings.notes) == (9999, ())
 
 
+MAIN = """\
+[server:main]
+use = call:pastepool.entrypoints:http
+port = 0
+"""
+
+FACTORIES = {
+    # what makes the application: the section and the line that are named
+    "[app:main]\npaste.app_factory = shop.wsgi:make\n": ("app:main", "paste.app_factory = shop.wsgi:make"),
+    "[app:main]\nuse = egg:shop\n": ("app:main", "use = egg:shop"),
+    "[application:main]\nuse = egg:shop\n": ("application:main", "use = egg:shop"),
+    "[app]\nuse = egg:shop\n": ("app", "use = egg:shop"),
+    "[app:main]\nuse = shop\n[app:shop]\nuse = call:shop:make\n": ("app:shop", "use = call:shop:make"),
+    "[app:main]\nuse = egg:shop\nfilter-with = f\n[filter:f]\nuse = egg:f\n": ("filter:f", "use = egg:f"),
+    "[pipeline:main]\npipeline = f shop\n[filter:f]\nuse = egg:f\n[app:shop]\nuse = egg:shop\n": (
+        "filter:f",
+        "use = egg:f",
+    ),
+    "[pipeline:main]\npipeline = shop\n[app:shop]\nuse = egg:shop\n": ("app:shop", "use = egg:shop"),
+    "[pipeline:main]\npipeline = egg:f shop\n": ("pipeline:main", "pipeline = egg:f shop"),
+    "[pipeline:main]\npipeline =\n": ("pipeline:main", "pipeline = "),
+    "[filter-app:main]\nuse = f\nnext = shop\n[app:f]\nuse = egg:no\n[filter:f]\nuse = egg:f\n": (
+        "filter:f",
+        "use = egg:f",
+    ),
+    "[app:main]\nuse = main\n": ("app:main", "use = main"),
+    "[app:main]\n": ("app:main", ""),
+    "[app:other]\nuse = egg:shop\n": ("", ""),
+}
+
+
+@pytest.mark.parametrize(("sections", "named"), FACTORIES.items())
+def test_factory_that_returns_none_is_named(
+    sections: str, named: tuple[str, str], load: Callable[..., Any], tmp_path: Path
+) -> None:
+    """One sentence before anything is served: the section, the line with the factory, what it returned, the remedy."""
+    section, line = named
+    with pytest.raises(SettingsError) as caught:
+        load(MAIN + sections)(None)
+    place = f"[{section}] of {tmp_path}/app.ini: " if section else ""
+    factory = f"the application factory ({line})" if line else "the application factory"
+    rest = "returned None; a WSGI application is a callable, so let the factory return one."
+    assert str(caught.value) == f"{place}{factory} {rest}"
+    assert SERVED == []
+
+
+class NoApplication:
+    """An object like many that factories return by mistake."""
+
+
+class Asgi:
+    """An application for another kind of server."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Never called."""
+
+
+async def coroutine(scope: Any, receive: Any, send: Any) -> None:
+    """The same as a function."""
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (NoApplication(), "returned an object of type NoApplication, which cannot be called"),
+        ({"secret": "word"}, "returned an object of type dict, which cannot be called"),
+        (Asgi(), r"returned an asynchronous application \(ASGI\); this server calls WSGI"),
+        (coroutine, r"returned an asynchronous application \(ASGI\); this server calls WSGI"),
+    ],
+)
+def test_what_is_no_application_is_refused(returned: object, said: str, load: Callable[..., Any]) -> None:
+    """Not only None: nothing that cannot be called, and no application of another protocol."""
+    with pytest.raises(SettingsError, match=said):
+        load(MAIN)(returned)
+    assert SERVED == []
+
+
 def test_variables_are_interpolated(load: Callable[..., Any]) -> None:
     """``port = %(http_port)s`` with the number from the command line is how reddit did it."""
     assert served(load(f"[server:main]\n{USE}port = %(http_port)s\n", http_port="18099")).listen[0].port == 18099

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
@@ -105,6 +106,23 @@ def test_kill_is_off_unless_allowed() -> None:
         assert b"kill?worker" not in run.ask("/").body
         held.release()
         assert client.response().status == 200
+
+
+@pytest.mark.parametrize("way", ["form", "query"])
+def test_token_in_a_header_is_proof_enough_for_a_kill(way: str) -> None:
+    """``curl -H 'Authorization: Bearer ...'`` needs no csrf: worker and serial are enough, in a form or in the query."""
+    token = "open-sesame-and-come-in"
+    with watched(spin, allow_kill=True, token=token, **SETTINGS) as run, run.client() as client:
+        client.ask("/spin")
+        bearer = f"Authorization: Bearer {token}"
+        until(lambda: "serial" in run.ask("/", bearer, "Accept: text/plain").body.decode(), "the request runs")
+        words = run.ask("/", bearer, "Accept: text/plain").body.decode().split("DOING")[1].split()
+        aim = f"worker={words[0]}&serial={words[words.index('serial') + 1]}"
+        assert run.ask(f"/api/v1/kill?{aim}", method="POST").status == 401
+        target, body = ("/api/v1/kill", aim.encode()) if way == "form" else (f"/api/v1/kill?{aim}", b"")
+        response = run.ask(target, bearer, method="POST", body=body)
+        assert (response.status, json.loads(response.body)["outcome"]) == (200, "killed"), response.body
+        assert client.response().status == 504
 
 
 def test_get_kills_nobody() -> None:

@@ -61,8 +61,12 @@ class Page {
   /** Take the page over, once there is something to put in the place of what the server wrote. */
   #build() {
     const answer = answers();
-    const tell = (/** @type {import("./answers.js").Answer} */ said) => {
-      answer.tell(said);
+    /**
+     * @param {import("./answers.js").Answer} said
+     * @param {import("./types.js").Worker} [aim]
+     */
+    const tell = (said, aim) => {
+      answer.tell(said, aim);
       this.feed.hurry();
     };
     const hurry = () => this.feed.hurry();
@@ -83,7 +87,7 @@ class Page {
     this.fresh = freshness();
     const bar = toolbar({ onPause: (paused) => this.#pause(paused), tell, hurry });
     const seen = [series(), stacks(reveal), latency(), backlog(), events(), slowest(), facts(), settings()];
-    this.views = [this.fresh, bar, note(), pool, table, ...seen, flame(tell, hurry), ask, live];
+    this.views = [this.fresh, bar, note(), pool, table, ...seen, flame(tell, hurry), ask, answer, live];
     document.body.append(answer.node, ask.node, live.node);
   }
 

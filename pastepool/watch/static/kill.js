@@ -8,7 +8,7 @@ import { duration } from "./words.js";
 /** @typedef {import("./types.js").Worker} Worker */
 
 /**
- * @param {(answer: import("./answers.js").Answer) => void} tell
+ * @param {(answer: import("./answers.js").Answer, aim: Worker) => void} tell
  * @returns {import("./types.js").View & {node: HTMLDialogElement, ask: (worker: Worker) => void}}
  */
 export function killDialog(tell) {
@@ -32,9 +32,9 @@ export function killDialog(tell) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (seen !== null) {
-      const fields = { worker: String(seen.worker), serial: String(seen.serial) };
+      const aim = seen;
       node.close();
-      tell(await post("kill", fields));
+      tell(await post("kill", { worker: String(aim.worker), serial: String(aim.serial) }), aim);
     }
   });
   return {

@@ -42,7 +42,7 @@ export class WorkerRow {
     this.row = make(
       "tr",
       "",
-      named(heading("", "row", "number"), "worker", this.toggle, this.native),
+      named(heading("", "row", "number"), "worker", this.toggle, " ", this.native),
       cell("state", "state", this.pill.node),
       this.lasting,
       cell("request", "request", line, make("span", "still", this.phase, this.unmoved)),
