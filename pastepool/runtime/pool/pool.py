@@ -14,9 +14,11 @@ from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Record, TaskSummary
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.clearing import Clearing
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.pool.worker import Worker
+from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.types import Clock, Spawner, WorkerId
 
 
@@ -30,7 +32,7 @@ class Pool:
     estimates that the dispatch rules use (``core.dispatch``); every worker writes them. ``leading``: how leaders find
     tasks. ``start_failed_at``: when the system last had no thread for a worker; minus infinity if never. ``changed``:
     called when a worker cannot be started, when one ends, when one ends a call longer than ``long_call``, and when a
-    submitted task has to wait; must return at once.
+    submitted task has to wait; must return at once. ``clearing``: clears away what killed calls have left.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Pool:
         self.long_call = policy.hung_after
         self.tally = tally
         self.start_failed_at = -math.inf
+        self.clearing = Clearing(MonotonicClock(), spawn)  # it is about processor time, which no test can move
         self._baton = baton
         self._clock = clock
         self._spawn = spawn
@@ -134,6 +137,7 @@ class Pool:
         with self._lock:
             self._closing = True
             workers = list(self.workers.values())
+        self.clearing.close()
         for worker in workers:
             worker.leaving = True
         for worker in workers:

@@ -18,6 +18,7 @@ from pastepool.core.states import Phase
 from pastepool.core.telling.histogram import BOUNDS
 from pastepool.errors import ClientGone, WorkerKilled
 from pastepool.runtime.pool.baton import LEAD, LEAVE, Baton, Turn
+from pastepool.runtime.pool.clearing import Clearing
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.tally import Tally, WorkerTally
 from pastepool.runtime.pool.task import Task
@@ -49,6 +50,8 @@ class OwnPool(Protocol):
     def tally(self) -> Tally: ...
     @property
     def changed(self) -> Callable[[], None]: ...
+    @property
+    def clearing(self) -> Clearing: ...
     def share_ready(self) -> None: ...
     def report_ready(self, worker: Worker) -> None: ...
     def report_exit(self, worker: Worker) -> None: ...
@@ -88,6 +91,8 @@ class Worker:
         self._semaphore = threading.Lock()
         self._semaphore.acquire()
         self._leading = False
+        self._killed_by: list[BaseException] = []
+        self._cleared = False
 
     @property
     def polling(self) -> bool:
@@ -161,6 +166,8 @@ class Worker:
                 self._baton.put_down()
             self.fact = (Phase.GONE, self._now(), None)
             self._pool.report_exit(self)
+            if self._cleared:
+                self._pool.clearing.collect_after(self.thread)
 
     def _take_turns(self) -> None:
         baton = self._baton
@@ -251,6 +258,8 @@ class Worker:
         self.served += 1
         if self.window.killed or self.fact[0] is not _BUSY:
             self.leaving = True
+            if self.window.killed:
+                self._clear_away(task)
         else:
             self.fact = (_IDLE, ended, None)
         if duration > pool.long_call:
@@ -275,10 +284,31 @@ class Worker:
                 break
             except WorkerKilled:
                 continue
+        if self.window.killed:
+            self._killed_by.append(error)
         try:
             task.failed(error)
         except Exception:
             _log.exception("%s: a failed task could not be cleared away; please report this", self.name)
+
+    def _clear_away(self, task: Task) -> None:
+        """
+        Clear away what a killed task has left (``clearing``). The task has been concluded, and the window is shut.
+
+        A kill that is repeated meanwhile ends this early. What is left then is cleared when the thread has ended.
+        """
+        self._cleared = True
+        try:
+            self._pool.clearing.clear(self._killed_by, self.window, task.serial)
+        except BaseException:
+            while True:
+                try:
+                    self.window.shut()
+                    break
+                except WorkerKilled:
+                    continue
+        if self.orphaned:
+            self._end_child(task.title(), None)
 
     def _escape(self, error: WorkerKilled) -> None:
         """
@@ -292,6 +322,7 @@ class Worker:
         if task is not None:
             self._recover(task, error)
             task.conclude(self._now())
+            self._clear_away(task)
 
     def _end_child(self, title: str, error: BaseException | None) -> None:
         """
