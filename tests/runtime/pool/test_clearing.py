@@ -183,7 +183,9 @@ def test_loop_in_a_callback_of_the_collector_is_killed_again(live: LivePool, mon
     assert looping.wait(WATCHDOG)
     assert job.events == ["run", "killed", "failed", "conclude"]
     assert worker.phase is Phase.DYING
-    until(lambda: KillLadder(False).kill(worker, job.serial, time.monotonic()) and swallowed.is_set(), "it was swallowed")
+    until(
+        lambda: KillLadder(False).kill(worker, job.serial, time.monotonic()) and swallowed.is_set(), "it was swallowed"
+    )
     assert live.exits.acquire(timeout=WATCHDOG)
     assert job.events == ["run", "killed", "failed", "conclude"]
 
@@ -239,6 +241,7 @@ def ended() -> threading.Thread:
 
 @pytest.fixture
 def cleared(monkeypatch: pytest.MonkeyPatch) -> Cleared:
+    """Clear with a clock of the test, and collections that take half a second of it."""
     return Cleared(monkeypatch)
 
 
@@ -267,7 +270,9 @@ def test_kill_after_the_last_of_them_starts_a_thread_again(cleared: Cleared) -> 
     assert cleared.spawner.spawned == [CLEARING, CLEARING]
 
 
-def test_collection_that_waits_for_another_one_begins_after_it(cleared: Cleared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collection_that_waits_for_another_one_begins_after_it(
+    cleared: Cleared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While one runs it is not known how long the next has to wait; it is woken when that is known."""
     begun, go_on = threading.Event(), threading.Event()
 
