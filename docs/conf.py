@@ -14,7 +14,7 @@ author = "the pastepool developers"
 copyright = author
 release = version = pastepool.__version__
 
-extensions = ["myst_parser", "option_table", "states_diagram", "packages_diagram", "when_made"]
+extensions = ["myst_parser", "foreign_table", "option_table", "states_diagram", "packages_diagram", "when_made"]
 exclude_patterns = ["_build", "_generated"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -1,22 +1,36 @@
 """
-The options of waitress, for sections with ``use = egg:pastepool#main``: a second table, and what each row means here.
+The options that a section may have beside the main table: those of waitress in a section with
+``use = egg:pastepool#main``, and in every section those of gunicorn and CherryPy that have an equivalent.
 
 A dialect has names of its own beside those of the main table. Its values are translated into values of the main table,
-so that the rest of pastepool knows only that one. Source: waitress 3.0, ``waitress/adjustments.py`` and its manual.
+so that the rest of pastepool knows only that one. Sources: waitress 3.0, ``waitress/adjustments.py`` and its manual;
+for gunicorn and CherryPy see ``foreign``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, ProxyTrust
 from pastepool.settings.endpoint import ip_address
+from pastepool.settings.foreign import CHERRYPY, GUNICORN
 from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, MOST_WORKERS
-from pastepool.settings.parsing import Anything, Choices, Number, Parser, Refused, Size, Text, Truth
+from pastepool.settings.parsing import (
+    AccessLogTarget,
+    Anything,
+    Binds,
+    Choices,
+    Number,
+    Parser,
+    Refused,
+    Size,
+    Text,
+    Truth,
+)
 from pastepool.settings.place import SettingsPlace
 
 WITHOUT_MEANING = (
@@ -64,8 +78,10 @@ class Dialect:
     narrow: bool = False
 
 
-def _row(name: str, parser: Parser, doc: str, example: str = "", blank: str | None = None) -> Option:
-    """Make a row of waitress's table. Its value has no field of its own, because it is translated."""
+def _row(
+    name: str, parser: Parser, doc: str, example: str = "", blank: str | None = None, group: str = "waitress"
+) -> Option:
+    """Make a row of another server's option. Its value has no field of its own, because it is translated."""
     return Option(
         names=(name,),
         parser=parser,
@@ -74,8 +90,8 @@ def _row(name: str, parser: Parser, doc: str, example: str = "", blank: str | No
         field="",
         since="0.1",
         doc=doc,
-        why="It is waitress's.",
-        group="waitress",
+        why="Files that were written for another server have it.",
+        group=group,
         default_text="not set",
         example=example,
         blank=blank,
@@ -103,7 +119,26 @@ _ROWS = (
     *(_row(name, Anything(), "Accepted, without effect.", "1", blank="") for name in WITHOUT_MEANING),
 )
 
+_MOVED_ROWS = (
+    _row("numthreads", BY_NAME["threadpool_workers"].parser, "threadpool_workers.", "10", group=CHERRYPY),
+    _row("bind", Binds(), "listen.", "127.0.0.1:8000", group=GUNICORN),
+    _row("graceful_timeout", BY_NAME["shutdown_timeout"].parser, "shutdown_timeout.", "30", group=GUNICORN),
+    _row("keepalive", BY_NAME["keep_alive_timeout"].parser, "keep_alive_timeout.", "5", group=GUNICORN),
+    _row("accesslog", AccessLogTarget(), "access_log = true, for the value -.", "-", group=GUNICORN),
+)
+"""Options of gunicorn and CherryPy that have an equivalent."""
+
+_MOVED = {
+    "numthreads": "threadpool_workers",
+    "bind": "listen",
+    "graceful_timeout": "shutdown_timeout",
+    "keepalive": "keep_alive_timeout",
+    "accesslog": "access_log",
+}
+
 _RENAMED = {
+    **_MOVED,
+    "threads": "threadpool_workers",
     "backlog": "request_queue_size",
     "channel_timeout": "socket_timeout",
     "max_request_header_size": "max_header_bytes",
@@ -113,22 +148,46 @@ _RENAMED = {
 }
 
 
+def ours_for(name: str) -> str:
+    """Return the option of the main table that does the same as one of waitress; empty if there is none."""
+    return "max_body_bytes" if name == "max_request_body_size" else _RENAMED.get(name, "")
+
+
+def _of_paste(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Translated:
+    """Translate the values of a section that was not written for waitress."""
+    values = {name: value for name, value in own.items() if name not in _MOVED}
+    _rename([(ours, name, own[name]) for name, ours in _MOVED.items() if name in own], own, values, place, mistakes)
+    return Translated(values)
+
+
+def _rename(
+    moves: Iterable[tuple[str, str, object]], own: Values, values: Values, place: SettingsPlace, mistakes: Mistakes
+) -> None:
+    """
+    Put the values of other names under ours, in ``values``. It is a mistake if two names of one option differ.
+
+    ``moves``: our name, the other name, and the value in the meaning of ours. ``own``: the values as they were given.
+    """
+    spelt: dict[str, str] = {}
+    for ours, name, value in moves:
+        if values.get(ours, value) != value:
+            other = spelt.get(ours, ours)
+            mistakes.add(place.twice(name, _shown(name, own[name]), other, _shown(other, own[other])))
+        values[ours] = value
+        spelt[ours] = name
+
+
 def _of_waitress(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Translated:
     """
     Translate the values of a section written for waitress.
 
     It is a mistake if a name of waitress and our name for the same thing have different values.
     """
-    mapped: dict[str, tuple[str, object]] = {ours: (name, own[name]) for name, ours in _RENAMED.items() if name in own}
+    moves = [(ours, name, own[name]) for name, ours in _RENAMED.items() if name in own]
     if "max_request_body_size" in own:
-        mapped["max_body_bytes"] = ("max_request_body_size", own["max_request_body_size"] - 1)
-    if "threads" in own:
-        mapped["threadpool_workers"] = ("threads", own["threads"])
+        moves.append(("max_body_bytes", "max_request_body_size", own["max_request_body_size"] - 1))
     values = {name: value for name, value in own.items() if name not in WAITRESS.options}
-    for ours, (name, value) in mapped.items():
-        if values.get(ours, value) != value:
-            mistakes.add(place.twice(name, _shown(name, own[name]), ours, _shown(ours, own[ours])))
-        values[ours] = value
+    _rename(moves, own, values, place, mistakes)
     if "threads" in own:
         _limit_threads(values, own["threads"])
     family = _family(own, place, mistakes)
@@ -197,12 +256,12 @@ def _shown(name: str, value: object) -> str:
     return option.show(value)
 
 
-PASTE = Dialect(options={}, translate=lambda own, place, mistakes: Translated(own))
-"""The names of the main table only: ``use = egg:pastepool#http``."""
+PASTE = Dialect(options={option.name: option for option in _MOVED_ROWS}, translate=_of_paste)
+"""The names of the main table, and those that gunicorn and CherryPy have for the same: ``use = egg:pastepool#http``."""
 
 WAITRESS = Dialect(
-    options={option.name: option for option in _ROWS},
+    options={option.name: option for option in (*_ROWS, *_MOVED_ROWS)},
     translate=_of_waitress,
     narrow=True,
 )
-"""The names of the main table and those of waitress: ``use = egg:pastepool#main``."""
+"""The same and those of waitress: ``use = egg:pastepool#main``."""

@@ -15,6 +15,7 @@ from pastepool.core.wording import host_and_port
 
 _LOCAL_NAME = "localhost"
 _HTTP_PORT = 80
+_EVERY_ADDRESS = frozenset({"*", "::", "0.0.0.0"})
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,31 @@ class Endpoint:
     def server_port(self) -> int:
         """Return ``SERVER_PORT`` for requests that come in here. For a unix socket it is the port of HTTP, 80."""
         return _HTTP_PORT if self.path else self.port
+
+
+def overlap(one: Endpoint, other: Endpoint) -> bool:
+    """Say whether both can surely not listen at the same time: the same port of an address that both mean."""
+    if one.path or other.path:
+        return one.path == other.path
+    if one.port != other.port or one.port == 0:
+        return False
+    if one.host in _EVERY_ADDRESS or other.host in _EVERY_ADDRESS:
+        return bool(_families(one) & _families(other))
+    return _plain(one.host) == _plain(other.host)
+
+
+def _families(endpoint: Endpoint) -> set[int]:
+    """Return the IP families that an endpoint means. A name may mean both."""
+    if endpoint.family:
+        return {endpoint.family}
+    address = None if endpoint.host in ("*", "::") else ip_address(endpoint.host)
+    return {4, 6} if address is None else {address.version}
+
+
+def _plain(host: str) -> str:
+    """Spell equal addresses equally. ``localhost`` counts as 127.0.0.1, which it nearly always means."""
+    name = host.lower().rstrip(".")
+    return str(ip_address("127.0.0.1" if name == _LOCAL_NAME else name) or name)
 
 
 def names_this_machine(host: str) -> bool:

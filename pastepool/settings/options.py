@@ -20,6 +20,8 @@ from pastepool.settings.parsing import (
     Choice,
     Duration,
     HostPort,
+    MailAddress,
+    MailAddresses,
     Networks,
     Number,
     Refused,
@@ -29,7 +31,6 @@ from pastepool.settings.parsing import (
     Truth,
     UrlPath,
     UrlPrefix,
-    Words,
 )
 
 _POOL = PoolPolicy()
@@ -631,13 +632,13 @@ _HTTP = (
 _MAIL = (
     Option(
         names=("error_email", "threadpool_error_email", "email_to"),
-        parser=Words(),
+        parser=MailAddresses(),
         default=(),
         unit="",
         field="mail.recipients",
         since="0.1",
         doc="The addresses that get a mail when hung workers were killed, and when the process ends because of too"
-        " many zombies. Without an address no mail is sent.",
+        ' many zombies. An address may have a name: "Ops" <ops@example.com>. Without an address no mail is sent.',
         why="A server must not send mail to an address that the operator did not name.",
         group="Mail",
         default_text="nobody",
@@ -646,7 +647,7 @@ _MAIL = (
     ),
     Option(
         names=("error_from_address", "error_email_from"),
-        parser=Text(),
+        parser=MailAddress(),
         default="errors@localhost",
         unit="",
         field="mail.sender",
@@ -829,31 +830,15 @@ OPTIONS: tuple[Option, ...] = (
 BY_NAME: Mapping[str, Option] = {name: option for option in OPTIONS for name in option.names}
 """The option of every accepted name."""
 
-ELSEWHERE: Mapping[str, str] = {
-    "backlog": "request_queue_size",
-    "channel_timeout": "socket_timeout",
-    "ident": "server_version",
-    "max": "queue_limit",
-    "max_request_body_size": "max_body_bytes",
-    "max_request_header_size": "max_header_bytes",
-    "numthreads": "threadpool_workers",
-    "outbuf_high_watermark": "output_high_watermark",
-    "threadpool_nworkers": "threadpool_workers",
-    "threads": "threadpool_workers",
-    "timeout": "socket_timeout",
-    "workers": "threadpool_workers",
-}
-"""
-The names that other servers for Paste Deploy have for an option, each with the name here. A file written for another
-server gets a useful hint from it.
-"""
-
 
 def nearest(key: str, also: Iterable[str] = ()) -> str:
     """
     Return the accepted name that an unknown key probably means; ``""`` where none is similar.
 
     ``also``: names that are accepted beside those of the table.
+
+    A name of which a word was left out is meant before one that only looks similar: ``threadpool_hung_limit`` is
+    ``threadpool_hung_thread_limit`` and not ``threadpool_dying_limit``.
 
     Units: the cutoff is a ratio of ``difflib``. With 0.7, a name with one or two typing errors is found, and a name
     that is only somewhat similar is not.
@@ -862,8 +847,10 @@ def nearest(key: str, also: Iterable[str] = ()) -> str:
     names = [*also, *BY_NAME]
     if plain in names:
         return plain
-    if plain in ELSEWHERE:
-        return ELSEWHERE[plain]
     if f"threadpool_{plain}" in BY_NAME:
         return f"threadpool_{plain}"
+    words = set(plain.split("_"))
+    longer = [name for name in names if words < set(name.split("_"))]
+    if len(words) > 1 and len(longer) == 1:
+        return longer[0]
     return next(iter(difflib.get_close_matches(plain, names, n=1, cutoff=0.7)), "")

@@ -31,6 +31,10 @@ _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}")
 _PRINTABLE = re.compile(r"[ -~]+")
+_MAIL_ADDRESS = re.compile(
+    r"""\s*(?:(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>",@]*))\s*<(?P<mailbox>[^<>\s,"]+)>|(?P<bare>[^\s,<>"]+))"""
+    r"""(?:\s*,\s*|\s+|\Z)"""
+)
 _PATH = re.compile(r"""/[!"$->@-~]*""")
 
 
@@ -256,21 +260,56 @@ class UrlPath:
 
 
 @dataclass(frozen=True)
-class Words:
-    """Several words, separated by commas or white space. Paste accepts commas at some places and blanks at others."""
+class MailAddresses:
+    """
+    Several addresses of mail, separated by commas or white space, each with or without a name.
+
+    Paste accepts commas at some places and blanks at others. A name may have blanks: ``"Ops Team" <ops@example.com>`` is
+    one address. The value has each address as it stands in a field of a mail.
+    """
 
     @property
     def expects(self) -> str:
         return "addresses separated by commas or blanks"
 
     def __call__(self, text: str) -> tuple[str, ...]:
-        words = tuple(word for word in re.split(r"[,\s]+", text) if word)
-        if not words or not all(_PRINTABLE.fullmatch(word) for word in words):
+        addresses = []
+        at = 0
+        while at < len(text):
+            found = _MAIL_ADDRESS.match(text, at)
+            if found is None:
+                raise Unfit(f"is not {self.expects}")
+            addresses.append(self._one(found))
+            at = found.end()
+        return tuple(addresses)
+
+    def _one(self, found: re.Match[str]) -> str:
+        name, mailbox = (found["quoted"] or found["plain"] or "").strip(), found["mailbox"] or found["bare"]
+        if not _PRINTABLE.fullmatch(mailbox) or not name.isprintable():
             raise Unfit(f"is not {self.expects}")
-        return words
+        return f'"{name}" <{mailbox}>' if name else str(mailbox)
 
     def show(self, value: tuple[str, ...]) -> str:
         return ", ".join(value)
+
+
+@dataclass(frozen=True)
+class MailAddress:
+    """One address of mail, with or without a name."""
+
+    @property
+    def expects(self) -> str:
+        return 'one address, such as errors@example.com or "Errors" <errors@example.com>'
+
+    def __call__(self, text: str) -> str:
+        try:
+            (address,) = MailAddresses()(text)
+        except ValueError:
+            raise Unfit(f"is not {self.expects}") from None
+        return address
+
+    def show(self, value: str) -> str:
+        return value
 
 
 @dataclass(frozen=True)
@@ -314,6 +353,8 @@ class HostPort:
     def __call__(self, text: str) -> tuple[str, int | None]:
         if text.startswith(("/", "unix:")):
             raise Unfit("is a unix socket, which this release cannot listen on")
+        if _NUMBER.fullmatch(text):
+            raise Unfit(f"is a port without a host; write it like 127.0.0.1:{text}, or *:{text} for all addresses")
         host, port = self._split(text)
         if host != "*" and not _HOST_NAME.fullmatch(host) and not _is_ipv6(host):
             raise Unfit(f"is not {self.expects}")
@@ -363,6 +404,34 @@ class Addresses:
 
     def show(self, value: tuple[tuple[str, int | None], ...]) -> str:
         return " ".join(host if port is None else host_and_port(host, port) for host, port in value)
+
+
+@dataclass(frozen=True)
+class Binds(Addresses):
+    """The addresses of gunicorn's ``bind``: separated by commas or blanks, and without a port they have port 8000."""
+
+    default_port: int = 8000
+
+    def __call__(self, text: str) -> tuple[tuple[str, int | None], ...]:
+        addresses = super().__call__(text.replace(",", " "))
+        return tuple((host, self.default_port if port is None else port) for host, port in addresses)
+
+
+@dataclass(frozen=True)
+class AccessLogTarget:
+    """gunicorn's ``accesslog``: ``-`` means that requests are logged. The name of a file is refused."""
+
+    @property
+    def expects(self) -> str:
+        return "-, which turns access_log on; a file for these lines is set in the [loggers] sections"
+
+    def __call__(self, text: str) -> bool:
+        if text != "-":
+            raise Unfit(f"is not {self.expects}")
+        return True
+
+    def show(self, value: bool) -> str:
+        return "-"
 
 
 @dataclass(frozen=True)

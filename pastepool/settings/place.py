@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pastepool.errors import SettingsError
+from pastepool.settings.foreign import Foreign
 from pastepool.settings.option import Option
-from pastepool.settings.options import BY_NAME, ELSEWHERE, nearest
+from pastepool.settings.options import BY_NAME, nearest
 from pastepool.settings.secrets import mask
 
 _COMMENT = re.compile(r"\s[;#]")
@@ -50,19 +51,27 @@ class SettingsPlace:
         """Return the error for a key that is not an option. ``also``: names that are options only in this section."""
         close = nearest(key, also)
         problem = f"{self.at(key)}: {key!r} (value {_quoted(key, value)}) is not an option of pastepool"
-        if key.strip().lower() in ELSEWHERE and close not in also:
-            remedy = f"what it is elsewhere is called {close!r} here, so use that name or delete the line"
-        elif close:
+        if close:
             remedy = f"the nearest one is {close!r}, so correct the name or delete the line"
         else:
             remedy = "delete the line, or move it to the section of the application if it belongs there"
         return self._error(f"{problem}; {remedy}.", key, value, close)
 
-    def of_waitress(self, key: str, value: str) -> SettingsError:
-        """Return the error for a key that is an option only in a section that was written for waitress."""
+    def of_waitress(self, key: str, value: str, ours: str) -> SettingsError:
+        """
+        Return the error for a key that is an option only in a section that was written for waitress.
+
+        ``ours``: the name of the same option in every section; empty if there is none.
+        """
         problem = f"{self.at(key)}: {key!r} (value {_quoted(key, value)}) is not an option of egg:pastepool#http"
-        remedy = "a section with use = egg:pastepool#main takes it, so change the line with use or delete this one"
-        return self._error(f"{problem}; {remedy}.", key, value, "")
+        remedy = "a section with use = egg:pastepool#main takes it, so change the line with use or "
+        remedy += f"write {ours!r} in place of {key!r}" if ours else "delete this one"
+        return self._error(f"{problem}; {remedy}.", key, value, ours)
+
+    def foreign(self, key: str, value: str, row: Foreign) -> SettingsError:
+        """Return the error for a key that is an option of another server only."""
+        problem = f"{self.at(key)}: {key!r} (value {_quoted(key, value)}) is not an option of pastepool"
+        return self._error(f"{problem} but of {row.server}; {row.remedy}.", key, value, row.ours)
 
     def unfit(self, key: str, option: Option, value: str, problem: str) -> SettingsError:
         """Return the error for a value that the parser of the option refuses."""
@@ -89,6 +98,10 @@ class SettingsPlace:
         """Return the error for two options that exclude each other. ``because``: the reason and the remedy."""
         sentence = f"{self.at(key)}: {key} = {value} contradicts {other} = {other_value}; {because}."
         return self._error(sentence, key, value, other, contradicts=other)
+
+    def left_out(self, key: str, option: Option, value: str, problem: str) -> str:
+        """Return the note about a value that is not used. ``problem``: why, as words that follow the value."""
+        return f"{self.at(key)}: {key} = {_quoted(key, value)} {problem}, so {option.show(option.default)} is used."
 
     def hidden(self, key: str, value: str, effective: str) -> str:
         """Return the note about a server option that stands at a place from which PasteDeploy does not pass it on."""

@@ -7,6 +7,7 @@ This module knows the order of the steps, and what PasteDeploy does to a section
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,11 +15,12 @@ from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.core.wording import host_and_port
 from pastepool.errors import SettingsError
 from pastepool.http1.limits import Limits
-from pastepool.settings.dialect import PASTE, WAITRESS, Dialect, Translated
-from pastepool.settings.endpoint import Endpoint, names_this_machine
+from pastepool.settings.dialect import PASTE, WAITRESS, Dialect, Translated, ours_for
+from pastepool.settings.endpoint import Endpoint, names_this_machine, overlap
+from pastepool.settings.foreign import BY_FOREIGN_NAME
 from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
-from pastepool.settings.options import BY_NAME, ELSEWHERE, OPTIONS
+from pastepool.settings.options import BY_NAME, OPTIONS
 from pastepool.settings.parsing import Refused, Unfit, plain_text
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.relations import settle
@@ -26,6 +28,9 @@ from pastepool.settings.secrets import mask
 from pastepool.settings.values import AdminSettings, MailSettings, PublicAddress, Settings
 
 RECIPIENTS = "error_email"
+
+PYTHON_NONE = "None"
+"""A value that generated files have for an option of mail that is not set. It counts as blank."""
 
 WITHOUT_EFFECT: Mapping[tuple[str, object], str] = {
     ("use_threadpool", False): "use_threadpool = false has no effect: requests always run in the pool.",
@@ -100,14 +105,16 @@ def read(
     place = SettingsPlace(section, str(inherited.get("__file__") or ""), lines or {})
     mistakes = Mistakes()
     values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
+    notes: list[str] = []
     translated = dialect.translate(_read_section(local, place, dialect, mistakes), place, mistakes)
     own = translated.values
-    mail = _read_mail(inherited, own, place.default(), mistakes)
+    mail = _read_mail(inherited, own, place.default(), mistakes, notes)
     values.update(own | mail)
     _split_addresses(values, own, mail, place, mistakes)
     _guard_listen(values, own, place, mistakes)
     _guard_admin(values, place, mistakes)
-    notes = settle(values, frozenset(own), place, mistakes)
+    _guard_clash(values, translated.family, dialect.narrow, place, mistakes)
+    notes += settle(values, frozenset(own), place, mistakes)
     mistakes.raise_all()
     notes += [f"{place}: {note}" for key, note in WITHOUT_EFFECT.items() if key[0] in own and own[key[0]] == key[1]]
     notes += _idle_admin(values, own, place)
@@ -118,12 +125,14 @@ def read(
 
 def _unknown(key: str, value: str, place: SettingsPlace, dialect: Dialect) -> SettingsError:
     """Return the error for a key that is not an option of the section."""
-    row = None if key in ELSEWHERE else WAITRESS.options.get(key)
-    if row is None:
-        return place.unknown(key, value, dialect.options)
-    if isinstance(row.parser, Refused):
+    row = WAITRESS.options.get(key)
+    if row is not None and isinstance(row.parser, Refused):
         return place.unfit(key, row, value, row.parser.problem)
-    return place.of_waitress(key, value)
+    if row is not None:
+        return place.of_waitress(key, value, ours_for(key))
+    if key in BY_FOREIGN_NAME:
+        return place.foreign(key, value, BY_FOREIGN_NAME[key])
+    return place.unknown(key, value, dialect.options)
 
 
 def _read_section(
@@ -141,6 +150,8 @@ def _read_section(
             text = _text(key, option, raw, place)
             if not text and option.blank is None:
                 continue
+            if option.inherited and text == PYTHON_NONE:
+                continue
             value = _parse(key, option, text, place) if text else option.blank
             if option.name in own and own[option.name] != value:
                 other = spelt[option.name]
@@ -151,10 +162,17 @@ def _read_section(
 
 
 def _read_mail(
-    inherited: Mapping[str, object], own: Mapping[str, Any], place: SettingsPlace, mistakes: Mistakes
+    inherited: Mapping[str, object],
+    own: Mapping[str, Any],
+    place: SettingsPlace,
+    mistakes: Mistakes,
+    notes: list[str],
 ) -> dict[str, Any]:
     """
     Take from [DEFAULT] the mail options that are not set in the section.
+
+    Paste reads none of them there but the recipients, and other programs read them too. So a value that does not fit is
+    left out with a note, and does not stop the start.
 
     If [DEFAULT] has several names of one option, the first name of the row counts. Without recipients nothing is taken:
     the other keys in [DEFAULT] are then for another program.
@@ -165,12 +183,18 @@ def _read_mail(
             continue
         if option.name != RECIPIENTS and not (RECIPIENTS in own or RECIPIENTS in taken):
             continue
-        with mistakes.noted():
-            for key in option.names:
-                text = _text(key, option, inherited.get(key), place)
-                if text:
-                    taken[option.name] = _parse(key, option, text, place)
+        for key in option.names:
+            try:
+                text = plain_text(inherited.get(key))
+                if text and text != PYTHON_NONE:
+                    taken[option.name] = option.parser(text)
                     break
+            except Unfit as unfit:
+                shown = _shown_raw(inherited[key])
+                if option.name == RECIPIENTS:
+                    mistakes.add(place.unfit(key, option, shown, unfit.problem))
+                else:
+                    notes.append(place.left_out(key, option, shown, unfit.problem))
     return taken
 
 
@@ -232,6 +256,23 @@ def _guard_listen(values: dict[str, Any], own: Mapping[str, Any], place: Setting
             remedy = "listen names every address with its port, so delete one of the lines"
             mistakes.add(place.contradiction("listen", shown[0], name, shown[1], remedy))
     values["host"] = ""
+
+
+def _guard_clash(
+    values: Mapping[str, Any], family: int, narrow: bool, place: SettingsPlace, mistakes: Mistakes
+) -> None:
+    """Refuse two addresses of ours that cannot be listened on at the same time."""
+    name = "listen" if values["listen"] else "port"
+    ours = [(name, one) for one in _listen(values["host"], values["port"], values["listen"], family, narrow)]
+    ours += [("admin_listen", one) for one in _listen(values["admin_listen"], values["admin_port"])]
+    for (name, one), (other_name, other) in itertools.combinations(ours, 2):
+        if overlap(one, other):
+            remedy = "only one of them can have the port, so change one of the two ports or delete one of the addresses"
+            mistakes.add(place.contradiction(name, _shown_at(name, one), other_name, str(other), remedy))
+
+
+def _shown_at(name: str, endpoint: Endpoint) -> str:
+    return str(endpoint.port) if name == "port" else str(endpoint)
 
 
 def _guard_admin(values: Mapping[str, Any], place: SettingsPlace, mistakes: Mistakes) -> None:

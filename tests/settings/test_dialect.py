@@ -11,9 +11,9 @@ from waitress.adjustments import Adjustments
 from pastepool.core.proxy_trust import ProxyTrust
 from pastepool.errors import SettingsError
 from pastepool.settings import Settings, read
-from pastepool.settings.dialect import WAITRESS, WITHOUT_MEANING
+from pastepool.settings.dialect import PASTE, WAITRESS, WITHOUT_MEANING, ours_for
 from pastepool.settings.endpoint import Endpoint
-from pastepool.settings.options import BY_NAME, ELSEWHERE
+from pastepool.settings.options import BY_NAME
 from pastepool.settings.parsing import Refused
 from tests.meta.repository import ROOT
 
@@ -212,7 +212,7 @@ def test_one_note_names_all_that_has_no_meaning() -> None:
         ({"unix_socket_perms": "600"}, "unix_socket_perms = '600' cannot be served: this release cannot listen on"),
         ({"thread": "4"}, "'thread' (value '4') is not an option of pastepool; the nearest one is 'threads'"),
         ({"Threads": "4"}, "the nearest one is 'threads'"),
-        ({"workers": "4"}, "what it is elsewhere is called 'threadpool_workers' here"),
+        ({"workers": "4"}, "is not an option of pastepool but of gunicorn; it counts processes there"),
         ({"url_scheme": "ftp"}, "url_scheme = 'ftp' is not http or https"),
         ({"url_prefix": "a b"}, "url_prefix = 'a b' is not a path such as /shop"),
     ],
@@ -265,17 +265,16 @@ def test_every_option_of_waitress_has_a_row() -> None:
     assert [name for name in sorted(known) if f"`{name}`" not in page] == []
 
 
-@pytest.mark.parametrize("name", WAITRESS.options)
+@pytest.mark.parametrize("name", sorted(set(WAITRESS.options) - set(PASTE.options)))
 def test_section_for_paste_does_not_know_waitress(name: str) -> None:
     """``egg:pastepool#http`` goes on speaking Paste; the sentence says where the name is understood, or ours for it."""
     with pytest.raises(SettingsError) as caught:
         read({name: "1"})
-    if name in ELSEWHERE:
-        remedy = f"what it is elsewhere is called {ELSEWHERE[name]!r} here"
-    elif isinstance(WAITRESS.options[name].parser, Refused):
+    if isinstance(WAITRESS.options[name].parser, Refused):
         remedy = "cannot be served: "
     else:
         remedy = "is not an option of egg:pastepool#http; a section with use = egg:pastepool#main takes it"
+        remedy += f", so change the line with use or write {ours_for(name)!r}" * bool(ours_for(name))
     assert remedy in str(caught.value)
 
 

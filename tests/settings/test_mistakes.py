@@ -15,8 +15,7 @@ from pastepool.settings.dialect import WAITRESS
 
 FILE = """\
 [DEFAULT]
-smtp_port = many
-error_email = ops@example.com
+error_email = ops@example.com <
 
 [app:main]
 use = egg:shop
@@ -52,18 +51,20 @@ def test_all_mistakes_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:
     """An operator who moves a file mends it in one round. A value that another section gives is found there."""
     error = mistakes_of(FILE, tmp_path)
     assert [(mistake.line, mistake.key) for mistake in error.errors] == [
-        (2, "smtp_port"),
-        (11, "queue_limit"),
-        (16, "port"),
-        (18, "threadpool_worker"),
-        (19, "threadpool_hung_thread_limit"),
-        (21, "listen"),
+        (2, "error_email"),
+        (10, "queue_limit"),
+        (15, "port"),
+        (17, "threadpool_worker"),
+        (18, "threadpool_hung_thread_limit"),
+        (20, "listen"),
     ]
-    assert (error.line, error.key, error.section) == (2, "smtp_port", "DEFAULT")
+    assert (error.line, error.key, error.section) == (2, "error_email", "DEFAULT")
     sentences = str(error).splitlines()
     assert len(sentences) == 6
-    assert sentences[0].startswith(f"[DEFAULT] of {tmp_path}/shop.ini, line 2: smtp_port = 'many' is not")
-    assert sentences[3].startswith(f"[server:main] of {tmp_path}/shop.ini, line 18: 'threadpool_worker' (value '10')")
+    assert sentences[0].startswith(
+        f"[DEFAULT] of {tmp_path}/shop.ini, line 2: error_email = 'ops@example.com <' is not"
+    )
+    assert sentences[3].startswith(f"[server:main] of {tmp_path}/shop.ini, line 17: 'threadpool_worker' (value '10')")
 
 
 def test_a_single_mistake_is_told_as_it_is(tmp_path: Path) -> None:

@@ -277,8 +277,8 @@ def test_what_happens_anyway_is_not_noted() -> None:
         (
             {"threads": "4"},
             (
-                "'threads' (value '4') is not an option of pastepool; what it is elsewhere is called"
-                " 'threadpool_workers' here, so use that name or delete the line."
+                "'threads' (value '4') is not an option of egg:pastepool#http; a section with use = egg:pastepool#main"
+                " takes it, so change the line with use or write 'threadpool_workers' in place of 'threads'."
             ),
         ),
         (
@@ -464,10 +464,27 @@ def test_the_port_of_the_section_wins_over_that_of_default(
     assert (mail.host, mail.port) == address
 
 
-def test_bad_mail_options_in_default_are_blamed_on_default() -> None:
-    """The sentence names the place where the line stands."""
-    error = complaint({}, {"error_email": "a@x", "smtp_port": "smtp"})
-    assert str(error).startswith("[DEFAULT] of /srv/app/production.ini: smtp_port = 'smtp' is not a whole number")
+@pytest.mark.parametrize(("key", "value"), [("smtp_port", "smtp"), ("smtp_server", ["a"]), ("error_email_from", "ü@x")])
+def test_bad_mail_options_in_default_do_not_stop_the_start(key: str, value: object) -> None:
+    """Paste does not read them there, and other programs do. The note names the place where the line stands."""
+    settings = read({}, {**FILE, "error_email": "a@x", key: value})
+    (note,) = settings.notes
+    assert note.startswith(f"[DEFAULT] of /srv/app/production.ini: {key} = ")
+    assert note.endswith(" is used.")
+    assert settings.mail == read({}, {"error_email": "a@x"}).mail
+
+
+def test_bad_recipients_in_default_stop_the_start() -> None:
+    """Paste reads these there. A server that tells nobody would be found out too late."""
+    error = complaint({}, {"error_email": "<"})
+    assert str(error).startswith("[DEFAULT] of /srv/app/production.ini: error_email = '<' is not addresses")
+
+
+def test_none_of_python_means_that_a_mail_option_is_not_set() -> None:
+    """Generated files write it for an option without a value."""
+    none = {"smtp_port": "None", "smtp_use_tls": "None", "smtp_username": "None"}
+    assert read({}, {"error_email": "a@x", **none}) == read({}, {"error_email": "a@x"})
+    assert read({"error_email": "a@x", **none}) == read({"error_email": "a@x"})
 
 
 def test_mail_options_of_somebody_else_are_not_judged() -> None:
@@ -544,3 +561,21 @@ def test_shown_settings_are_the_effective_ones_in_the_order_of_the_table() -> No
     assert (effective["threadpool_spawn_if_under"], effective["threadpool_max_workers"]) == ("2", "8")
     assert (effective["max_body_bytes"], effective["queue_timeout"]) == ("1m", "0.5s")
     assert (effective["health_path"], effective["access_log"]) == ("off", "false")
+
+
+@pytest.mark.parametrize(
+    ("local", "sentence"),
+    [
+        ({"admin_listen": "127.0.0.1:8080"}, "port = 8080 contradicts admin_listen = 127.0.0.1:8080; only one of them"),
+        (
+            {"host": "0.0.0.0", "port": "8081", "admin_listen": "localhost"},
+            "port = 8081 contradicts admin_listen = local",
+        ),
+        ({"listen": "*:80 127.0.0.1:80"}, "listen = *:80 contradicts listen = 127.0.0.1:80; only one of them can have"),
+        ({"admin_listen": "8081"}, "admin_listen = '8081' is a port without a host; write it like 127.0.0.1:8081, or"),
+        ({"host": "8080"}, "host = '8080' is a port without a host; write it like 127.0.0.1:8080, or *:8080"),
+    ],
+)
+def test_a_clash_of_our_own_addresses_names_the_options(local: dict[str, str], sentence: str) -> None:
+    """The kernel would only say that the port is taken."""
+    assert str(complaint(local)).startswith(f"{WHERE}: {sentence}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from operator import attrgetter
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.http1.limits import Limits
 from pastepool.settings import read, reference_rows
+from pastepool.settings.dialect import PASTE, WAITRESS
 from pastepool.settings.endpoint import Endpoint
+from pastepool.settings.foreign import BY_FOREIGN_NAME, FOREIGN
 from pastepool.settings.option import Option
-from pastepool.settings.options import BY_NAME, ELSEWHERE, OPTIONS, nearest
+from pastepool.settings.options import BY_NAME, OPTIONS, nearest
 from pastepool.settings.parsing import Refused
 
 SPELLINGS = [(name, option) for option in OPTIONS for name in option.names]
@@ -85,8 +88,15 @@ def test_the_reference_has_a_row_for_every_option() -> None:
 
 def test_names_of_other_servers_lead_to_rows_of_ours() -> None:
     """The hint never names a key that does not exist, and never hides one that does."""
-    assert set(ELSEWHERE.values()) <= set(BY_NAME)
-    assert not set(ELSEWHERE) & set(BY_NAME)
+    assert {row.ours for row in FOREIGN} - {""} <= set(BY_NAME)
+    assert not set(BY_FOREIGN_NAME) & {*BY_NAME, *PASTE.options, *WAITRESS.options}
+    assert len(BY_FOREIGN_NAME) == sum(len(row.names) for row in FOREIGN)
+
+
+def test_every_option_that_a_hint_names_exists() -> None:
+    """A remedy that speaks of an option of ours spells it right."""
+    words = {word for row in FOREIGN for word in re.findall(r"[a-z]+(?:_[a-z]+)+", row.remedy)}
+    assert words <= {*BY_NAME, *WAITRESS.options, "watch_threads"}
 
 
 @pytest.mark.parametrize(
@@ -98,8 +108,8 @@ def test_names_of_other_servers_lead_to_rows_of_ours() -> None:
         ("threadpool_worker", "threadpool_workers"),
         ("hung_thread_limit", "threadpool_hung_thread_limit"),
         ("max_zombie_threads_before_die", "threadpool_max_zombie_threads_before_die"),
-        ("threads", "threadpool_workers"),
-        ("channel_timeout", "socket_timeout"),
+        ("threadpool_hung_limit", "threadpool_hung_thread_limit"),
+        ("kill_thread_limit", "threadpool_kill_thread_limit"),
         ("bogus", ""),
     ],
 )

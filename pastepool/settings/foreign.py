@@ -1,0 +1,208 @@
+"""
+The options of other servers that pastepool does not take, each with what to do instead.
+
+A file that was written for another server is moved by hand, line by line. So an error says what the line did there and
+what does the same here, where anything does. A similar name alone is no hint: gunicorn's ``timeout`` and CherryPy's
+``timeout`` are different things, and neither is ``socket_timeout``. Sources: the settings of gunicorn 23 to 27,
+``paste.script.cherrypy_server``, ``gearbox.commands.serve``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+GUNICORN = "gunicorn"
+CHERRYPY = "CherryPy"
+
+
+class Foreign(NamedTuple):
+    """
+    Options of another server.
+
+    ``server``: its name. ``names``: the options. ``remedy``: what to do with the line, as the end of a sentence.
+    ``ours``: the option that does the same or something near it; empty for none.
+    """
+
+    server: str
+    names: tuple[str, ...]
+    remedy: str
+    ours: str = ""
+
+
+_LOGGING = "the [loggers] sections of the file do this for every logger, so delete the line and set them up"
+_PROCESSES = "pastepool works with threads in one process, so delete the line"
+_PROXY = "a section with use = egg:pastepool#main believes the proxy that trusted_proxy names, so use that or delete the line"
+_SERVE = "the command that starts the server does this (see its --help), so delete the line"
+_HOOK = "it is Python code of a gunicorn configuration file, so delete the line"
+_STRICT = "pastepool always refuses what is ambiguous in a request, so delete the line"
+
+FOREIGN: tuple[Foreign, ...] = (
+    Foreign(
+        GUNICORN,
+        ("workers",),
+        "it counts processes there, and here threads of one process serve the requests; so delete the line, and set"
+        " threadpool_workers to the number of requests that should run at once",
+        "threadpool_workers",
+    ),
+    Foreign(GUNICORN, ("worker_class", "worker_tmp_dir", "asgi_loop", "asgi_lifespan"), _PROCESSES),
+    Foreign(
+        GUNICORN,
+        ("worker_connections",),
+        "the number of open connections is bounded by connection_limit here, so use that or delete the line",
+        "connection_limit",
+    ),
+    Foreign(
+        f"{GUNICORN} or {CHERRYPY}",
+        ("timeout",),
+        "a request that runs too long (gunicorn) is ended by threadpool_kill_thread_limit here, and a client that is"
+        " silent too long (CherryPy) by socket_timeout, so use the one that is meant; 0 means never for both",
+    ),
+    Foreign(
+        GUNICORN,
+        ("max_requests", "max_requests_jitter"),
+        "it restarts a process there, against leaks of memory; a thread needs no restart, so delete the line",
+    ),
+    Foreign(
+        GUNICORN,
+        ("limit_request_line",),
+        "the target of a request is bounded by max_request_target here, so use that or delete the line",
+        "max_request_target",
+    ),
+    Foreign(
+        GUNICORN,
+        ("limit_request_fields",),
+        "the number of header fields is bounded by max_header_count here, so use that or delete the line",
+        "max_header_count",
+    ),
+    Foreign(
+        GUNICORN,
+        ("limit_request_field_size",),
+        "all header fields together are bounded by max_header_bytes here, so use that or delete the line",
+        "max_header_bytes",
+    ),
+    Foreign(
+        GUNICORN,
+        (
+            "access_log_format",
+            "capture_output",
+            "disable_redirect_access_to_syslog",
+            "enable_stdio_inheritance",
+            "errorlog",
+            "logconfig",
+            "logconfig_dict",
+            "logconfig_json",
+            "logfile",
+            "logger_class",
+            "loglevel",
+            "syslog",
+            "syslog_addr",
+            "syslog_facility",
+            "syslog_prefix",
+        ),
+        _LOGGING,
+    ),
+    Foreign(
+        GUNICORN,
+        ("statsd_host", "statsd_prefix", "dogstatsd_tags", "enable_backlog_metric"),
+        "the page of watch_threads has the figures as JSON, so delete the line",
+    ),
+    Foreign(GUNICORN, ("proc_name", "default_proc_name"), "processes have no names of ours here, so delete the line"),
+    Foreign(GUNICORN, ("daemon", "pidfile", "user", "group", "reload", "reload_engine", "reload_extra_files"), _SERVE),
+    Foreign(
+        GUNICORN,
+        ("chdir", "umask", "initgroups", "raw_env", "pythonpath", "tmp_upload_dir"),
+        "what starts the command sets this for the process, so delete the line and set it there",
+    ),
+    Foreign(
+        GUNICORN,
+        ("preload", "preload_app"),
+        "the application is always loaded before the server listens, so delete the line",
+    ),
+    Foreign(
+        GUNICORN,
+        ("sendfile",),
+        "sendfile is used wherever it sends the same bytes, so delete the line",
+    ),
+    Foreign(
+        GUNICORN,
+        ("reuse_port",),
+        "a second server on the same port would take requests from the first, so delete the line",
+    ),
+    Foreign(GUNICORN, ("forwarded_allow_ips", "secure_scheme_headers", "forwarder_headers"), _PROXY),
+    Foreign(
+        GUNICORN,
+        ("proxy_protocol", "proxy_allow_ips"),
+        "this release does not read the PROXY protocol, so let the proxy speak HTTP and delete the line",
+    ),
+    Foreign(
+        GUNICORN,
+        ("certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers", "ssl_version", "do_handshake_on_connect"),
+        "TLS comes in a later release, so put a proxy that terminates TLS in front of the server and delete the line",
+    ),
+    Foreign(GUNICORN, ("suppress_ragged_eofs",), _STRICT),
+    Foreign(
+        GUNICORN,
+        (
+            "permit_obsolete_folding",
+            "strip_header_spaces",
+            "permit_unconventional_http_method",
+            "permit_unconventional_http_version",
+            "casefold_http_method",
+            "header_map",
+            "http_parser",
+        ),
+        _STRICT,
+    ),
+    Foreign(
+        GUNICORN,
+        ("root_path",),
+        "the path below which a proxy shows the application is url_prefix here, so use that",
+        "url_prefix",
+    ),
+    Foreign(
+        GUNICORN,
+        (
+            "on_starting",
+            "on_reload",
+            "when_ready",
+            "pre_fork",
+            "post_fork",
+            "post_worker_init",
+            "worker_int",
+            "worker_abort",
+            "pre_exec",
+            "pre_request",
+            "post_request",
+            "child_exit",
+            "worker_exit",
+            "nworkers_changed",
+            "on_exit",
+            "config",
+            "wsgi_app",
+            "paste",
+        ),
+        _HOOK,
+    ),
+    Foreign(
+        "RhodeCode",
+        ("memory_max_usage", "memory_usage_check_interval", "memory_usage_recovery_threshold"),
+        "it restarts processes that use much memory, and pastepool has none to restart, so delete the line",
+    ),
+    Foreign(
+        CHERRYPY,
+        ("max",),
+        "the number of requests that wait is bounded by queue_limit here, so use that or delete the line",
+        "queue_limit",
+    ),
+    Foreign(
+        CHERRYPY,
+        ("accepted_queue_size", "accepted_queue_timeout"),
+        "the queue is bounded by queue_limit and queue_timeout here, so use those or delete the line",
+        "queue_limit",
+    ),
+    Foreign(CHERRYPY, ("profile", "profiler"), "a profiler is middleware here, so delete the line"),
+)
+"""One row for each remedy. An option stands in one row only, also where two servers have it."""
+
+BY_FOREIGN_NAME: Mapping[str, Foreign] = {name: row for row in FOREIGN for name in row.names}

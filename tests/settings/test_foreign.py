@@ -1,0 +1,134 @@
+"""Files that were written for gunicorn, CherryPy and gearbox: what is taken, and what each other line is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pastepool.errors import SettingsError
+from pastepool.settings import Settings, read
+from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
+from pastepool.settings.endpoint import Endpoint
+
+GUNICORN_SETTINGS = """
+config wsgi_app reload reload_engine reload_extra_files accesslog disable_redirect_access_to_syslog access_log_format
+errorlog loglevel capture_output logger_class logconfig logconfig_dict logconfig_json syslog_addr syslog syslog_prefix
+syslog_facility enable_stdio_inheritance statsd_host dogstatsd_tags statsd_prefix enable_backlog_metric proc_name
+default_proc_name keyfile certfile ssl_version cert_reqs ca_certs suppress_ragged_eofs do_handshake_on_connect ciphers
+limit_request_line limit_request_fields limit_request_field_size preload_app sendfile reuse_port chdir daemon raw_env
+pidfile worker_tmp_dir user group umask initgroups tmp_upload_dir secure_scheme_headers forwarded_allow_ips pythonpath
+paste proxy_protocol proxy_allow_ips permit_obsolete_folding strip_header_spaces permit_unconventional_http_method
+permit_unconventional_http_version casefold_http_method forwarder_headers header_map root_path bind backlog workers
+worker_class threads worker_connections max_requests max_requests_jitter timeout graceful_timeout keepalive
+""".split()
+"""The settings of gunicorn that a Paste Deploy file may have."""
+
+
+def settings(dialect: Dialect = PASTE, **local: Any) -> Settings:
+    """Read a section."""
+    return read(local, {}, dialect=dialect)
+
+
+def complaint(**local: Any) -> SettingsError:
+    """Read a section that must be refused."""
+    with pytest.raises(SettingsError) as caught:
+        settings(**local)
+    return caught.value
+
+
+@pytest.mark.parametrize("dialect", [PASTE, WAITRESS], ids=["http", "main"])
+@pytest.mark.parametrize(
+    ("local", "field", "value"),
+    [
+        ({"numthreads": "7"}, "pool.workers", 7),
+        ({"graceful_timeout": "3600"}, "timeouts.shutdown", 3600.0),
+        ({"keepalive": "2"}, "timeouts.keep_alive", 2.0),
+        ({"accesslog": "-"}, "access_log", True),
+        ({"bind": "127.0.0.1:9000"}, "listen", (Endpoint("127.0.0.1", 9000),)),
+        ({"bind": "127.0.0.1:9000,[::1]:9001"}, "listen", (Endpoint("127.0.0.1", 9000), Endpoint("::1", 9001))),
+        ({"bind": "shop.example"}, "listen", (Endpoint("shop.example", 8000),)),
+    ],
+)
+def test_what_has_an_equivalent_is_taken(dialect: Dialect, local: dict[str, str], field: str, value: object) -> None:
+    """The old name goes on working, in both kinds of section."""
+    found: Any = settings(dialect, **local)
+    for part in field.split("."):
+        found = getattr(found, part)
+    assert found == value
+
+
+@pytest.mark.parametrize("name", GUNICORN_SETTINGS)
+def test_every_setting_of_gunicorn_is_taken_or_has_an_answer_of_its_own(name: str) -> None:
+    """No setting of gunicorn is told the nearest name, or to be moved to the application."""
+    if name in PASTE.options:
+        return
+    sentence = str(complaint(**{name: "1"}))
+    assert "the nearest one" not in sentence
+    assert "section of the application" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "not_meant"),
+    [
+        ("workers", "use that name"),
+        ("timeout", "called 'socket_timeout'"),
+        ("max_requests_jitter", "max_request_target"),
+        ("threadpool_hung_limit", "threadpool_dying_limit"),
+        ("trusted_proxy", "section of the application"),
+        ("max", "threadpool_max"),
+    ],
+)
+def test_a_hint_is_given_only_where_the_meaning_fits(name: str, not_meant: str) -> None:
+    """These hints misled."""
+    assert not_meant not in str(complaint(**{name: "1"}))
+
+
+def test_a_timeout_is_told_both_meanings() -> None:
+    """With ``timeout: 0`` a client timeout of 0 would be wrong; gunicorn's line speaks of requests."""
+    sentence = str(complaint(timeout="0"))
+    assert sentence == (
+        "[server:main]: 'timeout' (value '0') is not an option of pastepool but of gunicorn or CherryPy; a request that"
+        " runs too long (gunicorn) is ended by threadpool_kill_thread_limit here, and a client that is silent too long"
+        " (CherryPy) by socket_timeout, so use the one that is meant; 0 means never for both."
+    )
+
+
+def test_two_names_of_one_option_must_agree() -> None:
+    """The old name and ours, or two old names."""
+    assert settings(numthreads="4", threadpool_workers="4").pool.workers == 4
+    assert "numthreads = '4' and threadpool_workers = '5'" in str(complaint(numthreads="4", threadpool_workers="5"))
+    with pytest.raises(SettingsError, match="threads = '5' and numthreads = '4' are two names of one option"):
+        settings(WAITRESS, numthreads="4", threads="5")
+
+
+def test_a_log_file_for_requests_is_refused() -> None:
+    """Where the lines of requests go is said by the [loggers] sections."""
+    assert "set in the [loggers] sections" in str(complaint(accesslog="/var/log/shop.log"))
+    assert PASTE.options["accesslog"].sample() == PASTE.options["accesslog"].show(True) == "-"
+
+
+def test_the_file_of_rhodecode_needs_one_round() -> None:
+    """Every line that the server does not take is told at the first start."""
+    section = {
+        "host": "0.0.0.0",
+        "port": "10020",
+        "workers": "2",
+        "loglevel": "info",
+        "proc_name": "gunicorn-web-1",
+        "worker_class": "gevent",
+        "worker_connections": "10",
+        "max_requests": "2000",
+        "max_requests_jitter": "100",
+        "timeout": "21600",
+        "limit_request_line": "0",
+        "limit_request_fields": "32768",
+        "limit_request_field_size": "0",
+        "graceful_timeout": "3600",
+        "keepalive": "2",
+        "memory_max_usage": "2147483648",
+        "memory_usage_check_interval": "60",
+        "memory_usage_recovery_threshold": "0.8",
+    }
+    taken = {"host", "port", "graceful_timeout", "keepalive"}
+    assert {mistake.key for mistake in complaint(**section).errors} == section.keys() - taken
