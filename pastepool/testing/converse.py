@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from typing import Any
 
 from pastepool.errors import ClientGone, PeerError, WorkerKilled
@@ -129,7 +130,7 @@ class Conversation:
         environ = complete_environ(request, io.BytesIO(content) if content else None, len(content))
         call = _Answer(request, environ, next(self._serials), self)
         try:
-            call.respond(self._app, self._window)
+            copy_context().run(call.respond, self._app, self._window)
         except (Exception, SystemExit, WorkerKilled) as error:
             self._give_up(call, error)
         else:

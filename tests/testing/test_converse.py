@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -329,3 +330,18 @@ def test_what_goes_wrong_after_a_whole_response_does_not_end_the_connection(capl
     assert converse(application, GET % 1, GET % 2, GET % 3).count(b"\r\n\r\na") == 3
     assert "yields more than its Content-Length" in caplog.text
     assert "failed after its whole response" in caplog.text
+
+
+def test_variable_of_the_application_stays_with_its_request() -> None:
+    """As on the server, a context variable that a request sets is not seen by the next one, nor by the test."""
+    variable: ContextVar[bytes] = ContextVar("variable", default=b"nothing")
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        found = variable.get()
+        variable.set(b"something")
+        return [found, b" then ", variable.get()]
+
+    one = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert converse(app, one + one).count(b"nothing then something") == 2
+    assert variable.get() == b"nothing"

@@ -10,6 +10,7 @@ import logging
 import threading
 from bisect import bisect
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Protocol
 
 from pastepool.core.dispatch import LONG, NEGLIGIBLE, PASS_ABOVE, LongKinds, expected_wait
@@ -152,7 +153,7 @@ class Worker:
         self.fact = (Phase.IDLE, self._now(), None)
         try:
             self._pool.report_ready(self)
-            self._take_turns()
+            self._work()
         except WorkerKilled as error:
             self._escape(error)
         except BaseException as error:
@@ -169,23 +170,42 @@ class Worker:
             if self._cleared:
                 self._pool.clearing.collect_after(self.thread)
 
-    def _take_turns(self) -> None:
+    def _work(self) -> None:
+        """
+        Take turns until this worker leaves, in contexts (PEP 567) in which no task finds a variable of an earlier one.
+
+        A context for each task would cost 0.16 us (measured). So tasks share one until a task leaves a variable in it.
+        """
+        empty = copy_context()
+        leaves = False
+        while not leaves:
+            context = empty.copy()
+            leaves = context.run(self._take_turns, context)
+
+    def _take_turns(self, context: Context) -> bool:
+        """
+        Take turns until this worker leaves, or a task has left a variable in the context. Returns whether it leaves.
+
+        ``context``: the one this function runs in. It is true if it has a variable.
+        """
         baton = self._baton
         while True:
             turn = baton.follow(self)
             if turn is LEAD:
                 self._leading = True
-                self._lead()
+                self._lead(context)
             elif turn is LEAVE:
-                return
+                return True
             else:
                 self._run(turn)
             self._pool.leading.wake_for_returned()
             if self.leaving:
-                return
+                return True
+            if context:
+                return False
 
-    def _lead(self) -> None:
-        """Poll and run what comes, until the baton is with somebody else."""
+    def _lead(self, context: Context) -> None:
+        """Poll and run what comes, until the baton is with somebody else or the context has a variable."""
         baton = self._baton
         pool = self._pool
         next_task = pool.leading.next_task
@@ -214,7 +234,8 @@ class Worker:
                 return
             baton.put_down()
             self._run(task)
-            if not baton.pick_up():
+            # With a used context the baton stays on the table: to drop the context may run code of the application.
+            if context or not baton.pick_up():
                 self._leading = False
                 return
             if self.leaving:
