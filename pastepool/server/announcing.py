@@ -9,8 +9,11 @@ from collections.abc import Iterable, Sequence
 
 from pastepool import __version__
 from pastepool.core.wording import counted
+from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.inspection.stacks import frame_of, stack_lines, stack_of
 from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.sockets.listener import Listener, url
 from pastepool.settings.values import Settings
@@ -52,6 +55,27 @@ def announce(
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):
         pass  # the process has no usable standard output
+
+
+def tell_stopping(pool: Pool, baton: Baton, connections: OpenConnections, patience: Seconds, ends_at_once: str) -> None:
+    """
+    Log that a drain begins, and for what: requests that run or wait, and clients that send a request or read a response.
+
+    ``patience``: how long the drain may take. ``ends_at_once``: what cuts it short; empty if nothing does. Runs on:
+    baton.
+    """
+    running = sum(worker.task is not None for worker in list(pool.workers.values()))
+    waiting, clients = len(baton.backlog), connections.count_transfers()
+    doing = [f"{counted(running, 'request')} {'runs' if running == 1 else 'run'}"] if running else []
+    if waiting:
+        doing.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
+    if clients:
+        doing.append(f"{counted(clients, 'client')} {'sends or reads' if clients == 1 else 'send or read'}")
+    end = f"; {ends_at_once} ends at once" if ends_at_once else ""
+    if doing:
+        _log.info("stopping: %s, up to %s", ", ".join(doing), f"{patience:g} s{end}")
+    else:
+        _log.info("stopping: no request runs%s", end)
 
 
 def tell_what_did_not_stop(workers: Iterable[Worker]) -> None:

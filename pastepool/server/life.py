@@ -31,6 +31,7 @@ from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.server.announcing import (
     announce,
+    tell_stopping,
     tell_what_did_not_stop,
     tell_what_is_waited_for,
     tell_what_keeps_the_process,
@@ -263,10 +264,11 @@ class Server:
         if parts.shared.draining:
             return
         parts.shared.drain()
-        _attempt(lambda: _log.info("stopping: requests that run or wait are finished first"))
         shutdown = self.settings.timeouts.shutdown
         try:
             parts.poller.drain(parts.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
+            again = self._signals.ends_at_once
+            _attempt(lambda: tell_stopping(parts.pool, parts.baton, parts.connections, shutdown, again))
         finally:
             parts.connections.when_empty(parts.caretaker.finish)
 

@@ -12,6 +12,7 @@ VARIABLE = (
     (r"\bPython 3\.\d+\.\d+\w*", "Python 3"),
     (r"\bworker \d+", "worker N"),
     (r"127\.0\.0\.1:\d{5}\b", "127.0.0.1:PORT"),
+    (r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
     (r"\b(has run|hung) for \d+(\.\d)? s", r"\1 for N s"),
 )
 """

@@ -41,6 +41,13 @@ def test_nothing_is_printed(path: Path) -> None:
     assert not [name for name in calls if isinstance(name, ast.Name) and name.id == "print"]
 
 
+def test_lines_of_the_server_leave_by_one_door() -> None:
+    """No module logs to a bare logger, where a line without a handler would be lost; the demonstration is no server."""
+    bare = re.compile(r"^_\w*log = logging\.getLogger", re.MULTILINE)
+    found = {module_name(path) for path in sources() if bare.search(path.read_text(encoding="utf-8"))}
+    assert {name for name in found if not name.startswith(("pastepool.demo.", "pastepool.testing."))} == set()
+
+
 @pytest.mark.parametrize("path", sources(), ids=module_name)
 def test_package_is_finished(path: Path) -> None:
     """No word in the package asks somebody to come back later."""

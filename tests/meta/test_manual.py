@@ -61,7 +61,7 @@ def test_manual_names_only_options_that_exist() -> None:
     assert named <= known
 
 
-ASK_FOR_LOGGER = ("getLogger", "scribbled")
+ASK_FOR_LOGGER = ("getLogger", "own_logger", "scribbled")
 
 
 def test_manual_lists_every_logger() -> None:

@@ -7,7 +7,6 @@ supervisor kills it first.
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 import traceback
@@ -27,6 +26,7 @@ from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.task import ShedReason, TaskOutcome
 from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_send
 from pastepool.runtime.sockets.readiness import READ
+from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import CallWindow, Seconds
 from pastepool.wsgi.call import Call
 from pastepool.wsgi.plain_file import PlainFile
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pastepool.runtime.http.content import Content
     from pastepool.runtime.http.shared import Shared
 
-_log = logging.getLogger("pastepool.app")
+_log = own_logger("pastepool.app")
 _spool_log = scribbled("pastepool.http")  # the baton's holder must not wait for the log
 
 _TITLE_LIMIT = 300

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from pastepool.runtime.http.connection import Connection
+from pastepool.runtime.http.connection import BODY, HEAD, READER, Connection
 from pastepool.runtime.sockets.readiness import Readiness
 
 
@@ -125,6 +125,10 @@ class OpenConnections:
         for connection in list(self.by_fd.values()):
             if connection.between_requests and not connection.has_input():
                 self.close(connection)
+
+    def count_transfers(self) -> int:
+        """Return how many clients send a request or read a response that no worker has any more. Runs on: baton."""
+        return sum(connection.waiting in (HEAD, BODY, READER) for connection in list(self.by_fd.values()))
 
     def when_empty(self, tell: Callable[[], None]) -> None:
         """Have ``tell`` called when no connection is left; at once if there is none. Runs on: any thread."""

@@ -18,7 +18,8 @@ import logging
 import threading
 from collections import deque
 
-from pastepool.runtime.log.scribe import handle, scribbled
+from pastepool.runtime.log.scribe import scribbled
+from pastepool.runtime.system.loggers import handle, is_wanted
 
 _LIMIT = 10_000
 """Lines that may wait in the queue while a handler hangs. Further lines are lost, and counted."""
@@ -45,7 +46,7 @@ class Pen:
     def info(self, message: str, *args: object) -> None:
         """Log a line: at once, or as soon as the worker that has the pen comes to it."""
         logger = self._logger
-        if not logger.isEnabledFor(logging.INFO):
+        if not is_wanted(logger, logging.INFO):
             return
         left = self._left
         if len(left) >= _LIMIT:

@@ -19,12 +19,12 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import sys
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from pastepool.errors import NoThread
+from pastepool.runtime.system.loggers import OwnLogger, handle, own_logger
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.types import Seconds
 
@@ -34,12 +34,7 @@ _PATIENCE: Seconds = 0.1
 _LIMIT = 10_000
 """Lines that may wait while the scribe hangs. Further lines are lost, and counted."""
 
-_log = logging.getLogger("pastepool")
-
-if TYPE_CHECKING:
-    _Adapter = logging.LoggerAdapter[logging.Logger]
-else:
-    _Adapter = logging.LoggerAdapter
+_log = own_logger("pastepool")
 
 
 class _Line(NamedTuple):
@@ -139,15 +134,6 @@ class Scribe:
             _log.error("%d lines of the log are lost: one of its handlers did not return for too long", lost)
 
 
-def handle(logger: logging.Logger, record: logging.LogRecord) -> None:
-    """Have the handlers write a line. Raises nothing: the exception of a broken handler goes to ``sys.excepthook``."""
-    try:
-        logger.handle(record)
-    except Exception:
-        if logging.raiseExceptions and sys.stderr is not None:
-            sys.excepthook(*sys.exc_info())  # a handler that the application installed is broken
-
-
 _scribe = Scribe()
 """One scribe serves all servers of a process, because ``logging`` is the same for all of them too."""
 
@@ -155,25 +141,11 @@ begin = _scribe.begin
 end = _scribe.end
 
 
-class Scribbled(_Adapter):
+class Scribbled(OwnLogger):
     """A logger whose lines the scribe writes."""
 
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a line. All other methods of the adapter call this one. ``exc_info`` is the only keyword it reads."""
-        logger = self.logger
-        if not logger.isEnabledFor(level):
-            return
-        exc_info = kwargs.get("exc_info")
-        if isinstance(exc_info, BaseException):
-            exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
-        elif exc_info:
-            exc_info = sys.exc_info()
-        frame = sys._getframe(2)
-        code = frame.f_code
-        record = logger.makeRecord(
-            logger.name, level, code.co_filename, frame.f_lineno, msg, args, exc_info or None, code.co_name
-        )
-        _scribe.write(logger, record)
+    def _write(self, record: logging.LogRecord) -> None:
+        _scribe.write(self.logger, record)
 
 
 def scribbled(name: str) -> Scribbled:

@@ -17,7 +17,6 @@ What happens when something fails:
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import re
@@ -43,6 +42,7 @@ from pastepool.core.telling.notices import (
 )
 from pastepool.core.wording import counted, printable
 from pastepool.runtime.mail.smtp import Route, deliver
+from pastepool.runtime.system.loggers import own_logger
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.settings.values import MailSettings
 from pastepool.types import Clock, Seconds
@@ -58,7 +58,7 @@ ATTEMPTS = 10
 
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
-_log = logging.getLogger("pastepool.mail")
+_log = own_logger("pastepool.mail")
 
 Deliver = Callable[[EmailMessage, Route, Clock], None]
 

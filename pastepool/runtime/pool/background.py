@@ -4,15 +4,15 @@ Run work on the pool that is not a request: a callable that a program submits (c
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from pastepool.core.ownership import calls_application
 from pastepool.core.wording import printable
 from pastepool.runtime.pool.task import ShedReason, TaskOutcome
+from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import CallWindow, Seconds
 
-_log = logging.getLogger("pastepool.app")
+_log = own_logger("pastepool.app")
 
 
 class BackgroundTask:

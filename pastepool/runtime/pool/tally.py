@@ -8,7 +8,6 @@ counting: it only remembers the values, and later results subtract them.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,9 +17,10 @@ from pastepool.core.telling.masking import masked_path
 from pastepool.core.telling.slowest import Finished, Slowest
 from pastepool.core.wording import printable
 from pastepool.runtime.pool.task import Task
+from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import Clock, Seconds, WorkerId
 
-_log = logging.getLogger("pastepool")
+_log = own_logger("pastepool")
 
 COUNTED = ("requests", "waited", "refused", "expired", "dropped", "turned_away", "spawned", "killed", "gone")
 """The names of the counters, in the order in which they are shown."""

@@ -6,7 +6,6 @@ Knows no HTTP and no other worker: tasks are ``Task``, its pool is ``OwnPool``.
 
 from __future__ import annotations
 
-import logging
 import threading
 from bisect import bisect
 from collections.abc import Callable
@@ -24,10 +23,11 @@ from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.tally import Tally, WorkerTally
 from pastepool.runtime.pool.task import Task
 from pastepool.runtime.system import forks
+from pastepool.runtime.system.loggers import own_logger
 from pastepool.runtime.window.window import Window
 from pastepool.types import Clock, Seconds, WorkerId
 
-_log = logging.getLogger("pastepool.pool")
+_log = own_logger("pastepool.pool")
 
 _IDLE, _BUSY = Phase.IDLE, Phase.BUSY
 """The members by themselves: looking one up on its class costs more than a tenth of a microsecond on CPython 3.11."""

@@ -8,12 +8,13 @@ the work.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 
-_log = logging.getLogger("pastepool")
+from pastepool.runtime.system.loggers import own_logger
+
+_log = own_logger("pastepool")
 
 _MOST_WAITING = 10
 """How many errands may wait while one hangs in the log. Further ones are dropped: they would wait for the same log."""

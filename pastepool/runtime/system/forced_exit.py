@@ -21,9 +21,10 @@ import sys
 import threading
 from collections.abc import Callable
 
+from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import Clock, Seconds
 
-_log = logging.getLogger("pastepool")
+_log = own_logger("pastepool")
 
 _EXIT_FUNCTIONS_FOR: Seconds = 3.0
 _EXIT_FUNCTIONS_AT_ONCE_FOR: Seconds = 0.5

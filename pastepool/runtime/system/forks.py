@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -30,9 +29,10 @@ from collections.abc import Collection
 from typing import NoReturn, Protocol
 
 from pastepool.runtime.system.forced_exit import run_apart
+from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import Seconds
 
-_log = logging.getLogger("pastepool")
+_log = own_logger("pastepool")
 
 _INTERRUPTED = 130
 """The exit status of a child that ended with KeyboardInterrupt: the shell's status for SIGINT."""

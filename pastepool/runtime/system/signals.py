@@ -26,9 +26,9 @@ class Signals:
     """
     Calls one function at the first stop signal and another one at the second. Calls one function for each other signal.
 
-    ``fired``: whether a stop signal has come. ``on_first``, ``on_second``: called with the signal number. ``errands``:
-    the functions for other signals. All are called in the main thread, between two bytecodes. They must not block, and
-    must not take a lock that the main thread may hold.
+    ``fired``: whether a stop signal has come. ``first``: which came first; 0 if none. ``on_first``, ``on_second``:
+    called with the signal number. ``errands``: the functions for other signals. All are called in the main thread,
+    between two bytecodes. They must not block, and must not take a lock that the main thread may hold.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Signals:
         self._errands = errands or {}
         self._insisted = False
         self.fired = False
+        self.first = 0
         self._previous: dict[int, Any] = {}
 
     def install(self) -> None:
@@ -78,6 +79,15 @@ class Signals:
         """Return the signals for which handlers are installed."""
         return self._previous.keys()
 
+    @property
+    def ends_at_once(self) -> str:
+        """Return what ends the process at once from now on, in words; empty if nothing does, or not the next signal."""
+        if self.first not in _INSIST:
+            return ""
+        if self.first == signal.SIGINT:
+            return "SIGTERM" if is_daemon() else "Ctrl+C again"
+        return "SIGTERM again"
+
     def restore(self) -> None:
         """Install the previous handlers again, unless the process is ending because of a signal."""
         if self.fired:
@@ -94,6 +104,7 @@ class Signals:
         again, self._insisted = self._insisted, self._insisted or number in _INSIST
         if not self.fired:
             self.fired = True
+            self.first = number
             self._on_first(number)
         elif number not in _INSIST or not again:
             pass  # SIGHUP, or the first SIGTERM after one: the server drains already

@@ -8,7 +8,6 @@ until the server stops.
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from collections import deque
@@ -18,9 +17,10 @@ from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Record, Status, classify
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import Clock, Seconds, Spawner
 
-_log = logging.getLogger("pastepool")
+_log = own_logger("pastepool")
 
 INTERVAL: Seconds = 1.0
 KEPT = 120

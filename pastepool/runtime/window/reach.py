@@ -7,20 +7,20 @@ It is found out by trying it once, on a thread made for that, and not by the ver
 from __future__ import annotations
 
 import functools
-import logging
 import threading
 from collections.abc import Sequence
 from types import FrameType
 
 from pastepool.core.interpreter import runs_without_gil
 from pastepool.runtime.inspection.stacks import frame_of
+from pastepool.runtime.system.loggers import own_logger
 from pastepool.runtime.window.arming import Arm, Reach
 from pastepool.runtime.window.async_exc import thread_state
 from pastepool.runtime.window.monitoring import make_monitoring
 from pastepool.runtime.window.tracing import make_tracing
 from pastepool.types import Seconds
 
-_log = logging.getLogger("pastepool.pool")
+_log = own_logger("pastepool.pool")
 
 _AT_MOST: Seconds = 2.0
 _LOOKS = 100
