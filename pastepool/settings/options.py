@@ -638,7 +638,8 @@ _MAIL = (
         field="mail.recipients",
         since="0.1",
         doc="The addresses that get a mail when hung workers were killed, and when the process ends because of too"
-        ' many zombies. An address may have a name: "Ops" <ops@example.com>. Without an address no mail is sent.',
+        " many zombies. A name may stand before an address, which then stands in angle brackets. Without an address no"
+        " mail is sent.",
         why="A server must not send mail to an address that the operator did not name.",
         group="Mail",
         default_text="nobody",

@@ -299,7 +299,7 @@ class MailAddress:
 
     @property
     def expects(self) -> str:
-        return 'one address, such as errors@example.com or "Errors" <errors@example.com>'
+        return "one address, such as errors@example.com, with or without a name before it"
 
     def __call__(self, text: str) -> str:
         try:
