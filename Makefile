@@ -8,6 +8,7 @@
 #   make bench   measure pastepool and other servers
 #   make tox     the tests on every CPython in the list of tox
 #   make slow    the long tests
+#   make pins    write constraints.txt anew
 #   make clean   delete everything that is not in a fresh clone
 
 PYTHON ?= python3
@@ -18,7 +19,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
-PACKAGING := setup.cfg setup.py pyproject.toml pastepool/__init__.py
+# Every pip below takes these versions, also one that a test or tox starts. A URL, because pip splits a value at blanks.
+export PIP_CONSTRAINT := file://$(subst $() ,%20,$(CURDIR))/constraints.txt
+PACKAGING := setup.cfg setup.py pyproject.toml constraints.txt pastepool/__init__.py
 CODE := $(shell find pastepool tests benchmarks -name '*.py' 2>/dev/null)
 CORPUS := $(shell find tests benchmarks -type f ! -name '*.py' ! -name '*.pyc' 2>/dev/null)
 PAGES := $(shell find docs changelog.d -type f -not -path 'docs/_build/*' 2>/dev/null) README.md CHANGELOG.md CONTRIBUTING.md
@@ -32,7 +35,7 @@ COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepoo
 # function for ever, so a traced thread can hang.
 PURE := tests/core tests/http1 tests/settings tests/testing tests/wsgi tests/compat tests/watch/test_options.py
 
-.PHONY: serve test lint docs bench tox slow clean retest
+.PHONY: serve test lint docs bench tox slow pins clean retest
 .DELETE_ON_ERROR:
 
 serve: $(STAMPS)/serve
@@ -55,6 +58,9 @@ tox: $(STAMPS)/dev
 slow: $(STAMPS)/dev
 	@$(BIN)/python -m pytest -m slow -o timeout=900
 	@$(BIN)/python .ci/pythons.py -m slow -o timeout=900 tests/slow/test_kill_stress.py
+
+pins: $(STAMPS)/dev
+	@$(BIN)/python .ci/pin.py
 
 retest:
 	@rm -f $(addprefix $(STAMPS)/,lint pytest docs pythons)

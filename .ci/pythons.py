@@ -1,5 +1,9 @@
 """
-Run tests with tox on every other CPython of this machine that setup.cfg names.
+Run tests with tox on every other CPython that setup.cfg names and that can be had.
+
+Those on this machine are used as they are; the others are fetched from Debian's suite sid (``sid.py``). A line says which
+could not be had, and why. A free-threaded build that is on this machine is taken too. ``PYTHONS`` names interpreters that
+lie where nobody looks, as a PATH does folders.
 
 The arguments go to pytest. Without arguments, it runs the part of the fast suite that could differ between CPythons.
 """
@@ -12,7 +16,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from configparser import ConfigParser
+
+import sid
 
 QUESTION = (
     "import sys, sysconfig; print(sys.implementation.name, '%d%d' % sys.version_info[:2], "
@@ -35,45 +42,63 @@ PLACES = (
 
 
 def wanted() -> list[str]:
-    """Return the versions in the label ``pythons`` of tox, such as 310, without the one that runs this script."""
+    """Return the versions in the label ``pythons`` of tox, such as 3.10, without the one that runs this script."""
     config = ConfigParser()
     config.read("setup.cfg")
-    names = re.findall(r"py(3\d+)", config["tox:tox"]["labels"].split("pythons =")[1])
-    own = "{}{}".format(*sys.version_info[:2])
-    return [name for name in names if name != own]
+    names = re.findall(r"py3(\d+)", config["tox:tox"]["labels"].split("pythons =")[1])
+    own = "{}.{}".format(*sys.version_info[:2])
+    return [version for name in names if (version := f"3.{name}") != own]
 
 
-def version(python: str) -> str | None:
-    """Return the version of an interpreter (``312``). None when it does not run or is not a CPython with a GIL."""
+def environment(python: str) -> str | None:
+    """
+    Return the name of tox's environment for an interpreter: ``py312``, ``py314t`` for one without a GIL.
+
+    None when it does not run or is no CPython.
+    """
     try:
         answer = subprocess.run([python, "-c", QUESTION], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    implementation, digits, free_threaded = (answer.stdout.split() or ["", "", "1"])[:3]
-    return digits if implementation == "cpython" and free_threaded == "0" else None
+    implementation, digits, free_threaded = (answer.stdout.split() or ["", "", "0"])[:3]
+    return f"py{digits}{'t' * int(free_threaded)}" if implementation == "cpython" else None
 
 
-def candidates(names: list[str]) -> list[str]:
-    """Return the interpreters on PATH by their usual names, then those in the folders of version managers."""
-    on_path = [shutil.which(f"python{name[0]}.{name[1:]}") for name in names]
+def candidates(versions: Iterable[str]) -> list[str]:
+    """Return the interpreters in ``PYTHONS``, those on PATH by their usual names, then those of version managers."""
+    named = [path for path in os.environ.get("PYTHONS", "").split(os.pathsep) if path]
+    on_path = [shutil.which(f"python{version}{kind}") for version in versions for kind in ("", "t")]
     managed = [path for place in PLACES for path in sorted(glob.glob(os.path.expanduser(place)))]
-    return [path for path in on_path if path] + managed
+    return [*named, *(path for path in on_path if path), *managed]
+
+
+def find() -> dict[str, str]:
+    """Return one interpreter for each environment of tox, and print which CPythons could not be had, and why."""
+    names = {f"py{version.replace('.', '')}": version for version in wanted()}
+    own = "py{}{}t".format(*sys.version_info[:2])
+    welcome = {own, *names, *(f"{name}t" for name in names)}
+    found: dict[str, str] = {}
+    for python in candidates(names.values()):
+        name = environment(python)
+        if name in welcome:
+            found.setdefault(str(name), python)
+    missing = [version for name, version in names.items() if name not in found]
+    had, refused = sid.fetch(missing)
+    found.update((f"py{version.replace('.', '')}", str(path)) for version, path in had.items())
+    for version, reason in refused.items():
+        print(f"not on CPython {version}: it is not on this machine, and cannot be had from Debian sid: {reason}")
+    return found
 
 
 def main() -> int:
     """Find the interpreters, print which ones, and run tox on them. Returns the exit status of tox."""
-    names = wanted()
-    found: dict[str, str] = {}
-    for python in candidates(names):
-        digits = version(python)
-        if digits in names:
-            found.setdefault(str(digits), python)
+    found = dict(sorted(find().items()))
     if not found:
-        print("no other CPython on this machine")
+        print("no other CPython")
         return 0
-    print("also on", ", ".join(path for _, path in sorted(found.items())), flush=True)
+    print("also on", ", ".join(found.values()), flush=True)
     command = [sys.executable, "-m", "tox", "run-parallel", "--parallel-no-spinner"]
-    command += ["--skip-missing-interpreters", "false", "-e", ",".join(f"py{digits}" for digits in sorted(found))]
+    command += ["--skip-missing-interpreters", "false", "-e", ",".join(found)]
     return subprocess.run([*command, "--discover", *found.values(), "--", *(sys.argv[1:] or TESTS)]).returncode
 
 

@@ -46,10 +46,11 @@ def fresh_environment(home: Path) -> dict[str, str]:
     Return the environment of a user who has nothing: an empty HOME, and no virtual environment on PATH.
 
     ``python3`` is the interpreter of the tests, without their virtual environment. What says where pip finds packages
-    stays as it is.
+    stays as it is. pip takes the versions of ``constraints.txt``, so that a new release of a dependency fails no test.
     """
     proxies = {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
     pip = {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
+    pip["PIP_CONSTRAINT"] = (ROOT / "constraints.txt").as_uri()
     kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
     base = Path(sys.base_prefix) / "bin"
     own = Path(sys.prefix) / "bin"

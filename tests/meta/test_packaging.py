@@ -10,9 +10,13 @@ import zipfile
 from importlib.metadata import entry_points, metadata, requires
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
 import pastepool
 from pastepool import demo, entrypoints
-from tests.meta.repository import ROOT, setup_cfg, sources
+from tests.meta.repository import ROOT, lines_of, setup_cfg, sources
 
 
 def test_entry_points_load() -> None:
@@ -36,6 +40,34 @@ def test_hard_dependencies_are_three() -> None:
     """Serving takes PasteDeploy, httptools and WebOb, and nothing else."""
     hard = {line.split(">")[0].strip().lower() for line in requires("pastepool") or [] if "extra ==" not in line}
     assert hard == {"pastedeploy", "httptools", "webob"}
+
+
+def test_every_dependency_has_a_tested_version_that_is_allowed() -> None:
+    """constraints.txt has a version of each distribution that setup.cfg names, but for the other servers of benchmarks."""
+    pinned: dict[str, list[Version]] = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            one = Requirement(line)
+            (pin,) = one.specifier
+            assert pin.operator == "==", line
+            pinned.setdefault(canonicalize_name(one.name), []).append(Version(pin.version))
+    extras = [name for name in setup_cfg()["options.extras_require"] if name != "bench"]
+    named = [line for extra in extras for line in lines_of("options.extras_require", extra)]
+    needed = [Requirement(line) for line in named + lines_of("options", "install_requires") if not line.startswith("#")]
+    assert len(needed) > 20
+    for each in needed:
+        if each.name != "pastepool":
+            versions = pinned[canonicalize_name(each.name)]
+            assert all(each.specifier.contains(version) for version in versions), each
+
+
+def test_every_cpython_that_is_promised_is_tested() -> None:
+    """The classifiers name the CPythons that tox tests."""
+    told = re.findall(r":: 3\.(\d+)$", setup_cfg()["metadata"]["classifiers"], re.MULTILINE)
+    for line in lines_of("tox:tox", "labels"):
+        if line.startswith("pythons ="):
+            assert re.findall(r"py3(\d+)", line) == told
+    assert "py{" + ",".join(f"3{minor}" for minor in told) + "}" in setup_cfg()["tox:tox"]["env_list"]
 
 
 def test_paster_extra_brings_a_setuptools_it_runs_with() -> None:
