@@ -12,6 +12,7 @@ from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.listener import Listener
 from pastepool.runtime.system import forks
 from pastepool.runtime.system.signals import Signals
+from pastepool.runtime.window.interruption import interruption
 from pastepool.server.assembly import ServerParts
 
 _log = scribbled("pastepool")
@@ -63,6 +64,7 @@ class Forking:
         parts = self._parts
         steps: tuple[Callable[[], object], ...] = (
             self._signals.in_child,
+            interruption.in_child,
             self._close_listeners,
             self._leave_pool,
             lambda: None if parts.admin is None else parts.admin.in_child(),

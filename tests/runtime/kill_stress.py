@@ -1,10 +1,10 @@
 """
 Kill workers under load at random moments, and count what the kills did.
 
-The load has several kinds of calls, in random order: calls of 0 to 0.4 ms that compute or sleep, responses in pieces
-(the window shuts and opens around each piece), calls of ``write()``, calls that log lines, calls that submit a task to
-the pool, calls that leave a cancel callback, and finalizers that compute. In a finalizer the interpreter swallows a
-kill.
+The load has several kinds of calls, in random order: calls of 0 to 0.4 ms that compute or sleep, calls that stay in
+system calls for some milliseconds, with and without a lock, responses in pieces (the window shuts and opens around each
+piece), calls of ``write()``, calls that log lines, calls that submit a task to the pool, calls that leave a cancel
+callback, and finalizers that compute. In a finalizer the interpreter swallows a kill.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import gc
 import io
 import logging
 import random
+import select
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.kill_ladder import KillLadder
+from pastepool.runtime.window.interruption import interruption
 from pastepool.runtime.window.window import _Absorbed
 from pastepool.types import CallWindow
 from tests.runtime.pools import Job, LivePool
@@ -138,6 +140,7 @@ class Stress:
         self._stopped = False
         self._unfinished = threading.Semaphore(OUTSTANDING)
         self._lock = threading.Lock()
+        self._own = threading.RLock()
         self._handler = logging.StreamHandler(io.StringIO())
 
     def run(self, kills: int) -> Account:
@@ -147,6 +150,7 @@ class Stress:
             _counted_unraisable(self.account),
             _frequent_switches(),
             _no_callbacks_of_the_collector(),
+            _interrupted_system_calls(),
             self.live,
         ):
             self.live.pool.changed = self._replace
@@ -170,7 +174,7 @@ class Stress:
             self.live.feed.add(job)
 
     def _job(self) -> Job:
-        kind = self._random.randrange(9)
+        kind = self._random.randrange(10)
         if kind == 0:
             job: Job = Job(lambda: None)
         elif kind == 1:
@@ -188,6 +192,8 @@ class Stress:
             job.cancellations = [self._sleep]
         elif kind == 7:
             job = Job(self._drop)
+        elif kind == 8:
+            job = Job(self._wait)
         else:
             job = Job(self._call_the_pool)
         conclude = job.conclude
@@ -211,6 +217,13 @@ class Stress:
 
     def _sleep(self) -> None:
         time.sleep(random.uniform(0, LONGEST))
+
+    def _wait(self) -> None:
+        """Stay in system calls long enough to be interrupted in one."""
+        for _ in range(3):
+            select.select([], [], [], random.uniform(0, 4 * LONGEST))
+            with self._own:
+                time.sleep(LONGEST)
 
     def _drop(self) -> None:
         Finalized(self._compute)
@@ -279,6 +292,8 @@ class Stress:
         account.polled_together += self.live.feed.intruders
         account.errors_logged += errors
         self._look_for_the_lost()
+        if not self._own.acquire(timeout=1.0):
+            account.locks_left.append("the application's own lock")
         if not self._handler.lock.acquire(timeout=1.0):  # type: ignore[union-attr]
             account.locks_left.append("the lock of a logging handler")
         else:
@@ -334,6 +349,17 @@ def _frequent_switches() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+@contextmanager
+def _interrupted_system_calls() -> Iterator[None]:
+    """Have the signal installed, as a supervisor does where the interpreter can end system calls."""
+    user = object()
+    interruption.begin(user)
+    try:
+        yield
+    finally:
+        interruption.end(user)
 
 
 @contextmanager

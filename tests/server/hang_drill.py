@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.server.commands import ROOT
 from tests.server.programs import Program
 from tests.server.serving import Client
 from tests.waiting import WATCHDOG, until
@@ -39,20 +38,27 @@ AT_ONCE = "at once"
 WITH_THE_CALL = "when its call returns"
 WITH_THE_APPLICATION = "when the application returns"
 
+ENDS_SYSTEM_CALLS = sys.version_info >= (3, 15)
+"""Whether functions of this interpreter look what is marked on their thread when a signal interrupts them."""
+
+_SYSTEM_CALL = AT_ONCE if ENDS_SYSTEM_CALLS else WITH_THE_CALL
+
 EXPECTED = {
     # kind: (without, with) kill_unblocks_sockets
     "loop": (AT_ONCE, AT_ONCE),
-    "sleep": (WITH_THE_CALL, WITH_THE_CALL),
-    "recv": (WITH_THE_CALL, AT_ONCE),
-    "select": (WITH_THE_CALL, AT_ONCE),
+    "sleep": (_SYSTEM_CALL, _SYSTEM_CALL),
+    "recv": (_SYSTEM_CALL, AT_ONCE),
+    "select": (_SYSTEM_CALL, AT_ONCE),
     "lock": (WITH_THE_CALL, WITH_THE_CALL),
     "queue": (WITH_THE_CALL, WITH_THE_CALL),
-    "child": (WITH_THE_CALL, WITH_THE_CALL),
+    "child": (_SYSTEM_CALL, _SYSTEM_CALL),
     "swallow": (WITH_THE_APPLICATION, WITH_THE_APPLICATION),
 }
 
 SLEEP = 3.0
-"""Seconds. Nothing can wake ``time.sleep``, so it must end by itself: after its worker has become a zombie."""
+"""
+Seconds. Where nothing can wake ``time.sleep`` it must end by itself: after its worker has become a zombie.
+"""
 
 HANGS = f"""
 import contextlib, json, queue, select, socket, subprocess
@@ -133,6 +139,9 @@ def app(environ, start_response):
 Instants = dict[str, float]
 """Instants by kind of hang. They are on the monotonic clock, which all processes of a machine share."""
 
+Outcome = list[Any]
+"""What happens to a thread, in words, and seconds. A list, because it comes from JSON."""
+
 
 class Drill:
     """
@@ -185,11 +194,11 @@ class Drill:
             found: list[Instants] = json.loads(client.get(path).body)
         return found
 
-    def says(self, kind: str) -> str:
-        """Return, in words, what happened to the thread of one kind."""
+    def outcome(self, kind: str) -> Outcome:
+        """Return what happened to the thread of one kind, and how long after the 504 it ended or became a zombie."""
         if kind in self.ended_after:
-            return f"{AT_ONCE} ({self.ended_after[kind]:.1f} s)"
-        return f"{self.expected[kind]}; until then a zombie (after {self.zombie_after[kind]:.1f} s)"
+            return [AT_ONCE, round(self.ended_after[kind], 1)]
+        return [self.expected[kind], round(self.zombie_after[kind], 1)]
 
 
 def after(told_at: Instants, happened_at: Instants) -> dict[str, float]:
@@ -200,29 +209,3 @@ def after(told_at: Instants, happened_at: Instants) -> dict[str, float]:
     A negative number that rounds to nothing would be written ``-0.0``.
     """
     return {kind: max(0.0, at - told_at[kind]) for kind, at in happened_at.items()}
-
-
-TABLE = ROOT / "docs" / "_generated" / "hang-table.md"
-
-
-def table(blocked: Drill, unblocked: Drill) -> str:
-    """Return the table for the manual, made from a drill without and one with ``kill_unblocks_sockets``."""
-    lines = [
-        "<!-- Written by tests/server/test_hang_table.py with PASTEPOOL_WRITE_DOCS=1. Not edited by hand. -->",
-        "",
-        "And here is what becomes of such requests, as the tests see it with the limits",
-        f"`threadpool_kill_thread_limit = {KILL:g}` and `threadpool_dying_limit = {LIMITS['threadpool_dying_limit']:g}`,",
-        "in seconds; the last two columns count from the kill:",
-        "",
-        "| the request hangs in | its client is told 504 after | its thread ends | with `kill_unblocks_sockets = true` |",
-        "|---|---|---|---|",
-    ]
-    for kind, words in KINDS.items():
-        told = max(drill.told_after[kind] for drill in (blocked, unblocked))
-        lines.append(f"| {words} | {told:.1f} s | {blocked.says(kind)} | {unblocked.says(kind)} |")
-    return "\n".join(lines) + "\n"
-
-
-def shape(text: str) -> str:
-    """Return a table with its measured numbers replaced by ``N``."""
-    return re.sub(r"\d+\.\d s", "N s", text)

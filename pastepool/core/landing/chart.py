@@ -53,14 +53,16 @@ class Chart:
     Which instructions of one function are dangerous, and in which way.
 
     ``begun``: an exception must not be raised before this instruction. ``inside``: nor come out of a function written in
-    Python that it calls. ``returning``: nor be raised in the instant at which a call written in C returns. All three are
-    asked by offset, in bytes; an offset inside an instruction means that instruction.
+    Python that it calls. ``returning``: nor be raised in the instant at which a call written in C returns. ``calls``: the
+    instruction calls a function. All are asked by offset, in bytes; an offset inside an instruction means that
+    instruction.
     """
 
-    __slots__ = ("_starts", "_begun", "_inside", "_returning")
+    __slots__ = ("_starts", "_begun", "_inside", "_returning", "_calling")
 
-    def __init__(self, starts: Sequence[int], begun: _Indices, inside: _Indices, returning: _Indices) -> None:
-        self._starts = starts
+    def __init__(self, steps: Sequence[Instruction], begun: _Indices, inside: _Indices, returning: _Indices) -> None:
+        self._starts = [step.offset for step in steps]
+        self._calling = frozenset(index for index, step in enumerate(steps) if step.calls)
         self._begun = frozenset(begun)
         self._inside = frozenset(inside)
         self._returning = frozenset(returning)
@@ -76,6 +78,10 @@ class Chart:
     def returning(self, offset: int) -> bool:
         """Say whether it is dangerous to raise when the instruction has been executed and before the next one."""
         return bisect(self._starts, offset) - 1 in self._returning
+
+    def calls(self, offset: int) -> bool:
+        """Say whether the instruction calls a function, after which the interpreter looks whether something is marked."""
+        return bisect(self._starts, offset) - 1 in self._calling
 
 
 @functools.lru_cache(maxsize=_KEPT)
@@ -101,7 +107,7 @@ def chart(steps: Sequence[Instruction], cover: Cover) -> Chart:
     entering = set(_entering(steps))
     leaving.update(_after_blocks(steps, cover, bodies, kinds))
     return Chart(
-        [step.offset for step in steps],
+        steps,
         begun=leaving | arriving | holding | set(_before_returns(steps)),
         inside=leaving | entering | holding,
         returning=leaving | entering | last_calls | holding | acquiring,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import CodeType
 
 from pastepool.core.landing.chart import chart_of
@@ -69,6 +69,20 @@ def raised_on_return(stack: Iterable[Standing]) -> Grade:
         stack: as for ``raised_before``; of the innermost function: the instruction that is being executed.
     """
     return _grade(stack, returning=True)
+
+
+def raised_in_call(stack: Sequence[Standing]) -> Grade:
+    """
+    Grade the raising inside of the call, written in C, in which the innermost function waits.
+
+    If that call is just ending, the exception is raised in the instant at which it returns. Only after an instruction
+    that calls a function it is sure to be raised there and not later, so anywhere else nothing may be raised.
+
+    Args:
+        stack: as for ``raised_on_return``, and not empty.
+    """
+    code, offset = stack[0]
+    return raised_on_return(stack) if chart_of(code).calls(offset) else Grade.NEVER
 
 
 def _grade(stack: Iterable[Standing], returning: bool) -> Grade:

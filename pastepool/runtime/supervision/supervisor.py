@@ -29,6 +29,7 @@ from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.supervision.reporting import Reporting
 from pastepool.runtime.window.async_exc import check_available
+from pastepool.runtime.window.interruption import interruption
 from pastepool.runtime.window.reach import found_reach
 from pastepool.types import Clock, Seconds, Signal
 
@@ -92,6 +93,7 @@ class Supervisor:
     def close(self) -> None:
         """End the supervisor's thread after the present look. Runs on: any thread."""
         self._closed = True
+        interruption.end(self)
         self._signal.set()
 
     def run(self) -> None:
@@ -104,10 +106,12 @@ class Supervisor:
             self._log.warning("%s", error)
         else:
             found_reach()  # tried now, while the system has threads, and not at the first kill
+            interruption.begin(self)
         while not self._closed:
             self._signal.clear()
             look_again_at = self._guarded_look()
             self._clock.wait(self._signal, look_again_at)
+        interruption.end(self)  # again: it may have begun after it was closed
 
     def _guarded_look(self) -> Seconds:
         try:

@@ -46,14 +46,16 @@ class Arm:
     The kill of one thread, as it waits to be raised. Made by the killer; ``raises`` runs on the victim.
 
     ``landed``: the exception was raised. ``looks``: before how many instructions it was asked. ``off``: the window was
-    shut, so nothing is raised any more; written by the victim.
+    shut, so nothing is raised any more; written by the victim. ``aside``: the killer raises the exception in another way
+    just now (``interrupting``); written by the killer.
     """
 
-    __slots__ = ("exception", "ident", "landed", "looks", "off", "_process", "_since")
+    __slots__ = ("aside", "exception", "ident", "landed", "looks", "off", "_process", "_since")
 
     def __init__(self, ident: int, exception: type[BaseException]) -> None:
         self.ident = ident
         self.exception = exception
+        self.aside = False
         self.landed = False
         self.looks = 0
         self.off = False
@@ -67,7 +69,7 @@ class Arm:
 
         An application may fork. The child is a copy of the armed thread, but not the call that is to end.
         """
-        return not self.off and not self.landed and self._process == os.getpid()
+        return not self.off and not self.aside and not self.landed and self._process == os.getpid()
 
     def raises(self, frame: FrameType, offset: int) -> bool:
         """

@@ -15,7 +15,8 @@ the pool's own bookkeeping. So:
    What the worker raises in itself to take a kill back (``_withdraw``) never gets out of ``_absorb_one``.
 5. The killer does not raise the exception: it arms the worker (``arming``), which raises it in itself at the first
    instruction that leaves nothing taken. A worker that is blocked in C stays armed until it comes back or its window is
-   shut. Only where the interpreter has no way to arm a thread, the exception is marked on it as above (``landing``).
+   shut. If the interpreter can end its system call, the exception is raised there instead (``interrupting``). Only where
+   the interpreter has no way to arm a thread, the exception is marked on it as above (``landing``).
 
 The token is also the claim to the response: the thread that holds it may write. The worker has it once the window is shut
 undisputed; the killer has it from the moment it took it.
@@ -35,6 +36,7 @@ from pastepool.errors import WorkerKilled
 from pastepool.runtime.inspection.stacks import frame_of
 from pastepool.runtime.window.arming import Arm, Reach
 from pastepool.runtime.window.async_exc import set_async_exc, thread_state
+from pastepool.runtime.window.interruption import interruption
 from pastepool.runtime.window.landing import raise_where_it_may_land
 from pastepool.runtime.window.reach import found_reach
 from pastepool.types import Injected, Seconds
@@ -130,6 +132,7 @@ class Window:
         "_fence",
         "_disputed",
         "_ident",
+        "_native_id",
         "_leaving",
         "_arm",
         "_marked",
@@ -142,6 +145,7 @@ class Window:
         self._fence = threading.RLock()
         self._disputed: int | None = None
         self._ident = threading.get_ident()
+        self._native_id = threading.get_native_id()
         self._leaving = False
         self._arm: Arm | None = None
         self._marked = False
@@ -249,7 +253,8 @@ class Window:
         """
         Arm the worker where it stands, again and again while it moves on, and see whether the exception was raised.
 
-        A worker that stands still is blocked in C. It stays armed: the exception is raised when it comes back.
+        A worker that stands still is blocked in C. Where that can be done its system call is interrupted; otherwise it
+        stays armed, and the exception is raised when it comes back.
         """
         arm = self._arm
         if arm is None or arm.landed:
@@ -263,6 +268,8 @@ class Window:
                 return Injected.GONE
             stands = (id(frame), frame.f_lasti, arm.looks)
             if stands == stood:
+                del frame
+                self._interrupt(arm, reach)
                 return Injected.LANDING
             if not reach.arm(arm, frame, self._thread_state):
                 del frame
@@ -273,6 +280,14 @@ class Window:
             if arm.landed:
                 return Injected.LANDING
         return Injected.HELD_BACK
+
+    def _interrupt(self, arm: Arm, reach: Reach) -> None:
+        """Interrupt the system call in which the worker is blocked, so that the exception is raised there."""
+        if not interruption.usable:
+            return
+        self._marked = True
+        if interruption.interrupt(arm, self._native_id):
+            reach.forget(arm)
 
     def _inject_marked(self) -> Injected:
         """Mark the exception on the worker as soon as it stands where it may be raised."""

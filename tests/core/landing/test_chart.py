@@ -13,7 +13,7 @@ from pastepool.core.landing.cover import cover_of, from_blocks
 from pastepool.core.landing.handlers import Handler, body_of, kind_of
 from pastepool.core.landing.listing import Instruction, _steps, listing
 from pastepool.core.landing.standard_library import is_spared
-from pastepool.core.landing.verdict import Grade, raised_before, raised_on_return
+from pastepool.core.landing.verdict import Grade, raised_before, raised_in_call, raised_on_return
 from pastepool.core.ownership import calls_application, is_application_boundary, is_task_boundary, runs_tasks
 from tests.core.landing.shapes import SHAPES
 
@@ -206,6 +206,17 @@ def test_stack_is_as_good_as_its_worst_call() -> None:
     taking = compile("def acquire():\n    for number in range(3):\n        len(())\n", "app.py", "exec")
     assert raised_before([(function_of(taking), 0), boundary]) is Grade.AVOID
     assert raised_before([inner, (function_of(taking), 0), boundary]) is Grade.AVOID
+
+
+def test_only_a_call_can_be_interrupted() -> None:
+    """After another instruction the interpreter does not look, so the exception would come later, in any place."""
+    boundary = (call.__code__, 0)
+    steps = listing(application.__code__)
+    grades = {step.calls: raised_in_call([(application.__code__, step.offset), boundary]) for step in steps}
+    assert grades == {True: Grade.SAFE, False: Grade.NEVER}
+    taking = function_of(compile("def f(lock):\n    lock.acquire()\n    print()\n", "app.py", "exec"))
+    acquiring = next(step for step in listing(taking) if step.calls)
+    assert raised_in_call([(taking, acquiring.offset), boundary]) is Grade.AVOID
 
 
 def test_call_before_a_block_may_have_taken_something() -> None:
