@@ -24,6 +24,7 @@ from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.poller import Poller
 from pastepool.runtime.http.returning import Returning
 from pastepool.runtime.http.shared import Shared
+from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.inspection.inspector import Inspector
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.mail.mailer import Mailer
@@ -196,6 +197,8 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
         clock=base.clock,
         keep_alive_for=deadline(0.0, settings.timeouts.keep_alive),
         watermark=settings.output_high_watermark,
+        output_spool=settings.output_spool,
+        spool_room=SpoolRoom(settings.spool_total),
         access=access_line if settings.access_log else None,
         nudge=base.signal.set,
         returning=returning,

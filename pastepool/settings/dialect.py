@@ -39,7 +39,6 @@ WITHOUT_MEANING = (
     "channel_request_lookahead",
     "cleanup_interval",
     "log_socket_errors",
-    "outbuf_overflow",
     "recv_bytes",
     "send_bytes",
 )
@@ -105,7 +104,8 @@ _ROWS = (
     _row("max_request_header_size", Size(1, 16777216), "max_header_bytes.", "262144"),
     _row("max_request_body_size", Size(2, 2**50), "max_body_bytes, but content of just this size is refused.", "1g"),
     _row("inbuf_overflow", Size(0, 2**30), "body_memory.", "524288"),
-    _row("outbuf_high_watermark", Size(1, 2**30), "output_high_watermark.", "16777216"),
+    _row("outbuf_overflow", Size(1, 2**30), "output_high_watermark.", "1048576"),
+    _row("outbuf_high_watermark", Size(0, 2**40), "output_spool.", "16777216"),
     _row("ident", Text(), "server_version; blank for no Server field.", "shop", blank=""),
     _row("ipv4", Truth(), "Whether names and * mean IPv4 addresses.", "true"),
     _row("ipv6", Truth(), "Whether names and * mean IPv6 addresses.", "true"),
@@ -143,7 +143,8 @@ _RENAMED = {
     "channel_timeout": "socket_timeout",
     "max_request_header_size": "max_header_bytes",
     "inbuf_overflow": "body_memory",
-    "outbuf_high_watermark": "output_high_watermark",
+    "outbuf_overflow": "output_high_watermark",
+    "outbuf_high_watermark": "output_spool",
     "ident": "server_version",
 }
 

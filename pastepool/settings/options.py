@@ -509,8 +509,34 @@ _LIMIT_OPTIONS = (
         unit="bytes",
         field="output_high_watermark",
         since="0.1",
-        doc="How much output the server keeps in memory for a slow client; beyond it the worker waits for the client.",
-        why="Nearly every page fits, so its worker is free as soon as it has written the page.",
+        doc="How much output the server keeps in memory for a slow client; what follows goes to a temporary file"
+        " (output_spool). A piece that begins below this size is kept whole.",
+        why="Nearly every page fits.",
+        group="Limits",
+    ),
+    Option(
+        names=("output_spool",),
+        parser=Size(0, 2**40),
+        default=67108864,
+        unit="bytes",
+        field="output_spool",
+        since="0.1",
+        doc="How much output of one response the server keeps in a temporary file for a slow client; beyond it the worker"
+        " waits for the client. 0 keeps none.",
+        why="Nearly every download fits, so its worker is free as soon as the application has made it.",
+        group="Limits",
+    ),
+    Option(
+        names=("spool_total",),
+        parser=Size(0, 2**50),
+        default=4294967296,
+        unit="bytes",
+        field="spool_total",
+        since="0.1",
+        doc="The temporary files of all requests and responses together hold at most so much. Beyond it an upload that"
+        " does not fit in memory is answered 503, and the worker of a slow client waits. 0 sets no limit.",
+        why="64 of the largest responses, or four of the largest uploads. The directory for temporary files should have"
+        " so much room.",
         group="Limits",
     ),
 )

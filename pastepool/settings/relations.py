@@ -72,6 +72,19 @@ RELATIONS = (
         "max_header_bytes",
         "the target is part of the header bytes, so lower the first or raise the second",
     ),
+    Relation(
+        "max_body_bytes",
+        "spool_total",
+        "the largest body would never fit on the disk, so lower the first, raise the second, or set it to 0 for no limit",
+        zero_is_never=True,
+    ),
+    Relation(
+        "output_spool",
+        "spool_total",
+        "one response may not take more than all together, so lower the first, raise the second, or set it to 0 for no"
+        " limit",
+        zero_is_never=True,
+    ),
 )
 """
 The order matters: of two relations for the same default, the narrower limit comes first. So a default that was changed

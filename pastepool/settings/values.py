@@ -74,7 +74,8 @@ class Settings:
     Large because it has one field for each thing that can be decided, or group of them.
 
     ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
-    ``body_memory``, ``body_memory_total`` and ``output_high_watermark``: bytes. ``health_path``: empty switches it off.
+    ``body_memory``, ``body_memory_total``, ``output_high_watermark`` and ``output_spool``: bytes. ``spool_total``: bytes;
+    0 for no limit. ``health_path``: empty switches it off.
     ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``public``: what the
     application is told of its address. ``proxy_trust``: which proxy is believed. ``expose_tracebacks``: send the
     traceback of a failure to the client. ``logger``: the name of the logger of the pool. ``config_file``: empty if there
@@ -92,6 +93,8 @@ class Settings:
     body_memory: int
     body_memory_total: int
     output_high_watermark: int
+    output_spool: int
+    spool_total: int
     access_log: bool
     health_path: str
     server_header: str

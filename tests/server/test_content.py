@@ -164,8 +164,8 @@ def test_disk_that_is_full(
             response = client.response()
             assert (response.status, response.closes) == (507, False)
         assert client.get("/", method="POST", body=b"small").body == b"small"
-        memory = run.server.parts.poller._body_memory
-        until(lambda: memory.taken == 0 and not memory.files, "the memory is given back")
+        memory, room = run.server.parts.poller._body_memory, run.server.parts.shared.spool_room
+        until(lambda: memory.taken == room.taken == 0 and not room.files, "the memory is given back")
         until(lambda: len(os.listdir("/proc/self/fd")) <= before + 2, "nothing is held open")
     until(lambda: caplog.text.count("cannot be kept") == 2, "the log tells of both")
     told = next(record for record in caplog.records if "cannot be kept" in record.getMessage())
@@ -231,7 +231,7 @@ def test_output_beyond_the_watermark_makes_the_worker_wait(serve: Serve) -> None
             asked[0] = number + 1
             yield bytes([number % 251]) * 100_000
 
-    run = serve(app, output_high_watermark="500k")
+    run = serve(app, output_high_watermark="500k", output_spool=0)
     with run.client(receive_buffer=65536) as client:
         client.ask("/")
         until(
@@ -257,7 +257,7 @@ def test_write_waits_too(serve: Serve) -> None:
             write(b"%099999d\n" % number)
         return [b"end"]
 
-    run = serve(app, output_high_watermark="200k")
+    run = serve(app, output_high_watermark="200k", output_spool=0)
     with run.client(receive_buffer=4096) as client:
         body = client.get("/").body
     assert body == b"".join(b"%099999d\n" % number for number in range(100)) + b"end"

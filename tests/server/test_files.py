@@ -285,23 +285,23 @@ def test_client_that_goes_before_its_file_has_room(serve: Serve, path: Path, mon
     run = serving(serve, lambda: path.open("rb"), output_high_watermark=1)
     duplicates: list[int] = []
     left = threading.Event()
-    real_dup, real_wait = os.dup, Output.wait_below
+    real_dup, real_wait = os.dup, Output.wait_for_room
 
     def dup(fd: int) -> int:
         duplicates.append(real_dup(fd))
         return duplicates[-1]
 
-    def wait_below(output: Output, watermark: int) -> None:
+    def wait_for_room(output: Output, watermark: int, most: float) -> None:
         output.break_off()  # as the poller does when the client has gone
         left.set()
-        real_wait(output, watermark)
+        real_wait(output, watermark, most)
 
     with run.client() as client:
         answers_again(client)
         (connection,) = run.server.parts.poller.connections.values()
         monkeypatch.setattr(connection, "send", never_ready)
         monkeypatch.setattr(Output, "flush", lambda output, sock: False)
-        monkeypatch.setattr(Output, "wait_below", wait_below)
+        monkeypatch.setattr(Output, "wait_for_room", wait_for_room)
         monkeypatch.setattr(os, "dup", dup)
         client.ask("/")
         assert left.wait(WATCHDOG)

@@ -242,11 +242,16 @@ def test_exit_functions_run_in_a_child_that_exits(tmp_path: Path) -> None:
     assert f"finally\ngoodbye of {child}\n" in program.said
 
 
-def test_fork_in_the_middle_of_a_response(tmp_path: Path) -> None:
-    """The child goes on with the same generator while the parent does: every piece comes once, and the end is clean."""
+@pytest.mark.parametrize("watermark", ["10m", "100k"])
+def test_fork_in_the_middle_of_a_response(tmp_path: Path, watermark: str) -> None:
+    """
+    The child goes on with the same generator while the parent does: every piece comes once, and the end is clean. The
+    pieces are in memory or in a temporary file.
+    """
     handle = """
         def pieces():
-            yield b"a" * 3_000_000
+            yield b"a" * 4_000_000
+            yield b"b" * 100
             child = os.fork()
             for _ in range(200):
                 yield b"child!" if not child else b"parent"
@@ -257,11 +262,11 @@ def test_fork_in_the_middle_of_a_response(tmp_path: Path) -> None:
             return pieces()
         """
     with contextlib.ExitStack() as stack:
-        program = stack.enter_context(forking(tmp_path, handle, output_high_watermark=10_000_000))
+        program = stack.enter_context(forking(tmp_path, handle, output_high_watermark=watermark))
         client = stack.enter_context(Client(program.address(), receive_buffer=4096))
         client.ask("/stream")
         program.await_line("^status 0$")
-        assert client.response().body == b"a" * 3_000_000 + b"parent" * 200
+        assert client.response().body == b"a" * 4_000_000 + b"b" * 100 + b"parent" * 200
         assert client.get("/next").body == f"{program.pid} /next".encode()
 
 

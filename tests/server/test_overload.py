@@ -262,7 +262,7 @@ def test_content_in_files_takes_the_places_of_connections(serve: Serve) -> None:
             second.send(b"b")
             assert second.response().body == b"ab"
             assert newcomer.get("/", method="POST", body=b"cd").body == b"cd"
-        until(lambda: not run.server.parts.poller._body_memory.files, "no file is left")
+        until(lambda: not run.server.parts.shared.spool_room.files, "no file is left")
 
 
 def test_client_that_moves_on_is_not_the_oldest(serve: Serve) -> None:

@@ -242,7 +242,7 @@ def test_keep_alive_timeout_begins_anew_with_each_response(serve: Serve) -> None
 
 @pytest.mark.parametrize("size", [4_000_000, 300_000_000])
 def test_client_that_does_not_read_ends_at_send_timeout(serve: Serve, size: int) -> None:
-    """An answer nobody reads is given up, whether its worker is free already or waits at the watermark."""
+    """An answer nobody reads is given up, whether its worker is free already or waits beyond the bounds."""
     done: list[object] = []
 
     def app(environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
@@ -256,6 +256,7 @@ def test_client_that_does_not_read_ends_at_send_timeout(serve: Serve, size: int)
     run = serve(app, send_timeout=0.3)
     with run.client(receive_buffer=4096) as client:
         client.ask("/large")
+        until(lambda: run.connections == 1, "the client is there")
         until(lambda: run.connections == 0, "the connection is given up")
         until(lambda: done, "the application's iterable is closed")
         assert len(swallow(client)) < size

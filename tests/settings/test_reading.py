@@ -28,7 +28,7 @@ def test_an_empty_section_is_a_whole_configuration() -> None:
     settings = read({})
     assert (settings.listen, settings.listen_backlog) == ((Endpoint("127.0.0.1", 8080),), 1024)
     assert (settings.body_memory, settings.output_high_watermark) == (512 * 1024, 1024 * 1024)
-    assert settings.body_memory_total == 64 * 1024 * 1024
+    assert (settings.body_memory_total, settings.output_spool, settings.spool_total) == (2**26, 2**26, 2**32)
     assert (settings.server_header, settings.protocol_version) == ("pastepool", "HTTP/1.1")
     assert (settings.logger, settings.health_path) == ("paste.httpserver.ThreadPool", "")
     assert (settings.config_file, settings.section, settings.notes) == ("", "server:main", ())
@@ -141,6 +141,16 @@ def test_a_longer_target_makes_room_in_the_header() -> None:
     assert read({"max_request_target": "100k"}).limits.header_bytes == 100 * 1024
 
 
+def test_what_one_may_take_all_together_may_take() -> None:
+    """A bound over all temporary files moves with the largest upload, and moves the largest of each; 0 is no bound."""
+    settings = read({"max_body_bytes": "10g"})
+    assert (settings.spool_total, settings.output_spool) == (10 * 2**30, 2**26)
+    settings = read({"spool_total": "10m"})
+    assert (settings.limits.body_bytes, settings.output_spool) == (10 * 2**20, 10 * 2**20)
+    settings = read({"spool_total": "0", "max_body_bytes": "10g", "output_spool": "10g"})
+    assert (settings.spool_total, settings.output_spool, settings.notes) == (0, 10 * 2**30, ())
+
+
 def test_never_killing_contradicts_no_hung_limit() -> None:
     """A kill limit of 0 means never, so it is no bound for anything."""
     pool = read({"threadpool_kill_thread_limit": "0", "threadpool_hung_thread_limit": "5"}).pool
@@ -184,6 +194,20 @@ def test_never_killing_contradicts_no_hung_limit() -> None:
             (
                 "max_request_target = 64k contradicts max_header_bytes = 8k; the target is part of the header bytes, so"
                 " lower the first or raise the second."
+            ),
+        ),
+        (
+            {"output_spool": "2g", "spool_total": "1g"},
+            (
+                "output_spool = 2g contradicts spool_total = 1g; one response may not take more than all together, so"
+                " lower the first, raise the second, or set it to 0 for no limit."
+            ),
+        ),
+        (
+            {"max_body_bytes": "2g", "spool_total": "1g"},
+            (
+                "max_body_bytes = 2g contradicts spool_total = 1g; the largest body would never fit on the disk, so"
+                " lower the first, raise the second, or set it to 0 for no limit."
             ),
         ),
         (

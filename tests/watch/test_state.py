@@ -99,7 +99,7 @@ def test_worker_that_waits_for_its_client_says_so() -> None:
         start_response("200 OK", [])
         yield from (b"x" * 65536 for _ in range(1000))
 
-    with watched(export, threadpool_workers=2, output_high_watermark="64k") as run:
+    with watched(export, threadpool_workers=2, output_high_watermark="64k", output_spool=0) as run:
         with run.client() as client:
             client.ask("/export")
             until(lambda: [row["phase"] for row in run.busy()] == ["waiting for the client"], "the output is full")

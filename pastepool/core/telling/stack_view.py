@@ -17,12 +17,14 @@ _INSTALLED = re.compile(
     r"^.*[/\\](?:site-packages|dist-packages)[/\\]|^.*[/\\]lib(?:64)?[/\\]python\d[^/\\]*[/\\]", re.IGNORECASE
 )
 
-_WAITS_FOR_CLIENT = own_file("runtime/http/output.py")
+_OUTPUT = own_file("runtime/http/output.py")
+_WAITS_FOR_CLIENT = "wait_for_room"
 _WRITES = frozenset(
     {
         own_file("runtime/http/connection.py"),
         own_file("runtime/http/exchange.py"),
         own_file("runtime/http/returning.py"),
+        own_file("runtime/http/spool.py"),
         own_file("runtime/pool/worker.py"),
         own_file("runtime/sockets/waker.py"),
         own_file("wsgi/call.py"),
@@ -57,8 +59,8 @@ def phase_of(frames: Sequence[CodePlace]) -> str:
     Returns: ``running`` (in the application, or not known), ``writing``, ``waiting for the client``.
     """
     for place in frames:
-        if place.file == _WAITS_FOR_CLIENT:
-            return "waiting for the client"
+        if place.file == _OUTPUT:
+            return "waiting for the client" if _WAITS_FOR_CLIENT in place.function else "writing"
         if place.file in _WRITES:
             return "running" if place.function.rpartition(".")[2] in _CALLS_THE_APPLICATION else "writing"
         if owner_of(place.file) is not Owner.STDLIB:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 
+from pastepool.runtime.http.spool_room import SpoolRoom
+
 
 class BodyMemory:
     """
     Counts the bytes of content that are in memory.
 
     ``each``: the most bytes that the content of one request may keep in memory. ``total``: the most for all of them.
-    ``files``: has an element for each temporary file that is open. There is no lock: only the baton's holder takes, and
-    what workers give back waits in a deque until it is counted.
+    ``spool_room``: bounds the bytes that are in temporary files instead. There is no lock: only the baton's holder takes,
+    and what workers give back waits in a deque until it is counted.
     """
 
-    __slots__ = ("each", "total", "files", "_taken", "_returned")
+    __slots__ = ("each", "total", "spool_room", "_taken", "_returned")
 
-    def __init__(self, each: int, total: int) -> None:
+    def __init__(self, each: int, total: int, spool_room: SpoolRoom) -> None:
         self.each = each
         self.total = total
-        self.files: deque[None] = deque()
+        self.spool_room = spool_room
         self._taken = 0
         self._returned: deque[int] = deque()
 

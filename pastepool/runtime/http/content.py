@@ -17,12 +17,13 @@ class Content:
     Collects the content of one request.
 
     ``received``: how many bytes have come so far. The temporary file has no name; the system deletes it when the last
-    reference goes. ``lost``: why the content could not be kept, for example because the disk is full; None if it is kept.
+    reference goes. ``lost``: why the content could not be kept, for example because the disk is full; None if it is kept;
+    ``SpoolFull`` if there are too many bytes in temporary files already.
     What still comes is then only counted, so that the client can be answered after its last byte. Runs on: baton; the
     worker that ran the request closes it.
     """
 
-    __slots__ = ("received", "lost", "_memory", "_held", "_pieces", "_loose", "_file", "_closed")
+    __slots__ = ("received", "lost", "_memory", "_held", "_pieces", "_loose", "_file", "_spooled", "_closed")
 
     def __init__(self, memory: BodyMemory) -> None:
         self.received = 0
@@ -33,6 +34,7 @@ class Content:
         self._pieces: list[bytes] = []
         self._loose: list[bytes] = []
         self._file: IO[bytes] | None = None
+        self._spooled = 0
 
     def add(self, piece: bytes) -> None:
         """Append a piece, or set ``lost`` if it cannot be written."""
@@ -54,9 +56,11 @@ class Content:
                     self._loose.clear()
                 return
             self._file = tempfile.TemporaryFile(prefix="pastepool-")  # noqa: SIM115  # it outlives this call
-            self._memory.files.append(None)
+            self._memory.spool_room.files.append(None)
             piece = self._taken()
             self._let_go()
+        self._memory.spool_room.take_or_raise(len(piece))
+        self._spooled += len(piece)
         self._file.write(piece)
 
     def _lose(self, error: OSError) -> None:
@@ -100,7 +104,8 @@ class Content:
         self._let_go()
         if self._file is not None and not self._closed:
             self._closed = True
-            self._memory.files.pop()
+            self._memory.spool_room.files.pop()
+            self._memory.spool_room.give_back(self._spooled)
             try:
                 self._file.close()
             except OSError:

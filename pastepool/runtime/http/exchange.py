@@ -22,6 +22,7 @@ from pastepool.http1.response import NO_CONTENT, short_answer
 from pastepool.runtime.http.connection import NEXT, Connection
 from pastepool.runtime.http.file_part import FilePart
 from pastepool.runtime.http.output import Output
+from pastepool.runtime.http.spool_room import SpoolFull
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.task import ShedReason, TaskOutcome
 from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_send
@@ -49,6 +50,14 @@ and then content, still answers it.
 """
 
 _FAILED = "The application failed; its log has the details."
+
+_SPOOL_REMEDY = "Make room there, or set the environment variable TMPDIR to a directory that has room"
+
+_LOOK_FOR_ROOM_EVERY: Seconds = 1.0
+"""
+How often a worker that waits for its client looks whether there is room for its output on the disk: other responses may
+have ended.
+"""
 
 _SHED: Mapping[ShedReason, tuple[str, str]] = {
     ShedReason.QUEUE_FULL: ("refused", "All workers are busy and enough requests wait."),
@@ -86,6 +95,7 @@ class Exchange(Call):
     started_at: Seconds = 0.0
 
     _seen_gone_at: Seconds | None = None
+    _unspooled = False
 
     def __init__(
         self, request: Request, environ: dict[str, Any], serial: int, connection: Connection, shared: Shared
@@ -309,15 +319,21 @@ class Exchange(Call):
         """Answer a request whose content could not be kept, and end it. Its content was read to the end."""
         now = self.shared.clock.now()
         self.fate = "no room"
-        _spool_log.error(
-            "%s: its content of %s bytes cannot be kept in %s: %s; the client is told 507. Make room there, or set the "
-            "environment variable TMPDIR to a directory that has room",
-            self.title(),
-            self.environ["CONTENT_LENGTH"],
-            tempfile.tempdir or "a temporary directory",
-            error,
-        )
-        self.answer(507, "The server has no room for the content of this request.", keep=True)
+        text = "The server has no room for the content of this request."
+        size = self.environ["CONTENT_LENGTH"]
+        if isinstance(error, SpoolFull):
+            _spool_log.error(
+                "%s: its content of %s bytes is not kept: %s; the client is told 503. If the disk has room, raise "
+                "spool_total",
+                *(self.title(), size, error),
+            )
+            self.answer(503, text, self.shared.retry_after, keep=True)
+        else:
+            _spool_log.error(
+                "%s: its content of %s bytes cannot be kept in %s: %s; the client is told 507. %s",
+                *(self.title(), size, _spool_folder(), error, _SPOOL_REMEDY),
+            )
+            self.answer(507, text, keep=True)
         self._record_aside(now)
         self.conclude(now)
 
@@ -405,10 +421,14 @@ class Exchange(Call):
             self._queue(memoryview(body)[sent - size :])
 
     def _queue(self, part: memoryview | FilePart) -> None:
-        """Leave a part to the poller, which sends it later. Blocks first if too many bytes wait already."""
-        self._await_room()
+        """
+        Leave a part to the poller, which sends it later. Blocks first if too many bytes wait already, in memory and on
+        the disk.
+        """
         connection = self.connection
         output = connection.output
+        if output is not None and output.held > self.shared.watermark and self._spooled_after_wait(output, part):
+            return
         if output is None or not output.add(part):
             output = Output(self.shared.clock.now())
             output.add(part)
@@ -419,11 +439,36 @@ class Exchange(Call):
                 output.break_off()
             self.shared.returning.flush_soon(connection)
 
-    def _await_room(self) -> None:
-        """Block while too many bytes wait already. Raises: ClientGone."""
-        output = self.connection.output
-        if output is not None and output.size > self.shared.watermark:
-            output.wait_below(self.shared.watermark)
+    def _spooled_after_wait(self, output: Output, part: memoryview | FilePart | None) -> bool:
+        """
+        Write a part to the temporary file, or block until there is room in memory. Returns whether it was written.
+
+        ``part``: only bytes are written to the file. Raises: ClientGone.
+        """
+        watermark = self.shared.watermark
+        while output.held > watermark:
+            if isinstance(part, memoryview) and self._spooled(output, part):
+                return True
+            output.wait_for_room(watermark // 2, _LOOK_FOR_ROOM_EVERY)
+        return False
+
+    def _spooled(self, output: Output, piece: memoryview) -> bool:
+        """Write a piece to the temporary file. Returns False if that is not possible. Raises: ClientGone."""
+        shared = self.shared
+        if self._unspooled or not shared.output_spool:
+            return False
+        try:
+            return output.spool(piece, shared.open_spool)
+        except ClientGone:
+            raise
+        except OSError as error:
+            self._unspooled = True
+            if shared.spool_room.is_news(shared.clock.now()):
+                _spool_log.error(
+                    "%s: its response cannot be kept in %s: %s; its worker waits until the client has read more. %s",
+                    *(self.title(), _spool_folder(), error, _SPOOL_REMEDY),
+                )
+            return False
 
     def transmit_file(self, head: bytes, file: PlainFile, length: int) -> None:
         self.transmit(head)
@@ -436,7 +481,9 @@ class Exchange(Call):
             pass
         if not part.left:
             return
-        self._await_room()  # not later: if the client goes meanwhile, nothing would close a duplicate of the descriptor
+        if connection.output is not None:
+            # Not later: if the client goes meanwhile, nothing would close a duplicate of the descriptor.
+            self._spooled_after_wait(connection.output, None)
         try:
             part.keep()
         except OSError:
@@ -469,6 +516,11 @@ class Exchange(Call):
 
     def closing(self) -> bool:
         return self.shared.draining or self.old_protocol
+
+
+def _spool_folder() -> str:
+    """Name the directory of temporary files, for an error."""
+    return tempfile.tempdir or "a temporary directory"
 
 
 def _traceback_of(error: BaseException) -> str:

@@ -22,10 +22,13 @@ class FilePart:
     """
     A range of an open file that is still to be sent.
 
-    ``fd``: its descriptor. ``offset``: of the next byte. ``left``: how many bytes are still to be sent.
+    ``fd``: its descriptor. ``offset``: of the next byte. ``left``: how many bytes are still to be sent. ``what``: names
+    the file in errors.
     """
 
     __slots__ = ("fd", "offset", "left", "_refused")
+
+    what = "file"
 
     def __init__(self, fd: int, offset: int, left: int) -> None:
         self.fd = fd
@@ -68,9 +71,9 @@ class FilePart:
         try:
             block = os.pread(self.fd, min(self.left, _READ_SIZE), self.offset)
         except OSError as error:
-            raise AppError(f"The file cannot be read at byte {self.offset}: {error}.") from error
+            raise AppError(f"The {self.what} cannot be read at byte {self.offset}: {error}.") from error
         if not block:
-            raise AppError(f"The file became shorter while it was sent: {self.left} bytes are missing.")
+            raise AppError(f"The {self.what} became shorter while it was sent: {self.left} bytes are missing.")
         return block
 
     def skip(self, size: int) -> None:

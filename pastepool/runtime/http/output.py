@@ -1,5 +1,6 @@
 """
-Keep response bytes that the socket does not take yet. A worker may have to wait until fewer of them are left.
+Keep response bytes that the socket does not take yet: in memory, then in a temporary file. If there is no room in either,
+the worker has to wait.
 
 A worker adds bytes and the baton's holder sends them; one lock protects the object. A response that the socket takes at
 once never comes here.
@@ -10,25 +11,36 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from pastepool.errors import ClientGone
 from pastepool.runtime.http.file_part import FilePart
+from pastepool.runtime.http.spool import Spool, SpooledPart
 from pastepool.types import Seconds
 
 _STRETCH = 1048576
 """About how many bytes one flush sends. After that, other connections have their turn."""
+
+_COST_OF_PART = 256
+"""About how many bytes a part in memory takes beside its content. An application may yield pieces of two bytes."""
 
 
 class Output:
     """
     The unsent bytes of one connection.
 
+    Large because one lock protects the order of the bytes in memory and on the disk, and how far the client has come.
+
     ``began_at``: when the socket first did not take something; the send deadline counts from this instant. ``moved``:
     how many bytes the socket has taken since. ``finished``: the worker has added the whole response; after the last
     byte the baton's holder takes the connection back. ``flushed``: all bytes were sent; this object is not used again.
     ``taken``: how many bytes the client has acknowledged since ``began_at``, as far as they were counted. ``moved_at``:
-    when this number last grew. ``unacknowledged``: how many bytes the kernel had for the client at first. Only the
-    baton's holder writes these last three; all other fields are written under ``_lock``.
+    when this number last grew. ``unacknowledged``: how many bytes the kernel had for the client at first. ``size``: how
+    many bytes are left. ``held``: how much memory they take. Only the baton's holder writes ``unacknowledged``; all other
+    fields are written under ``_lock``.
+
+    ``_appending``: the worker writes to the spool, without the lock because a disk may be slow. Meanwhile nobody else
+    may empty or close the spool: the worker does it afterwards.
     """
 
     def __init__(self, began_at: Seconds) -> None:
@@ -38,12 +50,17 @@ class Output:
         self.moved_at = began_at
         self.unacknowledged = 0
         self.size = 0
+        self.held = 0
         self.finished = False
         self._parts: deque[memoryview | FilePart] = deque()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._broken = False
         self.flushed = False
+        self._spool: Spool | None = None
+        self._spooled_parts = 0
+        self._times_emptied = 0
+        self._appending = False
 
     def add(self, part: memoryview | FilePart) -> bool:
         """
@@ -52,27 +69,78 @@ class Output:
         Raises: ClientGone: the connection is broken. Runs on: worker.
         """
         with self._lock:
-            if self._broken:
-                if isinstance(part, FilePart):
-                    part.close()
-                raise ClientGone("The client has gone.")
+            if self._broken and isinstance(part, FilePart):
+                part.close()
+            self._refuse_if_broken()
             if self.flushed:
                 return False
             self._parts.append(part)
-            self.size += part.left if isinstance(part, FilePart) else len(part)
+            if isinstance(part, FilePart):
+                self.size += part.left
+            else:
+                self.size += len(part)
+                self.held += len(part) + _COST_OF_PART
             return True
 
-    def wait_below(self, watermark: int) -> None:
+    def spool(self, piece: memoryview, open_spool: Callable[[], Spool]) -> bool:
         """
-        Block the worker until at most ``watermark`` bytes are left. The poller ends this wait at the send deadline.
+        Append a piece to the temporary file. Returns False if it has to be kept elsewhere: there is no room for it, or
+        everything was flushed meanwhile.
+
+        ``open_spool``: makes the file, if there is none yet. Raises: ClientGone; OSError: the file cannot be made or
+        written. Runs on: worker.
+        """
+        with self._lock:
+            self._refuse_if_broken()
+            if self.flushed:
+                return False
+            self._appending = True
+        part = None
+        try:
+            if self._spool is None:
+                self._spool = open_spool()
+            part = self._spool.append(piece)
+        finally:
+            with self._lock:
+                self._appending = False
+                kept = self._note_appended(part)
+        return kept
+
+    def _note_appended(self, part: SpooledPart | None) -> bool:
+        """Add what was written, if it can still be sent. If not, do what the others left to this thread."""
+        if self._broken or self.flushed:
+            self._close_spool()
+            self._refuse_if_broken()
+            return False
+        if part is None:
+            self._empty_spool()
+            return False
+        last = self._parts[-1] if self._parts else None
+        if type(last) is SpooledPart and last.offset + last.left == part.offset:
+            last.left += part.left
+        else:
+            self._parts.append(part)
+            self._spooled_parts += 1
+        self.size += part.left
+        return True
+
+    def _refuse_if_broken(self) -> None:
+        if self._broken:
+            raise ClientGone("The client has gone, or took too long to read.")
+
+    def wait_for_room(self, watermark: int, most: Seconds) -> None:
+        """
+        Block the worker until at most ``watermark`` bytes are in memory, the temporary file is empty, or ``most``
+        seconds have passed. The poller ends this wait at the send deadline.
 
         Raises: ClientGone: the client has gone, or the send deadline has passed. Runs on: worker.
         """
         with self._changed:
-            while self.size > watermark and not self._broken:
-                self._changed.wait()
-            if self._broken:
-                raise ClientGone("The client has gone, or took too long to read.")
+            emptied = self._times_emptied
+            self._changed.wait_for(
+                lambda: self.held <= watermark or self._broken or self._times_emptied != emptied, most
+            )
+            self._refuse_if_broken()
 
     def finish(self) -> bool:
         """
@@ -111,6 +179,7 @@ class Output:
                 self.moved += sent
                 self._forget_sent(part, sent)
             self.flushed = True
+            self._close_spool()
             self._changed.notify_all()
             return True
 
@@ -120,20 +189,37 @@ class Output:
 
         ``unacknowledged``: how many bytes the kernel has for the client now.
         """
-        taken = self.moved + self.unacknowledged - unacknowledged
-        if taken > self.taken:
-            self.taken = taken
-            self.moved_at = now
+        with self._lock:
+            taken = self.moved + self.unacknowledged - unacknowledged
+            if taken > self.taken:
+                self.taken = taken
+                self.moved_at = now
 
     def _forget_sent(self, part: memoryview | FilePart, sent: int) -> None:
         if isinstance(part, FilePart):
             if part.left == 0:
                 part.close()
                 self._parts.popleft()
-        elif sent == len(part):
+                if type(part) is SpooledPart:
+                    self._spooled_parts -= 1
+                    self._empty_spool()
+            return
+        self.held -= sent
+        if sent == len(part):
             self._parts.popleft()
+            self.held -= _COST_OF_PART
         else:
             self._parts[0] = part[sent:]
+
+    def _empty_spool(self) -> None:
+        """Empty the temporary file if all of it was sent. While the worker appends, it is not empty."""
+        if self._spool is not None and not self._spooled_parts and not self._appending:
+            self._spool.empty()
+            self._times_emptied += 1
+
+    def _close_spool(self) -> None:
+        if self._spool is not None and not self._appending:
+            self._spool.close()
 
     def in_child(self) -> None:
         """
@@ -145,6 +231,8 @@ class Output:
             if isinstance(part, FilePart):
                 part.close()
         self._parts.clear()
+        if self._spool is not None:
+            self._spool.in_child()
 
     def break_off(self) -> None:
         """Drop all bytes, close the files and wake the waiting worker. May be called twice, from any thread."""
@@ -154,5 +242,6 @@ class Output:
                 if isinstance(part, FilePart):
                     part.close()
             self._parts.clear()
-            self.size = 0
+            self.size = self.held = 0
+            self._close_spool()
             self._changed.notify_all()

@@ -81,7 +81,7 @@ class Poller:
         self._connections = connections
         self._now = clock.now
         self._timeouts = timeouts
-        self._body_memory = BodyMemory(settings.body_memory, settings.body_memory_total)
+        self._body_memory = BodyMemory(settings.body_memory, settings.body_memory_total, shared.spool_room)
         self._own_paths = frozenset({b"*", settings.health_path.encode("latin-1")})
         self._old_protocol = shared.old_protocol
         self._looks = RequestLooks(settings.pool, clock, shared.nudge)
@@ -98,7 +98,7 @@ class Poller:
         self._sweeper = Sweeper(timeouts, connections, self._answering.end, self._rearming.reader_is_late)
         self._welcoming = Welcoming(
             connections, self._answering, self._sweeper, clock,
-            limits=settings.limits, timeouts=timeouts, body_memory=self._body_memory,
+            limits=settings.limits, timeouts=timeouts, spool_files=shared.spool_room.files,
         )  # fmt: skip
         self._returned = returning.queue
         self._steps: tuple[Callable[[Connection], Exchange | None], ...] = (
@@ -325,10 +325,10 @@ class Poller:
             connection.began_at = now
             if request.expects_continue and not engine.body.tell():
                 self._answering.tell_to_continue(connection)
-        files = len(self._body_memory.files)
+        files = len(self._shared.spool_room.files)
         content.add(engine.take_body())
         connection.deadline = transfer_deadline(connection.began_at, timeouts.body, content.received, now)
-        if len(self._body_memory.files) > files:
+        if len(self._shared.spool_room.files) > files:
             self._welcoming.keep_room()
 
     def _exchange(self, connection: Connection) -> Exchange | None:

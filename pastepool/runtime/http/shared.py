@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pastepool.runtime.http.date_header import DateHeader
+from pastepool.runtime.http.spool import Spool
+from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.pool.tally import Tally
 from pastepool.types import Clock, Seconds
 from pastepool.wsgi.call import Application
@@ -30,11 +32,15 @@ class Shared:
     """
     What all requests of one server share.
 
-    ``keep_alive_for``: seconds; infinity for no limit. ``watermark``: bytes of unsent output above which a worker
-    waits. ``access``: ``access_line``, or None without an access log. ``nudge``: makes the supervisor look.
-    ``returning``: takes connections back. ``retry_after``: seconds after which a refused client may come back.
-    ``old_protocol``: whether responses are in HTTP/1.0 and close the connection. ``expose_tracebacks``: whether the client
-    gets the traceback when the application fails. ``draining``: whether every response closes its connection.
+    Large because each request has one reference to all of it.
+
+    ``keep_alive_for``: seconds; infinity for no limit. ``watermark``: bytes of unsent output in memory, above which a
+    temporary file takes what follows. ``output_spool``: bytes that this file may hold; 0 for none. ``spool_room``:
+    bounds all temporary files together. ``access``: ``access_line``, or None without an access log. ``nudge``: makes
+    the supervisor look. ``returning``: takes connections back. ``retry_after``: seconds after which a refused client
+    may come back. ``old_protocol``: whether responses are in HTTP/1.0 and close the connection. ``expose_tracebacks``:
+    whether the client gets the traceback when the application fails. ``draining``: whether every response closes its
+    connection.
     """
 
     application: Application
@@ -42,6 +48,8 @@ class Shared:
     clock: Clock
     keep_alive_for: Seconds
     watermark: int
+    output_spool: int
+    spool_room: SpoolRoom
     access: Callable[..., Callable[[], None]] | None
     nudge: Callable[[], Any]
     returning: TakesBack
@@ -54,6 +62,10 @@ class Shared:
 
     def __post_init__(self) -> None:
         self.date_and_server = self.date_header.current  # bound once here, because it costs time to bind it per request
+
+    def open_spool(self) -> Spool:
+        """Make a temporary file for the output of one response. Raises: OSError."""
+        return Spool(self.output_spool, self.spool_room)
 
     def in_child(self) -> None:
         """Nudge nobody any more: this process is a child of the one that serves, and has no supervisor."""

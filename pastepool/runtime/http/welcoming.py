@@ -7,6 +7,7 @@ Runs on: baton.
 from __future__ import annotations
 
 import socket
+from collections.abc import Sized
 from typing import Any
 
 from pastepool.core.deadlines import deadline
@@ -14,7 +15,6 @@ from pastepool.core.overload import accept
 from pastepool.core.policy import Timeouts
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.answering import Answering
-from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.connection import Connection
 from pastepool.runtime.http.evicting import Evicting
 from pastepool.runtime.http.open_connections import OpenConnections
@@ -26,7 +26,11 @@ from pastepool.wsgi.environ import connection_prototype
 
 
 class Welcoming:
-    """Makes connections of the sockets that the acceptor yields, and makes the sweeper watch their deadlines."""
+    """
+    Makes connections of the sockets that the acceptor yields, and makes the sweeper watch their deadlines.
+
+    ``spool_files``: has an element for each temporary file that is open.
+    """
 
     def __init__(
         self,
@@ -37,7 +41,7 @@ class Welcoming:
         *,
         limits: Limits,
         timeouts: Timeouts,
-        body_memory: BodyMemory,
+        spool_files: Sized,
     ) -> None:
         self._acceptor: Acceptor
         self._connections = connections
@@ -46,7 +50,7 @@ class Welcoming:
         self._now = clock.now
         self._limits = limits
         self._header_timeout = timeouts.header
-        self._body_memory = body_memory
+        self._spool_files = spool_files
         self._evicting = Evicting(connections, timeouts, clock, answering.evict)
 
     def start(self, acceptor: Acceptor, readiness: Readiness) -> None:
@@ -78,7 +82,7 @@ class Welcoming:
 
         ``new``: how many of those that are there already are not counted.
         """
-        there = len(self._connections.by_fd) + len(self._body_memory.files)
+        there = len(self._connections.by_fd) + len(self._spool_files)
         return accept(there - new, self._connections.limit)
 
     def keep_room(self) -> None:

@@ -29,6 +29,7 @@ from pastepool.http1.response import CONTINUE, short_answer
 from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.content import Content
 from pastepool.runtime.http.date_header import DateHeader
+from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.listener import Listener, stop_listening
 from pastepool.types import Clock, Seconds, Spawner
@@ -180,7 +181,7 @@ class _Conversation:
         Raises: PeerError: the client broke HTTP or a limit. OSError: the client has gone, or was too slow.
         """
         engine, clock = self._engine, self._admin.clock
-        content = Content(BodyMemory(BODY_LIMIT, BODY_LIMIT))
+        content = Content(BodyMemory(BODY_LIMIT, BODY_LIMIT, SpoolRoom(BODY_LIMIT)))
         engine.feed(b"")
         began, told_to_go_on = engine.started, False
         deadline = clock.now() + (REQUEST_WITHIN if began else IDLE_FOR)

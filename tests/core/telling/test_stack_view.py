@@ -50,12 +50,14 @@ RESPOND = [(own_file("wsgi/call.py"), "Call.respond"), *WORKER]
         (
             [
                 ("/usr/lib/python3.11/threading.py", "Condition.wait"),
-                (own_file("runtime/http/output.py"), "Output.wait_below"),
+                (own_file("runtime/http/output.py"), "Output.wait_for_room"),
                 (own_file("runtime/http/exchange.py"), "Exchange._queue"),
                 *RESPOND,
             ],
             "waiting for the client",
         ),
+        ([(own_file("runtime/http/output.py"), "Output.add"), *RESPOND], "writing"),
+        ([(own_file("runtime/http/spool.py"), "Spool.append"), *RESPOND], "writing"),
         ([], "running"),
     ],
 )

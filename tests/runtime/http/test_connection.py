@@ -14,6 +14,7 @@ from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.connection import NEVER, Connection, Waiting
 from pastepool.runtime.http.content import Content
 from pastepool.runtime.http.output import Output
+from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.sockets.readiness import READ
 
 
@@ -55,7 +56,7 @@ def test_close_may_come_twice(connection: Connection, client: socket.socket) -> 
 def test_close_lets_go_of_what_waits(connection: Connection) -> None:
     """A worker that waits for its output is told, and an unfinished upload's file is closed."""
     output = connection.output = Output(0.0)
-    content = connection.content = Content(BodyMemory(0, 1000000))
+    content = connection.content = Content(BodyMemory(0, 1000000, SpoolRoom(0)))
     content.add(b"x")
     before = len(os.listdir("/proc/self/fd"))
     connection.close()

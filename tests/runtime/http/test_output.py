@@ -174,14 +174,16 @@ def test_progress_is_what_the_client_has_acknowledged() -> None:
 
 
 def test_worker_waits_until_little_enough_is_left() -> None:
-    """``wait_below`` ends when the flush has come below the watermark, and not before."""
+    """``wait_for_room`` ends when the flush has come below the watermark, and not before."""
     output = Output(0.0)
     output.add(memoryview(b"x" * 100))
     slow = DribbleSocket(at_once=10, room=10)
+    watermark = output.held - 50
+    assert watermark > 50, "a part takes memory beside its content"
     waited = threading.Event()
 
     def wait() -> None:
-        output.wait_below(50)
+        output.wait_for_room(watermark, WATCHDOG)
         waited.set()
 
     worker = in_thread(wait)
@@ -193,7 +195,9 @@ def test_worker_waits_until_little_enough_is_left() -> None:
     assert not flush(output, slow)
     assert waited.wait(WATCHDOG)
     worker.join(WATCHDOG)
-    output.wait_below(50)
+    output.wait_for_room(watermark, WATCHDOG)
+    output.wait_for_room(0, 0.001)
+    assert output.held > 0, "it does not wait for ever"
 
 
 def test_worker_that_waits_is_told_when_it_is_hopeless() -> None:
@@ -204,7 +208,7 @@ def test_worker_that_waits_is_told_when_it_is_hopeless() -> None:
 
     def wait() -> None:
         try:
-            output.wait_below(50)
+            output.wait_for_room(50, WATCHDOG)
         except ClientGone:
             told.set()
 
@@ -212,7 +216,7 @@ def test_worker_that_waits_is_told_when_it_is_hopeless() -> None:
     output.break_off()
     assert told.wait(WATCHDOG)
     worker.join(WATCHDOG)
-    for attempt in (lambda: output.add(memoryview(b"y")), lambda: output.wait_below(1)):
+    for attempt in (lambda: output.add(memoryview(b"y")), lambda: output.wait_for_room(1, WATCHDOG)):
         with pytest.raises(ClientGone):
             attempt()
     assert not output.finish()
