@@ -151,6 +151,8 @@ _OF_REQUESTS = (
     Input("pipelined-behind-content", "4,000 requests behind content", _behind_content, Unit.REQUEST, 4002, ends=True),
     Input("upgrades", "requests that ask for an upgrade",
           _requests(HEAD + b"Connection: upgrade\r\nUpgrade: x\r\n\r\n", 400), Unit.REQUEST, 400, ends=True),
+    Input("unknown-methods", "requests with a method that the parser does not know",
+          _requests(SMALLEST.replace(b"GET", b"FOO"), 400), Unit.REQUEST, 400, ends=True),
     Input("expects", "content of one byte with 100-continue",
           _requests(_announced(1).replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n") + b"x", 400),
           Unit.REQUEST, 400, ends=True),
@@ -177,7 +179,7 @@ _OF_CONNECTIONS = tuple(
         ("half-content", "half of its content", _announced(10) + b"x", True),
         ("tls", "speaks TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), False),
         ("no-host", "breaks HTTP", b"GET / HTTP/1.1\r\n\r\n", False),
-        ("no-method", "a method that nobody knows", b"XYZ / HTTP/1.1\r\nHost: a\r\n\r\n", False),
+        ("no-method", "a method that is no token", b"X{Z / HTTP/1.1\r\nHost: a\r\n\r\n", False),
     )
 )
 

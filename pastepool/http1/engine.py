@@ -11,6 +11,10 @@ many bytes as are left of Content-Length, or at a place that looks like the end 
 Such a place inside of chunked content is not the end; its only effect is that the parser is fed in one more step. The
 number of these steps is limited. Beyond it the end may be missed; then the connection ends with that request.
 
+llhttp knows a fixed list of methods. When it refuses another one, the same head is parsed again by a new parser, which
+is fed GET in its place (``_StandIn``). Only the bytes of the method are replaced, and only if they are a token. For
+llhttp, framing does not depend on the method of a request, except for CONNECT, which it knows itself.
+
 No byte may cost much more than a byte of an honest upload (``benchmarks/hostile``). So blank lines before a request are
 skipped here and not parsed one by one, a head with too many lines is refused before it is parsed, and no bytes are
 copied again and again because they come in small pieces.
@@ -20,6 +24,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from typing import Any
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
@@ -54,8 +59,19 @@ _SHORT_FIELD = 10
 _MOST_DIGITS = 20
 """How long a Content-Length may be. The parser knows no larger number, but takes any count of zeros before it."""
 
+_LONGEST_METHOD = 32
+"""How long a method may be that the parser does not know. The longest registered one has 17 letters."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 _BESIDE_TARGET = 64
 """At least as long as the longest method and the version together, with the blanks in the request line."""
+
+_PLACED_METHOD = b"GET"
+"""What the parser is fed in place of a method that it does not know."""
+
+_METHOD_REFUSAL = "Invalid method for HTTP/x.x request"
+"""The error text of llhttp for a method that it knows from RTSP alone."""
 
 _VERSION_REFUSALS = ("Invalid HTTP version", "Pause on PRI/Upgrade")
 """The error texts of llhttp for a version that it does not know, and for the HTTP/2 preface."""
@@ -66,15 +82,7 @@ _TLS_HANDSHAKE = b"\x16"
 _VERSION_1_1 = b" HTTP/1.1\r\n"
 
 _METHODS: dict[bytes, str] = {}
-"""The methods seen so far, as bytes and as text."""
-
-_FOREIGN_METHODS = frozenset(
-    name.encode()
-    for name in (
-        "CONNECT SOURCE ANNOUNCE DESCRIBE FLUSH GET_PARAMETER PAUSE PLAY RECORD REDIRECT SETUP SET_PARAMETER TEARDOWN"
-    ).split()
-)
-"""Methods of proxies, RTSP and Icecast. The parser knows them, but no WSGI application is ever called with them."""
+"""The methods seen so far that the parser knows, as bytes and as text. So their number is bounded."""
 
 
 class Request:
@@ -220,10 +228,12 @@ class Engine:
         except HttpParserUpgrade as upgrade:
             self._decline_upgrade(data[upgrade.args[0] :])
         except HttpParserError as error:
-            raise self._fault or _peer_error(error, self.request is not None) from None
+            self._parse_again(error, True)
         if not self.complete:
             if self.request is None:
-                self._fed = b""  # these were only line breaks: a blank line ends any head
+                # Line breaks before a request, as a blank line ends any head; or three bytes of its beginning, of
+                # which the condition in ``feed`` is true too.
+                self._fed = data.lstrip(b"\r\n")
             else:
                 self._account(None, data, size)
 
@@ -260,16 +270,20 @@ class Engine:
             self._head_lines += data.count(b"\n")
             if self._head_lines > self._most_lines:
                 raise self._too_many_fields()
-            if len(self._fed) < self._longest_line:
+            fed_all = len(self._fed) < self._longest_line
+            if fed_all:
                 self._fed += data
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             self._decline_upgrade(data[upgrade.args[0] :])
         except HttpParserError as error:
-            if request is None or not self.complete:
-                raise self._fault or _peer_error(error, self.request is not None) from None
-            self._end_with(request, data)
+            if request is None:
+                self._parse_again(error, fed_all)
+            elif not self.complete:
+                raise self._fault or _peer_error(error, True) from None
+            else:
+                self._end_with(request, data)
         if self.complete:
             self._tail = b""
             self._remaining = 0
@@ -285,12 +299,54 @@ class Engine:
 
         If the part of the head within the limit has another fault (a long target), that fault is raised instead.
         """
-        limit = self._limits.header_bytes
+        data = data[: size - (self._head_bytes - self._limits.header_bytes)]
+        fed_all = len(self._fed) < self._longest_line
+        if fed_all:
+            self._fed += data
         try:
-            self._parser.feed_data(data[: size - (self._head_bytes - limit)])
+            self._parser.feed_data(data)
         except HttpParserError as error:
-            raise self._fault or _peer_error(error, False) from None
+            self._parse_again(error, fed_all)
         raise self._too_large()
+
+    def _parse_again(self, error: HttpParserError, fed_all: bool) -> None:
+        """
+        Parse the head so far again if the parser only did not know its method.
+
+        ``error``: what the parser raised. ``fed_all``: whether ``_fed`` has all that it was fed of this head.
+        Raises: PeerError: the head has another fault, or its method is no token.
+        """
+        unknown = isinstance(error, HttpParserInvalidMethodError) or str(error) == _METHOD_REFUSAL
+        if self._fault is not None or not unknown:
+            raise self._fault or _peer_error(error, self.request is not None) from None
+        if not fed_all:
+            raise self._long_line() from None
+        self._fields = None
+        self._place_method()
+
+    def _place_method(self) -> None:
+        """
+        Feed a new parser the head so far, with another method in place of its own.
+
+        While the whole method has not come, the parser is one that only waits for the rest of it.
+        """
+        head = self._fed.lstrip(b"\r\n")
+        method, blank, _ = head[: _LONGEST_METHOD + 1].partition(b" ")
+        if not _TOKEN.fullmatch(method):
+            raise PeerError(400, "The request does not begin with a method.")
+        if len(method) > _LONGEST_METHOD:
+            raise PeerError(501, f"The request method is longer than {_LONGEST_METHOD} bytes.")
+        if not blank:
+            self._parser = _HalfMethod(self)
+            return
+        self._parser = _StandIn(self, method)
+        head = _PLACED_METHOD + head[len(method) :]
+        try:
+            self._parser.feed_data(head)
+        except HttpParserUpgrade as upgrade:
+            self._decline_upgrade(head[upgrade.args[0] :])
+        except HttpParserError as error:
+            raise self._fault or _peer_error(error, self.request is not None) from None
 
     def _too_large(self) -> PeerError:
         return PeerError(431, f"The request's head is larger than {self._limits.header_bytes} bytes.")
@@ -430,17 +486,25 @@ class Engine:
         self.complete = True
 
     def _learn_method(self, wire_method: bytes) -> str:
-        if wire_method in _FOREIGN_METHODS:
-            raise self._refusal(501, f"{wire_method.decode()} is not implemented here.")
-        method = _METHODS[wire_method] = wire_method.decode()
+        if wire_method == b"CONNECT":
+            raise self._refusal(501, "CONNECT is not implemented here.")
+        method = wire_method.decode()
+        if type(self._parser) is not _StandIn:
+            _METHODS[wire_method] = method
         return method
 
     def _other_version(self) -> str:
         line, _, _ = self._fed.lstrip(b"\r\n").partition(b"\r\n")
+        if len(line) >= self._longest_line:
+            raise self._long_line()
         if b" HTTP/" not in line:
             raise self._refusal(505, "The request names no version of HTTP.")  # the parser accepts RTSP as well
         version: str = self._parser.get_http_version()
         return version
+
+    def _long_line(self) -> PeerError:
+        """Return the error for a request line with thousands of blanks beside its target. The parser skips blanks."""
+        return self._refusal(414, "The request line has too many blanks.")
 
     def _refusal(self, status: int, reason: str) -> PeerError:
         """
@@ -515,6 +579,48 @@ class Engine:
         self._trailers = 0
 
 
+class _HalfMethod:
+    """Stands for the parser while a method that it does not know has come in part: it waits for more bytes of it."""
+
+    __slots__ = ("feed_data",)
+
+    def __init__(self, engine: Engine) -> None:
+        self.feed_data: Callable[[bytes], None] = lambda _: engine._place_method()
+
+
+class _StandIn:
+    """
+    Stands for the parser for one message whose method the parser does not know.
+
+    The parser is fed another method, and here it says the right one.
+    """
+
+    __slots__ = ("feed_data", "get_http_version", "should_keep_alive", "_method")
+
+    def __init__(self, engine: Engine, method: bytes) -> None:
+        parser = HttpRequestParser(_OneMessage(engine))
+        self.feed_data = parser.feed_data
+        self.get_http_version = parser.get_http_version
+        self.should_keep_alive = parser.should_keep_alive
+        self._method = method
+
+    def get_method(self) -> bytes:
+        return self._method
+
+
+class _OneMessage:
+    """The callbacks for a parser that reads one message; a new one reads the next."""
+
+    __slots__ = ("on_url", "on_header", "on_headers_complete", "on_body", "on_message_complete")
+
+    def __init__(self, engine: Engine) -> None:
+        self.on_url = engine.on_url
+        self.on_header = engine.on_header
+        self.on_headers_complete = engine.on_headers_complete
+        self.on_body = engine.on_body
+        self.on_message_complete = engine._content_ended
+
+
 class _ContentOnly:
     """The callbacks for a parser that reads only the content of a message; its head was parsed before."""
 
@@ -544,8 +650,6 @@ def _check_old_version(request: Request, fields: dict[str, Any]) -> None:
 
 def _peer_error(error: HttpParserError, in_content: bool) -> PeerError:
     """Turn an error of the parser into a ``PeerError`` with a status and a sentence of ours."""
-    if isinstance(error, HttpParserInvalidMethodError):
-        return PeerError(501, "The request method is not known.")
     text = str(error)
     if text in _VERSION_REFUSALS:
         return PeerError(505, "The request names an HTTP version that is not spoken here.")

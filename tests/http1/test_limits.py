@@ -72,6 +72,43 @@ def test_blank_lines_ahead_of_a_request_count() -> None:
         assert refusal(pieces, Limits(header_bytes=500))[0] == 431
 
 
+def test_blanks_in_the_request_line_count() -> None:
+    """The parser skips them; so many that the line is longer than any target are 414, however they arrive."""
+    for method in (b"GET", b"BREW", b"PAUSE"):
+        for blanks, passes in ((100, True), (300, False), (9000, False)):
+            for line in (b"%b" + b" " * blanks + b"/ HTTP/1.1", b"%b /" + b" " * blanks + b"HTTP/1.1"):
+                data = line % method + b"\r\nHost: a\r\n\r\n"
+                found = {outcome(pieces, Limits(request_target=200)).refused for pieces in ways(data)}
+                assert len(found) == 1, found
+                (refused,) = found
+                assert refused is None or refused[0] in (400, 414)
+                if line.startswith(b"%b  "):
+                    assert (refused is None) == passes
+
+
+def test_large_head_in_large_pieces() -> None:
+    """The end of the request line may lie far behind when the head becomes too large."""
+    data = b"BREW / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70000
+    assert refusal(cut_at(data, [9000, 20000]))[0] == refusal(whole(data))[0] == 431
+
+
+def test_unknown_method_has_the_same_limits() -> None:
+    """A head whose method the parser does not know is parsed twice, and measured once."""
+    for method in (b"BREW", b"GETS", b"PAUSE"):
+        fields = b" / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 9 + b"\r\n"
+        limits = Limits(header_bytes=len(method + fields), header_count=10, request_target=20)
+        for pieces in ways((method + fields) * 3):
+            assert [seen.method for seen in outcome(pieces, limits).requests] == [method.decode()] * 3
+        for pieces in ways(method + b" / HTTP/1.1\r\nHost: a\r\n" + b"Y: 1\r\n" * 10 + b"\r\n"):
+            assert refusal(pieces, limits)[0] == 431
+        for pieces in ways(method + b" / HTTP/1.1\r\nHost: a\r\nXX: " + b"1" * 100):
+            assert refusal(pieces, limits)[0] == 431
+        for pieces in ways(method + b" /" + b"x" * 20 + b" HTTP/1.1\r\nHost: a\r\n\r\n"):
+            assert refusal(pieces, limits)[0] == 414
+        for pieces in ways(method + b" /" + b"x" * 2000):
+            assert refusal(pieces, limits)[0] == 414
+
+
 def test_each_request_has_the_whole_limit() -> None:
     """Bytes of one request do not count for the next on the same connection."""
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -84,8 +121,8 @@ def test_long_target_is_414_also_where_the_head_is_too_large() -> None:
     data = b"GET /" + b"x" * 2000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"
     for pieces in ways(data):
         assert refusal(pieces, Limits(request_target=100, header_bytes=500))[0] == 414
-    for pieces in ways(b"BREW /" + b"x" * 2000):
-        assert refusal(pieces, Limits(header_bytes=500))[0] == 501
+    for pieces in ways(b"BR{W /" + b"x" * 2000):
+        assert refusal(pieces, Limits(header_bytes=500))[0] == 400
 
 
 @pytest.mark.parametrize(

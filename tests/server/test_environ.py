@@ -37,6 +37,19 @@ def spy(seen: dict[str, Any]) -> Callable[..., Any]:
     return app
 
 
+@pytest.mark.parametrize("method", ["FOO", "VERSION-CONTROL", "get", "PAUSE", "GETS", "!#$%&'*+-.^_`|~"])
+def test_any_token_is_a_method(method: str, serve: Serve, spy: Callable[..., Any], seen: dict[str, Any]) -> None:
+    """Known to the parser or not, the application decides about it; the connection goes on."""
+    run = serve(spy)
+    with run.client() as client:
+        for content in (b"", b"content"):
+            head = f"{method} /x?y HTTP/1.1\r\nHost: h\r\nContent-Length: {len(content)}\r\n\r\n"
+            client.send(head.encode() + content)
+            assert client.response().status == 200
+            assert (seen["REQUEST_METHOD"], seen["PATH_INFO"], seen["QUERY_STRING"]) == (method, "/x", "y")
+            assert seen["read"] == content
+
+
 def test_keys_of_cgi_and_wsgi(serve: Serve, spy: Callable[..., Any], seen: dict[str, Any]) -> None:
     """Every key PEP 3333 names, as native strings."""
     run = serve(spy)
