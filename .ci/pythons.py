@@ -2,8 +2,8 @@
 Run tests with tox on every other CPython that setup.cfg names and that can be had.
 
 Those on this machine are used as they are; the others are fetched from Debian's suite sid (``sid.py``). A line says which
-could not be had, and why. A free-threaded build that is on this machine is taken too. ``PYTHONS`` names interpreters that
-lie where nobody looks, as a PATH does folders.
+could not be had, and why. A free-threaded build that is on this machine is taken too, from 3.14 on: for 3.13 there are no
+wheels of what the tests need. ``PYTHONS`` names interpreters that lie elsewhere, as PATH names folders.
 
 The arguments go to pytest. Without arguments, it runs the part of the fast suite that could differ between CPythons.
 """
@@ -34,6 +34,12 @@ The tests whose result could differ between CPythons. The tests of the manual, t
 drills run on one CPython only.
 """
 
+PATIENCE = 120
+"""Seconds for one question to an interpreter. It takes 0.1 s, and took 47 s on a machine with many busy processes."""
+
+AT_ONCE = "3"
+"""How many interpreters run the tests at the same time. On two processors, the tests of one wait half of their time."""
+
 PLACES = (
     "~/.pyenv/versions/3.*/bin/python",
     "~/.local/share/uv/python/cpython-3.*/bin/python",
@@ -57,7 +63,7 @@ def environment(python: str) -> str | None:
     None when it does not run or is no CPython.
     """
     try:
-        answer = subprocess.run([python, "-c", QUESTION], capture_output=True, text=True, timeout=20)
+        answer = subprocess.run([python, "-c", QUESTION], capture_output=True, text=True, timeout=PATIENCE)
     except (OSError, subprocess.TimeoutExpired):
         return None
     implementation, digits, free_threaded = (answer.stdout.split() or ["", "", "0"])[:3]
@@ -75,10 +81,11 @@ def candidates(versions: Iterable[str]) -> list[str]:
 def find() -> dict[str, str]:
     """Return one interpreter for each environment of tox, and print which CPythons could not be had, and why."""
     names = {f"py{version.replace('.', '')}": version for version in wanted()}
-    own = "py{}{}t".format(*sys.version_info[:2])
-    welcome = {own, *names, *(f"{name}t" for name in names)}
+    own = "{}.{}".format(*sys.version_info[:2])
+    every = {*names, f"py{own.replace('.', '')}"}
+    welcome = {*names, *(f"{name}t" for name in every - {"py310", "py311", "py312", "py313"})}
     found: dict[str, str] = {}
-    for python in candidates(names.values()):
+    for python in candidates([*names.values(), own]):
         name = environment(python)
         if name in welcome:
             found.setdefault(str(name), python)
@@ -97,9 +104,10 @@ def main() -> int:
         print("no other CPython")
         return 0
     print("also on", ", ".join(found.values()), flush=True)
-    command = [sys.executable, "-m", "tox", "run-parallel", "--parallel-no-spinner"]
+    command = [sys.executable, "-m", "tox", "run-parallel", "--parallel", AT_ONCE, "--parallel-no-spinner"]
     command += ["--skip-missing-interpreters", "false", "-e", ",".join(found)]
-    return subprocess.run([*command, "--discover", *found.values(), "--", *(sys.argv[1:] or TESTS)]).returncode
+    command += ["--discover", *found.values(), "--", *(sys.argv[1:] or TESTS)]
+    return subprocess.run(command, env={**os.environ, "PY_DISCOVERY_TIMEOUT": str(PATIENCE)}).returncode
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def interpreter(version: str) -> Path:
 def runs(path: Path, version: str) -> bool:
     """Return whether an interpreter starts, is of this version, and imports what needs libraries."""
     try:
-        answer = subprocess.run([path, "-I", "-c", TRIAL], capture_output=True, text=True, timeout=60)
+        answer = subprocess.run([path, "-I", "-c", TRIAL], capture_output=True, text=True, timeout=120)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return answer.stdout.strip() == version

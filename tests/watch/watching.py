@@ -65,7 +65,8 @@ class Watched:
         """
         One request for the page, on a connection of its own. ``target``: below where the page is mounted.
 
-        To the mounted page it carries the token.
+        To the mounted page it carries the token. On the admin listener, the connection counts towards its limit until the
+        listener has closed it; therefore this waits for the close.
         """
         port = self.admin_port if admin else self.port
         path = target if admin else PREFIX + target
@@ -75,7 +76,10 @@ class Watched:
         head = [f"{method} {path} HTTP/1.1", f"Host: {name or f'localhost:{port}'}", "Connection: close", *kind, *lines]
         with contextlib.closing(Client(port)) as client:
             client.send("\r\n".join([*head, "", ""]).encode("latin-1") + body)
-            return client.response(method)
+            response = client.response(method)
+            if admin and response.closes:
+                assert client.ended(), "bytes after a whole response"
+            return response
 
     def state(self, admin: bool = True) -> Any:
         """The JSON of everything."""
