@@ -22,7 +22,7 @@ from pastepool.errors import NoThread, StartError
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.log import scribe
 from pastepool.runtime.sockets.acceptor import Acceptor
-from pastepool.runtime.sockets.listener import Listener, open_all
+from pastepool.runtime.sockets.listener import Listener, open_all, remove_files
 from pastepool.runtime.system.errands import Errands
 from pastepool.runtime.system.forced_exit import ForcedExit, run_apart
 from pastepool.runtime.system.open_files import OpenFiles, count_open
@@ -225,6 +225,7 @@ class Server:
         parts, admin = self.parts, self.parts.admin
         leave_for = _LEAVE_FOR if self._gave_up or self._status else _EXIT_MARGIN
         steps: tuple[Callable[[], object], ...] = (
+            lambda: remove_files(self.listeners),
             parts.supervisor.close,
             lambda: None if admin is None else admin.close(_EXIT_MARGIN),
             lambda: parts.sampler.close(_EXIT_MARGIN),
@@ -265,6 +266,7 @@ class Server:
             return
         parts.shared.drain()
         shutdown = self.settings.timeouts.shutdown
+        _attempt(lambda: remove_files(self.listeners))
         try:
             parts.poller.drain(parts.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
             again = self._signals.ends_at_once

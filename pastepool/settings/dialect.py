@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, ProxyTrust
-from pastepool.settings.endpoint import ip_address
+from pastepool.settings.endpoint import Endpoint, ip_address
 from pastepool.settings.foreign import CHERRYPY, GUNICORN
 from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
@@ -24,12 +24,15 @@ from pastepool.settings.parsing import (
     Anything,
     Binds,
     Choices,
+    FileMode,
+    Listeners,
     Number,
     Parser,
     Refused,
     Size,
     Text,
     Truth,
+    UnixPath,
 )
 from pastepool.settings.place import SettingsPlace
 
@@ -43,8 +46,6 @@ WITHOUT_MEANING = (
     "send_bytes",
 )
 """Options of waitress about its own inner workings. They are accepted, and one note names them all."""
-
-NO_UNIX_SOCKET = "this release cannot listen on a unix socket; set listen to an address such as 127.0.0.1:8080"
 
 Values = dict[str, Any]
 
@@ -114,7 +115,9 @@ _ROWS = (
     _row("trusted_proxy_headers", Choices(KNOWN), "What the proxy is believed.", "x-forwarded-for x-forwarded-proto"),
     _row("clear_untrusted_proxy_headers", Truth(), "Whether other fields of proxies are removed.", "true"),
     _row("log_untrusted_proxy_headers", Truth(), "Whether a line in the log says what was removed.", "false"),
-    *(_row(name, Refused(NO_UNIX_SOCKET), "Not yet.") for name in ("unix_socket", "unix_socket_perms")),
+    _row("unix_socket", UnixPath(), "The path of a unix socket to listen on; listen = unix:...", "/run/shop.sock"),
+    _row("unix_socket_perms", FileMode(), "The mode of its file; the word mode= of listen.", "600"),
+    _row("fast-listen", Listeners(), "listen; zope2instance has it.", "127.0.0.1:8080"),
     _row("sockets", Refused("only a program can pass open sockets; set listen"), "Open sockets, from a program."),
     *(_row(name, Anything(), "Accepted, without effect.", "1", blank="") for name in WITHOUT_MEANING),
 )
@@ -136,6 +139,11 @@ _MOVED = {
     "accesslog": "access_log",
 }
 
+_PERMS_OF_WAITRESS = 0o600
+
+_UNIX_PEER = "localhost"
+"""What waitress calls every client on a unix socket, as ``trusted_proxy``."""
+
 _RENAMED = {
     **_MOVED,
     "threads": "threadpool_workers",
@@ -146,6 +154,7 @@ _RENAMED = {
     "outbuf_overflow": "output_high_watermark",
     "outbuf_high_watermark": "output_spool",
     "ident": "server_version",
+    "fast-listen": "listen",
 }
 
 
@@ -192,17 +201,36 @@ def _of_waitress(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Trans
     if "threads" in own:
         _limit_threads(values, own["threads"])
     family = _family(own, place, mistakes)
+    _listen_at_path(own, values, place, mistakes)
     if not values.keys() & {"host", "listen"}:
         values["host"] = "::" if family == 6 else "0.0.0.0"
     idle = [name for name in WITHOUT_MEANING if name in own]
     notes = [f"{', '.join(idle)}: accepted for waitress's sake, and without effect here."] if idle else []
     trust = _proxy_trust(own, place, mistakes)
-    if trust.proxy not in ("", ANYBODY) and ip_address(trust.proxy) is None:
+    if trust.proxy not in ("", ANYBODY, _UNIX_PEER) and ip_address(trust.proxy) is None:
         notes.append(
             f"trusted_proxy = {trust.proxy!r} is not an IP address, so no proxy is believed; write it like"
             f" trusted_proxy = {WAITRESS.options['trusted_proxy'].sample()}."
         )
     return Translated(values, family, trust, tuple(notes))
+
+
+def _listen_at_path(own: Values, values: Values, place: SettingsPlace, mistakes: Mistakes) -> None:
+    """Listen on ``unix_socket``, which excludes every other address, as in waitress."""
+    path = own.get("unix_socket")
+    if path is None:
+        if "unix_socket_perms" in own:
+            shown = _shown("unix_socket_perms", own["unix_socket_perms"])
+            remedy = "it has no meaning without the other, so set unix_socket or delete the line"
+            mistakes.add(place.contradiction("unix_socket_perms", shown, "unix_socket", "none", remedy))
+        return
+    for other in ("host", "port", "listen"):
+        if other in values:
+            value = values[other][0] if other == "host" else values[other]
+            remedy = "the server would listen at one of them only, so delete one of the lines"
+            mistakes.add(place.contradiction("unix_socket", path, other, _shown(other, value), remedy))
+            return
+    values["listen"] = (Endpoint(path=path, mode=own.get("unix_socket_perms", _PERMS_OF_WAITRESS)),)
 
 
 def _limit_threads(values: Values, threads: int) -> None:

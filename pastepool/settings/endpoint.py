@@ -15,26 +15,41 @@ from pastepool.core.wording import host_and_port
 
 _LOCAL_NAME = "localhost"
 _HTTP_PORT = 80
+
+UNIX_MODE = 0o660
+"""The mode of the file of a unix socket: its user and its group may connect, so that a proxy can be in the group."""
+
 _EVERY_ADDRESS = frozenset({"*", "::", "0.0.0.0"})
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """
-    One place to listen. ``str`` returns it as ``127.0.0.1:8080``, ``[::1]:8080`` or ``/run/shop.sock``.
+    One place to listen. ``str`` returns it as ``127.0.0.1:8080``, ``[::1]:8080``, ``unix:/run/shop.sock`` or
+    ``unix:@shop``.
 
     ``host``: without brackets; ``*`` means every address. ``port``: 0 lets the kernel choose. ``path``: the path of a
-    unix socket; if it is set, host and port have no meaning. ``family``: 4 or 6 if only addresses of this IP family are
-    meant, 0 if there is no such condition.
+    unix socket, or its abstract name after ``@``; if it is set, host and port have no meaning. ``family``: 4 or 6 if only
+    addresses of this IP family are meant, 0 if there is no such condition. ``mode``, ``owner``: of the file of a unix
+    socket; the owner is ``user``, ``user:group`` or ``:group``, empty for that of the process. ``backlog``: how many
+    connections the kernel holds here; 0 for the number that holds for all.
     """
 
     host: str = ""
     port: int = 0
     path: str = ""
     family: int = 0
+    mode: int = UNIX_MODE
+    owner: str = ""
+    backlog: int = 0
 
     def __str__(self) -> str:
-        return self.path or host_and_port(self.host, self.port)
+        return f"unix:{self.path}" if self.path else host_and_port(self.host, self.port)
+
+    @property
+    def is_abstract(self) -> bool:
+        """Return whether the path is an abstract name, which has no file (Linux)."""
+        return self.path.startswith("@")
 
     @property
     def scheme(self) -> str:

@@ -16,10 +16,10 @@ from pastepool.settings.option import Option
 from pastepool.settings.parsing import (
     LOOPBACK,
     PORT,
-    Addresses,
     Choice,
     Duration,
     HostPort,
+    Listeners,
     MailAddress,
     MailAddresses,
     Networks,
@@ -70,13 +70,15 @@ _ADDRESS = (
     ),
     Option(
         names=("listen",),
-        parser=Addresses(),
+        parser=Listeners(),
         default=(),
         unit="",
         field="listen.addresses",
         since="0.1",
-        doc="Several addresses to listen on, each as host:port, separated by blanks or line breaks. An address without a"
-        " port has port 8080. host and port are refused beside it.",
+        doc="The places to listen on, separated by blanks or line breaks: host:port (port 8080 without one),"
+        " unix:/run/shop.sock for a unix socket, unix:@shop for an abstract name of Linux. After a place may stand"
+        " backlog=, and for the file of a unix socket mode= (660 if not set) and owner=user:group. host and port are"
+        " refused beside it.",
         why="One address is the usual case, and Paste's names for it are host and port.",
         group="Address",
         default_text="not set",

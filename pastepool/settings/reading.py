@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
@@ -45,7 +46,7 @@ WITHOUT_EFFECT: Mapping[tuple[str, object], str] = {
 def _listen(
     host: str,
     port: int,
-    addresses: tuple[tuple[str, int | None], ...] = (),
+    addresses: tuple[Endpoint, ...] = (),
     family: int = 0,
     narrow: bool = False,
 ) -> tuple[Endpoint, ...]:
@@ -54,11 +55,8 @@ def _listen(
 
     ``family``: the only IP family that is wanted, or 0. ``narrow``: ``::`` means IPv6 alone.
     """
-    hosts = addresses or (((host, port),) if host else ())
-    return tuple(
-        Endpoint(name, port if own is None else own, family=6 if narrow and name == "::" else family)
-        for name, own in hosts
-    )
+    endpoints = addresses or ((Endpoint(host, port),) if host else ())
+    return tuple(replace(each, family=6 if narrow and each.host == "::" else family) for each in endpoints)
 
 
 _PARTS: Mapping[str, Callable[..., object]] = {

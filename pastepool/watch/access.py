@@ -39,6 +39,9 @@ _WHERE_DRAWN = (
     " pastepool.watch)."
 )
 
+_LOCAL = ip_address("127.0.0.1")
+"""What a client on a unix socket counts as: it is on this machine, or its proxy is, as with a loopback address."""
+
 _FOREIGN = "This was sent by another site, and is refused."
 
 
@@ -96,18 +99,18 @@ class Gate:
 
     def judge(self, environ: Mapping[str, Any], visitor: Visitor, now: WallTime) -> Admission:
         """Say whether a visitor may see the page."""
-        address = ip_address(visitor.address)
+        address = _LOCAL if visitor.is_local else ip_address(visitor.address)
         if address is None:
             return Admission(
                 403,
                 "The server gives no IP address of the client (REMOTE_ADDR), so it is not let in; use one at a TCP address.",
             )
-        if not is_within(visitor.address, self._allow_from):
+        if not is_within(str(address), self._allow_from):
             return Admission(
                 403, f"{address} is not let in. allow_from, beside the other settings of this page, says who is."
             )
         if self._token:
-            return self._judge_token(environ, visitor.address, now)
+            return self._judge_token(environ, str(address), now)
         if not address.is_loopback:
             return Admission(
                 403, "Without a token only this machine is let in; set one beside the other settings of this page."

@@ -15,6 +15,9 @@ from typing import Any
 from pastepool.core.wording import printable
 from pastepool.runtime.watching.admin_listener import CLOSING
 
+CREDENTIALS = "pastepool.peer_credentials"
+"""The key that the server sets for a client on a unix socket."""
+
 FORWARDED_BY = (
     "HTTP_FORWARDED",
     "HTTP_VIA",
@@ -35,7 +38,8 @@ class Visitor:
     """
     The client that asks for the page.
 
-    ``address``: the other end of the connection; empty if unknown. ``forwarded``: the request came through a proxy.
+    ``address``: the other end of the connection; empty if unknown. ``is_local``: it is on a unix socket, so it has no
+    address, and is a process of this machine. ``forwarded``: the request came through a proxy.
     ``worker``, ``serial``: the worker and the serial of this request; 0 if no worker of the pool runs it. ``closing``:
     for a request to the admin listener, an event that is set when the listener closes; None in the main server.
     """
@@ -45,11 +49,13 @@ class Visitor:
     worker: int = 0
     serial: int = 0
     closing: threading.Event | None = None
+    is_local: bool = False
 
     def told(self) -> str:
         """Name the visitor and the way the request came. Sentences of the log and of events begin with this."""
         where = "the admin listener" if self.closing is not None else "the page"
-        return f"{printable(self.address, 60) or 'somebody'}, by {where},"
+        who = "somebody on a unix socket" if self.is_local else "somebody"
+        return f"{printable(self.address, 60) or who}, by {where},"
 
 
 @dataclass(frozen=True)
@@ -76,4 +82,5 @@ def identify(environ: Mapping[str, Any], own: OwnRequest | None) -> Visitor:
     if own is None:
         return Visitor(told, forwarded)
     peer = told if own.peer is None else own.peer
-    return Visitor(peer, forwarded or peer != told, own.worker, own.serial)
+    is_local = not peer and CREDENTIALS in environ
+    return Visitor(peer, forwarded or peer != told, own.worker, own.serial, is_local=is_local)

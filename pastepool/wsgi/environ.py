@@ -49,11 +49,20 @@ def listener_prototype(
     }
 
 
-def connection_prototype(listener: dict[str, Any], host: str, port: int) -> dict[str, Any]:
-    """Return the keys that all environs of one connection share: the listener's keys and the client's address."""
+def connection_prototype(
+    listener: dict[str, Any], host: str, port: int, credentials: tuple[int, int, int] | None = None
+) -> dict[str, Any]:
+    """
+    Return the keys that all environs of one connection share: the listener's keys and the client's address.
+
+    A client on a unix socket has no address: ``host`` is empty, and so are both keys, because PEP 3333 wants text.
+    ``credentials``: its process, user and group.
+    """
     prototype = listener.copy()
     prototype["REMOTE_ADDR"] = host
-    prototype["REMOTE_PORT"] = str(port)
+    prototype["REMOTE_PORT"] = str(port) if host else ""
+    if credentials is not None:
+        prototype["pastepool.peer_credentials"] = credentials
     return prototype
 
 

@@ -225,7 +225,9 @@ class Running:
     """A server in a thread of this process, on a free port. ``server``: use this one instead of making one."""
 
     def __init__(self, app: App, options: dict[str, object], server: Server | None = None) -> None:
-        self.server = server or Server(read({"port": 0, "shutdown_timeout": 3 * WATCHDOG, **options}, {}), app)
+        self.server = server or Server(
+            read({**_address(options), "shutdown_timeout": 3 * WATCHDOG, **options}, {}), app
+        )
         self.port = self.server.bind()[0].endpoint.port
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._serve, name="server under test", daemon=True)
@@ -288,6 +290,10 @@ class Running:
         self.server.parts.poller._readiness = Counting()  # type: ignore[assignment]
         self.server.parts.waker.wake()
         return lambda: count[0]
+
+
+def _address(options: dict[str, object]) -> dict[str, object]:
+    return {} if "listen" in options else {"port": 0}
 
 
 @contextlib.contextmanager

@@ -137,7 +137,7 @@ def test_trust_in_a_proxy_is_that_of_waitress(local: dict[str, str], trust: Prox
     assert settings(**local).proxy_trust == trust
 
 
-@pytest.mark.parametrize("proxy", ["localhost", "10.0.0.0/8", "10.0.0.1:80"])
+@pytest.mark.parametrize("proxy", ["proxy.example", "10.0.0.0/8", "10.0.0.1:80"])
 def test_proxy_that_no_connection_can_come_from_is_noted(proxy: str) -> None:
     """As in waitress, the text is compared with the address of the connection; one that is no address is never equal."""
     found = settings(trusted_proxy=proxy)
@@ -146,7 +146,7 @@ def test_proxy_that_no_connection_can_come_from_is_noted(proxy: str) -> None:
     assert found.proxy_trust.proxy == proxy
 
 
-@pytest.mark.parametrize("proxy", ["*", "127.0.0.1", "::1", "fe80::1%eth0"])
+@pytest.mark.parametrize("proxy", ["*", "127.0.0.1", "::1", "fe80::1%eth0", "localhost"])
 def test_proxy_that_connections_can_come_from_is_not_noted(proxy: str) -> None:
     """An address or every one."""
     assert settings(trusted_proxy=proxy).notes == ()
@@ -178,7 +178,7 @@ def test_one_note_names_all_that_has_no_meaning() -> None:
         ({"threads": "0"}, "threads = '0' is not a whole number from 1 to 10000; write it like threads = 4."),
         ({"threads": "four"}, "threads = 'four' is not a whole number"),
         ({"listen": "127.0.0.1:99999"}, "listen = '127.0.0.1:99999' has a port that is not a whole number"),
-        ({"listen": "a:1 b:x"}, "listen = 'a:1 b:x' is not one or more addresses such as 127.0.0.1:8080"),
+        ({"listen": "a:1 b:x"}, "listen = 'a:1 b:x' has 'b:x', which has a port that is not a whole number"),
         ({"listen": "a:1", "host": "b"}, "listen = a:1 contradicts host = b; listen names every address with its port"),
         ({"listen": "a:1", "port": "2"}, "listen = a:1 contradicts port = 2; listen names every address"),
         ({"ipv4": "off", "ipv6": "off"}, "ipv4 = false contradicts ipv6 = false; no address is left"),
@@ -207,10 +207,12 @@ def test_one_note_names_all_that_has_no_meaning() -> None:
         ),
         ({"sockets": "x"}, "sockets = 'x' cannot be served: only a program can pass open sockets; set listen"),
         (
-            {"unix_socket": "/run/shop.sock"},
-            "unix_socket = '/run/shop.sock' cannot be served: this release cannot listen on a unix socket; set listen to",
+            {"unix_socket": "/a", "host": "b"},
+            "unix_socket = /a contradicts host = b; the server would listen at one of",
         ),
-        ({"unix_socket_perms": "600"}, "unix_socket_perms = '600' cannot be served: this release cannot listen on"),
+        ({"unix_socket": "/a", "listen": "b:1"}, "unix_socket = /a contradicts listen = b:1; the server would listen"),
+        ({"unix_socket_perms": "600"}, "unix_socket_perms = 600 contradicts unix_socket = none; it has no meaning"),
+        ({"unix_socket": "/a", "unix_socket_perms": "rw"}, "unix_socket_perms = 'rw' is not three octal digits"),
         ({"thread": "4"}, "'thread' (value '4') is not an option of pastepool; the nearest one is 'threads'"),
         ({"Threads": "4"}, "the nearest one is 'threads'"),
         ({"workers": "4"}, "is not an option of pastepool but of gunicorn; it counts processes there"),
@@ -250,7 +252,8 @@ def test_rows_of_waitress_are_no_rows_of_ours() -> None:
 def test_every_row_of_waitress_accepts_its_sample(name: str) -> None:
     """What a remedy recommends is accepted, and blank means not set or has a meaning of its own."""
     option = WAITRESS.options[name]
-    settings(**{"trusted_proxy": "127.0.0.1", name: option.sample()})
+    needed = {"trusted_proxy": "127.0.0.1", **({"unix_socket": "/a"} if name == "unix_socket_perms" else {})}
+    settings(**{**needed, name: option.sample()})
     settings(**{name: ""})
     assert option.parser.expects
     assert option.doc.endswith(".")
@@ -283,3 +286,9 @@ def test_section_for_paste_does_not_know_waitress(name: str) -> None:
 def test_pair_of_paste_that_means_one_request_at_a_time(spawn: str | None, cap: int) -> None:
     """One worker, none added while requests wait: in Paste two requests never run at once, so they do not here."""
     assert read({"threadpool_workers": "1", "threadpool_spawn_if_under": spawn}).pool.max_workers == cap
+
+
+def test_a_unix_socket_of_waitress() -> None:
+    """Its mode is 600 if none is set, and there is no other address."""
+    assert settings(unix_socket="/run/shop.sock").listen == (Endpoint(path="/run/shop.sock", mode=0o600),)
+    assert settings(unix_socket="/a", unix_socket_perms="0o666").listen == (Endpoint(path="/a", mode=0o666),)

@@ -13,7 +13,7 @@ from pastepool.settings.endpoint import Endpoint, overlap
         (Endpoint("127.0.0.1", 8080), "127.0.0.1:8080", ("http", "127.0.0.1", 8080)),
         (Endpoint("::1", 8080), "[::1]:8080", ("http", "::1", 8080)),
         (Endpoint("*", 0), "*:0", ("http", "*", 0)),
-        (Endpoint(path="/run/shop.sock"), "/run/shop.sock", ("http", "localhost", 80)),
+        (Endpoint(path="/run/shop.sock"), "unix:/run/shop.sock", ("http", "localhost", 80)),
     ],
 )
 def test_endpoint_is_written_in_one_way_and_names_the_server(

@@ -178,3 +178,9 @@ def test_input_without_content_is_empty() -> None:
     assert isinstance(first, io.BytesIO)
     assert first is not second
     assert first.read() == b""
+
+
+def test_a_client_on_a_unix_socket_has_credentials_and_no_address() -> None:
+    """Both keys of the address are text (PEP 3333), and empty."""
+    connection = connection_prototype({}, "", 0, (1, 2, 3))
+    assert connection == {"REMOTE_ADDR": "", "REMOTE_PORT": "", "pastepool.peer_credentials": (1, 2, 3)}

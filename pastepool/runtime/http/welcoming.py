@@ -20,6 +20,7 @@ from pastepool.runtime.http.evicting import Evicting
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.sweeper import Sweeper
 from pastepool.runtime.sockets.acceptor import Acceptor
+from pastepool.runtime.sockets.peer_credentials import credentials_of
 from pastepool.runtime.sockets.readiness import Readiness
 from pastepool.types import Clock, Seconds
 from pastepool.wsgi.environ import connection_prototype
@@ -100,14 +101,17 @@ class Welcoming:
     def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any]) -> None:
         """Make a connection of an accepted socket, or refuse it if there are too many connections."""
         connections = self._connections
-        peer, port = (address[0], address[1]) if address else ("", 0)
+        is_unix = not isinstance(address, tuple)  # the address of a client on a unix socket is a path, mostly empty
+        peer, port = ("", 0) if is_unix else (address[0], address[1])
         if connections.are_too_many_from(peer):
             self._answering.turn_away(sock, peer)
             return
         if not self._has_room() and not self._evicting.make_room():
             self._answering.turn_away(sock)
             return
-        connection = Connection(sock, peer, port, self._limits, connection_prototype(prototype, peer, port))
+        credentials = credentials_of(sock) if is_unix else None
+        environ = connection_prototype(prototype, peer, port, credentials)
+        connection = Connection(sock, peer, port, self._limits, environ)
         now = self._now()
         connection.began_at = now
         connection.deadline = deadline(now, self._header_timeout)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pastepool.core.wording import host_and_port
 from pastepool.errors import StartError
 from pastepool.runtime.sockets.port_holder import describe_holder
+from pastepool.runtime.sockets.unix_socket import SocketFile, open_unix
 from pastepool.settings.endpoint import Endpoint, ip_address
 
 EVERY = "*"
@@ -34,23 +35,30 @@ _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
 @dataclass(frozen=True)
 class Listener:
     """
-    A listening TCP socket. It is non-blocking, close-on-exec (contract F5), and has TCP_NODELAY, which accepted sockets
-    inherit.
+    A listening socket of TCP or of unix(7). It is non-blocking, close-on-exec (contract F5), and has TCP_NODELAY, which
+    accepted sockets inherit.
 
     ``endpoint``: what the kernel bound: the host is a numeric address, the port is never 0. ``inherited``: another
-    process opened it.
+    process opened it. ``file``: the file of a unix socket that this process made.
     """
 
     socket: socket.socket
     endpoint: Endpoint
     inherited: bool = False
+    file: SocketFile | None = None
 
     def fileno(self) -> int:
         """Return the descriptor, for a poller or for a child process."""
         return self.socket.fileno()
 
+    def remove_file(self) -> None:
+        """Remove the file of a unix socket, so that no new client comes. May be called twice."""
+        if self.file is not None:
+            self.file.remove()
+
     def close(self) -> None:
         """Stop listening; connections not yet accepted are reset. Idempotent."""
+        self.remove_file()
         self.socket.close()
 
 
@@ -115,14 +123,18 @@ def open_listeners(endpoint: Endpoint, backlog: int) -> tuple[Listener, ...]:
 
     Args:
         endpoint: its host is a name, an IPv4 or IPv6 address without brackets, ``::`` or ``*``; its port 0 to 65535.
+            Or it has the path of a unix socket.
         backlog: how many connections the kernel holds until they are accepted.
 
     Raises:
-        StartError: the host cannot be resolved, the address is not ours, the port is taken or privileged, or the
-            endpoint is a path. The operator must correct it; the sentence says how. No socket stays open.
+        StartError: the host cannot be resolved, the address is not ours, the port or path is taken or not allowed. The
+            operator must correct it; the sentence says how. No socket stays open.
     """
+    backlog = endpoint.backlog or backlog
     if endpoint.path:
-        raise StartError(f"cannot listen on {endpoint}: it is a unix socket, which this release cannot listen on.")
+        opened, file = open_unix(endpoint, backlog)
+        opened.setblocking(False)
+        return (Listener(opened, endpoint, file=file),)
     targets = _resolve(endpoint)
     tries = _PORT_TRIES if endpoint.port == 0 and len(targets) > 1 else 1
     while True:
@@ -153,6 +165,12 @@ def adopt(descriptor: int) -> Listener:
     return _listener(inherited, inherited=True)
 
 
+def remove_files(listeners: Iterable[Listener]) -> None:
+    """Remove the files of those that are unix sockets: no new client comes. May be called twice."""
+    for listener in listeners:
+        listener.remove_file()
+
+
 def stop_listening(sock: socket.socket, shared: bool) -> None:
     """
     Close a listening socket. May be called twice.
@@ -172,9 +190,12 @@ def url(listener: Listener) -> str:
     """
     Write the URL of a listener, for a person on this machine to click.
 
-    If the socket listens on all addresses, the URL has the loopback address.
+    If the socket listens on all addresses, the URL has the loopback address. A unix socket has no URL, and is written as
+    in the file.
     """
     bound = listener.endpoint
+    if bound.path:
+        return str(bound)
     loopback = {_EVERY_IPV4: "127.0.0.1", _EVERY_IPV6: "::1"}
     return f"{bound.scheme}://{host_and_port(loopback.get(bound.host, bound.host), bound.port)}"
 

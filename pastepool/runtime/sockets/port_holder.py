@@ -54,7 +54,7 @@ def describe_holder(host: str, port: int) -> str:
         return ""
     process = _process_of(row.inode)
     if process:
-        return f"process {process} ({_name_of(process)})"
+        return f"process {process} ({name_of(process)})"
     return f"a process of user {_user_name(row.user)}"
 
 
@@ -107,7 +107,7 @@ def _entries(folder: str) -> list[str]:
         return []
 
 
-def _name_of(process: int) -> str:
+def name_of(process: int) -> str:
     """Return the name of a process, without characters that cannot be printed: it is shown on a terminal."""
     try:
         name = Path(f"/proc/{process}/comm").read_text(encoding="utf-8", errors="replace").strip()
