@@ -111,3 +111,19 @@ class WorkerKilled(BaseException):
     interpreter ends the whole process where a C extension prints one as an error that it cannot hand on.
     Catcher: clean up and raise it again. If an application swallows it, the pool raises it in the application again.
     """
+
+
+class WorkerKilledExit(WorkerKilled, SystemExit):
+    """
+    The kill of a server with ``threadpool_kill_exception = SystemExit``, for applications that clean up after that.
+
+    ``code``: the exit status where something ends the interpreter with it (EX_SOFTWARE of ``sysexits.h``). It is an
+    attribute of the class because the interpreter makes the exception without arguments.
+    Catcher: as for WorkerKilled.
+    """
+
+    code = 70
+
+
+KILL_EXCEPTIONS: dict[str, type[WorkerKilled]] = {"WorkerKilled": WorkerKilled, "SystemExit": WorkerKilledExit}
+"""What is raised to kill a call, by the value of ``threadpool_kill_exception``."""

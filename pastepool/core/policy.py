@@ -24,7 +24,7 @@ class PoolPolicy:
     ``check_every``: the supervisor is nudged after this many requests; 0 means that only time wakes it (contract P7).
     ``max_requests``: a worker leaves after about this many requests; 0 means never. ``idle_for``: surplus idle workers
     leave when they have not been needed for this long. ``unblock_sockets``: whether a kill also shuts down a foreign
-    socket that the thread waits on.
+    socket that the thread waits on. ``kill_exception``: what a kill raises (a key of ``errors.KILL_EXCEPTIONS``).
     """
 
     workers: int = 10
@@ -38,6 +38,7 @@ class PoolPolicy:
     max_requests: int = 0
     idle_for: Seconds = 30.0
     unblock_sockets: bool = False
+    kill_exception: str = "WorkerKilled"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Sequence
+from types import FrameType
 
 from pastepool import __version__
 from pastepool.core.wording import counted
@@ -76,6 +77,27 @@ def tell_stopping(pool: Pool, baton: Baton, connections: OpenConnections, patien
         _log.info("stopping: %s, up to %s", ", ".join(doing), f"{patience:g} s{end}")
     else:
         _log.info("stopping: no request runs%s", end)
+
+
+def tell_exit(where: str, stack: Sequence[str], status: int) -> None:
+    """
+    Log that the interpreter exits although the server was not told to stop.
+
+    ``where``: which request or thread ended it. ``stack``: what ran there, as lines.
+    """
+    _log.critical(
+        "%s ended the interpreter, and the server was not told to stop. C code does so with Py_Exit, or where it prints a "
+        "SystemExit that it cannot hand on (PyErr_Print). The other requests are finished; then the process ends with "
+        "status %d\n%s",
+        where,
+        status,
+        "\n".join(stack),
+    )
+
+
+def lines_of(frame: FrameType | None) -> list[str]:
+    """Return a stack as lines of text, innermost call last; a line that says so if no Python runs there."""
+    return list(stack_lines(stack_of(frame))) or ["  (no Python runs there)"]
 
 
 def tell_what_did_not_stop(workers: Iterable[Worker]) -> None:

@@ -39,6 +39,7 @@ from pastepool.server.announcing import (
 from pastepool.server.asked import errands_by_signal
 from pastepool.server.assembly import assemble_server
 from pastepool.server.belonging import files_of_application
+from pastepool.server.exiting import Exiting
 from pastepool.server.forking import Forking
 from pastepool.settings.origin import named_in
 from pastepool.settings.values import PublicAddress, Settings
@@ -95,6 +96,7 @@ class Server:
         self._signals = Signals(self._first_signal, self._second_signal, asked)
         self._open_files = OpenFiles()
         self._forking = Forking(self.parts, self._signals)
+        self._exiting = Exiting(self.parts, self._end_with)
         self._gave_up = False
         self._ended = False
         self._stop_asked = False
@@ -148,22 +150,33 @@ class Server:
                 f"The server's threads cannot be started: {error}. Raise the limit on threads (ulimit -u; pids.max of a"
                 f" container), or lower threadpool_workers (now {self.settings.pool.workers})."
             ) from error
-        # A stop that comes just now must not be lost: (1) this thread sets ``_started``, then reads ``_stop_asked``;
-        # (2) ``_begin_stop`` sets ``_stop_asked``, then reads ``_started``. So the later of the two sees the write of
-        # the other.
-        self._started = True
-        if self._stopped():
-            self._begin_stop(0)
-        self.ready.set()
+        self._exiting.watch()
         try:
+            self._take_care()
+            self._shut_down()
+        finally:
+            self._exiting.forget()
+
+    def _take_care(self) -> None:
+        """Be the caretaker until the drain is over, or something ends the server without one."""
+        try:
+            # A stop that comes just now must not be lost: (1) this thread sets ``_started``, then reads
+            # ``_stop_asked``; (2) ``_begin_stop`` sets ``_stop_asked``, then reads ``_started``. So the later of the two
+            # sees the write of the other.
+            self._started = True
+            if self._stopped():
+                self._begin_stop(0)
+            self.ready.set()
             self.parts.caretaker.take_care(self.parts.poller.next_task)
         except BaseException as error:
             self._forking.end_if_orphaned(error)
-            if not self._status:
+            if self._status:
+                _tell_failure()  # the process is ending already: go on with the end, and keep its exit status
+            elif isinstance(error, SystemExit) and not self._forking.orphaned:
+                self._exiting.raised(error)
+            else:
                 raise
-            _tell_failure()  # the process is ending already: go on with the end, and keep its exit status
         self._forking.end_if_orphaned(None)
-        self._shut_down()
 
     def _begin(self) -> None:
         """Start all parts, with their threads. Raises: NoThread: the system has no thread left."""
@@ -282,8 +295,12 @@ class Server:
 
     def _end_for_zombies(self, reason: str) -> None:
         """End the server because it has too many zombies. Runs on: supervisor."""
-        self._status = _DIED_OF_ZOMBIES
-        self._begin_stop(_DIED_OF_ZOMBIES)
+        self._end_with(_DIED_OF_ZOMBIES)
+
+    def _end_with(self, status: int) -> None:
+        """End the server, and the process with ``status`` if no other end came first. Runs on: any thread."""
+        self._status = self._status or status
+        self._begin_stop(self._status)
 
     def _give_up(self) -> bool:
         """

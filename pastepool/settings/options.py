@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
+from pastepool.errors import KILL_EXCEPTIONS
 from pastepool.http1.limits import Limits
 from pastepool.settings.option import Option
 from pastepool.settings.parsing import (
@@ -253,6 +254,19 @@ _POOL_OPTIONS = (
         doc="Whether a kill also shuts down the socket on which the worker waits, if it is not the client's: the socket"
         " to a database, for example.",
         why="Off, because other threads may use the same connection.",
+        group="Pool",
+    ),
+    Option(
+        names=("threadpool_kill_exception",),
+        parser=Choice(tuple(KILL_EXCEPTIONS)),
+        default=_POOL.kill_exception,
+        unit="",
+        field="pool.kill_exception",
+        since="0.1",
+        doc="What a kill raises in the application. With SystemExit it is a subclass of WorkerKilled and of SystemExit, for"
+        " applications that clean up after a SystemExit. A C extension that cannot hand it on may then end the process:"
+        " psycopg2 does so.",
+        why="Nothing takes a WorkerKilled for the wish to end the process. Paste raises SystemExit (contract P8).",
         group="Pool",
     ),
     Option(
@@ -666,8 +680,8 @@ _MAIL = (
         field="mail.recipients",
         since="0.1",
         doc="The addresses that get a mail when hung workers were killed, and when the process ends because of too"
-        " many zombies. A name may stand before an address, which then stands in angle brackets. Without an address no"
-        " mail is sent.",
+        " many zombies, or without being told to stop. A name may stand before an address, which then stands in angle"
+        " brackets. Without an address no mail is sent.",
         why="A server must not send mail to an address that the operator did not name.",
         group="Mail",
         default_text="nobody",

@@ -81,6 +81,19 @@ class ProcessDies:
 
 
 @dataclass(frozen=True)
+class InterpreterExits:
+    """
+    Something that is not the server ended the interpreter, and the process with it.
+
+    ``where``: the request or the thread that did. ``stack``: what ran there, as lines. ``status``: the exit status.
+    """
+
+    where: str
+    stack: tuple[str, ...]
+    status: int
+
+
+@dataclass(frozen=True)
 class Digest:
     """
     One notice that replaces several notices that were held back.
@@ -93,7 +106,10 @@ class Digest:
     subjects: tuple[str, ...] = ()
 
 
-Notice = HungKilled | BecameHung | ProcessDies | Digest
+Notice = HungKilled | BecameHung | ProcessDies | InterpreterExits | Digest
+
+LAST = (ProcessDies, InterpreterExits)
+"""No other notice comes after one of these, because the process ends."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +132,13 @@ _ADVICE_HUNG = (
 _ADVICE_DIES = (
     "A zombie is a thread that was killed and does not end. Whatever started this process should start it again.",
     "The stacks say what the zombies wait for: give those calls a timeout.",
+)
+
+
+_ADVICE_EXITS = (
+    "The server was not told to stop. C code ends the interpreter with Py_Exit, or where it prints a SystemExit that it",
+    "cannot hand on (PyErr_Print). The other requests were finished. Whatever started this process should start it",
+    "again. With threadpool_kill_exception = SystemExit a kill can be the cause; WorkerKilled cannot.",
 )
 
 
@@ -145,6 +168,8 @@ def headline(notice: Notice) -> str:
         return f"hung: {_tasks_in_short(notice.tasks)}"
     if isinstance(notice, ProcessDies):
         return f"the process dies: {notice.reason}"
+    if isinstance(notice, InterpreterExits):
+        return f"the process exits with status {notice.status}: {printable(notice.where, 80)} ended the interpreter"
     return f"{notice.count} more in the last {_minutes(notice.over)}"
 
 
@@ -171,6 +196,8 @@ def _detail_lines(notice: Notice) -> list[str]:
         return [*_ADVICE_HUNG, *_task_lines(notice.tasks)]
     if isinstance(notice, ProcessDies):
         return [printable(notice.standing), "", *_ADVICE_DIES, *_task_lines(notice.tasks)]
+    if isinstance(notice, InterpreterExits):
+        return [*_ADVICE_EXITS, "", "Stack, innermost call last:", *_stack_lines(notice.stack)]
     lines = [f"- {printable(subject)}" for subject in notice.subjects]
     untold = notice.count - len(lines)
     rest = [f"- and {untold} more"] if untold > 0 else []
@@ -191,12 +218,14 @@ def _one_task(task: TaskReport) -> list[str]:
         lines.append("  Request:")
         lines.extend(f"    {printable(word, 14):14}  {printable(text, 500)}" for word, text in task.request)
     if task.stack:
-        lines.append("  Stack, innermost call last:")
-        cut = len(task.stack) - STACK_LINES_SHOWN
-        if cut > 0:
-            lines.append(f"    ({counted(cut, 'outer line')} left out)")
-        lines.extend(f"    {printable(line, STACK_LINE_LIMIT)}" for line in task.stack[-STACK_LINES_SHOWN:])
+        lines += ["  Stack, innermost call last:", *(f"  {line}" for line in _stack_lines(task.stack))]
     return lines
+
+
+def _stack_lines(stack: Sequence[str]) -> list[str]:
+    cut = len(stack) - STACK_LINES_SHOWN
+    more = [f"  ({counted(cut, 'outer line')} left out)"] if cut > 0 else []
+    return [*more, *(f"  {printable(line, STACK_LINE_LIMIT)}" for line in stack[-STACK_LINES_SHOWN:])]
 
 
 @dataclass(frozen=True)
@@ -226,13 +255,13 @@ def offer(notice: Notice, now: Seconds, state: MailState, rate: MailRate) -> tup
     """
     Decide whether a notice is mailed now or waits for a digest.
 
-    ``ProcessDies`` is always mailed now, because no digest can follow it.
+    A notice of the end of the process is always mailed now, because no digest can follow it.
 
     Returns:
         whether to send it, and the state for the next decision. A notice that is not sent is counted for the digest.
     """
     recent = tuple(at for at in state.sent_at if now < at + rate.window)
-    if isinstance(notice, ProcessDies) or len(recent) < rate.mails:
+    if isinstance(notice, LAST) or len(recent) < rate.mails:
         return True, MailState((*recent, now), state.held, state.held_since, state.subjects)
     subjects = (*state.subjects, headline(notice))[:SAMPLES_KEPT]
     return False, MailState(recent, state.held + 1, min(state.held_since, now), subjects)

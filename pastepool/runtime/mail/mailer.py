@@ -30,11 +30,11 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from pastepool.core.telling.notices import (
+    LAST,
     MailRate,
     MailState,
     Notice,
     Origin,
-    ProcessDies,
     compose,
     digest,
     digest_at,
@@ -197,7 +197,7 @@ class Mailer:
 
     def _write(self, notice: Notice) -> None:
         """Make a mail of a notice and put it into the outbox. Where there is no room, only count the notice."""
-        urgent = isinstance(notice, ProcessDies)
+        urgent = isinstance(notice, LAST)
         if len(self._outbox) >= OUTBOX_LIMIT and not urgent:
             self._hold(1)
             return

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pastepool.core.dispatch import LongKinds
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Record, TaskSummary
+from pastepool.errors import KILL_EXCEPTIONS
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.clearing import Clearing
@@ -33,6 +34,7 @@ class Pool:
     tasks. ``start_failed_at``: when the system last had no thread for a worker; minus infinity if never. ``changed``:
     called when a worker cannot be started, when one ends, when one ends a call longer than ``long_call``, and when a
     submitted task has to wait; must return at once. ``clearing``: clears away what killed calls have left.
+    ``kill_exception``: what a kill raises in them.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Pool:
         self.leading = leading
         self.changed = changed
         self.long_call = policy.hung_after
+        self.kill_exception = KILL_EXCEPTIONS[policy.kill_exception]
         self.tally = tally
         self.start_failed_at = -math.inf
         self.clearing = Clearing(MonotonicClock(), spawn)  # it is about processor time, which no test can move

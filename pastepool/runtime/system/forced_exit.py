@@ -21,6 +21,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from pastepool.runtime.system import exit_guard
 from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import Clock, Seconds
 
@@ -146,8 +147,9 @@ def run_apart(body: Callable[[], None], patience: Seconds) -> bool:
     """
     Run a function that may block on a new thread, and wait for it at most ``patience`` seconds.
 
-    Returns: False when no thread could be started; ``body`` has not run then. Since CPython 3.12 an interpreter that is
-    exiting starts no thread.
+    CPython 3.12 starts no thread while the interpreter exits. There the thread that began the exit runs it.
+
+    Returns: False when no thread could be started; ``body`` has not run then.
     """
     done = threading.Event()
 
@@ -160,7 +162,8 @@ def run_apart(body: Callable[[], None], patience: Seconds) -> bool:
     try:
         threading.Thread(target=run, name="pastepool end", daemon=True).start()
     except RuntimeError:
-        return False
+        if not exit_guard.run_on_held(run):
+            return False
     done.wait(patience)
     return True
 

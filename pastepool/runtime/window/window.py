@@ -124,6 +124,7 @@ class Window:
     ``killed``: set by the first successful kill, never unset: such a worker leaves after its request.
     ``_leaving``: the worker waits for the fence, to shut; written by the worker. ``_arm``: the kill that waits to be
     raised, or the last one. ``_marked``: whether an exception was marked on the worker by the interpreter's own call.
+    ``_exception``: what a kill raises.
     """
 
     __slots__ = (
@@ -137,10 +138,12 @@ class Window:
         "_arm",
         "_marked",
         "_thread_state",
+        "_exception",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, exception: type[WorkerKilled] = WorkerKilled) -> None:
         self.killed = False
+        self._exception = exception
         self._token: deque[int] = deque()
         self._fence = threading.RLock()
         self._disputed: int | None = None
@@ -157,7 +160,7 @@ class Window:
         shut.
         """
         if self.killed:
-            raise WorkerKilled
+            raise self._exception
         self._token.append(serial)
 
     def open_for_close(self, serial: int) -> None:
@@ -258,7 +261,7 @@ class Window:
         """
         arm = self._arm
         if arm is None or arm.landed:
-            self._arm = arm = Arm(self._ident, WorkerKilled)
+            self._arm = arm = Arm(self._ident, self._exception)
         stood: tuple[int, int, int] | None = None
         for _ in range(_HOLD_BACK_TIMES):
             if self._leaving:
@@ -295,7 +298,7 @@ class Window:
             if self._leaving:
                 break
             self._marked = True
-            raised = raise_where_it_may_land(self._ident, WorkerKilled)
+            raised = raise_where_it_may_land(self._ident, self._exception)
             if raised is not None:
                 return Injected.LANDING if raised else Injected.GONE
             time.sleep(_HOLD_BACK)

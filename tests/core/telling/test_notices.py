@@ -12,6 +12,7 @@ from pastepool.core.telling.notices import (
     BecameHung,
     Digest,
     HungKilled,
+    InterpreterExits,
     MailRate,
     MailState,
     Notice,
@@ -34,6 +35,26 @@ TASK = TaskReport(
     ('File "app/main.py", line 5, in view', 'File "app/db.py", line 88, in fetch'),
     (("method", "GET"), ("path", "/x")),
 )
+
+
+def test_the_mail_about_an_exit_that_nobody_asked_the_server_for() -> None:
+    """Who did it, the status, what can be the cause, and the stack."""
+    message = compose(InterpreterExits("GET /x", ('File "app/main.py", line 5, in view',), 70), ORIGIN)
+    assert message.subject == "web1: the process exits with status 70: GET /x ended the interpreter"
+    assert message.body.splitlines()[6:] == [
+        "The server was not told to stop. C code ends the interpreter with Py_Exit, or where it prints a SystemExit that it",
+        "cannot hand on (PyErr_Print). The other requests were finished. Whatever started this process should start it",
+        "again. With threadpool_kill_exception = SystemExit a kill can be the cause; WorkerKilled cannot.",
+        "",
+        "Stack, innermost call last:",
+        '  File "app/main.py", line 5, in view',
+    ]
+
+
+def test_the_mail_about_an_exit_is_never_held_back() -> None:
+    """No digest can follow it."""
+    full = MailState((0.0,) * 10)
+    assert offer(InterpreterExits("GET /x", (), 70), 1.0, full, MailRate())[0]
 
 
 def test_the_mail_about_a_killed_request() -> None:
