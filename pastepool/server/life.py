@@ -79,6 +79,8 @@ class Server:
     """
     A server for one application.
 
+    Large because the beginning and the end of all its parts, and whatever can bring the end, are ordered in one place.
+
     ``serve`` blocks until the server was stopped and has drained. ``stop`` may be called from any thread and from a
     signal handler, any number of times. ``ready`` is set when the server takes requests. ``admin``: the application of
     ``admin_listen``. ``parts``: the objects it consists of.
