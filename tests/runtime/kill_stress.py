@@ -148,7 +148,7 @@ class Stress:
         with (
             _watched_logs(self._handler) as errors,
             _counted_unraisable(self.account),
-            _frequent_switches(),
+            frequent_switches(),
             _no_callbacks_of_the_collector(),
             _interrupted_system_calls(),
             self.live,
@@ -341,7 +341,7 @@ def _counted_unraisable(account: Account) -> Iterator[None]:
 
 
 @contextmanager
-def _frequent_switches() -> Iterator[None]:
+def frequent_switches() -> Iterator[None]:
     """Switch threads ten times as often as usual. So kills hit more places, and threads wait less for the GIL."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)

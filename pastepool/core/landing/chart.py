@@ -1,7 +1,7 @@
 """
 Grade every instruction of one function: may an exception be raised there without leaving something behind?
 
-Pure; any thread. A chart is made once for a function and kept.
+Pure; any thread.
 
 What is protected by a ``finally`` or a ``with`` is safe. The dangerous instructions are those around it:
 
@@ -15,26 +15,23 @@ What is protected by a ``finally`` or a ``with`` is safe. The dangerous instruct
    way the next call gives it back, or commits;
 7. what stands between the last call or assignment of a function and its return: the caller has no result yet.
 
+In 3 something is being given back, which may take long, and may never end. All the others are passed within a few
+instructions: there something was just taken, or was just given back.
+
 An ``async with`` does not occur in a call that a worker runs.
 """
 
 from __future__ import annotations
 
-import functools
 import re
-from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from types import CodeType
+from typing import NamedTuple
 
 from pastepool.core.landing.cover import Cover, cover_of
+from pastepool.core.landing.grade import Grade
 from pastepool.core.landing.handlers import CHANGES, Handler, body_of, kind_of
 from pastepool.core.landing.listing import ENDS, RETURNS, Instruction, listing, places_of, successors
-
-_KEPT = 4096
-"""
-How many charts are kept. One takes a few KiB, and about a millisecond to make. The number is a guess: more functions
-than stand on the stacks of killed requests.
-"""
 
 _MOVES = frozenset({"NOP", "POP_TOP", "SWAP", "COPY", "POP_BLOCK", "DUP_TOP", "NOT_TAKEN"})
 """Instructions that only move values of the interpreter's stack, or the place of execution."""
@@ -45,48 +42,27 @@ _TAKES = re.compile(r"_?acquire(?:[_A-Z]|$)")
 _GIVES = re.compile(r"_?release(?:[_A-Z]|$)")
 """Names of functions that take a lock, and of those that give it back."""
 
-_Indices = Iterable[int]
+_Indices = set[int]
 
 
-class Chart:
+class Chart(NamedTuple):
     """
-    Which instructions of one function are dangerous, and in which way.
+    The grades of the instructions of one function: SAFE, CLEANUP or AVOID.
 
-    ``begun``: an exception must not be raised before this instruction. ``inside``: nor come out of a function written in
-    Python that it calls. ``returning``: nor be raised in the instant at which a call written in C returns. ``calls``: the
-    instruction calls a function. All are asked by offset, in bytes; an offset inside an instruction means that
-    instruction.
+    Each table has one byte for two bytes of code, and a last one that stands for no place: a function that has not begun
+    yet is at offset -1. ``before``: an exception is raised before this instruction. ``inside``: it comes out of a function
+    written in Python that the instruction calls. ``returning``: it is raised in the instant at which a call written in C
+    returns. ``calls`` has no grades: it is 1 where the instruction calls a function.
     """
 
-    __slots__ = ("_starts", "_begun", "_inside", "_returning", "_calling")
-
-    def __init__(self, steps: Sequence[Instruction], begun: _Indices, inside: _Indices, returning: _Indices) -> None:
-        self._starts = [step.offset for step in steps]
-        self._calling = frozenset(index for index, step in enumerate(steps) if step.calls)
-        self._begun = frozenset(begun)
-        self._inside = frozenset(inside)
-        self._returning = frozenset(returning)
-
-    def begun(self, offset: int) -> bool:
-        """Say whether it is dangerous to raise before the instruction is executed."""
-        return bisect(self._starts, offset) - 1 in self._begun
-
-    def inside(self, offset: int) -> bool:
-        """Say whether it is dangerous if the function that the instruction calls ends by an exception."""
-        return bisect(self._starts, offset) - 1 in self._inside
-
-    def returning(self, offset: int) -> bool:
-        """Say whether it is dangerous to raise when the instruction has been executed and before the next one."""
-        return bisect(self._starts, offset) - 1 in self._returning
-
-    def calls(self, offset: int) -> bool:
-        """Say whether the instruction calls a function, after which the interpreter looks whether something is marked."""
-        return bisect(self._starts, offset) - 1 in self._calling
+    before: bytes
+    inside: bytes
+    returning: bytes
+    calls: bytes
 
 
-@functools.lru_cache(maxsize=_KEPT)
 def chart_of(code: CodeType) -> Chart:
-    """Return the chart of a function."""
+    """Return the chart of a function. It takes about a millisecond to make."""
     steps = listing(code)
     return chart(steps, cover_of(code, steps))
 
@@ -97,21 +73,43 @@ def chart(steps: Sequence[Instruction], cover: Cover) -> Chart:
     bodies = {handler: body_of(steps, handler) for handler in handlers}
     kinds = {handler: kind_of(steps, body) for handler, body in bodies.items()}
     leaving = set(_exits(steps, cover))
+    ending: _Indices = set()
     for handler, body in bodies.items():
-        leaving.update(_dangerous_part(steps, body, kinds[handler]))
+        if kinds[handler] is Handler.EXIT:
+            leaving.update(_up_to_the_exit(steps, body))
+        elif kinds[handler] is not Handler.OTHER:
+            ending.update(body)
     finals = [bodies[handler] for handler, kind in kinds.items() if kind is Handler.FINALLY]
-    leaving.update(_copies(steps, cover, finals))
+    ending.update(_copies(steps, cover, finals))
     cared = {handler for handler, kind in kinds.items() if kind in (Handler.FINALLY, Handler.UNDOES)}
     arriving, last_calls = _before_blocks(steps, cover, cared)
     holding, acquiring = _unprotected(steps, cover)
     entering = set(_entering(steps))
     leaving.update(_after_blocks(steps, cover, bodies, kinds))
+    # A function that gives something back and has begun is clean-up, wherever it is called.
     return Chart(
-        steps,
-        begun=leaving | arriving | holding | set(_before_returns(steps)),
-        inside=leaving | entering | holding,
-        returning=leaving | entering | last_calls | holding | acquiring,
+        before=_table(steps, ending, leaving | arriving | holding | set(_before_returns(steps))),
+        inside=_table(steps, ending | leaving, entering | holding),
+        returning=_table(steps, ending, leaving | entering | last_calls | holding | acquiring),
+        calls=_spread(steps, [step.calls for step in steps]),
     )
+
+
+def _table(steps: Sequence[Instruction], cleanup: _Indices, avoid: _Indices) -> bytes:
+    grades = (
+        Grade.AVOID if index in avoid else Grade.CLEANUP if index in cleanup else Grade.SAFE
+        for index in range(len(steps))
+    )
+    return _spread(steps, grades)
+
+
+def _spread(steps: Sequence[Instruction], values: Iterable[int]) -> bytes:
+    """Return a table from one value for each instruction."""
+    table = bytearray()
+    ends = [step.offset for step in steps[1:]] + [steps[-1].offset + 2]
+    for end, value in zip(ends, values, strict=True):
+        table += bytes([value]) * (end // 2 - len(table))
+    return bytes(table) + b"\0"
 
 
 def _entering(steps: Sequence[Instruction]) -> Iterator[int]:
@@ -157,13 +155,10 @@ def _only_moves(step: Instruction) -> bool:
     return step.name in _MOVES or step.name.startswith(("ROT_", "STORE_FAST", "LOAD_FAST", "JUMP_", "POP_JUMP_"))
 
 
-def _dangerous_part(steps: Sequence[Instruction], body: frozenset[int], kind: Handler) -> Iterator[int]:
-    """Of a handler: all if it gives something back; of a ``with`` only what comes up to the call of ``__exit__``."""
-    if kind is Handler.EXIT:
-        call = next(index for index in sorted(body) if steps[index].name == "WITH_EXCEPT_START")
-        yield from (index for index in body if index <= call)
-    elif kind is not Handler.OTHER:
-        yield from body
+def _up_to_the_exit(steps: Sequence[Instruction], body: frozenset[int]) -> Iterator[int]:
+    """Of the handler of a ``with``: what comes up to the call of ``__exit__``."""
+    call = next(index for index in sorted(body) if steps[index].name == "WITH_EXCEPT_START")
+    yield from (index for index in body if index <= call)
 
 
 def _copies(steps: Sequence[Instruction], cover: Cover, finals: Iterable[frozenset[int]]) -> Iterator[int]:

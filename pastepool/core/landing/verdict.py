@@ -7,12 +7,12 @@ calls the next one counts as well.
 
 from __future__ import annotations
 
-import enum
-import functools
 from collections.abc import Iterable, Sequence
 from types import CodeType
+from typing import NamedTuple
 
 from pastepool.core.landing.chart import chart_of
+from pastepool.core.landing.grade import Grade
 from pastepool.core.landing.standard_library import is_spared
 from pastepool.core.ownership import (
     Owner,
@@ -25,29 +25,40 @@ from pastepool.core.ownership import (
 Standing = tuple[CodeType, int]
 """A function and the offset in bytes of the instruction at which it stands."""
 
-
-class Grade(enum.IntEnum):
-    """
-    How good a place is. A larger number is worse.
-
-    ``SAFE``: nothing is left behind. ``LIBRARY``: so it is, as far as the code shows; but it is the code of a library,
-    which may keep a state of its own. ``AVOID``: a lock or a resource may stay taken, or the exception may be lost.
-    ``NEVER``: our own bookkeeping or a lock of everybody would suffer, or the place is outside of the application.
-    """
-
-    SAFE = 0
-    LIBRARY = 1
-    AVOID = 2
-    NEVER = 3
-
-
-_TAKES_OR_GIVES = frozenset(
-    {"__enter__", "__exit__", "__del__", "acquire", "release", "_acquire_restore", "_release_save", "close"}
-)
+_KEPT = 2048
 """
-Functions that take something for their caller, give it back, or end an object. In them nothing is raised at first. In
-``__del__`` it would be swallowed.
+Of how many functions the grades are kept. Those of one take about half a KiB, and a millisecond to make. The number is a
+guess: more functions than stand on the stacks of killed requests. An application that makes functions all the time, such
+as a template language, has any number of them.
 """
+
+_TAKES = frozenset({"__enter__", "acquire", "_acquire_restore"})
+_GIVES = frozenset({"__exit__", "__del__", "release", "_release_save", "close"})
+"""
+Functions that take something for their caller, and those that give it back or end an object. In them nothing is raised at
+first. In ``__del__`` it would be swallowed.
+"""
+
+
+class _Judged(NamedTuple):
+    """
+    A function and its grades by offset, as in ``Chart``.
+
+    ``before``, ``returning``: where it is the innermost one. ``inside``: where it calls another one. ``calls``: as in
+    ``Chart``. ``runs_tasks``, ``calls_application``: whether it is marked so (``ownership``).
+    """
+
+    code: CodeType
+    before: bytes
+    inside: bytes
+    returning: bytes
+    calls: bytes
+    runs_tasks: bool
+    calls_application: bool
+
+
+_judged: dict[int, _Judged] = {}
+"""By ``id`` of the code object, because its hash is slow. An entry keeps its code object alive, so no other has that id."""
 
 
 def raised_before(stack: Iterable[Standing]) -> Grade:
@@ -82,37 +93,62 @@ def raised_in_call(stack: Sequence[Standing]) -> Grade:
         stack: as for ``raised_on_return``, and not empty.
     """
     code, offset = stack[0]
-    return raised_on_return(stack) if chart_of(code).calls(offset) else Grade.NEVER
+    judged = _judged.get(id(code)) or _judge(code)
+    return raised_on_return(stack) if judged.calls[offset >> 1] else Grade.NEVER
 
 
 def _grade(stack: Iterable[Standing], returning: bool) -> Grade:
-    worst = Grade.SAFE
+    worst = 0
     innermost = True
     for code, offset in stack:
-        if not innermost and is_task_boundary(code):
-            return worst
-        worst = max(worst, _grade_of_one(code, offset, innermost, returning))
-        if worst is Grade.NEVER or is_application_boundary(code):
-            return worst
-        innermost = False
-    return worst
+        judged = _judged.get(id(code)) or _judge(code)
+        if innermost:
+            worst = (judged.returning if returning else judged.before)[offset >> 1]
+            innermost = False
+        elif judged.runs_tasks:
+            break
+        else:
+            worst = max(worst, judged.inside[offset >> 1])
+        if worst == Grade.NEVER or judged.calls_application:
+            break
+    return Grade(worst)
 
 
-def _grade_of_one(code: CodeType, offset: int, innermost: bool, returning: bool) -> Grade:
-    if must_not_be_hit(code):
-        return Grade.NEVER
+def _judge(code: CodeType) -> _Judged:
+    """Grade a function and keep the result. If there are too many, all are forgotten: those in use soon come again."""
     chart = chart_of(code)
-    if not innermost:
-        return Grade.AVOID if chart.inside(offset) or code.co_name in _TAKES_OR_GIVES else Grade.SAFE
-    if is_spared(code.co_filename):
+    boundary = is_application_boundary(code)
+    innermost = _floor_as_innermost(code)
+    caller = Grade.NEVER if must_not_be_hit(code) else _floor_of_name(code.co_name)
+    before = max(innermost, Grade.AVOID) if boundary else innermost  # its result would be lost, and not closed
+    judged = _Judged(
+        code,
+        _at_least(before, chart.before),
+        _at_least(caller, chart.inside),
+        _at_least(innermost, chart.returning),
+        chart.calls,
+        is_task_boundary(code),
+        boundary,
+    )
+    if len(_judged) >= _KEPT:
+        _judged.clear()
+    _judged[id(code)] = judged
+    return judged
+
+
+def _floor_as_innermost(code: CodeType) -> Grade:
+    """Return how good a place in a function is at best."""
+    if must_not_be_hit(code) or is_spared(code.co_filename):
         return Grade.NEVER
-    dangerous = chart.returning(offset) if returning else chart.begun(offset)
-    between = not returning and is_application_boundary(code)  # the application's result would be lost, and not closed
-    if dangerous or between or code.co_name in _TAKES_OR_GIVES:
+    library = Grade.LIBRARY if owner_of(code.co_filename) is Owner.LIBRARY else Grade.SAFE
+    return max(library, _floor_of_name(code.co_name))
+
+
+def _floor_of_name(name: str) -> Grade:
+    if name in _TAKES:
         return Grade.AVOID
-    return Grade.LIBRARY if _is_a_librarys(code.co_filename) else Grade.SAFE
+    return Grade.CLEANUP if name in _GIVES else Grade.SAFE
 
 
-@functools.lru_cache(maxsize=4096)
-def _is_a_librarys(file: str) -> bool:
-    return owner_of(file) is Owner.LIBRARY
+def _at_least(floor: Grade, table: bytes) -> bytes:
+    return bytes(max(floor, grade) for grade in table)

@@ -15,29 +15,31 @@ import os
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from pastepool.core.landing.verdict import Grade, Standing, raised_before
+from pastepool.core.landing.grade import Grade
+from pastepool.core.landing.verdict import Standing, raised_before
 from pastepool.types import Seconds
 
+_LOOKED_AT_MOST: Seconds = 0.05
+"""
+What counts at most of the time between two looks. A thread that waits in C for a second, such as for a rollback, has not
+run for a second: it gets its time when it has come back.
+"""
 
-class _Patience(NamedTuple):
-    """From how many instructions, or how long after the first one, a place of this grade is good enough."""
-
-    grade: Grade
-    instructions: int
-    after: Seconds
-
-
-_PATIENCE = (
-    _Patience(Grade.AVOID, 250_000, 5.0),
-    _Patience(Grade.LIBRARY, 50_000, 0.25),
-    _Patience(Grade.SAFE, 0, 0.0),
+_PATIENCE: tuple[tuple[Seconds, Grade], ...] = (
+    (0.5, Grade.AVOID),
+    (0.25, Grade.CLEANUP),
+    (0.1, Grade.LIBRARY),
+    (0.0, Grade.SAFE),
 )
 """
-A loop in an application reaches a safe place within its first round; a call into a library returns. A loop inside of a
-``finally`` never does, and is ended all the same. The numbers are choices: 5 s are the time for a ``finally`` that waits for
-a database. A busy loop comes to some 250,000 instructions in that time, because we are called before each.
+From how long on, while the thread runs Python, a place of which grade is good enough.
+
+A loop in an application reaches a safe place within its first round, and a call into a library returns. A loop inside
+of a ``finally`` never does, and is ended all the same. The numbers are choices: all of them end a kill within a second. In
+0.25 s a thread that is asked before each instruction executes some 100,000. A clean-up that needs more is cut off,
+but not at a place where it has just taken a lock of its own (``AVOID``).
 """
 
 
@@ -47,10 +49,11 @@ class Arm:
 
     ``landed``: the exception was raised. ``looks``: before how many instructions it was asked. ``off``: the window was
     shut, so nothing is raised any more; written by the victim. ``aside``: the killer raises the exception in another way
-    just now (``interrupting``); written by the killer.
+    just now (``interrupting``); written by the killer. ``_ran``: for how long the thread has run Python since the first
+    look.
     """
 
-    __slots__ = ("aside", "exception", "ident", "landed", "looks", "off", "_process", "_since")
+    __slots__ = ("aside", "exception", "ident", "landed", "looks", "off", "_looked_at", "_process", "_ran")
 
     def __init__(self, ident: int, exception: type[BaseException]) -> None:
         self.ident = ident
@@ -60,7 +63,8 @@ class Arm:
         self.looks = 0
         self.off = False
         self._process = os.getpid()
-        self._since: Seconds = 0.0
+        self._ran: Seconds = 0.0
+        self._looked_at: Seconds = 0.0
 
     @property
     def waits(self) -> bool:
@@ -92,13 +96,11 @@ class Arm:
 
     def _good_enough(self) -> Grade:
         now = time.monotonic()
-        if not self.looks:
-            self._since = now
+        if self.looks:
+            self._ran += min(now - self._looked_at, _LOOKED_AT_MOST)
+        self._looked_at = now
         self.looks += 1
-        waited = now - self._since
-        return next(
-            patience.grade for patience in _PATIENCE if self.looks > patience.instructions or waited >= patience.after
-        )
+        return next(grade for patience, grade in _PATIENCE if self._ran >= patience)
 
 
 def calls_of(frame: FrameType, offset: int | None = None) -> Iterator[Standing]:

@@ -27,7 +27,8 @@ from operator import attrgetter, is_, not_
 from types import FrameType
 from typing import NamedTuple
 
-from pastepool.core.landing.verdict import Grade, raised_in_call
+from pastepool.core.landing.grade import Grade
+from pastepool.core.landing.verdict import raised_in_call
 from pastepool.runtime.inspection.procfs import SystemCall, read_system_call
 from pastepool.runtime.inspection.stacks import frame_of, look_at
 from pastepool.runtime.inspection.syscalls import Reads, numbering_here
@@ -59,7 +60,7 @@ def interrupt(arm: Arm, native_id: int, by: InterruptSignal) -> bool:
     """
     call = blocking_call(native_id)
     frame = frame_of(arm.ident)
-    if call is None or frame is None or raised_in_call([*calls_of(frame)]) >= Grade.AVOID:
+    if call is None or frame is None or raised_in_call([*calls_of(frame)]) > Grade.LIBRARY:
         return False
     arm.aside = True
     stands = Stands.in_frame(frame)

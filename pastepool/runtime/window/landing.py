@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from types import FrameType
 
-from pastepool.core.landing.verdict import Grade, raised_on_return
+from pastepool.core.landing.grade import Grade
+from pastepool.core.landing.verdict import raised_on_return
 from pastepool.runtime.inspection.stacks import frame_of
 from pastepool.runtime.window.arming import calls_of
 from pastepool.runtime.window.async_exc import set_async_exc, set_async_exc_inside
@@ -35,4 +36,4 @@ def raise_where_it_may_land(ident: int, exception: type[BaseException]) -> bool 
 
 def may_land(frame: FrameType) -> bool:
     """Say whether an exception that is raised where a thread stands would arrive, and leave nothing taken."""
-    return raised_on_return(calls_of(frame)) < Grade.AVOID
+    return raised_on_return(calls_of(frame)) <= Grade.LIBRARY

@@ -8,12 +8,14 @@ from types import CodeType, SimpleNamespace
 
 import pytest
 
+from pastepool.core.landing import verdict
 from pastepool.core.landing.chart import chart, chart_of
 from pastepool.core.landing.cover import cover_of, from_blocks
+from pastepool.core.landing.grade import Grade
 from pastepool.core.landing.handlers import Handler, body_of, kind_of
 from pastepool.core.landing.listing import Instruction, _steps, listing
 from pastepool.core.landing.standard_library import is_spared
-from pastepool.core.landing.verdict import Grade, raised_before, raised_in_call, raised_on_return
+from pastepool.core.landing.verdict import raised_before, raised_in_call, raised_on_return
 from pastepool.core.ownership import calls_application, is_application_boundary, is_task_boundary, runs_tasks
 from tests.core.landing.shapes import SHAPES
 
@@ -23,15 +25,15 @@ def test_each_shape_has_safe_and_dangerous_instructions(name: str) -> None:
     """A chart that calls all of them safe, or none, would be of no use."""
     own = SHAPES[name].__code__
     codes = [own, *(constant for constant in own.co_consts if isinstance(constant, CodeType))]
-    charts = [(chart_of.__wrapped__(code), step.offset) for code in codes for step in listing(code)]
-    assert {made.begun(offset) for made, offset in charts} == {True, False}
-    assert not all(made.inside(offset) for made, offset in charts)
-    assert any(made.returning(offset) for made, offset in charts)
+    charts = [chart_of(code) for code in codes]
+    assert {bool(grade) for made in charts for grade in made.before} == {True, False}
+    assert not all(grade for made in charts for grade in made.inside)
+    assert any(grade for made in charts for grade in made.returning)
 
 
 WITH_OF_3_10 = (
     Instruction(0, "LOAD_FAST", "lock", None, (1,)),
-    Instruction(2, "SETUP_WITH", 11, 20, (1,)),
+    Instruction(2, "SETUP_WITH", 11, 22, (1,)),
     Instruction(4, "POP_TOP", None, None, (1,)),
     Instruction(6, "LOAD_GLOBAL", "work", None, (2,)),
     Instruction(8, "CALL_FUNCTION", 0, None, (2,)),
@@ -40,28 +42,28 @@ WITH_OF_3_10 = (
     Instruction(14, "DUP_TOP", None, None, (1,)),
     Instruction(16, "DUP_TOP", None, None, (1,)),
     Instruction(18, "CALL_FUNCTION", 3, None, (1,)),
-    Instruction(19, "JUMP_FORWARD", 4, 32, (1,)),
-    Instruction(20, "WITH_EXCEPT_START", None, None, (1,)),
-    Instruction(22, "POP_JUMP_IF_TRUE", 26, 26, (1,)),
-    Instruction(24, "RERAISE", 1, None, (1,)),
-    Instruction(26, "POP_TOP", None, None, (1,)),
-    Instruction(28, "POP_EXCEPT", None, None, (1,)),
-    Instruction(30, "POP_TOP", None, None, (1,)),
-    Instruction(32, "LOAD_CONST", 7, None, (3,)),
-    Instruction(34, "RETURN_VALUE", None, None, (3,)),
+    Instruction(20, "JUMP_FORWARD", 4, 34, (1,)),
+    Instruction(22, "WITH_EXCEPT_START", None, None, (1,)),
+    Instruction(24, "POP_JUMP_IF_TRUE", 28, 28, (1,)),
+    Instruction(26, "RERAISE", 1, None, (1,)),
+    Instruction(28, "POP_TOP", None, None, (1,)),
+    Instruction(30, "POP_EXCEPT", None, None, (1,)),
+    Instruction(32, "POP_TOP", None, None, (1,)),
+    Instruction(34, "LOAD_CONST", 7, None, (3,)),
+    Instruction(36, "RETURN_VALUE", None, None, (3,)),
 )
-"""``with lock: work()`` as CPython 3.10 compiles it. The jump has an odd offset so that the others keep theirs."""
+"""``with lock: work()`` as CPython 3.10 compiles it."""
 
 
 def test_blocks_of_3_10_cover_what_stands_between_their_instructions() -> None:
     """There is no table: the instructions begin and end a block."""
     cover = from_blocks(WITH_OF_3_10)
     assert [step.offset for step, handlers in zip(WITH_OF_3_10, cover, strict=True) if handlers] == [4, 6, 8, 10]
-    assert {handlers for handlers in cover if handlers} == {(20,)}
+    assert {handlers for handlers in cover if handlers} == {(22,)}
     made = chart(WITH_OF_3_10, cover)
-    dangerous = [step.offset for step in WITH_OF_3_10 if made.begun(step.offset)]
-    assert dangerous == [12, 14, 16, 18, 20, 26, 28, 30, 32, 34]
-    assert made.inside(2) and not made.inside(8) and made.inside(18)
+    dangerous = [step.offset for step in WITH_OF_3_10 if made.before[step.offset // 2]]
+    assert dangerous == [12, 14, 16, 18, 22, 28, 30, 32, 34, 36]
+    assert made.inside[2 // 2] and not made.inside[8 // 2] and made.inside[18 // 2]
 
 
 def test_instructions_that_nothing_reaches_have_no_cover() -> None:
@@ -89,7 +91,7 @@ def test_block_at_the_very_beginning_has_no_call_before_it() -> None:
             str(number)
 
     code = beginning.__code__
-    assert not chart_of.__wrapped__(code).returning(0)
+    assert not chart_of(code).returning[0]
 
 
 def instruction(**facts: object) -> SimpleNamespace:
@@ -133,7 +135,7 @@ def test_first_instruction_that_makes_an_exit_has_nothing_before_it() -> None:
         ),
     ):
         made = chart(steps, tuple(() for _ in steps))
-        assert made.begun(0) is (len(steps) == 5)
+        assert bool(made.before[0]) is (len(steps) == 5)
 
 
 def test_handler_is_what_it_does() -> None:
@@ -235,5 +237,22 @@ def test_call_before_a_block_may_have_taken_something() -> None:
         Instruction(20, "RERAISE", 0, None, (5,)),
     )
     made = chart(steps, from_blocks(steps))
-    assert made.returning(2)
-    assert [offset for offset in (0, 4, 6, 8) if made.begun(offset)] == [4, 6, 8]
+    assert made.returning[2 // 2]
+    assert [offset for offset in (0, 4, 6, 8) if made.before[offset // 2]] == [4, 6, 8]
+
+
+def test_grades_of_many_functions_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that makes functions all the time, such as a template language, costs no more and more memory."""
+    kept: dict[int, object] = {}
+    monkeypatch.setattr(verdict, "_judged", kept)
+    monkeypatch.setattr(verdict, "_KEPT", 5)
+    for number in range(12):
+        made = compile(f"def f():\n    return {number}\n", "app.py", "exec")
+        assert raised_before([(function_of(made), 0)]) is not Grade.NEVER
+        assert len(kept) <= 5
+    assert len(kept) == 2
+
+
+def test_function_that_has_not_begun_is_a_safe_place() -> None:
+    """The interpreter gives it the offset -1."""
+    assert chart_of(application.__code__).before[-1 >> 1] == Grade.SAFE

@@ -8,7 +8,8 @@ from types import FrameType
 
 import pytest
 
-from pastepool.core.landing.verdict import Grade, Standing, raised_before
+from pastepool.core.landing.grade import Grade
+from pastepool.core.landing.verdict import Standing, raised_before
 from pastepool.core.ownership import calls_application
 from tests.core.landing import shapes
 from tests.core.landing.raising import Hit, run_and_raise

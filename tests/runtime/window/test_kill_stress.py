@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.kill_shapes import SHAPES
 from tests.runtime.kill_stress import Stress
+from tests.runtime.shape_stress import ShapeStress
+from tests.waiting import WATCHDOG
 
 KILLS = 300
 
@@ -17,3 +24,12 @@ def test_kills_hit_whom_they_are_meant_for_and_nobody_else() -> None:
     assert account.kills == KILLS
     assert account.landed > KILLS / 5
     assert account.tasks > 2 * KILLS
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_endless_loop_ends_and_leaves_nothing_taken(shape: str, tmp_path: Path) -> None:
+    """Also where innocent requests use the same locks, and where the loop is in a ``finally`` or an ``__exit__``."""
+    account = ShapeStress(tmp_path).run([shape] * 3)
+    assert account.own_left == account.library_left == account.hit == []
+    assert account.kills == 3
+    assert account.slowest < WATCHDOG

@@ -10,7 +10,9 @@ from types import CodeType, FrameType
 
 import pytest
 
+from pastepool.core.landing.grade import Grade
 from pastepool.errors import WorkerKilled
+from pastepool.runtime.window import arming
 from pastepool.runtime.window import reach as reach_module
 from pastepool.runtime.window.arming import Arm
 from pastepool.runtime.window.monitoring import Instrumented, make_monitoring
@@ -69,6 +71,31 @@ def test_blocked_thread_is_killed_when_it_comes_back() -> None:
     assert victim.outcome == []
     victim.come_back()
     assert [type(error) for error in victim.outcome] == [WorkerKilled]
+
+
+def patience(monkeypatch: pytest.MonkeyPatch, grade: Grade, between_looks: float) -> float:
+    """Return after how many seconds an exception is raised in a thread that only comes to places of one grade."""
+    now = [100.0]
+    monkeypatch.setattr(arming, "raised_before", lambda calls: grade)
+    monkeypatch.setattr(arming.time, "monotonic", lambda: now[0])
+    arm = Arm(1, WorkerKilled)
+    while not arm.raises(sys._getframe(), 0):
+        now[0] += between_looks
+    return now[0] - 100.0
+
+
+def test_patience_ends_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The better a place is, the sooner: clean-up gets time, and a lock that was just taken gets more."""
+    grades = (Grade.SAFE, Grade.LIBRARY, Grade.CLEANUP, Grade.AVOID)
+    waited = [patience(monkeypatch, grade, 0.001) for grade in grades]
+    assert waited[0] == 0.0
+    assert waited == sorted(waited)
+    assert waited[-1] < 1.0
+
+
+def test_wait_in_a_clean_up_does_not_use_up_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollback that waits a second for the database still has time to give its locks back."""
+    assert patience(monkeypatch, Grade.CLEANUP, 1.0) > 3.0
 
 
 class WaitsForAFork(Arm):
