@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.server.programs import Program
 from tests.server.serving import Client
-from tests.waiting import WATCHDOG, until
+from tests.waiting import WATCHDOG, Stopwatch, until
 
 KILL = 0.3
 LIMITS = {
@@ -149,8 +149,8 @@ class Drill:
 
     The fields are seconds by kind, measured until all requests are released. ``told_after``: from the call to the 504.
     ``zombie_after``: from the 504 until the thread was a zombie. ``ended_after``: from the 504 until the thread had
-    ended. The constructor runs the whole drill. It fails if a thread does not do what is expected, or does not end
-    after its release.
+    ended. ``busy``: for how many seconds something waited for a processor (``Stopwatch``). The constructor runs the whole
+    drill. It fails if a thread does not do what is expected, or does not end after its release.
     """
 
     def __init__(self, folder: Path, unblock: bool) -> None:
@@ -159,12 +159,14 @@ class Drill:
         self.zombie_after: Instants = {}
         self.ended_after: Instants = {}
         self._told_at: Instants = {}
+        watch = Stopwatch()
         options: dict[str, Any] = {**LIMITS, "kill_unblocks_sockets": "true" if unblock else "false"}
         program = Program(folder, HANGS, **options)
         with program, contextlib.ExitStack() as stack:
             self._ask(program, "/watch")
             self._hang(program, stack)
             until(lambda: self._settled(program), "each thread has ended or is a zombie, as expected")
+            self.busy = watch.busy()
             self._ask(program, "/release")
             until(lambda: set(self._ask(program, "/ended")[2]) == set(KINDS), "each thread that was let go has ended")
 

@@ -6,11 +6,11 @@ import os
 import re
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 from tests.server.commands import ADDRESS, ROOT, Command
 from tests.server.serving import Client
+from tests.waiting import Stopwatch
 
 ENDS_SOON = 5.0
 """Seconds within which a process ends that has nothing to wait for; the machine may be busy."""
@@ -108,9 +108,9 @@ class Program(Command):
 
     def ends_within(self, seconds: float) -> int:
         """Read the rest of the output and return the exit status. Fails if the end takes longer than ``seconds``."""
-        began = time.monotonic()
+        watch = Stopwatch()
         status = self.wait()
-        assert time.monotonic() - began < seconds, self.said
+        assert watch.net() < seconds, self.said
         return status
 
     @property

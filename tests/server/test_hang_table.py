@@ -13,7 +13,7 @@ from tests.server.hang_drill import AT_ONCE, EXPECTED, KILL, KINDS, Drill, after
 from tests.server.hang_table import HERE, REMEDY, TABLE, note, page, seen, seen_in, words
 
 LATE = 1.0
-"""How much later than its limit a thing may be on a busy machine."""
+"""How much later than its limit a thing may be on a machine that does nothing else."""
 
 Drills = tuple[Drill, Drill]
 
@@ -31,7 +31,7 @@ def drills(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drills]:
 def test_c_client_of_every_kind_of_hang_is_told_at_the_kill_limit(kind: str, drills: Drills) -> None:
     """504 as soon as the limit has passed, whatever the thread does and whatever becomes of it."""
     for drill in drills:
-        assert KILL <= drill.told_after[kind] < KILL + LATE
+        assert KILL <= drill.told_after[kind] < KILL + LATE + drill.busy
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,7 +39,7 @@ def test_c_thread_of_every_kind_of_hang_ends_as_the_table_says(kind: str, drills
     """It ends at once, without being let go; or it is a zombie until it is let go, and then it ends (see ``Drill``)."""
     for drill, expected in zip(drills, EXPECTED[kind], strict=True):
         if expected is AT_ONCE:
-            assert drill.ended_after[kind] < LATE
+            assert drill.ended_after[kind] < LATE + drill.busy
         else:
             assert kind in drill.zombie_after
             assert kind not in drill.ended_after

@@ -18,7 +18,7 @@ from pastepool.server import Server
 from pastepool.settings import read
 from tests.server.conftest import Serve
 from tests.server.serving import Client, Environ, Held, Running, body_echo, path_echo
-from tests.waiting import WATCHDOG, until
+from tests.waiting import WATCHDOG, Stopwatch, until
 
 LATE = 0.5
 """Seconds by which an answer that is due at once may be late on a busy machine."""
@@ -66,10 +66,10 @@ def test_request_beyond_queue_limit_is_refused_at_once(serve: Serve) -> None:
         first.ask("/first")
         second.ask("/second")
         until(lambda: backlog(run) == 2, "two requests wait")
-        began = time.monotonic()
+        watch = Stopwatch()
         with run.client() as third:
             response = third.get("/third")
-            assert time.monotonic() - began < LATE
+            assert watch.net() < LATE
             assert (response.status, response.fields["retry-after"], response.closes) == (503, "5", True)
             assert "date" in response.fields
             assert third.ended()
@@ -90,10 +90,10 @@ def test_queue_timeout_is_kept_with_all_workers_hung(serve: Serve) -> None:
         asked = []
         for client in (first, second):
             client.ask("/late")
-            asked.append(time.monotonic())
-        for client, began in zip((first, second), asked, strict=True):
+            asked.append(Stopwatch())
+        for client, watch in zip((first, second), asked, strict=True):
             response = client.response()
-            assert 0.35 < time.monotonic() - began < 0.4 + LATE
+            assert watch.elapsed() > 0.35 and watch.net() < 0.4 + LATE
             assert (response.status, response.fields["retry-after"], response.closes) == (503, "5", True)
             assert client.ended()
         app.release()
@@ -105,9 +105,9 @@ def test_health_is_answered_with_all_workers_hung(serve: Serve) -> None:
     """``health_path`` needs no worker: it is answered at once, also while the backlog is full."""
     with all_workers_hung(serve, health_path="/healthz", queue_limit=0) as (run, app), run.client() as client:
         for _ in range(3):
-            began = time.monotonic()
+            watch = Stopwatch()
             response = client.get("/healthz")
-            assert time.monotonic() - began < LATE
+            assert watch.net() < LATE
             assert (response.status, response.body, response.closes) == (200, b"ok\n", False)
             assert response.fields["cache-control"] == "no-store"
         assert run.get("/other").status == 503
@@ -315,12 +315,12 @@ def test_connection_limit_per_address(serve: Serve) -> None:
 def test_connection_limit_refuses_when_nobody_is_idle(serve: Serve) -> None:
     """With every place in use a new client is told 503 at once; a place that is left is given again."""
     with all_workers_hung(serve, connection_limit=2) as (run, app):
-        began = time.monotonic()
+        watch = Stopwatch()
         with run.client() as client:
             response = client.response()
             assert (response.status, response.fields["retry-after"], response.closes) == (503, "5", True)
             assert client.ended()
-        assert time.monotonic() - began < LATE
+        assert watch.net() < LATE
         app.release()
         until(lambda: run.server.parts.baton.follower_count, "a worker is free")
         assert run.get("/again").body == b"/again"

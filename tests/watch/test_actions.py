@@ -11,15 +11,21 @@ from typing import Any
 import pytest
 
 from tests.server.serving import plain
-from tests.waiting import until
+from tests.waiting import WATCHDOG, until
 from tests.watch.watching import Held, Watched, form, watched
 
 SETTINGS: dict[str, Any] = {"threadpool_workers": 2}
 
 
+@pytest.fixture(autouse=True)
+def outcome_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the end of a killed request may take longer than a visitor should wait."""
+    monkeypatch.setattr("pastepool.watch.actions.OUTCOME_WITHIN", WATCHDOG / 2)
+
+
 def spin(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """An application that a kill reaches at once, and that ends by itself in any case."""
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + 3 * WATCHDOG
     while time.monotonic() < deadline:
         pass
     start_response("200 OK", [])

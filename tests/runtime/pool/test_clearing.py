@@ -183,9 +183,12 @@ def test_loop_in_a_callback_of_the_collector_is_killed_again(live: LivePool, mon
     assert looping.wait(WATCHDOG)
     assert job.events == ["run", "killed", "failed", "conclude"]
     assert worker.phase is Phase.DYING
-    until(
-        lambda: KillLadder(False).kill(worker, job.serial, time.monotonic()) and swallowed.is_set(), "it was swallowed"
-    )
+
+    def killed_again() -> bool:
+        KillLadder(False).kill(worker, job.serial, time.monotonic())  # False once the worker has gone on
+        return swallowed.is_set()
+
+    until(killed_again, "it was swallowed")
     assert live.exits.acquire(timeout=WATCHDOG)
     assert job.events == ["run", "killed", "failed", "conclude"]
 
