@@ -1,4 +1,7 @@
-"""Check after every test that it left no thread running and no socket open, and let every test hear SIGINT."""
+"""
+Check after every test that it left no thread running and no socket open, let every test hear SIGINT, and give Hypothesis
+the time that it needs on a busy machine.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.waiting import WATCHDOG
 
@@ -50,6 +54,12 @@ def open_sockets() -> set[tuple[str, str]]:
 
 
 def pytest_configure() -> None:
-    """Handle SIGINT in this process, and in its children. A shell that runs us in the background has it ignored."""
+    """
+    Handle SIGINT in this process, and in its children. A shell that runs us in the background has it ignored.
+
+    Hypothesis measures how long an example takes. That says something about the machine, and nothing about the code.
+    """
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
