@@ -142,6 +142,7 @@ class Observer:
             "counts": {status.value: counts[status] for status in Status if status is not Status.GONE},
             "summary": counts_line(counts, len(self._server_view.baton.backlog)),
             "draining": self._server_view.shared.draining,
+            "condemned": self._server_view.supervisor.condemned,
         }
 
     def _backlog(self, now: Seconds) -> dict[str, Any]:

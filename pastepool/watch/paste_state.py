@@ -168,6 +168,7 @@ def _empty(kind: str, note: str) -> State:
             "counts": {status.value: 0 for status in Status if status is not Status.GONE},
             "summary": "no pool",
             "draining": False,
+            "condemned": "",
         },
         "workers": [],
         "groups": [],

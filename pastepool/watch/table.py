@@ -87,6 +87,8 @@ def _heading(state: State) -> Iterator[str]:
     if state["note"]:
         yield from wrapped(state["note"])
     yield pool["summary"] + (" - draining" if pool["draining"] else "")
+    if pool["condemned"]:
+        yield from wrapped(f"RESTART THIS PROCESS: {pool['condemned']}")
 
 
 def wrapped(text: str) -> Iterator[str]:

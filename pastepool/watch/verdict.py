@@ -30,6 +30,8 @@ def verdict_of(state: State) -> Verdict:
     pool, backlog, counts = state["pool"], state["backlog"], state["pool"]["counts"]
     if state["kind"] == "none":
         return Verdict("There is no pool here.", "", "tight")
+    if pool["condemned"]:
+        return Verdict("Restart this process", pool["condemned"], "bad")
     stuck = [row for row in state["workers"] if row["status"] in STUCK]
     if stuck:
         parts = ", ".join(f"{counts[word]} {word}" for word in STUCK if counts[word])

@@ -274,10 +274,10 @@ def submits(site: Site, rounds: Rounds) -> None:
 
 def queries(site: Site, rounds: Rounds) -> None:
     with contextlib.closing(sqlite3.connect(site.database, timeout=0.02)) as connection:
-        connection.execute("pragma synchronous = off")
         for _ in rounds:
             with contextlib.suppress(sqlite3.OperationalError), connection:  # locked for longer than the timeout
                 cursor = connection.cursor()
+                cursor.execute("pragma synchronous = off")
                 cursor.execute("update visits set number = number + 1")
                 cursor.execute("select number from visits")
                 cursor.fetchall()

@@ -22,9 +22,10 @@ from pathlib import Path
 from pastepool.core.policy import OverloadPolicy
 from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
+from pastepool.runtime.inspection.library_locks import taken_locks
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.kill_ladder import KillLadder
-from tests.runtime.kill_shapes import LONG, SHAPES, Site, a_few, can_be_had, for_ever
+from tests.runtime.kill_shapes import LONG, SHAPES, Site, a_few, for_ever
 from tests.runtime.kill_stress import frequent_switches
 from tests.runtime.pools import Job, LivePool
 from tests.waiting import WATCHDOG
@@ -221,15 +222,13 @@ def any_shape(choice: random.Random) -> str:
 
 
 def library_locks_left(patience: float) -> list[str]:
-    """Return the names of the locks of the standard library's modules that cannot be had."""
-    kinds = (type(threading.Lock()), type(threading.RLock()))
-    locks = {
-        f"{module}.{name}": value
-        for module in sorted(sys.stdlib_module_names & sys.modules.keys())
-        for name, value in list(vars(sys.modules[module]).items())
-        if isinstance(value, kinds)
-    }
-    return [name for name, lock in locks.items() if not can_be_had(lock, patience)]
+    """Return the names of the locks of the standard library that each of several looks finds taken."""
+    left = {lock.name for lock in taken_locks()}
+    deadline = time.monotonic() + patience
+    while left and time.monotonic() < deadline:
+        time.sleep(patience / 100)
+        left &= {lock.name for lock in taken_locks()}
+    return sorted(left)
 
 
 def report(account: Account) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pastepool.watch.table import COLUMNS, cut, padded, text_table
+from pastepool.watch.verdict import Verdict, verdict_of
 
 SAMPLE = Path(__file__).parent / "sample-v1.json"
 
@@ -60,3 +61,14 @@ def test_row_without_serial_and_place_has_no_second_line() -> None:
     lines = text_table({**state, "workers": [row]}).splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("WORKER"))
     assert lines[at + 2] == ""
+
+
+def test_process_that_should_be_restarted_says_so_first() -> None:
+    """A lock that a killed request has left concerns everybody, so it comes before what hangs."""
+    state = sample()
+    why = "logging._lock is taken for ever: left by worker 5 (GET /report), which was killed. Restart this process"
+    state["pool"]["condemned"] = why
+    assert verdict_of(state) == Verdict("Restart this process", why, "bad")
+    lines = text_table(state).splitlines()
+    assert any(line.startswith("RESTART THIS PROCESS: logging._lock is taken for ever") for line in lines)
+    assert max(map(len, lines)) <= COLUMNS

@@ -18,6 +18,7 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.kill_ladder import KillLadder
+from pastepool.runtime.supervision.lock_watch import LockWatch
 from pastepool.runtime.supervision.reporting import Reporting
 from pastepool.types import Clock
 
@@ -36,6 +37,7 @@ class Applying:
         ladder: KillLadder,
         reporting: Reporting,
         journal: EventJournal,
+        lock_watch: LockWatch,
         *,
         logger: str,
         end_process: Callable[[str], None],
@@ -47,6 +49,7 @@ class Applying:
         self._ladder = ladder
         self._reporting = reporting
         self._journal = journal
+        self._lock_watch = lock_watch
         self._end_process = end_process
         self._log = scribbled(logger)
         self._apply_by_type: dict[type, Callable[..., None]] = {
@@ -72,6 +75,9 @@ class Applying:
                 self._ladder.missed.append((action.worker, action.serial))
 
     def _forget(self, action: Forget) -> None:
+        worker = self._pool.workers.get(action.worker)
+        if worker is not None:
+            self._lock_watch.gone(worker)
         self._pool.forget(action.worker)
         self._journal.note("gone", f"worker {action.worker} is gone", worker=action.worker)
 
@@ -131,6 +137,7 @@ class Applying:
             self._log.warning("%s; %s\n%s", action.describe(), report.diagnosis, "\n".join(report.stack))
             self._reporting.note("killed", action, report)
             self._pool.tally.count("killed")
+            self._lock_watch.killed(action.worker, action.title)
             self._reporting.killed.append(report)
 
     def _exit(self, action: ExitProcess) -> None:

@@ -27,6 +27,7 @@ from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.applying import Applying
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.kill_ladder import KillLadder
+from pastepool.runtime.supervision.lock_watch import LockWatch
 from pastepool.runtime.supervision.reporting import Reporting
 from pastepool.runtime.window.async_exc import check_available
 from pastepool.runtime.window.interruption import interruption
@@ -64,9 +65,11 @@ class Supervisor:
         self._signal = signal
         self._ladder = KillLadder(policy.unblock_sockets)
         self._reporting = Reporting(pool, baton, policy, clock, inspector, journal, mail=mail, mail_hung=mail_hung)
+        self._lock_watch = LockWatch(journal, logger)
         self._applying = Applying(
-            pool, baton, policy, clock, self._ladder, self._reporting, journal, logger=logger, end_process=end_process
-        )
+            pool, baton, policy, clock, self._ladder, self._reporting, journal, self._lock_watch,
+            logger=logger, end_process=end_process,
+        )  # fmt: skip
         self._log = scribbled(logger)
         self._asked: deque[KillAsked] = deque()
         self._history = History()
@@ -89,6 +92,11 @@ class Supervisor:
     def can_kill(self) -> bool:
         """Return whether this interpreter can raise an exception in another thread."""
         return self._can_kill
+
+    @property
+    def condemned(self) -> str:
+        """Return why this process should be replaced: a lock that a killed request has left taken. Empty if it need not."""
+        return self._lock_watch.condemned
 
     def close(self) -> None:
         """End the supervisor's thread after the present look. Runs on: any thread."""
@@ -148,7 +156,7 @@ class Supervisor:
         if self._ladder.missed:
             self._signal.set()  # look again at once: the next plan says when to try these kills again
         self._reporting.send()
-        return decided.look_again_at
+        return min(decided.look_again_at, self._lock_watch.look(self._clock.now()))
 
     def _is_worn(self, worker: Worker) -> bool:
         limit = wears_out_after(worker.worker_id, self._policy)

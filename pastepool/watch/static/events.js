@@ -16,6 +16,7 @@ const STATUS_OF = {
   zombie: "zombie",
   capped: "hung",
   shed: "hung",
+  "lock left": "hung",
   ending: "hung",
   "mail failed": "hung",
   action: "busy",

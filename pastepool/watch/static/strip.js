@@ -139,6 +139,9 @@ export function verdict(state) {
   if (kind === "none") {
     return { headline: "There is no pool here.", reason: "", mood: "tight" };
   }
+  if (pool.condemned) {
+    return { headline: "Restart this process", reason: pool.condemned, mood: "bad" };
+  }
   if (stuck.length > 0) {
     const said = STATUSES.filter((status) => STUCK.has(status) && pool.counts[status] > 0);
     const parts = said.map((status) => `${number(pool.counts[status])} ${status}`).join(", ");

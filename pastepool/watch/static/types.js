@@ -56,6 +56,7 @@
  * @property {Record<Status, number>} counts
  * @property {string} summary
  * @property {boolean} draining
+ * @property {string} condemned why this process should be replaced; empty if it need not be
  *
  * @typedef {object} Group
  * @property {number} id
