@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pastepool.core.addresses import Network, ip_address, is_within
 
 FORWARDED = "forwarded"
 FOR, HOST, PROTO, PORT, BY = (f"x-forwarded-{word}" for word in ("for", "host", "proto", "port", "by"))
-KNOWN = (FORWARDED, FOR, HOST, PROTO, PORT, BY)
-"""The fields that a proxy may be trusted with, as an operator writes them."""
+PREFIX = "x-forwarded-prefix"
+X_FORWARDED = "x-forwarded"
 
-KEYS = {name: "HTTP_" + name.upper().replace("-", "_") for name in KNOWN}
+KNOWN = (FORWARDED, FOR, HOST, PROTO, PORT, BY)
+"""The fields that waitress knows, and that ``trusted_proxy_headers`` may name in a section written for it."""
+
+KEYS = {name: "HTTP_" + name.upper().replace("-", "_") for name in (*KNOWN, PREFIX)}
 """The environ key of each field."""
 
 ANYBODY = "*"
@@ -30,3 +35,42 @@ class ProxyTrust:
     headers: frozenset[str] = frozenset()
     clear: bool = False
     log_cleared: bool = False
+
+
+UNIX = "unix"
+"""The word for the clients on a unix socket, among the networks of ``trusted_proxies``."""
+
+
+@dataclass(frozen=True)
+class TrustedProxies:
+    """
+    The proxies that are believed, and what they are believed. False if there are none.
+
+    ``peers``: the networks of their addresses, and the word ``UNIX`` if clients on a unix socket are proxies too.
+    ``fields``: ``X_FORWARDED`` or ``FORWARDED``; with ``PREFIX``, ``X-Forwarded-Prefix`` counts for every path, not only
+    for paths below it. ``networks``: the networks of ``peers``.
+    """
+
+    peers: tuple[Network | str, ...] = ()
+    fields: tuple[str, ...] = (X_FORWARDED,)
+    networks: tuple[Network, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "networks", tuple(one for one in self.peers if not isinstance(one, str)))
+
+    def __bool__(self) -> bool:
+        return bool(self.peers)
+
+    def is_peer(self, address: str) -> bool:
+        """Say whether the other end of a connection is a trusted proxy. ``address``: empty for a unix socket."""
+        return self.is_proxy(address) if address else UNIX in self.peers
+
+    def is_proxy(self, address: str) -> bool:
+        """Say whether an address is that of a trusted proxy."""
+        return is_within(address, self.networks)
+
+
+def same_address(text: str) -> str:
+    """Spell an address in one way: an IPv4 address at a socket of IPv6 is an IPv4 address. Empty for other text."""
+    address = ip_address(text)
+    return "" if address is None else str(address)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pastepool.core.addresses import is_within
 from pastepool.core.deadlines import deadline
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.telling.notices import Notice
@@ -43,12 +44,12 @@ from pastepool.runtime.watching.admin_listener import AdminListener
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.runtime.watching.sampler import Sampler
 from pastepool.runtime.watching.server_view import ServerView
-from pastepool.settings.endpoint import is_within
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds, Signal, Spawner
 from pastepool.wsgi.call import Application
 from pastepool.wsgi.forwarded import behind_proxy
 from pastepool.wsgi.prefix import under_prefix
+from pastepool.wsgi.trusted_proxies import behind_trusted_proxies
 
 _log = scribbled("pastepool.http")
 
@@ -182,6 +183,12 @@ def assemble_pool(
     return PoolParts(base, pool, supervisor)
 
 
+def _behind_proxies(application: Application, settings: Settings) -> Application:
+    return behind_proxy(
+        behind_trusted_proxies(application, settings.trusted_proxies), settings.proxy_trust, _log.warning
+    )
+
+
 def assemble_http(settings: Settings, application: Application, base: PoolBase, waker: Waker) -> HttpParts:
     """
     Make the parts that poll connections for the pool. ``waker``: its ``wake`` must be the ``wake_poller`` of the base.
@@ -190,9 +197,7 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
     connections = OpenConnections(overload.connection_limit, overload.connection_limit_per_address)
     returning = Returning(connections, waker.wake)
     shared = Shared(
-        application=behind_proxy(
-            under_prefix(application, settings.public.url_prefix), settings.proxy_trust, _log.warning
-        ),
+        application=_behind_proxies(under_prefix(application, settings.public.url_prefix), settings),
         date_header=DateHeader(settings.server_header),
         clock=base.clock,
         keep_alive_for=deadline(0.0, settings.timeouts.keep_alive),

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pastepool.core.addresses import ip_address
 from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, ProxyTrust
-from pastepool.settings.endpoint import Endpoint, ip_address
+from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.foreign import CHERRYPY, GUNICORN
 from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
@@ -198,6 +199,8 @@ def _of_waitress(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Trans
         moves.append(("max_body_bytes", "max_request_body_size", own["max_request_body_size"] - 1))
     values = {name: value for name, value in own.items() if name not in WAITRESS.options}
     _rename(moves, own, values, place, mistakes)
+    if own.get("trusted_proxies") and FORWARDED in own.get("trusted_proxy_headers", ()):
+        values["trusted_proxy_headers"] = (FORWARDED,)
     if "threads" in own:
         _limit_threads(values, own["threads"])
     family = _family(own, place, mistakes)
@@ -247,6 +250,12 @@ def _proxy_trust(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Proxy
     It is a mistake if something is to be believed of no proxy, or two fields that exclude each other.
     """
     proxy = own.get("trusted_proxy", "")
+    if own.get("trusted_proxies"):
+        if proxy:
+            ours = _shown("trusted_proxies", own["trusted_proxies"])
+            remedy = "they name proxies by different rules, so delete one of the lines"
+            mistakes.add(place.contradiction("trusted_proxies", ours, "trusted_proxy", proxy, remedy))
+        return ProxyTrust()
     headers: tuple[str, ...] = own.get("trusted_proxy_headers", ())
     for name in ("trusted_proxy_count", "trusted_proxy_headers"):
         if name in own and not proxy:

@@ -7,10 +7,9 @@ value of the same type says which address the kernel gave.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pastepool.core.addresses import ip_address
 from pastepool.core.wording import host_and_port
 
 _LOCAL_NAME = "localhost"
@@ -101,19 +100,3 @@ def names_this_machine(host: str) -> bool:
     name = host.lower().rstrip(".")
     address = ip_address(name)
     return address.is_loopback if address is not None else name == _LOCAL_NAME or name.endswith(f".{_LOCAL_NAME}")
-
-
-def is_within(text: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    """Say whether an address lies in one of the networks. False for a text that is no address."""
-    address = ip_address(text)
-    return address is not None and any(address in network for network in networks if network.version == address.version)
-
-
-def ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Read an address, with or without a zone (``%eth0``). None for other text. ``::ffff:127.0.0.1`` is 127.0.0.1."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address

@@ -25,6 +25,8 @@ from pastepool.settings.parsing import (
     MailAddresses,
     Networks,
     Number,
+    ProxyFields,
+    ProxyNetworks,
     Refused,
     Secret,
     Size,
@@ -608,6 +610,34 @@ _HTTP = (
         group="HTTP",
         default_text="none",
         example="/shop",
+    ),
+    Option(
+        names=("trusted_proxies",),
+        parser=ProxyNetworks(),
+        default=(),
+        unit="",
+        field="trusted_proxies.peers",
+        since="0.1",
+        doc="The addresses and networks of the proxies that are believed what they say of the client, and the word unix"
+        " for those that connect to a unix socket. Fields of proxies in requests from other clients are removed.",
+        why="A client that reaches the server directly can send the same fields. If nothing is set, nothing is believed and"
+        " nothing is removed, so that middleware of existing files goes on as it did.",
+        group="HTTP",
+        default_text="none",
+        example="127.0.0.1, 10.0.0.0/8, unix",
+    ),
+    Option(
+        names=("trusted_proxy_headers",),
+        parser=ProxyFields(),
+        default=("x-forwarded",),
+        unit="",
+        field="trusted_proxies.fields",
+        since="0.1",
+        doc="The fields that trusted_proxies are believed: x-forwarded (X-Forwarded-For, -Proto, -Host, -Port and -Prefix)"
+        " or forwarded (RFC 7239). With x-forwarded-prefix beside x-forwarded, X-Forwarded-Prefix counts for every path;"
+        " otherwise for paths below it. In a section with egg:pastepool#main beside trusted_proxy, it is waitress's.",
+        why="Most proxies set these. A proxy sets one of the two, and a client could send the other.",
+        group="HTTP",
     ),
     Option(
         names=("server_name",),

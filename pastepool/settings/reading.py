@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
+from pastepool.core.proxy_trust import TrustedProxies
 from pastepool.core.wording import host_and_port
 from pastepool.errors import SettingsError
 from pastepool.http1.limits import Limits
@@ -66,6 +67,7 @@ _PARTS: Mapping[str, Callable[..., object]] = {
     "timeouts": Timeouts,
     "limits": Limits,
     "public": PublicAddress,
+    "trusted_proxies": TrustedProxies,
     "mail": MailSettings,
     "admin.listen": _listen,
     "admin": AdminSettings,
@@ -116,6 +118,8 @@ def read(
     mistakes.raise_all()
     notes += [f"{place}: {note}" for key, note in WITHOUT_EFFECT.items() if key[0] in own and own[key[0]] == key[1]]
     notes += _idle_admin(values, own, place)
+    if "trusted_proxy_headers" in own and not own.get("trusted_proxies"):
+        notes.append(f"{place}: trusted_proxy_headers has no effect: trusted_proxies is not set.")
     notes += [f"{place}: {note}" for note in translated.notes]
     notes += _hidden(local, inherited, values, place, dialect)
     return _build(values, place, tuple(notes), dialect, translated)

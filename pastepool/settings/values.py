@@ -7,14 +7,12 @@ It has fields. The names and the defaults of the options are in the table.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 
+from pastepool.core.addresses import Network
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
-from pastepool.core.proxy_trust import ProxyTrust
+from pastepool.core.proxy_trust import ProxyTrust, TrustedProxies
 from pastepool.http1.limits import Limits
 from pastepool.settings.endpoint import Endpoint
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
@@ -77,11 +75,11 @@ class Settings:
     ``body_memory``, ``body_memory_total``, ``output_high_watermark`` and ``output_spool``: bytes. ``spool_total``: bytes;
     0 for no limit. ``health_path``: empty switches it off.
     ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``public``: what the
-    application is told of its address. ``proxy_trust``: which proxy is believed. ``expose_tracebacks``: send the
-    traceback of a failure to the client. ``logger``: the name of the logger of the pool. ``config_file``: empty if there
-    is none. ``section``: the section of that file. ``notes``: sentences to log as warnings at start, about values that
-    were changed or have no effect. ``shown``: the effective values as text by INI name, in the order of the table, with
-    masked secrets.
+    application is told of its address. ``proxy_trust``: which proxy is believed, by waitress's rules;
+    ``trusted_proxies``: by ours. ``expose_tracebacks``: send the traceback of a failure to the client. ``logger``: the
+    name of the logger of the pool. ``config_file``: empty if there is none. ``section``: the section of that file.
+    ``notes``: sentences to log as warnings at start, about values that were changed or have no effect. ``shown``: the
+    effective values as text by INI name, in the order of the table, with masked secrets.
     """
 
     listen: tuple[Endpoint, ...]
@@ -101,6 +99,7 @@ class Settings:
     protocol_version: str
     public: PublicAddress
     proxy_trust: ProxyTrust
+    trusted_proxies: TrustedProxies
     expose_tracebacks: bool
     logger: str
     mail: MailSettings

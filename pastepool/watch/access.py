@@ -21,10 +21,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pastepool.core.addresses import Network, ip_address, is_within
 from pastepool.core.wording import printable
 from pastepool.runtime.system.clock import MonotonicClock
-from pastepool.settings.endpoint import ip_address, is_within, names_this_machine
-from pastepool.settings.values import Network
+from pastepool.settings.endpoint import names_this_machine
 from pastepool.types import Clock
 from pastepool.watch.sessions import Sessions, WallTime
 from pastepool.watch.tries import Tries

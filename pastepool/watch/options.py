@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pastepool.core.addresses import Network
 from pastepool.core.telling.masking import MASK
 from pastepool.errors import SettingsError
 from pastepool.settings.mistakes import Mistakes
@@ -18,7 +19,6 @@ from pastepool.settings.option import Option
 from pastepool.settings.parsing import LOOPBACK, Networks, Secret, Truth, Unfit, plain_text
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.secrets import mask
-from pastepool.settings.values import Network
 
 OPTIONS = (
     Option(

@@ -16,7 +16,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from pastepool.settings.endpoint import ip_address
+from pastepool.core.addresses import ip_address
 from pastepool.types import Seconds
 
 TRIES = 10

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pastepool.core.ownership import calls_application
-from pastepool.core.proxy_trust import ANYBODY, FOR, FORWARDED, HOST, KEYS, PORT, PROTO, ProxyTrust
+from pastepool.core.proxy_trust import ANYBODY, FOR, FORWARDED, HOST, KEYS, KNOWN, PORT, PROTO, ProxyTrust
 from pastepool.core.wording import printable
 from pastepool.errors import PeerError
 from pastepool.wsgi.call import Application
@@ -77,7 +77,7 @@ def behind_proxy(application: Application, trust: ProxyTrust, tell: Callable[[st
 
 
 def _clear(environ: Environ, believed: frozenset[str], tell: Callable[[str], None] | None) -> None:
-    removed = [name for name, key in KEYS.items() if name not in believed and environ.pop(key, None) is not None]
+    removed = [name for name in KNOWN if name not in believed and environ.pop(KEYS[name], None) is not None]
     if removed:
         environ["pastepool.forwarded"] = True
         if tell is not None:

@@ -242,8 +242,8 @@ def test_name_in_default_hides_an_option_of_waitress() -> None:
 
 
 def test_rows_of_waitress_are_no_rows_of_ours() -> None:
-    """A name has one meaning in one section."""
-    assert not set(WAITRESS.options) & set(BY_NAME)
+    """A name has one meaning in one section. One name has a meaning of its own in each of the two kinds."""
+    assert set(WAITRESS.options) & set(BY_NAME) == {"trusted_proxy_headers"}
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_every_option_of_waitress_has_a_row() -> None:
     assert [name for name in sorted(known) if f"`{name}`" not in page] == []
 
 
-@pytest.mark.parametrize("name", sorted(set(WAITRESS.options) - set(PASTE.options)))
+@pytest.mark.parametrize("name", sorted(set(WAITRESS.options) - set(PASTE.options) - set(BY_NAME)))
 def test_section_for_paste_does_not_know_waitress(name: str) -> None:
     """``egg:pastepool#http`` goes on speaking Paste; the sentence says where the name is understood, or ours for it."""
     with pytest.raises(SettingsError) as caught:
@@ -292,3 +292,31 @@ def test_a_unix_socket_of_waitress() -> None:
     """Its mode is 600 if none is set, and there is no other address."""
     assert settings(unix_socket="/run/shop.sock").listen == (Endpoint(path="/run/shop.sock", mode=0o600),)
     assert settings(unix_socket="/a", unix_socket_perms="0o666").listen == (Endpoint(path="/a", mode=0o666),)
+
+
+def test_proxies_by_our_rules_in_a_section_for_waitress() -> None:
+    """``trusted_proxies`` takes the place of waitress's rules, and excludes ``trusted_proxy``."""
+    found = settings(trusted_proxies="10.0.0.0/8 unix", trusted_proxy_headers="forwarded")
+    assert found.proxy_trust == ProxyTrust()
+    assert found.trusted_proxies.fields == ("forwarded",)
+    assert settings(trusted_proxies="unix", trusted_proxy_headers="x-forwarded-for").trusted_proxies.fields == (
+        "x-forwarded",
+    )
+    sentence = "trusted_proxies = unix contradicts trusted_proxy = 10.0.0.1; they name proxies by different rules"
+    assert sentence in complaint(trusted_proxies="unix", trusted_proxy="10.0.0.1")
+
+
+def test_proxies_by_our_rules_in_a_section_for_paste() -> None:
+    """One family of fields; without proxies the choice has no effect."""
+    found = read({"trusted_proxies": "127.0.0.1, UNIX", "trusted_proxy_headers": "x-forwarded x-forwarded-prefix"})
+    assert (dict(found.shown)["trusted_proxies"], found.trusted_proxies.fields) == (
+        "127.0.0.1, unix",
+        ("x-forwarded", "x-forwarded-prefix"),
+    )
+    (note,) = read({"trusted_proxy_headers": "forwarded"}).notes
+    assert note == "[server:main]: trusted_proxy_headers has no effect: trusted_proxies is not set."
+    for bad in ("forwarded x-forwarded", "x-forwarded-prefix", "forwarded x-forwarded-prefix", "x-forwarded-for"):
+        with pytest.raises(SettingsError, match="is not x-forwarded, x-forwarded x-forwarded-prefix or forwarded"):
+            read({"trusted_proxy_headers": bad})
+    with pytest.raises(SettingsError, match="is not addresses or networks such as"):
+        read({"trusted_proxies": "unix example.org"})

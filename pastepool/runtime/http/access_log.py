@@ -31,8 +31,8 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
     is called later.
 
     The line is in the combined format, followed by the duration, the wait for a worker (both in seconds), the worker,
-    and the fate if the request did not end normally. Values of a query that look secret are masked. No text of a client
-    can end the line or a quoted field.
+    the fate if the request did not end normally, and the proxy if a trusted one gave the client's address. Values of a
+    query that look secret are masked. No text of a client can end the line or a quoted field.
 
     ``aside``: the calling thread must not wait for the log, so another thread writes the line.
 
@@ -42,10 +42,12 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
     request, environ = exchange.request, exchange.environ
     waited = max(0.0, exchange.started_at - exchange.arrived_at) if exchange.arrived_at and exchange.started_at else 0.0
     since = exchange.started_at or exchange.arrived_at or now
+    peer = exchange.connection.peer or "-"
+    is_proxy = "pastepool.peer" in environ
     return partial(
         (_by_scribe if aside else _by_pen).info,
-        '%s - %s [%s] "%s %s %s" %s %s "%s" "%s" %.6f %.6f %s%s',
-        exchange.connection.peer or "-",
+        '%s - %s [%s] "%s %s %s" %s %s "%s" "%s" %.6f %.6f %s%s%s',
+        (_quoted(_text(environ, "REMOTE_ADDR")).replace(" ", "%20") or "-") if is_proxy else peer,
         _quoted(_text(environ, "REMOTE_USER")).replace(" ", "%20") or "-",
         time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
         request.method,
@@ -59,6 +61,7 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
         waited,
         exchange.worker_name or "-",
         f" {exchange.fate}" if exchange.fate else "",
+        f" via {peer}" if is_proxy else "",
     )
 
 

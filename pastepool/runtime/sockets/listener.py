@@ -14,11 +14,12 @@ import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from pastepool.core.addresses import ip_address
 from pastepool.core.wording import host_and_port
 from pastepool.errors import StartError
 from pastepool.runtime.sockets.port_holder import describe_holder
 from pastepool.runtime.sockets.unix_socket import SocketFile, open_unix
-from pastepool.settings.endpoint import Endpoint, ip_address
+from pastepool.settings.endpoint import Endpoint
 
 EVERY = "*"
 _EVERY_IPV6 = "::"

@@ -1,0 +1,24 @@
+"""Read and compare addresses of IP. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address, with or without a zone (``%eth0``). None for other text. ``::ffff:127.0.0.1`` is 127.0.0.1."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def is_within(text: str, networks: Sequence[Network]) -> bool:
+    """Say whether an address lies in one of the networks. False for a text that is no address."""
+    address = ip_address(text)
+    return address is not None and any(address in network for network in networks if network.version == address.version)
