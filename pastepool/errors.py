@@ -92,7 +92,11 @@ class ClientGone(PastepoolError, ConnectionError):
 
 
 class InjectionUnavailable(PastepoolError):
-    """This interpreter cannot raise in another thread. Catcher: log that once at start, and never plan a kill."""
+    """
+    This interpreter cannot raise in another thread, or cannot do so safely.
+
+    Catcher: log that once at start, and never plan a kill.
+    """
 
 
 class InternalError(PastepoolError):

@@ -92,6 +92,29 @@ class NoteHung:
 
 
 @dataclass(frozen=True)
+class NoteOverdue:
+    """
+    Log one task's stack and diagnosis, once, when it passes its kill limit in a process that kills nothing.
+
+    ``limit``: the limit that the task has passed.
+    """
+
+    worker: WorkerId
+    serial: int
+    title: str
+    ran_for: Seconds
+    limit: Seconds
+
+    def describe(self) -> str:
+        """Return this action in words."""
+        task = printable(self.title)
+        return (
+            f"worker {self.worker} is past its kill limit and is not killed: {task} has run for {spoken(self.ran_for)} "
+            f"(limit {spoken(self.limit)})"
+        )
+
+
+@dataclass(frozen=True)
 class NoteZombie:
     """
     Log one worker, once, when it becomes a zombie: its thread is lost until its call returns by itself.
@@ -200,4 +223,4 @@ class ExitProcess:
         return f"end the process: {self.reason}"
 
 
-Action = Forget | Kill | NoteHung | NoteZombie | Spawn | Capped | Retire | ExitProcess
+Action = Forget | Kill | NoteHung | NoteOverdue | NoteZombie | Spawn | Capped | Retire | ExitProcess

@@ -98,7 +98,8 @@ class History:
     """
     Hold what the next plan has to know of this plan and the ones before it.
 
-    ``hung``: worker and serial of each task that was noted as hung. ``zombies``: workers that were noted as zombies.
+    ``hung``: worker and serial of each task that was noted as hung. ``overdue``: the same of each task that was noted
+    because it is past its kill limit and is not killed. ``zombies``: workers that were noted as zombies.
     ``injections``: the attempts to kill each task that still runs, by worker.
     ``surplus_since``: since when more workers can serve than should; ``None`` while there is no surplus.
     ``asked_to_retire``: workers that were asked to retire, and when. Only those whose phase is still the same.
@@ -106,6 +107,7 @@ class History:
     """
 
     hung: frozenset[tuple[WorkerId, int]] = frozenset()
+    overdue: frozenset[tuple[WorkerId, int]] = frozenset()
     zombies: frozenset[WorkerId] = frozenset()
     injections: Mapping[WorkerId, Injection] = field(default_factory=dict)
     surplus_since: Seconds | None = None

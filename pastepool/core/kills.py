@@ -1,5 +1,5 @@
 """
-Decide which tasks to kill, and which hung workers and zombies to note: rule 2 of ``supervision.plan``.
+Decide which tasks to kill, and which hung workers, overdue tasks and zombies to note: rule 2 of ``supervision.plan``.
 
 Knows facts; kills nothing.
 """
@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pastepool.core.actions import Kill, KillAsked, NoteHung, NoteZombie
+from pastepool.core.actions import Kill, KillAsked, NoteHung, NoteOverdue, NoteZombie
 from pastepool.core.facts import Facts
 from pastepool.core.history import History, Injection
 from pastepool.core.policy import PoolPolicy
@@ -104,6 +104,17 @@ def notes_of_hung(facts: Facts, kills: Sequence[Kill]) -> Iterator[NoteHung]:
             yield NoteHung(record.worker, record.serial, record.title, ran_for, facts.policy.hung_after)
 
 
+def notes_of_overdue(facts: Facts) -> Iterator[NoteOverdue]:
+    """Note each task that has passed its kill limit since the last plan, if nothing can be killed."""
+    if facts.can_kill:
+        return
+    for record in facts.records:
+        known = (record.worker, record.serial) in facts.history.overdue
+        if record.phase is Phase.BUSY and not known and facts.now >= kill_at(record, facts.policy):
+            limit = _kill_after(record, facts.policy)
+            yield NoteOverdue(record.worker, record.serial, record.title, facts.now - record.since, limit)
+
+
 def notes_of_zombies(facts: Facts) -> Iterator[NoteZombie]:
     """Note each worker that has become a zombie since the last plan."""
     for record in facts.records:
@@ -128,6 +139,12 @@ def still_hung(facts: Facts, notes: Sequence[NoteHung]) -> frozenset[tuple[Worke
     """
     running = {(record.worker, record.serial) for record in facts.records if record.task is not None}
     return (facts.history.hung & running) | {(note.worker, note.serial) for note in notes}
+
+
+def still_overdue(facts: Facts, notes: Sequence[NoteOverdue]) -> frozenset[tuple[WorkerId, int]]:
+    """Return the tasks that the next plan does not note as overdue again, by worker and serial."""
+    running = {(record.worker, record.serial) for record in facts.records if record.task is not None}
+    return (facts.history.overdue & running) | {(note.worker, note.serial) for note in notes}
 
 
 def injections_made(facts: Facts, kills: Sequence[Kill]) -> Mapping[WorkerId, Injection]:

@@ -15,7 +15,7 @@ from pastepool.core.history import History
 from pastepool.core.kills import injection_of, kill_at
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.sizing import START_PAUSE, retire_at
-from pastepool.core.states import Phase
+from pastepool.core.states import Phase, Record
 from pastepool.types import Seconds
 
 PATIENCE_FLOOR = 0.01
@@ -71,6 +71,15 @@ def next_look_at(facts: Facts, new: History, *, put_off: bool) -> Seconds:
     return min((instant for instant in _instants(facts, new, put_off) if instant > facts.now), default=math.inf)
 
 
+def _limit_at(record: Record, facts: Facts, new: History) -> Seconds:
+    """Return when a task is to be killed next; or noted as past its kill limit, if nothing can be killed."""
+    if not facts.can_kill:
+        is_noted = (record.worker, record.serial) in new.overdue
+        return math.inf if is_noted or record.phase is not Phase.BUSY else kill_at(record, facts.policy)
+    injection = injection_of(new, record)
+    return kill_at(record, facts.policy) if injection is None else injection.due_at(facts.policy.dying_for)
+
+
 def _instants(facts: Facts, new: History, put_off: bool) -> Iterator[Seconds]:
     for record in facts.records:
         if record.phase is Phase.BUSY:
@@ -79,9 +88,8 @@ def _instants(facts: Facts, new: History, put_off: bool) -> Iterator[Seconds]:
             yield record.since + facts.policy.dying_for
         if record.phase is Phase.IDLE:
             yield retire_at(record, facts, new.asked_to_retire)
-        if record.task is not None and facts.can_kill:
-            injection = injection_of(new, record)
-            yield kill_at(record, facts.policy) if injection is None else injection.due_at(facts.policy.dying_for)
+        if record.task is not None:
+            yield _limit_at(record, facts, new)
     if put_off and facts.room:
         yield facts.start_failed_at + START_PAUSE
     yield ends_at(facts)

@@ -25,6 +25,7 @@ class PoolPolicy:
     ``max_requests``: a worker leaves after about this many requests; 0 means never. ``idle_for``: surplus idle workers
     leave when they have not been needed for this long. ``unblock_sockets``: whether a kill also shuts down a foreign
     socket that the thread waits on. ``kill_exception``: what a kill raises (a key of ``errors.KILL_EXCEPTIONS``).
+    ``kill_without_gil``: whether requests are killed even if Python runs without a GIL.
     """
 
     workers: int = 10
@@ -39,6 +40,7 @@ class PoolPolicy:
     idle_for: Seconds = 30.0
     unblock_sockets: bool = False
     kill_exception: str = "WorkerKilled"
+    kill_without_gil: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ from pastepool.core.kills import (
     killed,
     kills_due,
     notes_of_hung,
+    notes_of_overdue,
     notes_of_zombies,
     still_hung,
+    still_overdue,
     told_of,
     zombie_workers,
 )
@@ -76,8 +78,8 @@ def plan(
     Rules, in order:
         1. forget each worker that is gone;
         2. kill each worker past its kill limit. Repeat the kill with growing pauses while the call does not end, and
-           after a short pause if the last attempt raised nothing. Note each worker that became hung, and each that
-           became a zombie;
+           after a short pause if the last attempt raised nothing. Note each worker that became hung, each that became
+           a zombie and, if nothing can be killed, each that passed its kill limit;
         3. keep ``workers`` that can serve, as far as ``max_workers`` allows. So the same plan replaces a killed worker.
            A worker that was hung before the kill needs no further replacement: it got one at the hung limit;
         4. if requests wait, no worker is idle or starting, and fewer than ``spawn_if_under`` are busy (hung ones do not
@@ -104,7 +106,7 @@ def plan(
         worn: workers that have run as many requests as they may (``wears_out_after``).
         start_failed_at: when the start of a thread failed the last time.
         missed: worker and serial of each kill of the last plan that raised nothing.
-        can_kill: whether this interpreter can raise in another thread.
+        can_kill: whether this process kills. Not every interpreter can raise in another thread.
         serving_since: when the process began to serve.
 
     Units: seconds, monotonic. Runs on: the supervisor; pure.
@@ -130,6 +132,7 @@ def plan(
     forgets = [Forget(record.worker) for record in ordered if record.phase is Phase.GONE]
     kills = list(kills_due(facts))
     notes = list(notes_of_hung(facts, kills))
+    overdue = list(notes_of_overdue(facts))
     lost = list(notes_of_zombies(facts))
     facts = replace(facts, records=killed(facts, kills))
     wanted, why = workers_wanted(facts)
@@ -139,6 +142,7 @@ def plan(
     ends = ends_due(facts)
     new = History(
         hung=still_hung(facts, notes),
+        overdue=still_overdue(facts, overdue),
         zombies=zombie_workers(facts),
         injections=injections_made(facts, kills),
         surplus_since=surplus_began_at(facts),
@@ -148,4 +152,4 @@ def plan(
     )
     capped = capped_note(facts) if new.shortage > history.shortage else []
     look_again_at = next_look_at(facts, new, put_off=wanted > 0 and not spawns)
-    return Plan((*forgets, *kills, *notes, *lost, *spawns, *capped, *retires, *ends), look_again_at, new)
+    return Plan((*forgets, *kills, *notes, *overdue, *lost, *spawns, *capped, *retires, *ends), look_again_at, new)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from pastepool.core.interpreter import NO_STACKS, runs_without_gil
 from pastepool.core.wording import counted
 from pastepool.runtime.inspection.stacks import frame_of, stack_lines, stack_of
 from pastepool.runtime.log.reopening import reopen_log_files
@@ -42,6 +43,8 @@ def _dump_stacks(pool: Pool, clock: Clock) -> None:
         doing = "" if worker is None else _doing(worker, clock)
         texts.append(f"{thread.name} (native id {thread.native_id}){doing}")
         texts += stack_lines(stack_of(frame_of(thread.ident or 0)))
+    if runs_without_gil():
+        texts.append(NO_STACKS)
     _log.warning("%s", "\n".join(texts))
 
 

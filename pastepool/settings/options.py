@@ -272,6 +272,18 @@ _POOL_OPTIONS = (
         group="Pool",
     ),
     Option(
+        names=("threadpool_kill_without_gil",),
+        parser=Truth(),
+        default=_POOL.kill_without_gil,
+        unit="",
+        field="pool.kill_without_gil",
+        since="0.1",
+        doc="Whether requests are killed even if Python runs without the GIL (a free-threaded build).",
+        why="Off, because a request that is killed there may leave a lock taken for ever, and then others hang too. See"
+        " the page on free-threaded Python.",
+        group="Pool",
+    ),
+    Option(
         names=("threadpool_logger",),
         parser=Text(),
         default="paste.httpserver.ThreadPool",

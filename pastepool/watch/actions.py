@@ -37,6 +37,8 @@ def find(server_view: ServerView, aim: Aim) -> tuple[Worker, Task] | ActionOutco
         return ActionOutcome(
             403, "refused", "Killing is off; allow_kill = true, beside the other settings of this page, allows it."
         )
+    if server_view.supervisor.no_kills:
+        return ActionOutcome(403, "refused", server_view.supervisor.no_kills)
     if aim.worker is None or aim.serial is None:
         return ActionOutcome(400, "invalid", "worker and serial must both be whole numbers, as the page has them.")
     worker = server_view.pool.workers.get(aim.worker)
@@ -61,10 +63,6 @@ def kill(server_view: ServerView, aim: Aim, visitor: Visitor) -> ActionOutcome:
     number, serial = worker.worker_id, task.serial
     if number == visitor.worker:
         return ActionOutcome(403, "refused", "That is the worker that answers you; it is not killed from its own page.")
-    if not server_view.supervisor.can_kill:
-        return ActionOutcome(
-            403, "refused", "This Python cannot raise an exception in another thread; no request is killed."
-        )
     title = shown_title(task, task.described())
     note(server_view, visitor, f"asked to kill worker {number}: {title}", worker=number, serial=serial, title=title)
     server_view.supervisor.ask_kill(number, serial)

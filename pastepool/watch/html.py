@@ -117,11 +117,6 @@ def workers(state: State) -> str:
 
 def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None, crowd: int | None) -> str:
     share = "" if row["cpu_share"] is None else f"{row['cpu_share']:.0%}"
-    link = (
-        f'<a class="kill" href="kill?worker={row["worker"]}&amp;serial={row["serial"]}">kill</a>'
-        if row["can_kill"]
-        else ""
-    )
     request = f"{esc(row['title'])}{' <em>(this page)</em>' if row['own'] else ''}"
     if row["request"]:
         request = f"<details><summary>{request}</summary>{pairs(row['request'], 'request')}</details>"
@@ -134,11 +129,20 @@ def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None, crowd: int 
         "doing": _doing(row) + _stack(stack, crowd),
         "cpu": share,
         "served": row["served"],
-        "kill": link,
+        "kill": _kill(row),
     }
     attributes = f'id="worker-{row["worker"]}" class="status-{esc(row["status"])}" data-worker="{row["worker"]}"'
     serial = "" if row["serial"] is None else f' data-serial="{row["serial"]}"'
     return f"<tr {attributes}{serial}>{_cells(cells)}</tr>"
+
+
+def _kill(row: Mapping[str, Any]) -> str:
+    """Make the link that asks for a kill; or a button that says why nothing can be killed."""
+    if row["kill_note"]:
+        return f'<button class="kill" disabled title="{esc(row["kill_note"])}">kill</button>'
+    if not row["can_kill"]:
+        return ""
+    return f'<a class="kill" href="kill?worker={row["worker"]}&amp;serial={row["serial"]}">kill</a>'
 
 
 def _native(row: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pastepool.core.interpreter import NO_STACKS
 from pastepool.core.states import Status
 from pastepool.core.telling.report import counts_line
 from pastepool.runtime.pool.task import Task
@@ -35,8 +36,6 @@ COST_LIMIT = 10.0
 """How long a look is reused, as a multiple of its own duration."""
 
 WAITING_SHOWN = 20
-
-NO_FRAMES = "This interpreter runs without its GIL, where looking at the stacks of running threads is not safe."
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Observer:
             "workers": rows,
             "groups": groups_of(rows),
             "stacks": shown,
-            "stacks_note": note or ("" if process["gil"] else NO_FRAMES),
+            "stacks_note": note or ("" if process["gil"] else f"This Python runs without the GIL. {NO_STACKS}"),
             "backlog": self._backlog(wall.now),
             "connections": {
                 "open": len(server_view.poller.connections),
@@ -147,7 +146,7 @@ class Observer:
 
     def _backlog(self, now: Seconds) -> dict[str, Any]:
         overload = self._server_view.settings.overload
-        waiting = tuple(self._server_view.baton.backlog)
+        waiting = self._server_view.baton.waiting()
         return {
             "length": len(waiting),
             "limit": overload.queue_limit,

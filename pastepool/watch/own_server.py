@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from pastepool.core.interpreter import NO_STACKS, runs_without_gil
 from pastepool.runtime.watching.server_view import ServerView
 from pastepool.watch import actions
 from pastepool.watch.dumping import dump
@@ -42,7 +43,8 @@ class OwnServer:
     def state(self, visitor: Visitor, may_kill: bool) -> State:
         state = self._observer.state(visitor, may_kill)
         state["flame"] = self.flames.status()
-        state["actions"] = {"kill": may_kill, "dump": True, "reset": True, "flame": True}
+        kills = may_kill and not self._server_view.supervisor.no_kills
+        state["actions"] = {"kill": kills, "dump": True, "reset": True, "flame": not runs_without_gil()}
         return state
 
     def counters(self, visitor: Visitor) -> dict[str, Any]:
@@ -66,6 +68,8 @@ class OwnServer:
     def flame(self, seconds: int | None, worker: int, visitor: Visitor) -> ActionOutcome:
         if seconds not in CHOICES:
             return ActionOutcome(400, "invalid", f"seconds must be one of {', '.join(map(str, CHOICES))}.")
+        if runs_without_gil():
+            return ActionOutcome(409, "refused", f"This Python runs without the GIL. {NO_STACKS}")
         try:
             begun = self.flames.start(seconds, worker)
         except RuntimeError as error:

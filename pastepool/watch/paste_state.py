@@ -132,6 +132,7 @@ def _row(
         "served": 0,
         "own": False,
         "can_kill": False,
+        "kill_note": "",
     }
 
 

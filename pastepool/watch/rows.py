@@ -131,6 +131,7 @@ class Look:
             "served": worker.served,
             "own": False,
             "can_kill": seen.task is not None and seen.phase is Phase.BUSY,
+            "kill_note": self.server_view.supervisor.no_kills,
         }
         row.update(NOTHING if seen.task is None else self._task(seen, seen.task, status, lasted))
         return row
@@ -160,7 +161,7 @@ class Look:
         }
 
     def _kill_in(self, seen: Seen, task: Task) -> Seconds | None:
-        if seen.phase is not Phase.BUSY or not self.server_view.supervisor.can_kill:
+        if seen.phase is not Phase.BUSY or self.server_view.supervisor.no_kills:
             return None
         summary = TaskSummary("", task.serial, task.started_at, task.kill_after)
         record = Record(seen.worker.worker_id, seen.phase, seen.since, summary)
@@ -190,9 +191,15 @@ NOTHING: dict[str, Any] = {
 
 
 def personal(row: dict[str, Any], visitor: Visitor, may_kill: bool) -> dict[str, Any]:
-    """Return a shared row as one visitor sees it: with ``own`` set, and ``can_kill`` only where this visitor may."""
+    """
+    Return a shared row as one visitor sees it: with ``own`` set, and ``can_kill`` only where this visitor may.
+
+    ``kill_note`` is left only where nothing but the reason in it keeps this visitor from a kill.
+    """
     own = row["worker"] == visitor.worker and row["serial"] == visitor.serial
-    return {**row, "own": own, "can_kill": row["can_kill"] and may_kill and row["worker"] != visitor.worker}
+    may = row["can_kill"] and may_kill and row["worker"] != visitor.worker
+    note = row["kill_note"] if may else ""
+    return {**row, "own": own, "can_kill": may and not note, "kill_note": note}
 
 
 class Movements:

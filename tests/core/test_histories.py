@@ -14,7 +14,17 @@ from hypothesis import Phase as Phases
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pastepool.core.actions import Capped, ExitProcess, Kill, KillAsked, NoteHung, NoteZombie, Retire, Spawn
+from pastepool.core.actions import (
+    Capped,
+    ExitProcess,
+    Kill,
+    KillAsked,
+    NoteHung,
+    NoteOverdue,
+    NoteZombie,
+    Retire,
+    Spawn,
+)
 from pastepool.core.ending import SHORTEST_LIFE
 from pastepool.core.history import Shortage
 from pastepool.core.looks import patience
@@ -186,7 +196,7 @@ class Histories(RuleBasedStateMachine):
         self.check_sleep(made)
 
     def check_kills(self, made: Plan) -> None:
-        """Every task past its limit is killed, now or on its schedule; nobody else is."""
+        """Every task past its limit is killed, now or on its schedule, or noted where nothing can be; nobody else is."""
         pool = self.pool
         killed = {(action.worker, action.serial) for action in made.actions if isinstance(action, Kill)}
         assert len(killed) == sum(isinstance(action, Kill) for action in made.actions)
@@ -200,6 +210,10 @@ class Histories(RuleBasedStateMachine):
                 past = bool(limit) and pool.now >= record.since + limit
                 assert ((record.worker, record.serial) in killed) is (pool.can_kill and (past or asked))
                 assert not (pool.can_kill and past) or pool.now == record.since + limit, "killed, but late"
+                noted = [a for a in made.actions if isinstance(a, NoteOverdue) and a.worker == record.worker]
+                known = (record.worker, record.serial) in pool.history.overdue
+                assert len(noted) == (past and not known and not pool.can_kill)
+                assert not noted or pool.now == record.since + limit, "noted, but late"
         running = {(r.worker, r.serial) for r in pool.records.values() if r.task is not None}
         assert killed <= running, "a kill for a task that is over"
         for task in running & set(pool.attempts):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pastepool.core.interpreter import runs_without_gil
+from pastepool.core.interpreter import runs_without_gil, told_without_gil
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -20,3 +20,12 @@ def test_interpreter_that_does_not_say_so_has_a_gil(monkeypatch: pytest.MonkeyPa
     """Up to 3.12."""
     monkeypatch.delattr(sys, "_is_gil_enabled", raising=False)
     assert not runs_without_gil()
+
+
+def test_one_line_says_what_is_off_and_what_switches_it_on() -> None:
+    """Whether requests are killed depends on the option; stacks are left out in any case."""
+    off, on = told_without_gil(kills=False), told_without_gil(kills=True)
+    assert "\n" not in off + on
+    assert off.startswith("No request is killed") and "threadpool_kill_without_gil = true" in off
+    assert on.startswith("Requests are killed") and "may leave its locks taken" in on
+    assert "Stacks and flame graphs are left out" in off and "Stacks and flame graphs are left out" in on

@@ -8,7 +8,18 @@ from itertools import pairwise
 
 import pytest
 
-from pastepool.core.actions import Capped, ExitProcess, Forget, Kill, KillAsked, NoteHung, NoteZombie, Retire, Spawn
+from pastepool.core.actions import (
+    Capped,
+    ExitProcess,
+    Forget,
+    Kill,
+    KillAsked,
+    NoteHung,
+    NoteOverdue,
+    NoteZombie,
+    Retire,
+    Spawn,
+)
 from pastepool.core.history import Injection, Shortage
 from pastepool.core.looks import REQUEST_LOOK_PAUSE, look_is_due, patience
 from pastepool.core.policy import PoolPolicy
@@ -149,6 +160,20 @@ def test_where_nothing_can_be_raised_in_a_thread_no_kill_is_planned() -> None:
     made = pool.look()
     assert not pool.acted(Kill)
     assert made.look_again_at == 5030.0
+
+
+def test_where_nothing_can_be_raised_in_a_thread_the_kill_limit_is_noted_once() -> None:
+    """The supervisor looks at the limit, and a later limit of the same request is no second news."""
+    pool = pool_of(POLICY, hung=1, idle=3)
+    pool.can_kill = False
+    assert pool.look().look_again_at < 1000.0 - POLICY.hung_after + POLICY.kill_after
+    pool.now = 1000.0 - POLICY.hung_after + POLICY.kill_after
+    note = NoteOverdue(1, 1, "GET /x", POLICY.kill_after, POLICY.kill_after)
+    assert pool.look().actions == (note,)
+    assert "past its kill limit and is not killed: GET /x has run for" in note.describe()
+    assert pool.plan().actions == ()
+    pool.records[1] = replace(pool.records[1], task=replace(pool.records[1].task, kill_after=1e4))
+    assert pool.plan(at=1e6).actions == ()
 
 
 def test_an_operators_kill_needs_no_limit() -> None:

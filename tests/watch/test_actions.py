@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 import time
 from typing import Any
 
@@ -98,6 +99,28 @@ def test_kill_of_a_blocked_request_says_that_it_is_dying(monkeypatch: pytest.Mon
         assert row["status"] == "dying" and not row["can_kill"]
         assert client.response().status == 504
         held.release()
+
+
+def test_without_the_gil_the_page_says_why_it_kills_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The button is there and cannot be pressed; a kill that is asked for all the same is refused with the reason."""
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    why = "threadpool_kill_without_gil = true switches kills on."
+    with Held() as held, watched(held, allow_kill=True, **SETTINGS) as run, run.client() as client:
+        until(lambda: run.server.parts.supervisor.no_kills, "the supervisor has looked at the interpreter")
+        client.ask("/")
+        held.await_calls()
+        row = one_row(run)
+        assert not row["can_kill"] and row["kill_note"].endswith(why) and row["kill_in"] is None
+        assert not run.state()["actions"]["kill"] and not run.state()["actions"]["flame"]
+        assert "without the GIL. Stacks and flame graphs are left out" in run.state()["stacks_note"]
+        page = run.ask("/").body.decode()
+        assert '<button class="kill" disabled title="No request is killed' in page and "kill?worker" not in page
+        status, said = run.post("kill", worker=row["worker"], serial=row["serial"])
+        assert (status, said["outcome"]) == (403, "refused") and said["text"].endswith(why)
+        status, said = run.post("flame", seconds=5)
+        assert (status, said["outcome"]) == (409, "refused") and "flame graphs are left out" in said["text"]
+        held.release()
+        assert client.response().status == 200
 
 
 def test_kill_is_off_unless_allowed() -> None:

@@ -46,10 +46,7 @@ class PoolEvent:
 
 class EventLog:
     """
-    Keep a bounded number of events.
-
-    Each step on the kept events is a single operation of a deque, so several threads may note and read at once. At
-    worst two events get the same number.
+    Keep a bounded number of events. Not for several threads at once: the caller has a lock.
     """
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:

@@ -61,9 +61,22 @@ class HungKilled:
 
 @dataclass(frozen=True)
 class BecameHung:
-    """These tasks became hung. This is mailed only when the operator wants it."""
+    """
+    These tasks became hung. This is mailed only when the operator wants it.
+
+    ``no_kills``: why none of them will be killed; empty if each is killed at its limit.
+    """
 
     tasks: tuple[TaskReport, ...]
+    no_kills: str = ""
+
+
+@dataclass(frozen=True)
+class NotKilled:
+    """These tasks passed their kill limit in a process that kills nothing. ``no_kills``: why, as a sentence."""
+
+    tasks: tuple[TaskReport, ...]
+    no_kills: str
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,7 @@ class Digest:
     subjects: tuple[str, ...] = ()
 
 
-Notice = HungKilled | BecameHung | ProcessDies | InterpreterExits | Digest
+Notice = HungKilled | BecameHung | NotKilled | ProcessDies | InterpreterExits | Digest
 
 LAST = (ProcessDies, InterpreterExits)
 """No other notice comes after one of these, because the process ends."""
@@ -128,6 +141,10 @@ _ADVICE_KILLED = (
 _ADVICE_HUNG = (
     "Nothing was interrupted. Each was replaced by a new worker as far as max_workers allows, and is killed if it",
     "reaches kill_thread_limit.",
+)
+_ADVICE_NOT_KILLED = (
+    "Nothing was interrupted. Each was replaced by a new worker as far as max_workers allows, but keeps its thread until",
+    "its call returns. To get the threads back before, restart the process, and give the calls they wait in a timeout.",
 )
 _ADVICE_DIES = (
     "A zombie is a thread that was killed and does not end. Whatever started this process should start it again.",
@@ -166,6 +183,8 @@ def headline(notice: Notice) -> str:
         return f"killed {_tasks_in_short(notice.tasks)}"
     if isinstance(notice, BecameHung):
         return f"hung: {_tasks_in_short(notice.tasks)}"
+    if isinstance(notice, NotKilled):
+        return f"not killed: {_tasks_in_short(notice.tasks)}"
     if isinstance(notice, ProcessDies):
         return f"the process dies: {notice.reason}"
     if isinstance(notice, InterpreterExits):
@@ -192,8 +211,10 @@ def _origin_lines(origin: Origin) -> list[str]:
 def _detail_lines(notice: Notice) -> list[str]:
     if isinstance(notice, HungKilled):
         return [*_ADVICE_KILLED, *_task_lines(notice.tasks)]
-    if isinstance(notice, BecameHung):
+    if isinstance(notice, BecameHung) and not notice.no_kills:
         return [*_ADVICE_HUNG, *_task_lines(notice.tasks)]
+    if isinstance(notice, (BecameHung, NotKilled)):
+        return [printable(notice.no_kills, STACK_LINE_LIMIT), *_ADVICE_NOT_KILLED, *_task_lines(notice.tasks)]
     if isinstance(notice, ProcessDies):
         return [printable(notice.standing), "", *_ADVICE_DIES, *_task_lines(notice.tasks)]
     if isinstance(notice, InterpreterExits):

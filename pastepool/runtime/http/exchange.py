@@ -25,7 +25,7 @@ from pastepool.runtime.http.output import Output
 from pastepool.runtime.http.spool_room import SpoolFull
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.task import ShedReason, TaskOutcome
-from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_send
+from pastepool.runtime.sockets.held_io import held_send
 from pastepool.runtime.sockets.readiness import READ
 from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import CallWindow, Seconds
@@ -396,7 +396,7 @@ class Exchange(Call):
 
     def transmit_more(self, data: bytes) -> None:
         connection = self.connection
-        if connection.output is None and len(data) <= HELD_AT_MOST:
+        if connection.output is None and len(data) <= self.shared.held_at_most:
             data = data[held_send(connection.sock, data) :]
             if not data:
                 return

@@ -10,6 +10,7 @@ from pastepool.runtime.http.date_header import DateHeader
 from pastepool.runtime.http.spool import Spool
 from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.pool.tally import Tally
+from pastepool.runtime.sockets.held_io import held_at_most
 from pastepool.types import Clock, Seconds
 from pastepool.wsgi.call import Application
 
@@ -39,8 +40,8 @@ class Shared:
     bounds all temporary files together. ``access``: ``access_line``, or None without an access log. ``nudge``: makes
     the supervisor look. ``returning``: takes connections back. ``retry_after``: seconds after which a refused client
     may come back. ``old_protocol``: whether responses are in HTTP/1.0 and close the connection. ``expose_tracebacks``:
-    whether the client gets the traceback when the application fails. ``draining``: whether every response closes its
-    connection.
+    whether the client gets the traceback when the application fails. ``held_at_most``: how many bytes of a piece are
+    sent without releasing the GIL (``held_io``). ``draining``: whether every response closes its connection.
     """
 
     application: Application
@@ -57,6 +58,7 @@ class Shared:
     retry_after: int
     old_protocol: bool = False
     expose_tracebacks: bool = False
+    held_at_most: int = field(default_factory=held_at_most)
     date_and_server: Callable[[], tuple[bytes, bytes, bytes]] = field(init=False)
     draining: bool = False
 

@@ -42,6 +42,7 @@ class Pen:
         self._left: deque[logging.LogRecord] = deque()
         self._pen = threading.Lock()
         self._lost = 0
+        self._counting = threading.Lock()
 
     def info(self, message: str, *args: object) -> None:
         """Log a line: at once, or as soon as the worker that has the pen comes to it."""
@@ -50,7 +51,8 @@ class Pen:
             return
         left = self._left
         if len(left) >= _LIMIT:
-            self._lost += 1
+            with self._counting:
+                self._lost += 1
             return
         left.append(logger.makeRecord(logger.name, logging.INFO, __file__, 0, message, args, None, "info"))
         while left and self._pen.acquire(blocking=False):
@@ -67,5 +69,6 @@ class Pen:
             handle(self._logger, left.popleft())
 
     def _tell_lost(self) -> None:
-        lost, self._lost = self._lost, 0
+        with self._counting:
+            lost, self._lost = self._lost, 0
         _log.error("%d lines of %s are lost: one of its handlers did not return for too long", lost, self._logger.name)

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol
 
-from pastepool.core.dispatch import look_after
+from pastepool.core.dispatch import LOOK_EVERY, look_after
 from pastepool.core.overload import admit, expired, expires_at
 from pastepool.core.policy import OverloadPolicy
 from pastepool.runtime.pool.task import Task
@@ -173,6 +173,15 @@ class Baton:
                 return False
             return True
 
+    def waiting(self) -> list[Task]:
+        """
+        Return the tasks that wait. The list is a copy. Runs on: any thread.
+
+        It takes the lock, because without the GIL other threads change the backlog while it is copied.
+        """
+        with self._lock:
+            return list(self.backlog)
+
     def take_expired(self, now: Seconds) -> list[Task]:
         """Take the tasks that have waited too long out of the backlog, and return them."""
         with self._lock:
@@ -263,8 +272,11 @@ class Baton:
         Returns when the caretaker has the baton, or when ``should_stop`` says so. If two looks in a row find the same
         call, this method picks up the baton: the leader has lost it.
 
-        The caretaker must not sleep through a call: (1) this thread sets ``_parked``, then reads the table; (2) the
-        leader puts the baton on the table, then reads ``_parked``. So the later of the two sees the write of the other.
+        The caretaker must not sleep through a call:
+            1. this thread sets ``_parked``, waits for ``LOOK_EVERY``, and then reads the table;
+            2. the leader puts the baton on the table, then reads ``_parked``.
+        The later of the two sees the write of the other. The wait is for Python without a GIL, where a processor may
+        read before its own last write is seen by another one; that write is seen within far less than this time.
         Runs on: caretaker.
         """
         idle_looks = 0
@@ -288,6 +300,6 @@ class Baton:
 
     def _park(self) -> None:
         self._parked = True
-        if not self._table:
+        if not self._bell.acquire(timeout=LOOK_EVERY) and not self._table:
             self._bell.acquire()
         self._parked = False

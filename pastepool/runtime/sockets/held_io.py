@@ -12,6 +12,9 @@ Measured (docs/performance.md). When no other thread wants the GIL, the methods 
 The race: another thread may close the socket at any moment. The next file that is opened then gets the same number, and
 a read or write with the old number would go to that file. So the number is asked for (-1 if the socket is closed) and
 used within one call written in C, ``next``, in which no other thread runs.
+
+Without the GIL (a free-threaded build) there is nothing to keep, and other threads run in that call too. So there the
+methods of the socket are used.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ import socket
 from collections.abc import Callable
 from itertools import repeat, starmap
 
+from pastepool.core.interpreter import runs_without_gil
+
 HELD_AT_MOST = 16384
 """The most bytes that are copied while the GIL is held. Copying so many takes some microseconds."""
 
@@ -29,6 +34,7 @@ _NEVER_WAIT = socket.MSG_DONTWAIT
 The sockets are non-blocking already. But a child process that shares a socket can make it blocking for both processes,
 and a wait that holds the GIL would stop every thread.
 """
+
 
 _libc = ctypes.PyDLL(None)
 _receive, _send = _libc.recv, _libc.send
@@ -41,14 +47,25 @@ _RECEIVE_FLAGS = repeat(_NEVER_WAIT)
 _SEND_FLAGS = repeat(_NEVER_WAIT | getattr(socket, "MSG_NOSIGNAL", 0))
 
 
-def held_receiver() -> Callable[[socket.socket], bytes]:
+def held_at_most() -> int:
     """
-    Return a function that receives from a socket, at most ``HELD_AT_MOST`` bytes at a time.
+    Return how many bytes ``held_send`` may send at once; -1, so that it is never called, without the GIL.
+
+    Ask once, at the start: Python may switch the GIL on later, but never off.
+    """
+    return -1 if runs_without_gil() else HELD_AT_MOST
+
+
+def held_receiver() -> Callable[[socket.socket], bytes] | None:
+    """
+    Return a function that receives from a socket, at most ``HELD_AT_MOST`` bytes at a time. None without the GIL.
 
     The function returns ``b""`` in three cases: there are no bytes yet, the client has ended, or there was an error.
     ``socket.recv`` then tells which. Each function has one buffer, so only one thread at a time may call it: the holder
     of the baton.
     """
+    if runs_without_gil():
+        return None
     buffer = ctypes.create_string_buffer(HELD_AT_MOST)
     buffers, sizes = repeat(buffer), repeat(HELD_AT_MOST)
 

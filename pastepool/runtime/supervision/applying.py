@@ -10,7 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pastepool.core.actions import Action, Capped, ExitProcess, Forget, Kill, NoteHung, NoteZombie, Retire, Spawn
+from pastepool.core.actions import (
+    Action,
+    Capped,
+    ExitProcess,
+    Forget,
+    Kill,
+    NoteHung,
+    NoteOverdue,
+    NoteZombie,
+    Retire,
+    Spawn,
+)
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Record, Status, classify
 from pastepool.runtime.log.scribe import scribbled
@@ -56,6 +67,7 @@ class Applying:
             Forget: self._forget,
             Kill: self._kill,
             NoteHung: self._note_hung,
+            NoteOverdue: self._note_overdue,
             NoteZombie: self._note_zombie,
             Spawn: self._spawn,
             Capped: self._capped,
@@ -108,6 +120,13 @@ class Applying:
             self._log.warning("%s; %s\n%s", action.describe(), report.diagnosis, "\n".join(report.stack))
             self._reporting.note("hung", action, report)
             self._reporting.hung.append(report)
+
+    def _note_overdue(self, action: NoteOverdue) -> None:
+        report = self._reporting.report(action.worker, action.serial, action.title, action.ran_for, Status.HUNG)
+        if report is not None:
+            self._log.warning("%s; %s", action.describe(), "\n".join((report.diagnosis, *report.stack)))
+            self._reporting.note("not killed", action, report)
+            self._reporting.overdue.append(report)
 
     def _note_zombie(self, action: NoteZombie) -> None:
         report = self._reporting.report(action.worker, action.serial, action.title, action.dying_for, Status.ZOMBIE)

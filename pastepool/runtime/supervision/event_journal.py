@@ -6,6 +6,7 @@ This module makes the events of ``core.telling.event_log``; ``watch`` shows them
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Sequence
 from email.message import EmailMessage
 from typing import Any
@@ -25,19 +26,23 @@ SHED = {
 
 
 class EventJournal:
-    """Keeps the events of one server."""
+    """Keeps the events of one server. ``_log`` is read and written under ``_lock``."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._log = EventLog()
+        self._lock = threading.Lock()
 
     def note(self, kind: str, text: str, **about: Any) -> None:
         """Note an event that happens now. ``about``: as for ``EventLog.note``. Secrets in the text are masked."""
-        self._log.note(kind, self._clock.now(), printable(masked_parameters(text), 500), **about)
+        text = printable(masked_parameters(text), 500)
+        with self._lock:
+            self._log.note(kind, self._clock.now(), text, **about)
 
     def note_shed(self, fate: str, now: Seconds) -> None:
         """Note that a waiting request was given up, or a client turned away. ``fate``: a key of ``SHED``."""
-        self._log.note_more("shed", now, SHED[fate])
+        with self._lock:
+            self._log.note_more("shed", now, SHED[fate])
 
     def noting_mail(
         self, deliver: Callable[[EmailMessage, Any, Clock], None]
@@ -56,7 +61,8 @@ class EventJournal:
 
     def events(self) -> list[PoolEvent]:
         """Return the kept events, the newest first."""
-        return self._log.newest_first()
+        with self._lock:
+            return self._log.newest_first()
 
     def last_stack(self, worker: WorkerId, serial: int) -> tuple[Seconds, Sequence[CodePlace]]:
         """Return the oldest stack noted of one task, with its instant; 0.0 and an empty stack if there is none."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pastepool.core.actions import ExitProcess, Kill, NoteHung, NoteZombie
+from pastepool.core.actions import ExitProcess, Kill, NoteHung, NoteOverdue, NoteZombie
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Status, classify, count_by_status
 from pastepool.core.telling.masking import masked_path
-from pastepool.core.telling.notices import BecameHung, HungKilled, Notice, ProcessDies, TaskReport
+from pastepool.core.telling.notices import BecameHung, HungKilled, Notice, NotKilled, ProcessDies, TaskReport
 from pastepool.core.telling.report import counts_line, sentence
 from pastepool.core.wording import printable
 from pastepool.runtime.inspection.inspector import Inspector
@@ -30,7 +30,7 @@ class Reporting:
     Looks at workers and reports what they do.
 
     ``mail``: takes each notice that should be mailed; must return at once. ``mail_hung``: whether requests that became
-    hung are mailed too. ``killed``, ``hung``: the reports of this look, until ``send`` mails them.
+    hung are mailed too. ``killed``, ``hung``, ``overdue``: the reports of this look, until ``send`` mails them.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Reporting:
     ) -> None:
         self.killed: list[TaskReport] = []
         self.hung: list[TaskReport] = []
+        self.overdue: list[TaskReport] = []
         self._pool = pool
         self._baton = baton
         self._policy = policy
@@ -75,7 +76,7 @@ class Reporting:
             diagnosis.frames,
         )
 
-    def note(self, kind: str, action: NoteHung | NoteZombie | Kill, report: TaskReport) -> None:
+    def note(self, kind: str, action: NoteHung | NoteOverdue | NoteZombie | Kill, report: TaskReport) -> None:
         """Note an action in the journal, with the worker's stack and diagnosis."""
         self._journal.note(
             kind,
@@ -102,12 +103,19 @@ class Reporting:
         ]
         return ProcessDies(action.reason, standing, tuple(report for report in zombies if report is not None))
 
-    def send(self) -> None:
-        """Mail the reports of one look. Ten kills in one look are one mail (contract P12)."""
+    def send(self, no_kills: str) -> None:
+        """
+        Mail the reports of one look. Ten kills in one look are one mail (contract P12).
+
+        ``no_kills``: why no request is killed; empty if requests are killed.
+        """
         if self.killed:
             self._mail(HungKilled(tuple(self.killed)))
             self.killed = []
         if self.hung:
             if self._mail_hung:
-                self._mail(BecameHung(tuple(self.hung)))
+                self._mail(BecameHung(tuple(self.hung), no_kills))
             self.hung = []
+        if self.overdue:
+            self._mail(NotKilled(tuple(self.overdue), no_kills))
+            self.overdue = []

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from pastepool.core.actions import KillAsked
 from pastepool.core.history import History
+from pastepool.core.interpreter import runs_without_gil, told_without_gil
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.sizing import wears_out_after
 from pastepool.core.supervision import plan
@@ -39,8 +40,9 @@ class Supervisor:
     """
     Keeps the pool as the policy wants it.
 
-    ``signal``: makes the supervisor look when any thread sets it. ``nudge``, ``ask_kill`` and ``close`` may be called
-    from any thread; everything else runs on the supervisor's own thread.
+    ``signal``: makes the supervisor look when any thread sets it. ``no_kills``: why no request is killed here, as a
+    sentence; empty if requests are killed. ``nudge``, ``ask_kill`` and ``close`` may be called from any thread;
+    everything else runs on the supervisor's own thread.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class Supervisor:
         self._log = scribbled(logger)
         self._asked: deque[KillAsked] = deque()
         self._history = History()
-        self._can_kill = True
+        self.no_kills = ""
         self._serving_since: Seconds = -math.inf
         self._closed = False
 
@@ -89,11 +91,6 @@ class Supervisor:
         self._signal.set()
 
     @property
-    def can_kill(self) -> bool:
-        """Return whether this interpreter can raise an exception in another thread."""
-        return self._can_kill
-
-    @property
     def condemned(self) -> str:
         """Return why this process should be replaced: a lock that a killed request has left taken. Empty if it need not."""
         return self._lock_watch.condemned
@@ -107,19 +104,25 @@ class Supervisor:
     def run(self) -> None:
         """Look until ``close``. This is the body of the thread; it begins when the server begins to serve."""
         self._serving_since = self._clock.now()
-        try:
-            check_available()
-        except InjectionUnavailable as error:
-            self._can_kill = False
-            self._log.warning("%s", error)
-        else:
-            found_reach()  # tried now, while the system has threads, and not at the first kill
-            interruption.begin(self)
+        self._find_out_about_kills()
         while not self._closed:
             self._signal.clear()
             look_again_at = self._guarded_look()
             self._clock.wait(self._signal, look_again_at)
         interruption.end(self)  # again: it may have begun after it was closed
+
+    def _find_out_about_kills(self) -> None:
+        try:
+            check_available(without_gil=self._policy.kill_without_gil)
+        except InjectionUnavailable as error:
+            self.no_kills = str(error)
+        else:
+            found_reach()  # tried now, while the system has threads, and not at the first kill
+            interruption.begin(self)
+        if runs_without_gil():
+            self._log.warning("%s", told_without_gil(kills=not self.no_kills))
+        elif self.no_kills:
+            self._log.warning("%s", self.no_kills)
 
     def _guarded_look(self) -> Seconds:
         try:
@@ -146,16 +149,19 @@ class Supervisor:
             worn=[worker.worker_id for worker in workers if self._is_worn(worker)],
             start_failed_at=self._pool.start_failed_at,
             missed=missed,
-            can_kill=self._can_kill,
+            can_kill=not self.no_kills,
             serving_since=self._serving_since,
         )
+        if self.no_kills:
+            for kill in asked:
+                self._log.warning("worker %d is not killed, although it was asked for: %s", kill.worker, self.no_kills)
         self._history = decided.history
         for action in decided.actions:
             self._applying.apply(action)
         self._ladder.finish()
         if self._ladder.missed:
             self._signal.set()  # look again at once: the next plan says when to try these kills again
-        self._reporting.send()
+        self._reporting.send(self.no_kills)
         return min(decided.look_again_at, self._lock_watch.look(self._clock.now()))
 
     def _is_worn(self, worker: Worker) -> bool:

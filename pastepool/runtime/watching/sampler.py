@@ -43,7 +43,7 @@ class Sampler:
     """
     Takes samples and keeps them.
 
-    ``_runs`` and ``_until`` are written under ``_lock``. Only the sampler's thread appends to ``_samples``.
+    ``_runs``, ``_until`` and ``_samples`` are read and written under ``_lock``.
     """
 
     def __init__(self, pool: Pool, baton: Baton, policy: PoolPolicy, clock: Clock, spawn: Spawner) -> None:
@@ -79,7 +79,8 @@ class Sampler:
 
     def samples(self) -> list[Sample]:
         """Return the kept samples, the oldest first."""
-        return list(self._samples)
+        with self._lock:
+            return list(self._samples)
 
     def close(self, wait: Seconds) -> None:
         """Take no more samples, and wait at most ``wait`` seconds for the thread. Runs on: the thread that serves."""
@@ -98,7 +99,9 @@ class Sampler:
             status = classify(Record(worker.worker_id, phase, since), now, self._policy)
             busy += status is Status.BUSY
             hung += status is Status.HUNG
-        self._samples.append(Sample(now, served, busy, hung, len(self._baton.backlog)))
+        sample = Sample(now, served, busy, hung, len(self._baton.backlog))
+        with self._lock:
+            self._samples.append(sample)
 
     def _run(self, finished: threading.Event) -> None:
         next_at = self._clock.now()

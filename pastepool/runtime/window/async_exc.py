@@ -12,15 +12,25 @@ from collections.abc import Iterator
 from operator import is_
 from types import FrameType
 
+from pastepool.core.interpreter import NO_KILLS, runs_without_gil
 from pastepool.errors import InjectionUnavailable
 from pastepool.runtime.inspection.stacks import look_at
 from pastepool.runtime.window.one_step import in_one_step
 
 
-def check_available() -> None:
-    """Raises: InjectionUnavailable where the interpreter has no way to raise in another thread (not CPython)."""
+def check_available(*, without_gil: bool) -> None:
+    """
+    Find out whether requests may be killed here.
+
+    ``without_gil``: the operator wants it even if Python runs without the GIL. Then the thread cannot be looked at, and
+    the exception arrives anywhere.
+
+    Raises: InjectionUnavailable: there is no way to raise in another thread (not CPython), or none that is safe.
+    """
     if not hasattr(getattr(ctypes, "pythonapi", None), "PyThreadState_SetAsyncExc"):
         raise InjectionUnavailable("This Python cannot raise an exception in another thread; no request is killed.")
+    if runs_without_gil() and not without_gil:
+        raise InjectionUnavailable(NO_KILLS)
 
 
 def thread_state() -> int:

@@ -46,6 +46,7 @@
  * @property {number|null} kill_in
  * @property {boolean} own
  * @property {boolean} can_kill
+ * @property {string} kill_note
  *
  * @typedef {object} Pool
  * @property {number} size

@@ -85,7 +85,9 @@ export class WorkerRow {
     this.#showRequest(worker);
     this.#showDoing(worker);
     say(this.served, number(worker.served));
-    reveal(this.kill, worker.can_kill);
+    reveal(this.kill, worker.can_kill || worker.kill_note !== "");
+    this.kill.disabled = !worker.can_kill;
+    put(this.kill, "title", worker.kill_note || null);
     this.detail?.show(worker, stack);
   }
 

@@ -16,6 +16,7 @@ from pastepool.core.telling.notices import (
     MailRate,
     MailState,
     Notice,
+    NotKilled,
     Origin,
     ProcessDies,
     TaskReport,
@@ -99,6 +100,17 @@ def test_the_mail_about_a_hung_request_says_that_nothing_was_interrupted() -> No
     assert "configuration" not in message.body
 
 
+def test_where_nothing_is_killed_the_mails_do_not_promise_it() -> None:
+    """Neither when a request becomes hung nor when it passes its kill limit; they say why, and what to do."""
+    why = "No request is killed, because of the moon."
+    hung, overdue = compose(BecameHung((TASK,), why), ORIGIN), compose(NotKilled((TASK,), why), ORIGIN)
+    assert hung.subject == "web1: hung: GET /x after 1800 s"
+    assert overdue.subject == "web1: not killed: GET /x after 1800 s"
+    for message in (hung, overdue):
+        assert f"{why}\nNothing was interrupted." in message.body
+        assert "restart the process" in message.body and "is killed if it" not in message.body
+
+
 def test_the_mail_about_the_end_of_the_process() -> None:
     """The reason, the pool in one line, and the zombies."""
     notice = ProcessDies(
@@ -164,6 +176,7 @@ task_lists = st.lists(reports, min_size=1, max_size=3).map(tuple)
 notices = st.one_of(
     st.builds(HungKilled, task_lists),
     st.builds(BecameHung, task_lists),
+    st.builds(NotKilled, task_lists, st.text()),
     st.builds(ProcessDies, texts, texts, task_lists),
     st.builds(Digest, st.integers(1, 99), st.floats(0, 1e4), st.lists(texts, max_size=3).map(tuple)),
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_receiver, held_send
+from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_at_most, held_receiver, held_send
 
 
 @pytest.fixture
@@ -20,10 +21,26 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
+def receiver() -> Callable[[socket.socket], bytes]:
+    """A function that receives."""
+    receive = held_receiver()
+    assert receive is not None
+    return receive
+
+
+def test_without_the_gil_neither_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There another thread may close the socket within the call, and its number would be somebody else's."""
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert held_receiver() is None
+    assert held_at_most() == -1
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True)
+    assert held_at_most() == HELD_AT_MOST
+
+
 def test_what_came_is_received_in_pieces_of_bounded_size(pair: tuple[socket.socket, socket.socket]) -> None:
     """Zero bytes among it."""
     ours, theirs = pair
-    receive = held_receiver()
+    receive = receiver()
     theirs.sendall(b"a\0b" * HELD_AT_MOST)
     received = receive(ours)
     assert len(received) == HELD_AT_MOST
@@ -33,7 +50,7 @@ def test_what_came_is_received_in_pieces_of_bounded_size(pair: tuple[socket.sock
 def test_what_was_received_is_kept_when_more_comes(pair: tuple[socket.socket, socket.socket]) -> None:
     """The buffer is used again, its content is handed out as a copy."""
     ours, theirs = pair
-    receive = held_receiver()
+    receive = receiver()
     theirs.sendall(b"first")
     first = receive(ours)
     theirs.sendall(b"second")
@@ -51,7 +68,7 @@ def test_neither_waits_even_on_a_socket_that_would(pair: tuple[socket.socket, so
     """Waiting with the interpreter's lock in hand would stop every thread of the process."""
     ours, _ = pair
     assert ours.getblocking()
-    assert held_receiver()(ours) == b""
+    assert receiver()(ours) == b""
     sent = 0
     while more := held_send(ours, b"x" * HELD_AT_MOST):
         sent += more
@@ -61,7 +78,7 @@ def test_neither_waits_even_on_a_socket_that_would(pair: tuple[socket.socket, so
 def test_the_end_and_trouble_are_left_to_the_socket(pair: tuple[socket.socket, socket.socket]) -> None:
     """Both look like nothing here; who asks the socket next is told. No signal ends the process."""
     ours, theirs = pair
-    receive = held_receiver()
+    receive = receiver()
     theirs.close()
     assert receive(ours) == b""
     assert held_send(ours, b"x") == 0
@@ -74,5 +91,5 @@ def test_socket_that_was_closed_is_nobody_elses(pair: tuple[socket.socket, socke
     ours.close()
     with contextlib.closing(socket.socket(fileno=os.dup(theirs.fileno()))) as other:
         assert other.fileno() == number
-        assert held_receiver()(ours) == b""
+        assert receiver()(ours) == b""
         assert held_send(ours, b"x") == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from typing import Any, get_args
 
@@ -11,7 +12,7 @@ import pytest
 from pastepool.core.actions import Action
 from pastepool.core.policy import OverloadPolicy
 from pastepool.core.states import Phase, Status
-from pastepool.core.telling.notices import BecameHung, HungKilled, ProcessDies
+from pastepool.core.telling.notices import BecameHung, HungKilled, NotKilled, ProcessDies
 from pastepool.errors import InjectionUnavailable, WorkerKilled
 from pastepool.runtime.supervision import kill_ladder
 from pastepool.runtime.supervision import supervisor as supervisor_module
@@ -536,7 +537,7 @@ def test_interpreter_that_cannot_raise_in_threads_is_said_once_and_kills_nobody(
 ) -> None:
     """Not on CPython: a warning at the start, and hung calls are replaced but never killed."""
 
-    def unavailable() -> None:
+    def unavailable(**more: object) -> None:
         raise InjectionUnavailable("This Python cannot raise an exception in another thread; no request is killed.")
 
     monkeypatch.setattr(supervisor_module, "check_available", unavailable)
@@ -545,8 +546,48 @@ def test_interpreter_that_cannot_raise_in_threads_is_said_once_and_kills_nobody(
         pool.advance(1000.0)
         assert call.events == ["run"]
         assert pool.number(*SERVING) == 1
-        assert not pool.supervisor.can_kill
+        assert "no request is killed" in pool.supervisor.no_kills
     assert len([line for line in logged(caplog, logging.WARNING) if "no request is killed" in line]) == 1
+
+
+def test_without_the_gil_nobody_is_killed_and_one_line_at_the_start_says_so(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hung call is replaced; at its kill limit that is logged, noted and mailed; an operator's kill is refused."""
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with Supervised(workers=1, kill_after=50.0, mail_hung=True, run=True) as pool:
+        call = pool.call()
+        pool.advance(1000.0)
+        pool.supervisor.ask_kill(1, call.serial)
+        pool.clock.settle()
+        pool.advance(1000.0)
+        assert call.events == ["run"]
+        assert pool.number(*SERVING) == 1
+        hung, overdue = pool.mails
+    option = "threadpool_kill_without_gil = true"
+    assert isinstance(hung, BecameHung) and option in hung.no_kills
+    assert isinstance(overdue, NotKilled) and option in overdue.no_kills
+    assert "not killed" in [event.kind for event in pool.journal.events()]
+    start, *others = logged(caplog, logging.WARNING)
+    assert option in start and "flame graphs are left out" in start
+    assert [sum(word in line for line in others) for word in ("is hung", "is not killed: job", "it was asked for")] == [
+        *(1, 1, 1)
+    ]
+
+
+def test_without_the_gil_an_option_switches_kills_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then one line at the start says what may happen."""
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    for module in (supervisor_module, window_module):
+        monkeypatch.setattr(module, "found_reach", lambda: None)  # what it returns there; the real one remembers it
+    with Supervised(workers=1, kill_after=50.0, kill_without_gil=True, run=True) as pool:
+        call = pool.call()
+        pool.advance(50.0)
+        assert call.done.wait(WATCHDOG)
+        assert not pool.supervisor.no_kills
+    assert sum("may leave its locks taken" in line for line in logged(caplog, logging.WARNING)) == 1
 
 
 def test_queue_without_room_is_nobodys_error() -> None:

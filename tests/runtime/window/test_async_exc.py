@@ -145,7 +145,17 @@ def test_no_garbage_is_collected_between_the_look_and_the_mark(monkeypatch: pyte
 
 def test_interpreter_without_the_call_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no exception can be raised in another thread, that is an error with a sentence, not an AttributeError."""
-    check_available()
+    check_available(without_gil=True)
     monkeypatch.setattr(ctypes, "pythonapi", SimpleNamespace())
     with pytest.raises(InjectionUnavailable, match="no request is killed"):
-        check_available()
+        check_available(without_gil=True)
+
+
+def test_without_the_gil_nothing_is_killed_unless_the_operator_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names the reason and the option; with the GIL the option makes no difference."""
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with pytest.raises(InjectionUnavailable, match=r"without the GIL.*threadpool_kill_without_gil = true"):
+        check_available(without_gil=False)
+    check_available(without_gil=True)
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True)
+    check_available(without_gil=False)
