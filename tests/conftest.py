@@ -15,6 +15,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pastepool.core.interpreter import runs_without_gil
+from tests import needs_the_gil
 from tests.waiting import WATCHDOG
 
 
@@ -51,6 +53,20 @@ def open_sockets() -> set[tuple[str, str]]:
         if target.startswith("socket:"):
             found.add((name, target))
     return found
+
+
+@pytest.hookimpl(tryfirst=True)  # before a choice by name takes tests out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what cannot pass without the GIL, and see on every interpreter that the list of these tests is true."""
+    selected = any("::" in argument for argument in config.args)
+    wrong = [] if selected else list(needs_the_gil.unknown(item.nodeid for item in items))
+    if wrong:
+        raise pytest.UsageError(f"tests/needs_the_gil.py names tests that are not there: {', '.join(wrong)}")
+    if runs_without_gil():
+        for item in items:
+            why = needs_the_gil.reason_for(item.nodeid)
+            if why:
+                item.add_marker(pytest.mark.skip(reason=why))
 
 
 def pytest_configure() -> None:
