@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -490,7 +491,7 @@ class Engine:
             raise self._refusal(501, "CONNECT is not implemented here.")
         method = wire_method.decode()
         if type(self._parser) is not _StandIn:
-            _METHODS[wire_method] = method
+            _METHODS[wire_method] = sys.intern(method)  # as in ``fields``
         return method
 
     def _other_version(self) -> str:

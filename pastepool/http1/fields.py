@@ -6,6 +6,8 @@ Knows which names are never passed on. Does not know values, order or limits.
 
 from __future__ import annotations
 
+import sys
+
 DROPPED = ""
 """What ``environ_key`` returns for a field that the application must never see."""
 
@@ -45,7 +47,8 @@ def environ_key(name: bytes) -> str:
         if key not in _UNPREFIXED:
             key = "HTTP_" + key
     if len(KEYS) < _CACHE_LIMIT and len(name) <= _LONGEST_CACHED:
-        KEYS[name] = key
+        # Without the GIL, CPython locks a dict to read a string of another thread, except for interned strings.
+        KEYS[name] = sys.intern(key)
     return key
 
 
