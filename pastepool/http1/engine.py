@@ -77,6 +77,9 @@ _METHOD_REFUSAL = "Invalid method for HTTP/x.x request"
 _VERSION_REFUSALS = ("Invalid HTTP version", "Pause on PRI/Upgrade")
 """The error texts of llhttp for a version that it does not know, and for the HTTP/2 preface."""
 
+_SPOKEN = "HTTP/1.1 and HTTP/1.0 are"
+"""RFC 9110 15.6.6 asks a 505 to say what is spoken."""
+
 _TLS_HANDSHAKE = b"\x16"
 """The first byte of a TLS handshake. No method begins with it."""
 
@@ -499,7 +502,9 @@ class Engine:
         if len(line) >= self._longest_line:
             raise self._long_line()
         if b" HTTP/" not in line:
-            raise self._refusal(505, "The request names no version of HTTP.")  # the parser accepts RTSP as well
+            raise self._refusal(
+                505, f"The request names no version of HTTP; {_SPOKEN}."
+            )  # the parser accepts RTSP as well
         version: str = self._parser.get_http_version()
         return version
 
@@ -644,7 +649,7 @@ def _tls_refusal() -> PeerError:
 def _check_old_version(request: Request, fields: dict[str, Any]) -> None:
     version = request.version
     if version != "1.0":
-        raise PeerError(505, f"HTTP/{version} is not spoken here; HTTP/1.1 and HTTP/1.0 are.")
+        raise PeerError(505, f"HTTP/{version} is not spoken here; {_SPOKEN}.")
     if request.keep_alive and "close" in re.split(r"[,\s]+", fields.get("HTTP_CONNECTION", "").lower()):
         request.keep_alive = False  # RFC 9112 9.3: if both are named, close wins; for the parser keep-alive wins
 
@@ -653,5 +658,5 @@ def _peer_error(error: HttpParserError, in_content: bool) -> PeerError:
     """Turn an error of the parser into a ``PeerError`` with a status and a sentence of ours."""
     text = str(error)
     if text in _VERSION_REFUSALS:
-        return PeerError(505, "The request names an HTTP version that is not spoken here.")
+        return PeerError(505, f"The request names an HTTP version that is not spoken here; {_SPOKEN}.")
     return PeerError(400, f"The request is not valid HTTP ({'content' if in_content else 'head'}: {text.rstrip('.')}).")

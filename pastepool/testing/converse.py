@@ -151,13 +151,14 @@ class Conversation:
         else:
             status, text = 500, "The application failed; its log has the details."
             _log.error("the application failed", exc_info=error)
+            self.closed = call.began or not call.request.keep_alive
         if not call.began:
-            self._answer_and_close(status, text, call.request)
+            kept_by = "" if self.closed else call.request.version
+            self._tell(short_answer(status, text, _STAMP[2], head_only=call.request.method == "HEAD", kept_by=kept_by))
 
-    def _answer_and_close(self, status: int, text: str, request: Request | None = None) -> None:
+    def _answer_and_close(self, status: int, text: str) -> None:
         self.closed = True
-        head_only = request is not None and request.method == "HEAD"
-        self._tell(short_answer(status, text, _STAMP[2], head_only=head_only))
+        self._tell(short_answer(status, text, _STAMP[2]))
 
 
 class _Answer(Call):

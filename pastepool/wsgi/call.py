@@ -210,7 +210,8 @@ class Call(ABC):
         """
         Decide framing and whether the connection stays open, and render the head.
 
-        ``size``: bytes of content; None if it is not known, apart from the application's own Content-Length.
+        ``size``: bytes of content; None if it is not known, apart from the application's own Content-Length. A length of
+        0 is dropped from a 304: it would be that of the content in the client's cache (RFC 9110 8.6), and Zope sends it.
         """
         self.began = True
         code, status_line, fields, length, has_date, has_server = head
@@ -219,7 +220,7 @@ class Call(ABC):
             both = (b"" if has_date else date) + (b"" if has_server else server)
         if length is None:
             length = size
-        if length is not None and code != 204:
+        if length is not None and code != 204 and (length or code != 304):
             self._left = length
             framing = b"Content-Length: %d\r\n" % length
         else:

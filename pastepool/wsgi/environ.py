@@ -8,7 +8,6 @@ copies the prototype for each request (one C call), so a request costs only its 
 from __future__ import annotations
 
 import io
-import re
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
@@ -69,7 +68,10 @@ def connection_prototype(
 _FEW_ESCAPES = 16
 """Up to this many escapes ``urllib.parse`` is faster than the codec."""
 
-_NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_PERCENT = ord("%")
+_PERCENTS = bytes(_PERCENT if byte == _PERCENT else 0 for byte in range(256))
+_DIGITS = bytes(_PERCENT if byte in b"0123456789abcdefABCDEF" else 0 for byte in range(256))
+"""Tables for ``bytes.translate``: a ``%``, or a hexadecimal digit, becomes ``%``, and every other byte becomes 0."""
 
 
 def unescaped(path: bytes) -> str:
@@ -78,15 +80,18 @@ def unescaped(path: bytes) -> str:
 
     Returns: the bytes as latin-1 text (PEP 3333, "Unicode Issues").
 
-    ``urllib.parse`` takes a step for each escape, and a target may have 2,700 of them. A codec takes one step for all:
-    ``%41`` becomes ``\\x41``, which it knows, and each backslash that was there before is doubled.
+    ``urllib.parse`` takes a step for each escape, and a target may have 8,000 of them, whole or broken. A codec takes one
+    step for all: ``%41`` becomes ``\\x41``, which it knows, and each backslash that was there before is doubled. The
+    escapes are found in one step too, with the path as one large number: shifted by one and two bytes, the digits lie
+    where the ``%`` before them lies. There the exclusive or makes a 0 of it; the path has no other.
     """
     if path.count(b"%") <= _FEW_ESCAPES:
         return unquote_to_bytes(path).decode("latin-1")
-    # The two replacements only save time: with them, fewer places are left for the slower search behind them.
-    text = path.replace(b"\\", rb"\\").replace(b"%%", rb"\x25%").replace(rb"%\x", rb"\x25\x")
-    text = _NO_ESCAPE.sub(rb"\\x25", text)
-    return text.replace(b"%", rb"\x").decode("unicode_escape")
+    text = path.replace(b"\\", rb"\\").replace(b"\0", rb"\x00")
+    digits = int.from_bytes(text.translate(_DIGITS), "big")
+    escapes = int.from_bytes(text.translate(_PERCENTS), "big") & digits << 8 & digits << 16
+    marked = (int.from_bytes(text, "big") ^ escapes).to_bytes(len(text), "big")
+    return marked.replace(b"\0", rb"\x").decode("unicode_escape")
 
 
 _HANDED_OVER: dict[str, Any] = {}

@@ -190,6 +190,13 @@ def test_refusal_keeps_its_words_inside_an_except_block() -> None:
         assert "callback" not in expected[1]
 
 
+@pytest.mark.parametrize("line", [b"GET / HTTP/2.0", b"GET / HTTP/1.2", b"GET /", b"GET / RTSP/1.0"])
+def test_505_says_what_is_spoken(line: bytes) -> None:
+    """Whatever version a client names, it is told which ones there are (RFC 9110 15.6.6)."""
+    status, reason = refusal(whole(line + b"\r\nHost: a\r\n\r\n"))
+    assert (status, reason.endswith("HTTP/1.1 and HTTP/1.0 are.")) == (505, True)
+
+
 def test_refusal_says_where_it_happened() -> None:
     """What the parser refuses is told with its words, and whether they are about the head or the content."""
     assert refusal([b"GET / HTTP/1.1\r\nX : a\r\n"]) == (

@@ -72,6 +72,14 @@ def test_blank_lines_ahead_of_a_request_count() -> None:
         assert refusal(pieces, Limits(header_bytes=500))[0] == 431
 
 
+def test_default_limits_are_those_of_the_rfc() -> None:
+    """A target of 8000 bytes passes (RFC 9110 4.1, RFC 9112 3), in either form."""
+    path = b"/" + b"x" * 7999
+    for target in (path, b"http://a" + path[:7992]):
+        data = b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+        assert [len(seen.target) for seen in outcome(whole(data)).requests] == [8000]
+
+
 def test_blanks_in_the_request_line_count() -> None:
     """The parser skips them; so many that the line is longer than any target are 414, however they arrive."""
     for method in (b"GET", b"BREW", b"PAUSE"):

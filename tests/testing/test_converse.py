@@ -33,6 +33,9 @@ def answer(body: bytes, *fields: bytes, status: bytes = b"200 OK") -> bytes:
     return b"HTTP/1.1 " + status + b"\r\n" + STAMP + b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
+CLOSING = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
 def failing(error: BaseException, *before: bytes) -> Any:
     """An application that sends some pieces and then raises."""
 
@@ -135,14 +138,16 @@ def test_large_content() -> None:
 
 @pytest.mark.parametrize("error", [KeyError("x"), SystemExit(1), TypeError("x")])
 def test_failing_application(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    """An application that fails before its first byte is answered with 500, and logged with its traceback."""
+    """An application that fails before its first byte is answered with 500, and logged; the connection goes on."""
     with caplog.at_level(logging.ERROR, "pastepool.app"):
-        read = converse(failing(error), GET % 1 + GET % 2)
-    assert read.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
-    assert read.endswith(b"Connection: close\r\n\r\nThe application failed; its log has the details.\n")
-    (record,) = caplog.records
-    assert record.exc_info is not None
-    assert record.exc_info[1] is error
+        read = converse(failing(error), GET % 1 + CLOSING)
+    first, _, second = read.partition(b"details.\n")
+    assert first.startswith(b"HTTP/1.1 500 Internal Server Error\r\n") and b"Connection: close" not in first
+    assert second.endswith(b"Connection: close\r\n\r\nThe application failed; its log has the details.\n")
+    for record in caplog.records:
+        assert record.exc_info is not None
+        assert record.exc_info[1] is error
+    assert len(caplog.records) == 2
 
 
 def test_application_that_fails_after_its_first_byte() -> None:
@@ -154,9 +159,7 @@ def test_application_that_fails_after_its_first_byte() -> None:
 
 def test_failure_of_head_has_no_content() -> None:
     """HEAD is answered with a head also where the application fails."""
-    assert converse(failing(KeyError("x")), b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").endswith(
-        b"Connection: close\r\n\r\n"
-    )
+    assert converse(failing(KeyError("x")), CLOSING.replace(b"GET", b"HEAD")).endswith(b"Connection: close\r\n\r\n")
 
 
 def test_killed_application(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pastepool.wsgi.environ import connection_prototype, listener_prototype
+from pastepool.wsgi.environ import connection_prototype, listener_prototype, unescaped
 from pastepool.wsgi.file_wrapper import FileWrapper
 from tests.wsgi.recording import GET, OLD, environ_of
 
@@ -58,6 +61,30 @@ def test_path_is_decoded_once_to_latin_1_and_the_query_not_at_all(target: str, p
     assert (got["PATH_INFO"], got["QUERY_STRING"]) == (path, query)
     assert got["REQUEST_URI"] == target
     assert got["SCRIPT_NAME"] == ""
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.text("%%%%4125aAfFgz/ _\\x\x00!\xe9", min_size=0, max_size=60), st.sampled_from(["", "%41" * 17, "%" * 17]))
+def test_many_escapes_are_undone_as_few_are(path: str, more: str) -> None:
+    """Whole, broken and nested escapes, backslashes and all: what takes one step for all gives what single steps give."""
+    raw = (path + more).encode("latin-1")
+    assert unescaped(raw) == unquote_to_bytes(raw).decode("latin-1")
+
+
+@pytest.mark.parametrize("escape", [b"%41", b"%", b"%z", b"%4z", b"%41%", b"%5c"])
+def test_thousands_of_escapes_take_no_more_steps_than_some(escape: bytes) -> None:
+    """Whole or broken, they cost no step of ours each: what is counted are calls, which no busy machine changes."""
+
+    def steps(path: bytes) -> int:
+        calls: list[str] = []
+        sys.setprofile(lambda frame, event, _: calls.append(event))
+        try:
+            unescaped(path)
+        finally:
+            sys.setprofile(None)
+        return len(calls)
+
+    assert steps(b"/" + escape * (8000 // len(escape))) == steps(b"/" + escape * 20) < 30
 
 
 def test_options_asterisk_is_its_path() -> None:
