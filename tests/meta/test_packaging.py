@@ -57,7 +57,8 @@ def test_every_dependency_has_a_tested_version_that_is_allowed() -> None:
     assert len(needed) > 20
     for each in needed:
         if each.name != "pastepool":
-            versions = pinned[canonicalize_name(each.name)]
+            versions = pinned.get(canonicalize_name(each.name), [])
+            assert versions, f"{each.name} is not in constraints.txt; `make pins` writes it"
             assert all(each.specifier.contains(version) for version in versions), each
 
 
