@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from configparser import ConfigParser
+from pathlib import Path
 
 import sid
 
@@ -97,6 +98,12 @@ def find() -> dict[str, str]:
     return found
 
 
+def is_outdated(name: str) -> bool:
+    """Return whether an environment of tox was made before constraints.txt was written. tox itself does not notice."""
+    made = Path(".tox", name, "pyvenv.cfg")
+    return made.exists() and made.stat().st_mtime < Path("constraints.txt").stat().st_mtime
+
+
 def main() -> int:
     """Find the interpreters, print which ones, and run tox on them. Returns the exit status of tox."""
     found = dict(sorted(find().items()))
@@ -106,6 +113,7 @@ def main() -> int:
     print("also on", ", ".join(found.values()), flush=True)
     command = [sys.executable, "-m", "tox", "run-parallel", "--parallel", AT_ONCE, "--parallel-no-spinner"]
     command += ["--skip-missing-interpreters", "false", "-e", ",".join(found)]
+    command += ["--recreate"] * any(map(is_outdated, found))
     command += ["--discover", *found.values(), "--", *(sys.argv[1:] or TESTS)]
     return subprocess.run(command, env={**os.environ, "PY_DISCOVERY_TIMEOUT": str(PATIENCE)}).returncode
 
