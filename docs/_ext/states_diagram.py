@@ -45,7 +45,7 @@ class Box:
 PLACES: Mapping[Phase, Box] = {
     Phase.STARTING: Box(78, 60),
     Phase.IDLE: Box(270, 60),
-    Phase.BUSY: Box(530, 60, 172, 64),
+    Phase.BUSY: Box(530, 60, 172, 78),
     Phase.RETIRING: Box(382, 206),
     Phase.DYING: Box(718, 206, 172, 64),
     Phase.GONE: Box(424, 340, 808),
@@ -88,6 +88,13 @@ def statuses(phase: Phase) -> list[Status]:
     return told if told[0] is not told[1] else told[:1]
 
 
+def all_statuses(phase: Phase) -> list[Status]:
+    """Return every status of a phase: that of a worker which waits for its client stands before the later one."""
+    told = statuses(phase)
+    waiting = classify(Record(1, phase, 0.0, TaskSummary("", 1, sending_since=0.0)), 0.0, PoolPolicy())
+    return told if waiting in told else [told[0], waiting, *told[1:]]
+
+
 def limit_of(phase: Phase) -> str:
     """Return the option that says when a phase gets its later status. Empty if the phase has only one status."""
     for option in OPTIONS:
@@ -120,7 +127,7 @@ def diagram(table: Table = TRANSITIONS) -> str:
 
 
 def _phase(phase: Phase) -> str:
-    box, told = PLACES[phase], statuses(phase)
+    box, told = PLACES[phase], all_statuses(phase)
     left, top, each = box.x - box.width / 2, box.y - box.height / 2, box.height / len(told)
     parts = [f"<g class={quoteattr('phase ' + phase.value)}>", _rect(left, top, box.width, box.height)]
     for place, status in enumerate(told):

@@ -162,6 +162,34 @@ class Spawn:
 
 
 @dataclass(frozen=True)
+class CutReader:
+    """
+    Close the connection of a client that does not read, so that its worker is free.
+
+    The runtime refuses this if the worker does not wait for that client any more. ``stalled_for``: seconds since the
+    client read something. ``waiting``: requests in the backlog. ``cap``: how many workers may live. ``sending_since``:
+    since when the worker has waited for the client.
+    """
+
+    worker: WorkerId
+    serial: int
+    title: str
+    stalled_for: Seconds
+    waiting: int
+    cap: int
+    sending_since: Seconds
+
+    def describe(self) -> str:
+        """Return this action in words, with what the operator can do."""
+        return (
+            f"cut the client of worker {self.worker}: {printable(self.title)} is sent to it, and it has read nothing for "
+            f"{spoken(self.stalled_for)}, while {counted(self.waiting, 'request')} "
+            f"{'waits' if self.waiting == 1 else 'wait'} and max_workers = {self.cap}. Raise output_spool or spool_total "
+            "if this was an honest client"
+        )
+
+
+@dataclass(frozen=True)
 class Capped:
     """
     Log once why hung and dying workers are not replaced: the number of live threads has reached the cap.
@@ -179,7 +207,7 @@ class Capped:
         """Say which workers hold the threads, how many can still serve, and what the operator can do."""
         held = ", ".join(
             f"{self.counts[status]} {status.value}"
-            for status in (Status.HUNG, Status.DYING, Status.ZOMBIE, Status.RETIRING)
+            for status in (Status.SENDING, Status.HUNG, Status.DYING, Status.ZOMBIE, Status.RETIRING)
             if self.counts.get(status)
         )
         serving = sum(self.counts.get(status, 0) for status in (Status.STARTING, Status.IDLE, Status.BUSY))
@@ -223,4 +251,4 @@ class ExitProcess:
         return f"end the process: {self.reason}"
 
 
-Action = Forget | Kill | NoteHung | NoteOverdue | NoteZombie | Spawn | Capped | Retire | ExitProcess
+Action = Forget | Kill | NoteHung | NoteOverdue | NoteZombie | Spawn | CutReader | Capped | Retire | ExitProcess

@@ -1,5 +1,5 @@
 """
-Decide when the process ends because of its zombies (rule 6 of ``supervision.plan``).
+Decide when the process ends because of its zombies (rule 7 of ``supervision.plan``).
 
 A process never ends before it has lived for ``SHORTEST_LIFE``. This module knows facts and constants; it ends nothing.
 """

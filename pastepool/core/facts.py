@@ -3,7 +3,8 @@ Hold everything that one plan of the supervisor is made from, and compute the nu
 
 Knows records, numbers and instants; decides nothing.
 
-The words: a worker can *serve* while it is starting, idle, or busy without being hung. A worker *lives* until its
+The words: a worker can *serve* while it is starting, idle, or busy without being hung. A worker that is *sending* only
+waits for its client, and cannot serve. A worker *lives* until its
 thread has ended. The cap (``max_workers``) counts every live worker: a hung, dying or zombie thread still uses memory.
 A pool that has reached the cap says so (``Capped``) and does not grow. So hung workers are replaced, but the number of
 threads stays bounded (contract P2). A worker is *worn* when it has run as many requests as it may.
@@ -96,6 +97,7 @@ class Facts:
         """
         Return how many workers are needed but cannot be spawned because of the cap.
 
-        Worn workers count as able to serve: they go on serving where there is no room to replace them.
+        Worn workers count as able to serve: they go on serving where there is no room to replace them. So do those that
+        wait for their clients: they will serve again, or are cut while requests wait (``cuts``).
         """
-        return max(0, self.floor - self.serving - self.room)
+        return max(0, self.floor - self.serving - self.counts[Status.SENDING] - self.room)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pastepool.types import Seconds, WorkerId
 
@@ -93,6 +94,15 @@ def _few(times: int) -> int:
     return min(max(times, 0), 20)
 
 
+class Cut(NamedTuple):
+    """A client that was cut because it does not read: when, and since when its worker had waited for it."""
+
+    worker: WorkerId
+    serial: int
+    sending_since: Seconds
+    at: Seconds
+
+
 @dataclass(frozen=True)
 class History:
     """
@@ -103,7 +113,8 @@ class History:
     ``injections``: the attempts to kill each task that still runs, by worker.
     ``surplus_since``: since when more workers can serve than should; ``None`` while there is no surplus.
     ``asked_to_retire``: workers that were asked to retire, and when. Only those whose phase is still the same.
-    ``shortage``: as this plan found it. ``ending``: whether the end of the process has been planned.
+    ``cuts``: clients that were cut and whose workers still run the same task. ``shortage``: as this plan found it.
+    ``ending``: whether the end of the process has been planned.
     """
 
     hung: frozenset[tuple[WorkerId, int]] = frozenset()
@@ -112,5 +123,6 @@ class History:
     injections: Mapping[WorkerId, Injection] = field(default_factory=dict)
     surplus_since: Seconds | None = None
     asked_to_retire: Mapping[WorkerId, Seconds] = field(default_factory=dict)
+    cuts: frozenset[Cut] = frozenset()
     shortage: Shortage = Shortage.NONE
     ending: bool = False

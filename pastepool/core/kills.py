@@ -30,7 +30,7 @@ def kills_due(facts: Facts) -> Iterator[Kill]:
     for record in facts.records:
         if record.phase not in (Phase.BUSY, Phase.DYING) or record.task is None:
             continue
-        ran_for = facts.now - record.since
+        ran_for = facts.now - record.counts_from
         earlier = injection_of(facts.history, record)
         if earlier is not None:
             if facts.now >= earlier.due_at(facts.policy.dying_for):
@@ -60,8 +60,8 @@ def _kill_after(record: Record, policy: PoolPolicy) -> Seconds:
 
 
 def kill_at(record: Record, policy: PoolPolicy) -> Seconds:
-    """Return when a task is to be killed for the first time; infinity for never."""
-    return record.since + _kill_after(record, policy)
+    """Return when a task is to be killed for the first time; infinity for never, and while it waits for its client."""
+    return math.inf if record.sending else record.counts_from + _kill_after(record, policy)
 
 
 def told_of(missed: Collection[tuple[WorkerId, int]], history: History) -> History:
@@ -100,7 +100,7 @@ def notes_of_hung(facts: Facts, kills: Sequence[Kill]) -> Iterator[NoteHung]:
     for record in facts.records:
         known = (record.worker, record.serial) in facts.history.hung or record.worker in victims
         if facts.status(record) is Status.HUNG and not known:
-            ran_for = facts.now - record.since
+            ran_for = facts.now - record.counts_from
             yield NoteHung(record.worker, record.serial, record.title, ran_for, facts.policy.hung_after)
 
 
@@ -112,7 +112,7 @@ def notes_of_overdue(facts: Facts) -> Iterator[NoteOverdue]:
         known = (record.worker, record.serial) in facts.history.overdue
         if record.phase is Phase.BUSY and not known and facts.now >= kill_at(record, facts.policy):
             limit = _kill_after(record, facts.policy)
-            yield NoteOverdue(record.worker, record.serial, record.title, facts.now - record.since, limit)
+            yield NoteOverdue(record.worker, record.serial, record.title, facts.now - record.counts_from, limit)
 
 
 def notes_of_zombies(facts: Facts) -> Iterator[NoteZombie]:

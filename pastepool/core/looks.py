@@ -56,19 +56,21 @@ def look_is_due(requests: int, elapsed: Seconds, policy: PoolPolicy) -> bool:
     return 0 < policy.check_every <= requests and elapsed >= REQUEST_LOOK_PAUSE
 
 
-def next_look_at(facts: Facts, new: History, *, put_off: bool) -> Seconds:
+def next_look_at(facts: Facts, new: History, cut_at: Seconds, *, put_off: bool) -> Seconds:
     """
     Return the first instant at which time alone changes a status or what is to be done; infinity if there is none.
 
     Args:
         facts: with the records as they will be after the kills are applied.
         new: the history that this plan hands to the next one.
+        cut_at: when a client that does not read is to be cut.
         put_off: workers are wanted and none is spawned, because there is no room or because the last start failed.
 
     A worker that can serve may take a task at any moment without telling the supervisor. That task cannot be hung
     before ``patience`` has passed. So while any worker can serve, the next look comes after ``patience`` at the latest.
     """
-    return min((instant for instant in _instants(facts, new, put_off) if instant > facts.now), default=math.inf)
+    instants = (cut_at, *_instants(facts, new, put_off))
+    return min((instant for instant in instants if instant > facts.now), default=math.inf)
 
 
 def _limit_at(record: Record, facts: Facts, new: History) -> Seconds:
@@ -82,8 +84,8 @@ def _limit_at(record: Record, facts: Facts, new: History) -> Seconds:
 
 def _instants(facts: Facts, new: History, put_off: bool) -> Iterator[Seconds]:
     for record in facts.records:
-        if record.phase is Phase.BUSY:
-            yield record.since + facts.policy.hung_after
+        if record.phase is Phase.BUSY and not record.sending:
+            yield record.counts_from + facts.policy.hung_after
         if record.phase is Phase.DYING:
             yield record.since + facts.policy.dying_for
         if record.phase is Phase.IDLE:

@@ -1,5 +1,6 @@
 """
-Decide how many workers there should be, how many to spawn and which to retire: rules 3 to 5 of ``supervision.plan``.
+Decide how many workers there should be, how many to spawn and which to retire: rules 3, 4 and 6 of
+``supervision.plan``.
 
 Knows facts; starts and ends no thread.
 """
@@ -51,7 +52,11 @@ def workers_wanted(facts: Facts) -> tuple[int, str]:
     if facts.backlog and not free and enough - busy > max(0, missing):
         return enough - busy, f"{counted(facts.backlog, 'request')} waiting, {busy} busy, spawn_if_under = {enough}"
     if missing > 0:
-        return missing, f"{facts.fresh} of {facts.floor} can serve without being hung or worn"
+        sending = facts.counts[Status.SENDING]
+        clients = (
+            f"; {counted(sending, 'worker')} {'waits' if sending == 1 else 'wait'} for slow clients" if sending else ""
+        )
+        return missing, f"{facts.fresh} of {facts.floor} can serve without being hung or worn{clients}"
     return 0, ""
 
 

@@ -3,12 +3,13 @@ Define which phases a worker can be in, which events can happen to it, and which
 
 Knows one worker at a time: its phase, since when, and what it runs. Knows no thread, no clock and no log. No duration
 is stored. *hung* means busy for too long, and *zombie* means dying for too long. Both are computed from a record,
-``now`` and the policy.
+``now`` and the policy. *sending* means busy, but only because a client does not read. This time does not count.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Status(enum.Enum):
     STARTING = "starting"
     IDLE = "idle"
     BUSY = "busy"
+    SENDING = "sending"
     HUNG = "hung"
     RETIRING = "retiring"
     DYING = "dying"
@@ -88,6 +90,10 @@ class TaskSummary:
     ``Record.since``, but does not change ``began_at``. ``kill_after``: this task's own kill limit, in seconds from
     ``began_at``; ``None`` means the policy's limit, 0 means never. The code that sets it while the task runs nudges the
     supervisor. ``client``: who sent the request, for people.
+
+    ``sending_since``: since when the worker has been waiting until the client has read more; ``None`` if it is not.
+    ``stalled_since``: meanwhile, since when the client has read nothing. ``sent_for``: how many seconds the worker has
+    waited for the client before. The code that changes ``sending_since`` nudges the supervisor.
     """
 
     title: str
@@ -95,6 +101,9 @@ class TaskSummary:
     began_at: Seconds = 0.0
     kill_after: Seconds | None = None
     client: str = ""
+    sending_since: Seconds | None = None
+    stalled_since: Seconds = math.inf
+    sent_for: Seconds = 0.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,30 @@ class Record:
     def serial(self) -> int:
         """Return the task's serial; 0 without a task. No task has the serial 0."""
         return 0 if self.task is None else self.task.serial
+
+    @property
+    def sending(self) -> bool:
+        """Say whether the worker does nothing but wait until its client has read more."""
+        return self.phase is Phase.BUSY and self.task is not None and self.task.sending_since is not None
+
+    @property
+    def sending_since(self) -> Seconds:
+        """Return since when the worker has been waiting for its client; infinity if it is not."""
+        since = None if self.task is None else self.task.sending_since
+        return math.inf if since is None else since
+
+    @property
+    def stalled_since(self) -> Seconds:
+        """Return since when the client that the worker waits for has read nothing; infinity if it waits for none."""
+        return math.inf if self.task is None else self.task.stalled_since
+
+    @property
+    def counts_from(self) -> Seconds:
+        """
+        Return the instant from which limits count: when the phase began, plus the time that a busy worker has waited
+        for its client.
+        """
+        return self.since + self.task.sent_for if self.phase is Phase.BUSY and self.task is not None else self.since
 
     @property
     def title(self) -> str:
@@ -158,7 +191,7 @@ def classify(record: Record, now: Seconds, policy: PoolPolicy) -> Status:
     step, and the supervisor sleeps until exactly ``since + limit``.
 
     Args:
-        record: ``phase`` and ``since`` are read.
+        record: ``phase``, ``since`` and what the task says of its client are read.
         now: same clock as ``record.since``.
         policy: ``hung_after`` and ``dying_for`` are read.
 
@@ -166,7 +199,9 @@ def classify(record: Record, now: Seconds, policy: PoolPolicy) -> Status:
 
     Source: contract P3, P6, P9. At exactly the limit, two places in Paste disagree; we say hung.
     """
-    if record.phase is Phase.BUSY and now >= record.since + policy.hung_after:
+    if record.sending:
+        return Status.SENDING
+    if record.phase is Phase.BUSY and now >= record.counts_from + policy.hung_after:
         return Status.HUNG
     if record.phase is Phase.DYING and now >= record.since + policy.dying_for:
         return Status.ZOMBIE

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from pastepool.core.actions import Action, Forget, KillAsked
+from pastepool.core.cuts import cuts_due, cuts_made, next_cut_at
 from pastepool.core.ending import ends_due
 from pastepool.core.facts import Facts
 from pastepool.core.history import History
@@ -80,14 +81,17 @@ def plan(
         2. kill each worker past its kill limit. Repeat the kill with growing pauses while the call does not end, and
            after a short pause if the last attempt raised nothing. Note each worker that became hung, each that became
            a zombie and, if nothing can be killed, each that passed its kill limit;
-        3. keep ``workers`` that can serve, as far as ``max_workers`` allows. So the same plan replaces a killed worker.
+        3. keep ``workers`` that can serve, as far as ``max_workers`` allows. So the same plan replaces a killed worker,
+           and one that waits for its client.
            A worker that was hung before the kill needs no further replacement: it got one at the hung limit;
         4. if requests wait, no worker is idle or starting, and fewer than ``spawn_if_under`` are busy (hung ones do not
            count), spawn up to that number, as far as ``max_workers`` allows;
-        5. retire surplus idle workers when there has been a surplus, and they have been idle, for ``idle_for``. Retire
+        5. if requests wait and the workers of rules 3 and 4 cannot be spawned, cut the clients that have read nothing
+           for longest, as many as requests wait, so that the workers that wait for them are free;
+        6. retire surplus idle workers when there has been a surplus, and they have been idle, for ``idle_for``. Retire
            worn workers when others can serve in their place. No worker is retired while requests wait. If
            ``max_workers`` is not larger than ``workers``, there is no room for replacements, and worn workers stay;
-        6. with more than ``max_zombies`` zombies, end the process, but not before it has served for ``SHORTEST_LIFE``.
+        7. with more than ``max_zombies`` zombies, end the process, but not before it has served for ``SHORTEST_LIFE``.
 
     Promises (each a property test):
         the same facts give the same plan. Planning again at the same instant, after the actions were applied, repeats
@@ -138,6 +142,8 @@ def plan(
     wanted, why = workers_wanted(facts)
     spawns = spawns_for(facts, wanted, why)
     facts = replace(facts, coming=sum(spawn.count for spawn in spawns))
+    lacking = wanted - facts.coming
+    cuts = cuts_due(facts, lacking)
     retires = retires_due(facts)
     ends = ends_due(facts)
     new = History(
@@ -147,9 +153,13 @@ def plan(
         injections=injections_made(facts, kills),
         surplus_since=surplus_began_at(facts),
         asked_to_retire=retirements_asked(facts, retires),
+        cuts=cuts_made(facts, cuts),
         shortage=shortage_of(facts),
         ending=history.ending or bool(ends),
     )
     capped = capped_note(facts) if new.shortage > history.shortage else []
-    look_again_at = next_look_at(facts, new, put_off=wanted > 0 and not spawns)
-    return Plan((*forgets, *kills, *notes, *overdue, *lost, *spawns, *capped, *retires, *ends), look_again_at, new)
+    cut_at = next_cut_at(facts, lacking, new.cuts)
+    look_again_at = next_look_at(facts, new, cut_at, put_off=wanted > 0 and not spawns)
+    return Plan(
+        (*forgets, *kills, *notes, *overdue, *lost, *spawns, *cuts, *capped, *retires, *ends), look_again_at, new
+    )

@@ -14,13 +14,15 @@ def health_of(server_view: ServerView) -> tuple[int, str]:
     """
     Say whether the pool can serve requests.
 
-    Returns: an HTTP status and a word. 200 ``ok``; 503 ``hung`` if no worker can take a request any more; 503
-    ``stopping`` during a drain.
+    Returns: an HTTP status and a word. 200 ``ok``; 503 ``hung`` if no worker can take a request any more, or ``sending``
+    if some of them would if their clients read; 503 ``stopping`` during a drain.
     """
     if server_view.shared.draining:
         return 503, "stopping"
     counts = count_by_status(server_view.pool.records(), server_view.clock.now(), server_view.settings.pool)
-    return (200, "ok") if any(counts[status] for status in SERVING) else (503, "hung")
+    if any(counts[status] for status in SERVING):
+        return 200, "ok"
+    return 503, Status.SENDING.value if counts[Status.SENDING] else Status.HUNG.value
 
 
 def counters_of(state: State) -> dict[str, Any]:
@@ -32,6 +34,7 @@ def counters_of(state: State) -> dict[str, Any]:
     flat["pastepool_backlog_requests"] = backlog["length"]
     flat["pastepool_backlog_oldest_seconds"] = backlog["oldest_for"] or 0.0
     flat["pastepool_connections_open"] = state["connections"]["open"]
+    flat["pastepool_spooled_bytes"] = state["connections"]["spooled"]
     flat.update({f"pastepool_{word}_total": number for word, number in totals.items() if isinstance(number, int)})
     for part, figures in state["latency"].items():
         for word in ("p50", "p95", "p99", "max"):

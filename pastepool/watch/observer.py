@@ -115,6 +115,7 @@ class Observer:
             "connections": {
                 "open": len(server_view.poller.connections),
                 "limit": server_view.poller.connection_limit,
+                "spooled": server_view.shared.spool_room.taken,
             },
             "latency": latency_of(server_view, totals),
             "series": series_of(server_view.sampler.samples()),

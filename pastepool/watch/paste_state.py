@@ -176,7 +176,7 @@ def _empty(kind: str, note: str) -> State:
         "stacks": [],
         "stacks_note": "",
         "backlog": {"length": 0, "limit": 0, "timeout": 0.0, "oldest_for": None, "waiting": []},
-        "connections": {"open": 0, "limit": 0},
+        "connections": {"open": 0, "limit": 0, "spooled": 0},
         "latency": {part: dict(duration) for part in _PARTS},
         "series": {"interval": 1.0, "limit": 0, "requests": [], "busy": [], "hung": [], "backlog": []},
         "events": [],

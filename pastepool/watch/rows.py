@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pastepool.core.kills import kill_at
-from pastepool.core.states import Phase, Record, Status, TaskSummary, classify
+from pastepool.core.states import Phase, Record, Status, classify
 from pastepool.core.telling.masking import masked_path
 from pastepool.core.telling.report import CodePlace, Diagnosis, activity, place_text, sentence, telling_place, wait_kind
 from pastepool.core.telling.stack_view import phase_of
 from pastepool.core.wording import printable
+from pastepool.runtime.pool.pool import record_of
 from pastepool.runtime.pool.task import Task
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.watching.server_view import ServerView
@@ -40,6 +41,10 @@ class Seen:
     def serial(self) -> int:
         """Return the serial of the task; 0 without a task."""
         return 0 if self.task is None else self.task.serial
+
+    def record(self, now: Seconds) -> Record:
+        """Return the record of the worker, with what is known now of the client that it may wait for."""
+        return record_of(self.worker.worker_id, (self.phase, self.since, self.task), now)
 
     def title(self) -> str:
         """Name the task in a few words; empty without a task."""
@@ -83,7 +88,7 @@ def _with_stack(seen: Seen, diagnosis: Diagnosis | None) -> Seen:
 
 def status_of(seen: Seen, server_view: ServerView, now: Seconds) -> Status:
     """Return the status of a worker, as people are told it."""
-    return classify(Record(seen.worker.worker_id, seen.phase, seen.since), now, server_view.settings.pool)
+    return classify(seen.record(now), now, server_view.settings.pool)
 
 
 def app_root_of(server_view: ServerView) -> str:
@@ -120,8 +125,9 @@ class Look:
 
     def _row(self, seen: Seen) -> dict[str, Any]:
         worker, now = seen.worker, self.now
-        status = status_of(seen, self.server_view, now)
-        lasted = max(0.0, now - seen.since)
+        record = seen.record(now)
+        status = classify(record, now, self.server_view.settings.pool)
+        lasted = max(0.0, now - (record.sending_since if status is Status.SENDING else seen.since))
         row: dict[str, Any] = {
             "worker": worker.worker_id,
             "name": worker.name,
@@ -157,15 +163,13 @@ class Look:
             "cpu_share": None if diagnosis.cpu_share is None else round(diagnosis.cpu_share, 3),
             "stack": self.stack_of.get(number),
             "unmoved_for": rounded(self.now - self.unmoved[number]) if number in self.unmoved else None,
-            "kill_in": self._kill_in(seen, task),
+            "kill_in": self._kill_in(seen),
         }
 
-    def _kill_in(self, seen: Seen, task: Task) -> Seconds | None:
+    def _kill_in(self, seen: Seen) -> Seconds | None:
         if seen.phase is not Phase.BUSY or self.server_view.supervisor.no_kills:
             return None
-        summary = TaskSummary("", task.serial, task.started_at, task.kill_after)
-        record = Record(seen.worker.worker_id, seen.phase, seen.since, summary)
-        due_at = kill_at(record, self.server_view.settings.pool)
+        due_at = kill_at(seen.record(self.now), self.server_view.settings.pool)
         return None if due_at == math.inf else rounded(max(0.0, due_at - self.now))
 
 

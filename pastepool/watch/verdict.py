@@ -40,7 +40,8 @@ def verdict_of(state: State) -> Verdict:
     if not ready and backlog["length"]:
         wait = "" if backlog["oldest_for"] is None else f", the oldest for {lasting(backlog['oldest_for'])}"
         return Verdict("Nobody is free", f"{counted(backlog['length'], 'request')} waiting{wait}.", "tight")
-    return Verdict("Nothing hangs", f"{counts['busy']} busy, {ready} ready for more.", "good")
+    sending = f"{counts['sending']} sending, " if counts.get("sending") else ""
+    return Verdict("Nothing hangs", f"{counts['busy']} busy, {sending}{ready} ready for more.", "good")
 
 
 def _common_place(state: State, stuck: int) -> str:

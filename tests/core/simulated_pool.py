@@ -10,9 +10,10 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from pastepool.core.actions import Action, ExitProcess, Forget, Kill, KillAsked, Retire, Spawn
+from pastepool.core.actions import Action, CutReader, ExitProcess, Forget, Kill, KillAsked, Retire, Spawn
 from pastepool.core.history import History
 from pastepool.core.policy import PoolPolicy
 from pastepool.core.states import Phase, Record, Status, TaskSummary, WorkerEvent, advance, classify
@@ -84,7 +85,9 @@ class SimulatedPool:
     def apply(self, action: Action) -> None:
         """Do what one action says, or refuse it."""
         self.done.append((self.now, action))
-        if isinstance(action, Forget):
+        if isinstance(action, CutReader):
+            assert self.statuses()[action.worker] is Status.SENDING
+        elif isinstance(action, Forget):
             assert self.records.pop(action.worker).phase is Phase.GONE
         elif isinstance(action, Kill):
             self.kill(action)
@@ -129,6 +132,27 @@ class SimulatedPool:
         self.happen(worker, WorkerEvent.TOOK, task)
         return self.serials
 
+    def send(self, worker: int, stalled_since: float | None = None) -> None:
+        """Let a busy worker wait for its client, which has read nothing since an instant, or until just now."""
+        task = self.records[worker].task
+        assert task is not None
+        stalled = self.now if stalled_since is None else stalled_since
+        since = self.now if task.sending_since is None else task.sending_since
+        self.change_task(worker, sending_since=since, stalled_since=stalled)
+
+    def go_on(self, worker: int) -> None:
+        """Let a worker that waited for its client go on with its call."""
+        task = self.records[worker].task
+        assert task is not None and task.sending_since is not None
+        waited = self.now - task.sending_since
+        self.change_task(worker, sending_since=None, stalled_since=math.inf, sent_for=task.sent_for + waited)
+
+    def change_task(self, worker: int, **facts: Any) -> None:
+        """Change facts about the task of a worker."""
+        record = self.records[worker]
+        assert record.task is not None
+        self.records[worker] = replace(record, task=replace(record.task, **facts))
+
     def in_phase(self, *phases: Phase) -> list[int]:
         """Workers in one of these phases, by number."""
         return sorted(worker for worker, record in self.records.items() if record.phase in phases)
@@ -159,11 +183,13 @@ class SimulatedPool:
         return bool(self.acted(ExitProcess))
 
 
-def pool_of(policy: PoolPolicy, *, hung: int = 0, busy: int = 0, idle: int = 0, dying: int = 0) -> SimulatedPool:
-    """A pool with so many workers of each kind; the hung have just reached the limit, the dying just begun to die."""
+def pool_of(
+    policy: PoolPolicy, *, hung: int = 0, busy: int = 0, idle: int = 0, dying: int = 0, sending: int = 0
+) -> SimulatedPool:
+    """A pool with so many workers of each kind; the hung have just reached the limit, the others just begun."""
     pool = SimulatedPool(policy)
     pool.now -= policy.hung_after
-    for _ in range(hung + busy + idle + dying):
+    for _ in range(hung + busy + idle + dying + sending):
         pool.spawn()
     pool.ready()
     for worker in range(1, hung + 1):
@@ -173,4 +199,7 @@ def pool_of(policy: PoolPolicy, *, hung: int = 0, busy: int = 0, idle: int = 0, 
         pool.take(worker)
     for worker in range(hung + busy + 1, hung + busy + dying + 1):
         pool.happen(worker, WorkerEvent.KILL)
+    for worker in range(hung + busy + dying + 1, hung + busy + dying + sending + 1):
+        pool.take(worker)
+        pool.send(worker)
     return pool

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pastepool.core.actions import (
     Capped,
+    CutReader,
     ExitProcess,
     Kill,
     KillAsked,
@@ -25,6 +26,7 @@ from pastepool.core.actions import (
     Retire,
     Spawn,
 )
+from pastepool.core.cuts import STALLED_FOR
 from pastepool.core.ending import SHORTEST_LIFE
 from pastepool.core.history import Shortage
 from pastepool.core.looks import patience
@@ -118,6 +120,27 @@ class Histories(RuleBasedStateMachine):
         if was_hung:
             self.look()
 
+    @rule(pick=picks, stalled=st.floats(0, 3.0))
+    def a_client_does_not_read(self, pick: int, stalled: float) -> None:
+        """Its worker waits for it, or still waits; this nudges the supervisor."""
+        busy = self.pool.in_phase(Phase.BUSY)
+        if busy:
+            worker = busy[pick % len(busy)]
+            self.pool.send(worker, self.pool.now - stalled)
+            self.look()
+
+    @rule(pick=picks)
+    def a_client_reads_on(self, pick: int) -> None:
+        """Its worker goes on, or ends if the client was cut; this nudges the supervisor."""
+        sending = [worker for worker, status in self.pool.statuses().items() if status is Status.SENDING]
+        if sending:
+            worker = sending[pick % len(sending)]
+            cut = any(worker == cut.worker for cut in self.pool.history.cuts)
+            self.pool.go_on(worker)
+            if cut:
+                self.pool.happen(worker, WorkerEvent.FINISHED)
+            self.look()
+
     @rule(pick=picks)
     def a_dying_call_returns(self, pick: int) -> None:
         """The application swallowed the kill and came back."""
@@ -183,6 +206,7 @@ class Histories(RuleBasedStateMachine):
         assert made.look_again_at > pool.now, "a supervisor that never sleeps"
         self.check_kills(made)
         self.check_spawns(made)
+        self.check_cuts(made, before)
         self.check_retirements(made)
         self.check_end(made, before)
         self.check_notes(made, before)
@@ -207,13 +231,13 @@ class Histories(RuleBasedStateMachine):
                 own = record.task.kill_after
                 limit = pool.policy.kill_after if own is None else own
                 asked = KillAsked(record.worker, record.serial) in pool.asked
-                past = bool(limit) and pool.now >= record.since + limit
+                past = bool(limit) and not record.sending and pool.now >= record.counts_from + limit
                 assert ((record.worker, record.serial) in killed) is (pool.can_kill and (past or asked))
-                assert not (pool.can_kill and past) or pool.now == record.since + limit, "killed, but late"
+                assert not (pool.can_kill and past) or pool.now == record.counts_from + limit, "killed, but late"
                 noted = [a for a in made.actions if isinstance(a, NoteOverdue) and a.worker == record.worker]
                 known = (record.worker, record.serial) in pool.history.overdue
                 assert len(noted) == (past and not known and not pool.can_kill)
-                assert not noted or pool.now == record.since + limit, "noted, but late"
+                assert not noted or pool.now == record.counts_from + limit, "noted, but late"
         running = {(r.worker, r.serial) for r in pool.records.values() if r.task is not None}
         assert killed <= running, "a kill for a task that is over"
         for task in running & set(pool.attempts):
@@ -237,6 +261,26 @@ class Histories(RuleBasedStateMachine):
         if count:
             assert pool.live() + count <= max(1, pool.policy.max_workers)
             assert pool.now >= pool.start_failed_at + 1.0
+
+    def check_cuts(self, made: Plan, before: dict[int, Status]) -> None:
+        """Only while requests wait and nobody can be spawned; only who has stalled, and nobody who stalls longer is left."""
+        pool = self.pool
+        cuts = [action for action in made.actions if isinstance(action, CutReader)]
+        if not cuts:
+            return
+        assert pool.backlog >= len(cuts)
+        assert not {Status.IDLE, Status.STARTING} & set(before.values())
+        assert not any(isinstance(action, Spawn) for action in made.actions)
+        assert pool.live() >= max(1, pool.policy.max_workers) or pool.now < pool.start_failed_at + 1.0
+        known = {cut.worker for cut in pool.history.cuts if cut.sending_since == since(pool, cut.worker)}
+        chosen = {action.worker for action in cuts}
+        assert not chosen & known, "cut twice"
+        sending = {worker for worker, status in before.items() if status is Status.SENDING}
+        killed = {action.worker for action in made.actions if isinstance(action, Kill)}
+        others = [pool.records[worker].stalled_since for worker in sending - chosen - known - killed]
+        last = max(pool.records[worker].stalled_since for worker in chosen)
+        assert pool.now >= last + STALLED_FOR
+        assert all(stalled >= last for stalled in others), "another client has stalled longer"
 
     def check_retirements(self, made: Plan) -> None:
         """Only the idle, and worn ones that are busy, each once; enough who serve remain even if all of them go."""
@@ -267,7 +311,7 @@ class Histories(RuleBasedStateMachine):
             known = (worker, pool.records[worker].serial) in pool.history.hung
             notes = sum(note.worker == worker for note in noted)
             assert notes == (status is Status.HUNG and not known and worker not in killed)
-            assert not notes or pool.now == pool.records[worker].since + pool.policy.hung_after, "noted, but late"
+            assert not notes or pool.now == pool.records[worker].counts_from + pool.policy.hung_after, "noted, but late"
         lost = [action.worker for action in made.actions if isinstance(action, NoteZombie)]
         assert len(lost) == len(set(lost))
         for worker, status in before.items():
@@ -285,7 +329,7 @@ class Histories(RuleBasedStateMachine):
         enough = pool.serving() >= self.floor()
         full = pool.live() >= max(1, pool.policy.max_workers)
         assert enough or full or pool.now < pool.start_failed_at + 1.0, "missing workers, and room for them"
-        short = self.floor() - pool.serving() > 0 and full
+        short = self.floor() - pool.serving() - pool.number(Status.SENDING) > 0 and full
         assert (pool.history.shortage is not Shortage.NONE) is short or not full
         if pool.history.shortage is Shortage.NOBODY_SERVES:
             assert pool.serving() == 0
@@ -346,6 +390,12 @@ class Histories(RuleBasedStateMachine):
         """How many should be able to serve."""
         policy = self.pool.policy
         return min(max(1, policy.workers), max(1, policy.max_workers))
+
+
+def since(pool: SimulatedPool, worker: int) -> float:
+    """Since when a worker waits for its client; minus infinity if it is not there any more."""
+    record = pool.records.get(worker)
+    return -math.inf if record is None else record.sending_since
 
 
 TestHistories = Histories.TestCase

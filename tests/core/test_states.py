@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -131,3 +132,29 @@ def test_counting_counts_statuses_and_knows_zero() -> None:
     counts = count_by_status(records, 110.0, PoolPolicy())
     assert (counts[Status.IDLE], counts[Status.BUSY], counts[Status.HUNG]) == (1, 2, 0)
     assert count_by_status(records, 130.0, PoolPolicy())[Status.HUNG] == 2
+
+
+def test_worker_that_waits_for_its_client_is_sending_and_that_time_does_not_count() -> None:
+    """However long the client does not read, its worker is not hung; afterwards only the call's own time counts."""
+    policy = PoolPolicy(hung_after=30.0)
+    waits = replace(TASK, sending_since=110.0, stalled_since=105.0)
+    record = Record(3, Phase.BUSY, 100.0, waits)
+    assert (record.sending, record.sending_since, record.stalled_since) == (True, 110.0, 105.0)
+    assert classify(record, 1e6, policy) is Status.SENDING
+    goes_on = Record(3, Phase.BUSY, 100.0, replace(TASK, sent_for=500.0))
+    assert (goes_on.sending, goes_on.sending_since, goes_on.stalled_since) == (False, math.inf, math.inf)
+    assert classify(goes_on, 629.9, policy) is Status.BUSY
+    assert classify(goes_on, 630.0, policy) is Status.HUNG
+
+
+def test_worker_without_a_task_or_with_a_killed_one_does_not_send() -> None:
+    """Nothing of a client counts there: a kill counts from its own instant."""
+    idle = Record(3, Phase.IDLE, 100.0)
+    assert (idle.sending, idle.sending_since, idle.stalled_since, idle.counts_from) == (
+        False,
+        math.inf,
+        math.inf,
+        100.0,
+    )
+    dying = Record(3, Phase.DYING, 200.0, replace(TASK, sending_since=110.0, sent_for=50.0))
+    assert (dying.sending, dying.counts_from) == (False, 200.0)

@@ -29,6 +29,7 @@ class Conversation:
     started_at: Seconds = 0.0
     worker_name = ""
     kill_after: Seconds | None = None
+    client_wait: None = None
     environ: Mapping[str, object] | None = None
     peer = "192.0.2.7"
     _serials = itertools.count(70_000)

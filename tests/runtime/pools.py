@@ -18,7 +18,7 @@ from pastepool.core.telling.masking import request_facts
 from pastepool.core.telling.notices import Notice
 from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.leading import Leading
-from pastepool.runtime.pool.task import ShedReason, Task, TaskOutcome
+from pastepool.runtime.pool.task import ShedReason, Task, TaskOutcome, WaitForClient
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.server.assembly import assemble_base, assemble_pool
 from pastepool.types import CallWindow
@@ -33,6 +33,7 @@ class Job:
     started_at = 0.0
     worker_name = ""
     kill_after: float | None = None
+    client_wait: WaitForClient | None = None
     cancellations: Sequence[Callable[[], object]] | None = None
     environ: Mapping[str, object] | None = None
     peer: str | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pastepool.core.states import classify
 from tests.server.conftest import Serve
 from tests.server.serving import Client, Environ, Running
 from tests.waiting import WATCHDOG, Stopwatch, until
@@ -383,3 +384,102 @@ def test_upload_that_finds_no_room_is_503(serve: Serve, caplog: pytest.LogCaptur
     until_spool_is_empty(run)
     until(lambda: f"its content of {free + 1} bytes is not kept: temporary files hold " in caplog.text, "the log tells")
     assert "raise spool_total" in caplog.text
+
+
+def statuses(run: Running) -> list[str]:
+    """The statuses of all workers that are busy in one way or another."""
+    parts = run.server.parts
+    now, policy = parts.clock.now(), run.server.settings.pool
+    shown = [classify(record, now, policy).value for record in parts.pool.records()]
+    return [status for status in shown if status not in ("idle", "starting")]
+
+
+def test_worker_that_waits_for_its_client_is_replaced_and_never_hung_or_killed(serve: Serve) -> None:
+    """
+    However long it waits: it is *sending*, another worker serves in its place, and the client gets everything. Before
+    and after the wait its call is as long as it is.
+    """
+    app = Export()
+    limits = {"threadpool_hung_thread_limit": "1s", "threadpool_kill_thread_limit": "2s", "output_spool": 0}
+    run = serve(app, threadpool_workers=2, threadpool_max_workers=4, **limits)
+    now = run.server.parts.clock.now
+    with readers(run, 2) as clients:
+        until(lambda: statuses(run) == ["sending", "sending"], "both wait")
+        began = now()
+        while now() < began + 2.5:
+            assert run.get("/").body == b"small"
+            assert set(statuses(run)) <= {"sending", "busy"}
+        for client in clients:
+            assert client.response().body == WHOLE
+        app.await_closed(2)
+
+
+def test_hung_request_is_killed_after_its_client_has_read_on(serve: Serve) -> None:
+    """The time of the wait does not count, the time after it does."""
+    gate = threading.Event()
+    app = Export(then=lambda: [gate.wait(0.01) for _ in range(10_000)])
+    limits = {"threadpool_hung_thread_limit": "1s", "threadpool_kill_thread_limit": "2s", "output_spool": 0}
+    run = serve(app, **limits)
+    now = run.server.parts.clock.now
+    with readers(run, 1) as (client,):
+        until(lambda: statuses(run) == ["sending"], "it waits")
+        began = now()
+        until(lambda: now() > began + 2.5, "the kill limit is long over")
+        assert statuses(run) == ["sending"]
+        with contextlib.suppress(EOFError, ConnectionResetError):
+            client.response()
+        app.await_closed()
+        assert now() > began + 3.0
+
+
+def test_reader_that_has_stalled_longest_is_cut_while_requests_wait(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the cap leaves no room, a waiting request gets the worker of the client that has read nothing for longest."""
+    app = Export()
+    run = serve(app, threadpool_workers=2, threadpool_max_workers=2, output_spool=0, access_log=True)
+    with readers(run, 1) as (first,):
+        until(lambda: statuses(run) == ["sending"], "the first one waits")
+        with readers(run, 1) as (second,):
+            until(lambda: statuses(run) == ["sending", "sending"], "both wait")
+            assert run.get("/").body == b"small"
+            with pytest.raises((EOFError, ConnectionResetError)):
+                first.response()
+            assert second.response().body == WHOLE
+    app.await_closed(2)
+    told = [record for record in caplog.records if "cut the client of worker" in record.getMessage()]
+    assert [record.levelname for record in told] == ["WARNING"]
+    assert "GET /export is sent to it, and it has read nothing for " in told[0].getMessage()
+    assert "while 1 request waits and max_workers = 2" in told[0].getMessage()
+    until(lambda: " too slow" in caplog.text, "the access log says why")
+    events = [event.text for event in run.server.parts.journal.events() if event.kind == "cut"]
+    assert events == ["cut: a client read nothing while requests waited for its worker"]
+
+
+def test_client_that_is_cut_can_tell(serve: Serve) -> None:
+    """A response that only the end of the connection ends is reset: it must not look complete."""
+    run = serve(Export(), threadpool_workers=1, threadpool_max_workers=1, output_spool=0)
+    with readers(run, 1, version="1.0") as (client,):
+        until(lambda: statuses(run) == ["sending"], "it waits")
+        assert run.get("/").body == b"small"
+        with pytest.raises(ConnectionResetError):
+            client.rest()
+
+
+def test_reader_that_reads_is_not_cut(serve: Serve) -> None:
+    """It is slow, and its worker waits for it; of two such clients the one goes that reads nothing."""
+    run = serve(Export(), threadpool_workers=2, threadpool_max_workers=2, output_spool=0)
+    with readers(run, 2) as (reading, silent):
+        until(lambda: statuses(run) == ["sending", "sending"], "both wait")
+        answers: list[bytes] = []
+        honest = threading.Thread(target=lambda: answers.append(run.get("/").body))
+        honest.start()
+        read = b""
+        while honest.is_alive():
+            read += reading.read_exactly(5000)
+            honest.join(0.01)
+        assert answers == [b"small"]
+        reading._unread = read + reading._unread
+        assert reading.response().body == WHOLE
+        with pytest.raises((EOFError, ConnectionResetError)):
+            silent.response()

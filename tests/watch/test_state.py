@@ -103,8 +103,12 @@ def test_worker_that_waits_for_its_client_says_so() -> None:
         with run.client() as client:
             client.ask("/export")
             until(lambda: [row["phase"] for row in run.busy()] == ["waiting for the client"], "the output is full")
+            until(lambda: run.busy()[0]["status"] == "sending", "the row says so too")
             (row,) = run.busy()
-            assert (row["title"], row["status"]) == ("GET /export", "busy")
+            assert (row["title"], row["kill_in"]) == ("GET /export", None)
+            assert 0 <= row["for"] <= row["ran_for"]
+            assert row["sentence"].startswith("sending for ")
+            assert run.state()["pool"]["counts"]["sending"] == 1
         until(lambda: not run.busy(), "the client has gone")
 
 

@@ -19,6 +19,7 @@ from pastepool.core.wording import printable
 from pastepool.errors import ClientGone, WorkerKilled
 from pastepool.http1.engine import Request
 from pastepool.http1.response import NO_CONTENT, short_answer
+from pastepool.runtime.http.client_wait import ClientWait
 from pastepool.runtime.http.connection import NEXT, Connection
 from pastepool.runtime.http.file_part import FilePart
 from pastepool.runtime.http.output import Output
@@ -59,6 +60,12 @@ How often a worker that waits for its client looks whether there is room for its
 have ended.
 """
 
+_SENDING_AFTER: Seconds = 0.02
+"""
+After this time a worker that waits for its client is *sending*, and is replaced. For a client that reads fast, each wait
+is shorter, and the supervisor is not nudged for each of them.
+"""
+
 _SHED: Mapping[ShedReason, tuple[str, str]] = {
     ShedReason.QUEUE_FULL: ("refused", "All workers are busy and enough requests wait."),
     ShedReason.WAITED_TOO_LONG: ("expired", "All workers are busy; the request waited too long."),
@@ -80,6 +87,7 @@ class Exchange(Call):
     ``fate``: how it ended, for the access log: empty, "killed", "client gone" or a word of ``_SHED``. ``code_sent``:
     the status of a response that the server sent in the application's place; 0 for none. ``recorded``: its access line
     was written, or is about to be. ``upload``: its content, if it has any.
+    ``client_wait``: how its worker has waited for its client, if it has.
     """
 
     fate = ""
@@ -89,6 +97,7 @@ class Exchange(Call):
     kill_after: Seconds | None = None
     cancellations: list[Callable[[], Any]] | None = None
     upload: Content | None = None
+    client_wait: ClientWait | None = None
     look_at_file = staticmethod(os.fstat)
 
     arrived_at: Seconds = 0.0
@@ -201,7 +210,8 @@ class Exchange(Call):
             return
         if isinstance(error, ClientGone):
             self.keep_alive = False
-            self.fate = self.fate or "client gone"
+            wait = self.client_wait
+            self.fate = self.fate or ("too slow" if wait is not None and wait.was_cut else "client gone")
             self._cut()
             return
         if not isinstance(error, WorkerKilled):
@@ -303,8 +313,9 @@ class Exchange(Call):
         if output is None or output.flushed:
             return False
         self.fate = "killed"
+        if not self._ends_with_connection():
+            self.connection.shutdown()
         output.break_off()
-        self.connection.shutdown()
         return True
 
     def refused(self, reason: ShedReason) -> None:
@@ -446,11 +457,26 @@ class Exchange(Call):
         ``part``: only bytes are written to the file. Raises: ClientGone.
         """
         watermark = self.shared.watermark
-        while output.held > watermark:
-            if isinstance(part, memoryview) and self._spooled(output, part):
-                return True
-            output.wait_for_room(watermark // 2, _LOOK_FOR_ROOM_EVERY)
-        return False
+        wait: ClientWait | None = None
+        try:
+            while output.held > watermark:
+                if isinstance(part, memoryview) and self._spooled(output, part):
+                    return True
+                output.wait_for_room(watermark // 2, _SENDING_AFTER if wait is None else _LOOK_FOR_ROOM_EVERY)
+                if wait is None and output.held > watermark:
+                    wait = self._begin_wait()
+            return False
+        finally:
+            if wait is not None:
+                wait.end()
+
+    def _begin_wait(self) -> ClientWait:
+        """Note that the worker does nothing any more but wait for its client."""
+        wait = self.client_wait
+        if wait is None:
+            wait = self.client_wait = ClientWait(self.connection, self.shared.clock, self.shared.nudge)
+        wait.begin()
+        return wait
 
     def _spooled(self, output: Output, piece: memoryview) -> bool:
         """Write a piece to the temporary file. Returns False if that is not possible. Raises: ClientGone."""

@@ -185,7 +185,7 @@ class Output:
 
     def note_progress(self, unacknowledged: int, now: Seconds) -> None:
         """
-        Note how far the client has come. Runs on: baton.
+        Note how far the client has come. Runs on: any thread.
 
         ``unacknowledged``: how many bytes the kernel has for the client now.
         """

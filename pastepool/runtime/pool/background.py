@@ -23,6 +23,7 @@ class BackgroundTask:
     started_at: Seconds = 0.0
     worker_name = ""
     kill_after: Seconds | None = None
+    client_wait: None = None
     cancellations: Sequence[Callable[[], object]] | None = None
     environ: Mapping[str, object] | None = None
     peer: str | None = None

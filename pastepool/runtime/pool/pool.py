@@ -8,6 +8,7 @@ import itertools
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from pastepool.core.dispatch import LongKinds
 from pastepool.core.policy import PoolPolicy
@@ -18,9 +19,9 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.clearing import Clearing
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.tally import Tally
-from pastepool.runtime.pool.worker import Worker
+from pastepool.runtime.pool.worker import Fact, Worker
 from pastepool.runtime.system.clock import MonotonicClock
-from pastepool.types import Clock, Spawner, WorkerId
+from pastepool.types import Clock, Seconds, Spawner, WorkerId
 
 
 class Pool:
@@ -133,7 +134,8 @@ class Pool:
         """Return a record of each worker, from which the plan is made. The list is a copy."""
         with self._lock:
             workers = list(self.workers.values())
-        return [_record(worker) for worker in workers]
+        now = self._clock.now()
+        return [record_of(worker.worker_id, worker.fact, now) for worker in workers]
 
     def close(self) -> None:
         """Tell every worker to leave at its next turn; followers leave now. Does not wait."""
@@ -156,9 +158,15 @@ class Pool:
         return self._empty.wait(timeout)
 
 
-def _record(worker: Worker) -> Record:
-    phase, since, task = worker.fact
+def record_of(worker: WorkerId, fact: Fact, now: Seconds) -> Record:
+    """Return a worker's record. ``fact``: ``Worker.fact``, which the caller has read once. Runs on: any thread."""
+    phase, since, task = fact
     if task is None:
-        return Record(worker.worker_id, phase, since)
+        return Record(worker, phase, since)
     summary = TaskSummary(task.title(), task.serial, task.started_at, task.kill_after)
-    return Record(worker.worker_id, phase, since, summary)
+    wait = task.client_wait
+    if wait is not None:
+        sending_since = wait.since
+        stalled_since = math.inf if sending_since is None else wait.stalled_since(now)
+        summary = replace(summary, sending_since=sending_since, stalled_since=stalled_since, sent_for=wait.lasted)
+    return Record(worker, phase, since, summary)

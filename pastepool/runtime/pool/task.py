@@ -37,6 +37,29 @@ class TaskOutcome(NamedTuple):
     fate: str = ""
 
 
+class WaitForClient(Protocol):
+    """
+    What a task knows of its waits for a client that does not read.
+
+    ``since``: when the present wait began; None between two waits. ``lasted``: how long all waits before it were.
+    """
+
+    @property
+    def since(self) -> Seconds | None: ...
+    @property
+    def lasted(self) -> Seconds: ...
+
+    def stalled_since(self, now: Seconds) -> Seconds:
+        """Find out since when the client has read nothing. Runs on: any thread."""
+
+    def cut(self) -> bool:
+        """
+        Cut the client off, because others wait for the worker. Returns whether the worker waits for the client.
+
+        Runs on: supervisor.
+        """
+
+
 class Task(Protocol):
     """
     Work for one worker.
@@ -49,7 +72,9 @@ class Task(Protocol):
     The pool reads these. ``serial``: a number that no other task of the process has; never 0. ``kind``: tasks of the
     same kind are expected to take about the same time. ``kill_after``: seconds from the start, instead of the policy's
     kill limit (None: the policy's limit, 0: never); the task must nudge the supervisor if this changes during the run.
-    ``cancellations``: callables without arguments; a kill calls them, on a thread of their own.
+    ``cancellations``: callables without arguments; a kill calls them, on a thread of their own. ``client_wait``: how
+    ``run`` waits for a client that does not read; None if it has never done so. The task nudges the supervisor when a
+    wait begins or ends.
 
     Pages read these. ``environ``: the WSGI environ, for programs that look into Paste's pool; None if there is none.
     ``peer``: the client's address as its socket has it, never as a header claims; empty for a socket without addresses,
@@ -71,6 +96,8 @@ class Task(Protocol):
     def kill_after(self) -> Seconds | None: ...
     @property
     def cancellations(self) -> Sequence[Callable[[], object]] | None: ...
+    @property
+    def client_wait(self) -> WaitForClient | None: ...
     @property
     def environ(self) -> Mapping[str, object] | None: ...
     @property

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pastepool.core.actions import (
     Action,
     Capped,
+    CutReader,
     ExitProcess,
     Forget,
     Kill,
@@ -23,10 +24,10 @@ from pastepool.core.actions import (
     Spawn,
 )
 from pastepool.core.policy import PoolPolicy
-from pastepool.core.states import Phase, Record, Status, classify
+from pastepool.core.states import Phase, Status, classify
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.baton import Baton
-from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.pool.pool import Pool, record_of
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from pastepool.runtime.supervision.lock_watch import LockWatch
@@ -70,6 +71,7 @@ class Applying:
             NoteOverdue: self._note_overdue,
             NoteZombie: self._note_zombie,
             Spawn: self._spawn,
+            CutReader: self._cut_reader,
             Capped: self._capped,
             Retire: self._retire,
             ExitProcess: self._exit,
@@ -99,6 +101,15 @@ class Applying:
         for _ in range(action.count):
             if self._pool.spawn() is None:
                 break  # the machine has no thread for the next worker either; a later plan tries again
+
+    def _cut_reader(self, action: CutReader) -> None:
+        worker = self._pool.workers.get(action.worker)
+        task = None if worker is None else worker.task
+        if task is None or task.serial != action.serial or task.client_wait is None:
+            return
+        if task.client_wait.cut():
+            self._log.warning("%s", action.describe())
+            self._journal.note_cut(self._clock.now())
 
     def _capped(self, action: Capped) -> None:
         self._log.error("%s", action.describe())
@@ -142,9 +153,11 @@ class Applying:
         if worker is None:
             return
         now = self._clock.now()
-        phase, since, _ = worker.fact
-        first = phase is not Phase.DYING  # not by ``action.attempt``: an earlier attempt may have found the window shut
-        status = classify(Record(worker.worker_id, phase, since), now, self._policy)
+        record = record_of(worker.worker_id, worker.fact, now)
+        first = (
+            record.phase is not Phase.DYING
+        )  # not by ``action.attempt``: an earlier one may have found the window shut
+        status = classify(record, now, self._policy)
         report = self._reporting.report(action.worker, action.serial, action.title, action.ran_for, status)
         if report is None or not self._ladder.kill(worker, action.serial, now):
             return

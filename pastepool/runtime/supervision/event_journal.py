@@ -44,6 +44,10 @@ class EventJournal:
         with self._lock:
             self._log.note_more("shed", now, SHED[fate])
 
+    def note_cut(self, now: Seconds) -> None:
+        """Note that a client was cut that did not read."""
+        self._log.note_more("cut", now, "cut: a client read nothing while requests waited for its worker")
+
     def noting_mail(
         self, deliver: Callable[[EmailMessage, Any, Clock], None]
     ) -> Callable[[EmailMessage, Any, Clock], None]:

@@ -93,7 +93,8 @@ class PastePool:
             status = classify(record, now, self._policy)
             worker = by_id.get(record.worker)
             if worker is not None and status not in (Status.STARTING, Status.RETIRING, Status.GONE):
-                states[status.value].append(worker.thread)
+                known = Status.BUSY if status is Status.SENDING else status  # Paste has no word for it
+                states[known.value].append(worker.thread)
         return states
 
     def kill_worker(self, thread_id: int) -> None:

@@ -14,9 +14,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from pastepool.core.policy import PoolPolicy
-from pastepool.core.states import Record, Status, classify
+from pastepool.core.states import Status, classify
 from pastepool.runtime.pool.baton import Baton
-from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.pool.pool import Pool, record_of
 from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import Clock, Seconds, Spawner
 
@@ -95,8 +95,7 @@ class Sampler:
         served = self._pool.tally.gone_requests
         for worker in list(self._pool.workers.values()):
             served += worker.served
-            phase, since, _ = worker.fact
-            status = classify(Record(worker.worker_id, phase, since), now, self._policy)
+            status = classify(record_of(worker.worker_id, worker.fact, now), now, self._policy)
             busy += status is Status.BUSY
             hung += status is Status.HUNG
         sample = Sample(now, served, busy, hung, len(self._baton.backlog))

@@ -17,6 +17,7 @@ const STATUS_OF = {
   capped: "hung",
   shed: "hung",
   "lock left": "hung",
+  cut: "hung",
   ending: "hung",
   "mail failed": "hung",
   action: "busy",

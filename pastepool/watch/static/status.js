@@ -6,11 +6,11 @@ import { make, put, say } from "./dom.js";
 /** @typedef {import("./types.js").Status} Status */
 
 /** @type {Status[]} in the order of a worker's life; what is always shown and what only when there is one */
-export const STATUSES = ["idle", "busy", "hung", "dying", "zombie", "starting", "retiring"];
+export const STATUSES = ["idle", "busy", "sending", "hung", "dying", "zombie", "starting", "retiring"];
 export const ALWAYS = new Set(["idle", "busy", "hung", "dying", "zombie"]);
 
 /** @type {Status[]} from the worst on: the order in which a bar is filled */
-export const WORST_FIRST = ["zombie", "dying", "hung", "busy", "starting", "retiring", "idle"];
+export const WORST_FIRST = ["zombie", "dying", "hung", "busy", "sending", "starting", "retiring", "idle"];
 
 /** @type {Set<Status>} what somebody has to look after */
 export const STUCK = new Set(["hung", "dying", "zombie"]);
@@ -20,6 +20,7 @@ export const MEANING = {
   starting: "spawned, not ready yet",
   idle: "waiting for a request",
   busy: "running a request",
+  sending: "waiting until its client has read more",
   hung: "running one for too long",
   retiring: "leaving, no longer needed",
   dying: "killed, has not left yet",

@@ -153,7 +153,8 @@ export function verdict(state) {
     const reason = `${counted(backlog.length, "request")} waiting${wait}.`;
     return { headline: "Nobody is free", reason, mood: "tight" };
   }
-  const reason = `${number(pool.counts.busy)} busy, ${number(ready)} ready for more.`;
+  const sending = pool.counts.sending > 0 ? `${number(pool.counts.sending)} sending, ` : "";
+  const reason = `${number(pool.counts.busy)} busy, ${sending}${number(ready)} ready for more.`;
   return { headline: "Nothing hangs", reason, mood: "good" };
 }
 

@@ -2,7 +2,7 @@
  * The shapes of the JSON, version 1, for the type checker alone: docs/reference/watch-api.md says what they mean.
  * Nothing here runs, and nothing imports this module when the page does.
  *
- * @typedef {"starting"|"idle"|"busy"|"hung"|"retiring"|"dying"|"zombie"} Status
+ * @typedef {"starting"|"idle"|"busy"|"sending"|"hung"|"retiring"|"dying"|"zombie"} Status
  *
  * @typedef {object} Frame
  * @property {string} file
@@ -166,7 +166,7 @@
  * @property {Stack[]} stacks
  * @property {string} stacks_note
  * @property {Backlog} backlog
- * @property {{open: number|null, limit: number|null}} connections
+ * @property {{open: number|null, limit: number|null, spooled: number}} connections
  * @property {Record<"queue"|"application"|"write", Latency>} latency
  * @property {Series} series
  * @property {Event[]} events
