@@ -514,3 +514,36 @@ def test_descriptors_are_close_on_exec(serve: Serve) -> None:
             assert [fd for fd in server if os.get_inheritable(fd)] == []
             app.release()
             client.response()
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "every worker is busy"])
+def test_signal_that_does_not_wake_the_main_thread_is_heard(busy: bool, tmp_path: Path) -> None:
+    """
+    The kernel may run the C handler on another thread, or in the instants before the main thread blocks. Then nothing
+    interrupts its wait; the server stops all the same.
+    """
+    before = """
+    def kill_from_here():
+        wait_at_gate()
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    threading.Thread(target=kill_from_here, daemon=True).start()
+    """
+    options: dict[str, Any] = {"threadpool_workers": 1, "threadpool_max_workers": 1, "shutdown_timeout": 60}
+    with Program(tmp_path, before, **options) as program, program.client() as client:
+        assert client.get("/").status == 200
+        if busy:
+            client.ask("/hang")
+            program.await_call("/hang")
+        main = Path(f"/proc/{program.pid}/task/{program.pid}/status")
+        switches = re.compile(r"^voluntary_ctxt_switches:.*$", re.MULTILINE)
+        before_look: list[str] = []
+
+        def sleeps() -> bool:
+            before_look.extend(switches.findall(main.read_text()))
+            return before_look[-3:-1] == before_look[-2:] and len(before_look) > 2
+
+        until(sleeps, "the main thread sleeps")
+        program.open_gate()
+        program.await_line("stopping: ")
+        if not busy:
+            assert program.ends_within(ENDS_SOON) == 0

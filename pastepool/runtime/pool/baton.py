@@ -37,6 +37,14 @@ from pastepool.types import Seconds
 _LOOKS_BEFORE_PARKING = 10
 """After this many idle looks the caretaker parks. To wake it costs as much as about that many looks (measured)."""
 
+SIGNALS_WITHIN: Seconds = 1.0
+"""
+The longest time that the caretaker blocks without looking for signals. Python runs signal handlers on the main thread,
+and a signal interrupts its ``acquire``. But a signal that comes in the instants before it blocks, or on another thread,
+does not: (1) the interpreter looks for signals; (2) the signal comes; (3) ``acquire`` blocks. Between (1) and (3) the
+thread may wait for the GIL.
+"""
+
 
 class Turn(enum.Enum):
     """Why a follower is woken, if not for a task."""
@@ -300,6 +308,7 @@ class Baton:
 
     def _park(self) -> None:
         self._parked = True
-        if not self._bell.acquire(timeout=LOOK_EVERY) and not self._table:
-            self._bell.acquire()
+        if not self._bell.acquire(timeout=LOOK_EVERY):
+            while not self._table and not self._bell.acquire(timeout=SIGNALS_WITHIN):
+                pass  # a signal that came too early for ``acquire`` is handled here, and its handler rings
         self._parked = False

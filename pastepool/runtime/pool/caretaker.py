@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pastepool.runtime.log.scribe import scribbled
-from pastepool.runtime.pool.baton import Baton
+from pastepool.runtime.pool.baton import SIGNALS_WITHIN, Baton
 from pastepool.runtime.pool.leading import NextTask
 from pastepool.runtime.pool.task import ShedReason, Task
 from pastepool.types import Clock, Seconds
@@ -74,7 +74,7 @@ class Caretaker:
         while not self._finished:
             if baton.hand_over():
                 return
-            task = next_task(baton.next_expiry())
+            task = next_task(min(baton.next_expiry(), self._clock.now() + SIGNALS_WITHIN))
             now = self._clock.now()
             self._expire(now)
             if task is None:
