@@ -26,12 +26,14 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pastepool.core.ending import end_at
 from pastepool.errors import SettingsError, StartError
+from pastepool.runtime.system.loggers import own_logger, write_line
 from pastepool.settings import Settings, factory_named_in, lines_of, read, section_of
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
 from pastepool.settings.place import SettingsPlace
@@ -162,8 +164,9 @@ def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_co
         SettingsError: the section has a mistake; the operator must edit it.
         CommandExit: the same, when a serve command is running.
     """
-    from pastepool.watch.app import WatchApp  # imported here, so that WebOb is loaded only if the page is used
-    from pastepool.watch.options import read_options
+    with _warnings_ignored():
+        from pastepool.watch.app import WatchApp  # imported here, so that WebOb is loaded only if the page is used
+        from pastepool.watch.options import read_options
 
     given = global_conf or {}
     with _told_to_operator():
@@ -178,10 +181,19 @@ def _admin_application(settings: Settings) -> WSGIApplication | None:
     admin = settings.admin
     if not admin.listen:
         return None
-    from pastepool.watch.app import WatchApp
-    from pastepool.watch.options import WatchOptions
+    with _warnings_ignored():
+        from pastepool.watch.app import WatchApp
+        from pastepool.watch.options import WatchOptions
 
     return WatchApp(WatchOptions(admin.allow_kill, admin.token, admin.allow_from))
+
+
+@contextlib.contextmanager
+def _warnings_ignored() -> Iterator[None]:
+    """Ignore warnings for a moment: WebOb 1.8 imports ``cgi``, which warns, and ``-W error`` would make it a failure."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextlib.contextmanager
@@ -251,10 +263,11 @@ def _speak_at_exit() -> None:
         if not isinstance(value, CommandExit):
             previous(kind, value, trace)
             return
-        if os.environ.get(TRACEBACK_VARIABLE, "0") not in ("", "0"):
-            traceback.print_exception(value.error, file=sys.stderr)
-        else:
-            sys.stderr.write(f"{value}\n")
+        wants_traceback = os.environ.get(TRACEBACK_VARIABLE, "0") not in ("", "0")
+        said = "".join(traceback.format_exception(value.error)).rstrip() if wants_traceback else str(value)
+        if sys.stderr is None:
+            own_logger("pastepool").critical("%s", said)  # the process was started with standard error closed
+        write_line(sys.stderr, said)
         raise SystemExit(value.status)
 
     sys.excepthook = hook

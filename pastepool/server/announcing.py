@@ -17,6 +17,7 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.sockets.listener import Listener, url
+from pastepool.runtime.system.loggers import write_line
 from pastepool.settings.values import Settings
 from pastepool.types import Seconds
 
@@ -51,11 +52,7 @@ def announce(
         )
     lines += [f"threads are shown on {url(listener)}" for listener in admin_listeners]
     lines.append(f"settings from {source}; pid {os.getpid()}, Ctrl+C or SIGTERM stops")
-    try:
-        sys.stdout.write("\n".join(lines) + "\n")
-        sys.stdout.flush()
-    except (OSError, ValueError, AttributeError):
-        pass  # the process has no usable standard output
+    write_line(sys.stdout, "\n".join(lines))
 
 
 def tell_stopping(pool: Pool, baton: Baton, connections: OpenConnections, patience: Seconds, ends_at_once: str) -> None:

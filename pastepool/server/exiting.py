@@ -51,20 +51,20 @@ class Exiting:
 
         What runs has until ``shutdown_timeout``, except for the call that ended the interpreter.
         """
-        self._tell_and_end(frame, _EXITED_UNASKED)
+        self._tell_and_end(frame, _EXITED_UNASKED, self._where())
 
     def raised(self, error: SystemExit) -> None:
         """
-        End the server because a signal handler of the application raised SystemExit on the thread that serves.
+        End the server because a signal handler of the application raised SystemExit on the main thread.
 
-        paster would end the process with status 0, and tell nobody.
+        paster would end the process with status 0, and tell nobody. Runs on: any thread.
         """
-        self._tell_and_end(_innermost(error.__traceback__), _status_of(error))
+        where = f"the thread {threading.main_thread().name}"
+        self._tell_and_end(_innermost(error.__traceback__), _status_of(error), where)
 
-    def _tell_and_end(self, frame: FrameType | None, status: int) -> None:
+    def _tell_and_end(self, frame: FrameType | None, status: int, where: str) -> None:
         """Log, note and mail it, then end the server, not before ``end_at``. Each step is taken even if one fails."""
-        parts = self._parts
-        where, stack = self._where(), lines_of(frame)
+        parts, stack = self._parts, lines_of(frame)
         steps: tuple[Callable[[], object], ...] = (
             lambda: tell_exit(where, stack, status),
             lambda: parts.journal.note("ending", f"{where} ended the interpreter"),

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pastepool import __version__
@@ -27,6 +28,7 @@ from pastepool.runtime.system.errands import Errands
 from pastepool.runtime.system.forced_exit import ForcedExit, run_apart
 from pastepool.runtime.system.open_files import OpenFiles, count_open
 from pastepool.runtime.system.signals import Signals
+from pastepool.runtime.system.standard_streams import errors_stream, fill_closed_descriptors
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.server.announcing import (
@@ -95,7 +97,7 @@ class Server:
         self._forced_exit = ForcedExit(self.parts.clock, self._give_up, self.stop)
         self._errands = Errands()
         asked = errands_by_signal(self._errands, self.parts.pool, self.parts.clock)
-        self._signals = Signals(self._first_signal, self._second_signal, asked)
+        self._signals = Signals(self._first_signal, self._second_signal, self._handler_exits, asked)
         self._open_files = OpenFiles()
         self._forking = Forking(self.parts, self._signals)
         self._exiting = Exiting(self.parts, self._end_with)
@@ -112,6 +114,7 @@ class Server:
         Raises: StartError: a socket cannot be opened. The operator must change the settings or free the port.
         """
         if not self.listeners:
+            fill_closed_descriptors()
             settings = self.settings
             self.listeners = open_all(settings.listen, settings.listen_backlog)
             try:
@@ -134,6 +137,7 @@ class Server:
         Serve until ``stop`` is called; return at once if it was called before. A server can serve only once.
 
         Raises: StartError: a socket cannot be opened or a thread cannot be started; the sentence says how to mend it.
+            After the drain: what a signal handler of the program raised, such as SystemExit.
         Runs on: the calling thread, which becomes the caretaker.
         """
         if self._stopped():
@@ -154,36 +158,52 @@ class Server:
             ) from error
         self._exiting.watch()
         try:
-            self._take_care()
+            raised = self._take_care() or self._signals.raised
             self._shut_down()
         finally:
             self._exiting.forget()
+        if raised is not None:
+            raise raised
 
-    def _take_care(self) -> None:
-        """Be the caretaker until the drain is over, or something ends the server without one."""
-        try:
-            # A stop that comes just now must not be lost: (1) this thread sets ``_started``, then reads
-            # ``_stop_asked``; (2) ``_begin_stop`` sets ``_stop_asked``, then reads ``_started``. So the later of the two
-            # sees the write of the other.
-            self._started = True
-            if self._stopped():
-                self._begin_stop(0)
-            self.ready.set()
-            self.parts.caretaker.take_care(self.parts.poller.next_task)
-        except BaseException as error:
-            self._forking.end_if_orphaned(error)
-            if self._status:
-                _tell_failure()  # the process is ending already: go on with the end, and keep its exit status
-            elif isinstance(error, SystemExit) and not self._forking.orphaned:
-                self._exiting.raised(error)
-            else:
-                raise
+    def _take_care(self) -> BaseException | None:
+        """
+        Be the caretaker until the drain is over. In a child of a fork this does not return.
+
+        Returns: what was raised on this thread meanwhile, if the process does not end because of it. A signal handler
+        that the application installs while the server runs can raise something anywhere in our code.
+        """
+        # A stop that comes just now must not be lost: (1) this thread sets ``_started``, then reads ``_stop_asked``;
+        # (2) ``_begin_stop`` sets ``_stop_asked``, then reads ``_started``. So the later of the two sees the write of
+        # the other.
+        self._started = True
+        if self._stopped():
+            self._begin_stop(0)
+        self.ready.set()
+        raised: BaseException | None = None
+        for _ in range(2):
+            try:
+                self.parts.caretaker.take_care(self.parts.poller.next_task)
+                break
+            except BaseException as error:
+                self._forking.end_if_orphaned(error)
+                if self._forking.orphaned:
+                    raise
+                if self._status:
+                    _tell_failure(error)  # the process is ending already: go on with the end, and keep its exit status
+                elif isinstance(error, SystemExit):
+                    self._exiting.raised(error)
+                else:
+                    raised = raised or error
+                    self.stop()
         self._forking.end_if_orphaned(None)
+        return raised
 
     def _begin(self) -> None:
         """Start all parts, with their threads. Raises: NoThread: the system has no thread left."""
         parts, workers = self.parts, self.settings.pool.workers
         scribe.begin()
+        with contextlib.suppress(OSError):
+            tempfile.gettempdir()  # resolves a relative TMPDIR now: the application may change the working directory
         claim(files_of_application(parts.shared.application, *named_in(self.settings.config_file)))
         for note in self.settings.notes:
             _log.warning("%s", note)
@@ -295,6 +315,9 @@ class Server:
     def _second_signal(self, number: int) -> None:
         self._forced_exit.arm(self.parts.clock.now(), 128 + number, at_once=True)
 
+    def _handler_exits(self, error: SystemExit) -> None:
+        self._errands.ask(partial(self._exiting.raised, error))
+
     def _end_for_zombies(self, reason: str) -> None:
         """End the server because it has too many zombies. Runs on: supervisor."""
         self._end_with(_DIED_OF_ZOMBIES)
@@ -339,7 +362,7 @@ def _prototype(listener: Listener, paste_pool: PastePool, public: PublicAddress 
         server_name=(public and public.server_name) or endpoint.server_name,
         server_port=endpoint.server_port,
         software=f"pastepool/{__version__}",
-        errors=sys.stderr,
+        errors=errors_stream(),
         extra={"paste.httpserver.thread_pool": paste_pool},
     )
 
@@ -356,11 +379,11 @@ def _attempt(step: Callable[[], object]) -> Exception | None:
     try:
         step()
     except Exception as error:
-        _tell_failure()
+        _tell_failure(error)
         return error
     return None
 
 
-def _tell_failure() -> None:
+def _tell_failure(error: BaseException) -> None:
     with contextlib.suppress(Exception):  # the log itself may be the part that failed
-        _log.critical("Internal error while stopping; please report this", exc_info=True)
+        _log.critical("Internal error while stopping; please report this", exc_info=error)

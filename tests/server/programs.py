@@ -6,7 +6,9 @@ import os
 import re
 import sys
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.server.commands import ADDRESS, ROOT, Command
 from tests.server.serving import Client
@@ -60,11 +62,19 @@ class Program(Command):
     A Python program with a server in it. ``said``: its output so far.
 
     ``before``: source code that runs before the server is made. ``serve``: source code that runs the server. ``lower``:
-    whether it may have only a few descriptors.
+    whether it may have only a few descriptors. ``interpreter``: the words before the path of the program. ``variables``:
+    more of its environment.
     """
 
     def __init__(
-        self, folder: Path, before: str = "", serve: str = "server.serve()", lower: bool = True, **options: object
+        self,
+        folder: Path,
+        before: str = "",
+        serve: str = "server.serve()",
+        lower: bool = True,
+        interpreter: Sequence[str] = (sys.executable,),
+        variables: Mapping[str, str] = MappingProxyType({}),
+        **options: object,
     ) -> None:
         self.gate = folder / "gate"
         os.mkfifo(self.gate)
@@ -78,7 +88,7 @@ class Program(Command):
         script = folder / "program.py"
         script.write_text(source)
         self.few_descriptors = lower
-        super().__init__([sys.executable, str(script)], folder)
+        super().__init__([*interpreter, str(script)], folder, **variables)
         self._gate: int | None = None
 
     def __exit__(self, *ignored: object) -> None:

@@ -24,6 +24,9 @@ _by_scribe = scribbled("pastepool.access")
 
 _FIELD_LIMIT = 300
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+"""``strftime`` would take the names from the locale, which the application may set."""
+
 
 def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Callable[[], None]:
     """
@@ -49,7 +52,7 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
         '%s - %s [%s] "%s %s %s" %s %s "%s" "%s" %.6f %.6f %s%s%s',
         (_quoted(_text(environ, "REMOTE_ADDR")).replace(" ", "%20") or "-") if is_proxy else peer,
         _quoted(_text(environ, "REMOTE_USER")).replace(" ", "%20") or "-",
-        time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
+        _time_of_day(),
         request.method,
         _target(request),
         f"HTTP/{request.version}",
@@ -63,6 +66,12 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
         f" {exchange.fate}" if exchange.fate else "",
         f" via {peer}" if is_proxy else "",
     )
+
+
+def _time_of_day() -> str:
+    """Spell this second as the combined format does, in UTC."""
+    year, month, day, hour, minute, second = time.gmtime()[:6]
+    return f"{day:02d}/{_MONTHS[month - 1]}/{year}:{hour:02d}:{minute:02d}:{second:02d} +0000"
 
 
 def _text(environ: dict[str, Any], key: str) -> str:

@@ -142,6 +142,7 @@ class Connection:
         Close the socket. May be called twice. The caller must first take the connection out of the poller's table.
         """
         self.closed = True
+        self.owner = None  # breaks a cycle of references: the application may have switched garbage collection off
         if self.output is not None:
             self.output.break_off()
         if self.content is not None:

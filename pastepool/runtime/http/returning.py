@@ -128,8 +128,9 @@ class Rearming:
         if mask & HANGUP:
             connection.gone = True
             self._connections.unwatch(connection)
-            if connection.owner is not None:
-                self._on_hangup(connection.owner)
+            owner = connection.owner
+            if owner is not None:
+                self._on_hangup(owner)
         else:
             self._connections.watch(connection, HANGUP_ONCE)
         if connection.waiting is NEXT:

@@ -86,7 +86,7 @@ def handle(logger: logging.Logger, record: logging.LogRecord) -> None:
         kept: object = False if logger.disabled else logger.filter(record)
         if kept:
             shown = kept if isinstance(kept, logging.LogRecord) else record  # since 3.12 a filter may replace it
-            _write(stream, (_BARE if logger.name == ACCESS else _FORM).format(shown))
+            write_line(stream, (_BARE if logger.name == ACCESS else _FORM).format(shown))
     except Exception:
         if logging.raiseExceptions and sys.stderr is not None:
             sys.excepthook(*sys.exc_info())  # a handler that the application installed is broken
@@ -131,9 +131,15 @@ def _is_made_without_arguments(handler: logging.StreamHandler[TextIO]) -> bool:
     )
 
 
-def _write(stream: TextIO, line: str) -> None:
-    """Write a line. Characters that the stream's encoding does not have are escaped."""
-    with contextlib.suppress(OSError, ValueError):  # the stream is closed or broken, and there is no other
+def write_line(stream: TextIO | None, line: str) -> None:
+    """
+    Write a line, or several, to a standard stream, and flush it. Raises nothing, even if the stream is closed or None.
+
+    Characters that the stream's encoding does not have are escaped (``PYTHONIOENCODING=ascii``, a locale without UTF-8).
+    """
+    if stream is None:
+        return
+    with contextlib.suppress(Exception):  # the application may have put anything there, and there is no other stream
         try:
             stream.write(line + "\n")
         except UnicodeError:

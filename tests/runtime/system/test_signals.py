@@ -22,7 +22,8 @@ class Heard:
 
     def __init__(self) -> None:
         self.said: list[tuple[str, int]] = []
-        self.signals = Signals(lambda number: self.said.append(("first", number)), self._second)
+        self.exits: list[SystemExit] = []
+        self.signals = Signals(lambda number: self.said.append(("first", number)), self._second, self.exits.append)
 
     def _second(self, number: int) -> None:
         self.said.append(("second", number))
@@ -87,18 +88,64 @@ def test_handlers_stay_once_a_signal_has_fired(heard: Heard) -> None:
     assert heard.said[-1] == ("second", signal.SIGTERM)
 
 
-def test_handler_of_somebody_else_is_left_alone(heard: Heard) -> None:
-    """Only the defaults are ours to replace."""
+def test_handler_of_somebody_else_stays(heard: Heard) -> None:
+    """It is called, the server does nothing of its own, and a signal that is ignored stays ignored."""
+    called: list[int] = []
 
     def theirs(number: int, frame: object) -> None:
-        raise AssertionError("called")
+        called.append(number)
 
     signal.signal(signal.SIGTERM, theirs)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     heard.signals.install()
-    assert present() == [theirs, signal.SIG_IGN]
+    for number in BOTH:
+        os.kill(os.getpid(), number)
+    assert (called, heard.said, heard.signals.fired) == ([signal.SIGTERM], [], False)
     heard.signals.restore()
     assert present() == [theirs, signal.SIG_IGN]
+
+
+@pytest.mark.parametrize("error", [SystemExit(5), KeyboardInterrupt(), ValueError("late")], ids=repr)
+def test_what_a_handler_of_somebody_else_raises_is_kept(heard: Heard, error: BaseException) -> None:
+    """It asks for a drain; a second one for the end at once. Nothing is raised in the middle of our code."""
+
+    def theirs(number: int, frame: object) -> None:
+        raise error
+
+    signal.signal(signal.SIGTERM, theirs)
+    heard.signals.install()
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert heard.said == [("first", signal.SIGTERM), ("second", signal.SIGTERM)]
+    assert heard.signals.raised is error
+
+
+def test_system_exit_for_another_signal_is_no_ordinary_stop(heard: Heard) -> None:
+    """Who serves is told, and decides with which status the process ends."""
+    error = SystemExit(0)
+
+    def theirs(number: int, frame: object) -> None:
+        raise error
+
+    before = signal.signal(signal.SIGALRM, theirs)
+    try:
+        heard.signals.install()
+        os.kill(os.getpid(), signal.SIGALRM)
+        assert (heard.exits, heard.said, heard.signals.raised) == ([error], [], None)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_handler_that_was_installed_over_ours_is_not_taken_away(heard: Heard) -> None:
+    """The application installed it while the server ran, so it means to keep it."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    heard.signals.install()
+
+    def theirs(number: int, frame: object) -> None: ...
+
+    signal.signal(signal.SIGTERM, theirs)
+    heard.signals.restore()
+    assert signal.getsignal(signal.SIGTERM) is theirs
 
 
 def test_ignored_interrupt_is_ours_in_a_daemon(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
