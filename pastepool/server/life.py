@@ -210,7 +210,8 @@ class Server:
         public = self.settings.public
         listeners = [(each.socket, _prototype(each, parts.paste_pool, public)) for each in self.listeners]
         _fit(parts.connections, self.settings, self._open_files)
-        parts.poller.start(Acceptor(listeners, parts.clock, self._forking.shared))
+        proxied = frozenset(each.fileno() for each in self.listeners if each.endpoint.proxy)
+        parts.poller.start(Acceptor(listeners, parts.clock, self._forking.shared, proxied))
         self._signals.install()
         if self._signals.handled:
             spawn_thread(self._errands.run, "pastepool signals")

@@ -31,7 +31,8 @@ class Endpoint:
     unix socket, or its abstract name after ``@``; if it is set, host and port have no meaning. ``family``: 4 or 6 if only
     addresses of this IP family are meant, 0 if there is no such condition. ``mode``, ``owner``: of the file of a unix
     socket; the owner is ``user``, ``user:group`` or ``:group``, empty for that of the process. ``backlog``: how many
-    connections the kernel holds here; 0 for the number that holds for all.
+    connections the kernel holds here; 0 for the number that holds for all. ``proxy``: every client begins with a header of
+    the PROXY protocol.
     """
 
     host: str = ""
@@ -41,6 +42,7 @@ class Endpoint:
     mode: int = UNIX_MODE
     owner: str = ""
     backlog: int = 0
+    proxy: bool = False
 
     def __str__(self) -> str:
         return f"unix:{self.path}" if self.path else host_and_port(self.host, self.port)

@@ -80,8 +80,8 @@ _ADDRESS = (
         since="0.1",
         doc="The places to listen on, separated by blanks or line breaks: host:port (port 8080 without one),"
         " unix:/run/shop.sock for a unix socket, unix:@shop for an abstract name of Linux. After a place may stand"
-        " backlog=, and for the file of a unix socket mode= (660 if not set) and owner=user:group. host and port are"
-        " refused beside it.",
+        " proxy (every client begins with a header of the PROXY protocol), backlog=, and for the file of a unix socket"
+        " mode= (660 if not set) and owner=user:group. host and port are refused beside it.",
         why="One address is the usual case, and Paste's names for it are host and port.",
         group="Address",
         default_text="not set",
@@ -649,6 +649,32 @@ _HTTP = (
         " or forwarded (RFC 7239). With x-forwarded-prefix beside x-forwarded, X-Forwarded-Prefix counts for every path;"
         " otherwise for paths below it. In a section with egg:pastepool#main beside trusted_proxy, it is waitress's.",
         why="Most proxies set these. A proxy sets one of the two, and a client could send the other.",
+        group="HTTP",
+    ),
+    Option(
+        names=("proxy_from",),
+        parser=Networks(),
+        default=(),
+        unit="",
+        field="proxy_headers.allowed",
+        since="0.1",
+        doc="The addresses and networks that may connect to an address of listen with the word proxy. A unix socket needs"
+        " none: the rights of its file say who may connect.",
+        why="A client that could send a header of the PROXY protocol could take any address.",
+        group="HTTP",
+        default_text="none",
+        example="10.0.0.5",
+    ),
+    Option(
+        names=("proxy_timeout",),
+        parser=Duration(0.001),
+        default=3.0,
+        unit="",
+        field="proxy_headers.timeout",
+        since="0.1",
+        doc="How long a client of an address with the word proxy may take to send its header. Then the connection is"
+        " closed without an answer.",
+        why="A load balancer sends it at once, together with the connection.",
         group="HTTP",
     ),
     Option(

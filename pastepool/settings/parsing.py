@@ -477,14 +477,16 @@ class Listeners:
 def _with_word(last: list[Endpoint], word: str) -> Endpoint:
     """Add what a word says to the endpoint before it. Raises: Unfit: there is none, or the word does not fit."""
     name, equals, value = word.partition("=")
-    parser = _LISTENER_WORDS.get(name)
-    if parser is None or not equals:
+    parser = _LISTENER_WORDS.get(name + equals)
+    if parser is None:
         close = difflib.get_close_matches(name, _LISTENER_WORDS, n=1)
-        hint = f"the nearest word is {close[0]}=" if close else f"the words are {', '.join(_LISTENER_WORDS)}"
+        hint = f"the nearest word is {close[0]}" if close else f"the words are {', '.join(_LISTENER_WORDS)}"
         raise Unfit(f"is no address, and no word that may stand after one; {hint}")
     if not last:
         raise Unfit("stands before any address; write it after the address that it is about")
     endpoint = last[0]
+    if not equals:
+        return replace(endpoint, proxy=True)
     if name in ("mode", "owner") and (not endpoint.path or endpoint.is_abstract):
         raise Unfit(f"has no meaning for {endpoint}, which has no file; delete it")
     try:
@@ -497,8 +499,9 @@ def _words_of(endpoint: Endpoint) -> list[str]:
     """Write what is not as usual about an endpoint."""
     usual = Endpoint()
     return [
-        f"{name}={parser.show(getattr(endpoint, name))}"
-        for name, parser in _LISTENER_WORDS.items()
+        f"{word}{parser.show(getattr(endpoint, name))}" if word.endswith("=") else word
+        for word, parser in _LISTENER_WORDS.items()
+        for name in [word.rstrip("=")]
         if getattr(endpoint, name) != getattr(usual, name)
     ]
 
@@ -563,8 +566,13 @@ class FileOwner:
         return value
 
 
-_LISTENER_WORDS: Mapping[str, Parser] = {"mode": FileMode(), "owner": FileOwner(), "backlog": Number(1, 1048576)}
-"""The words that may stand after the place of a listener, each before ``=``. Each is a field of ``Endpoint``."""
+_LISTENER_WORDS: Mapping[str, Parser] = {
+    "proxy": Truth(),
+    "mode=": FileMode(),
+    "owner=": FileOwner(),
+    "backlog=": Number(1, 1048576),
+}
+"""The words that may stand after the place of a listener. Each is a field of ``Endpoint``; ``=`` stands before a value."""
 
 
 @dataclass(frozen=True)

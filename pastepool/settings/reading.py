@@ -27,7 +27,7 @@ from pastepool.settings.parsing import Refused, Unfit, plain_text
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.relations import settle
 from pastepool.settings.secrets import mask
-from pastepool.settings.values import AdminSettings, MailSettings, PublicAddress, Settings
+from pastepool.settings.values import AdminSettings, MailSettings, ProxyHeaderRules, PublicAddress, Settings
 
 RECIPIENTS = "error_email"
 
@@ -68,6 +68,7 @@ _PARTS: Mapping[str, Callable[..., object]] = {
     "limits": Limits,
     "public": PublicAddress,
     "trusted_proxies": TrustedProxies,
+    "proxy_headers": ProxyHeaderRules,
     "mail": MailSettings,
     "admin.listen": _listen,
     "admin": AdminSettings,
@@ -112,6 +113,7 @@ def read(
     values.update(own | mail)
     _split_addresses(values, own, mail, place, mistakes)
     _guard_listen(values, own, place, mistakes)
+    _guard_proxy(values, place, mistakes)
     _guard_admin(values, place, mistakes)
     _guard_clash(values, translated.family, dialect.narrow, place, mistakes)
     notes += settle(values, frozenset(own), place, mistakes)
@@ -258,6 +260,15 @@ def _guard_listen(values: dict[str, Any], own: Mapping[str, Any], place: Setting
             remedy = "listen names every address with its port, so delete one of the lines"
             mistakes.add(place.contradiction("listen", shown[0], name, shown[1], remedy))
     values["host"] = ""
+
+
+def _guard_proxy(values: Mapping[str, Any], place: SettingsPlace, mistakes: Mistakes) -> None:
+    """Refuse an address of IP with ``proxy`` if no peer is named that may send the header."""
+    for endpoint in values["listen"]:
+        if endpoint.proxy and not endpoint.path and not values["proxy_from"]:
+            remedy = "any client could take any address, so set proxy_from to the addresses of the load balancer"
+            mistakes.add(place.contradiction("listen", f"{endpoint} proxy", "proxy_from", "none", remedy))
+            return
 
 
 def _guard_clash(

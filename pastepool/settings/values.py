@@ -13,6 +13,7 @@ from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
 from pastepool.core.proxy_trust import ProxyTrust, TrustedProxies
 from pastepool.http1.limits import Limits
 from pastepool.settings.endpoint import Endpoint
+from pastepool.types import Seconds
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,14 @@ class PublicAddress:
 
 
 @dataclass(frozen=True)
+class ProxyHeaderRules:
+    """Which peers may send a header of the PROXY protocol, and how long they may take (seconds from accept)."""
+
+    allowed: tuple[Network, ...]
+    timeout: Seconds
+
+
+@dataclass(frozen=True)
 class Settings:
     """
     Everything the operator has set, checked and without contradictions. Only ``read`` builds it.
@@ -76,10 +85,11 @@ class Settings:
     0 for no limit. ``health_path``: empty switches it off.
     ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``public``: what the
     application is told of its address. ``proxy_trust``: which proxy is believed, by waitress's rules;
-    ``trusted_proxies``: by ours. ``expose_tracebacks``: send the traceback of a failure to the client. ``logger``: the
-    name of the logger of the pool. ``config_file``: empty if there is none. ``section``: the section of that file.
-    ``notes``: sentences to log as warnings at start, about values that were changed or have no effect. ``shown``: the
-    effective values as text by INI name, in the order of the table, with masked secrets.
+    ``trusted_proxies``: by ours. ``proxy_headers``: the rules for listeners with ``proxy``. ``expose_tracebacks``: send
+    the traceback of a failure to the client. ``logger``: the name of the logger of the pool. ``config_file``: empty if
+    there is none. ``section``: the section of that file. ``notes``: sentences to log as warnings at start, about values
+    that were changed or have no effect. ``shown``: the effective values as text by INI name, in the order of the table,
+    with masked secrets.
     """
 
     listen: tuple[Endpoint, ...]
@@ -100,6 +110,7 @@ class Settings:
     public: PublicAddress
     proxy_trust: ProxyTrust
     trusted_proxies: TrustedProxies
+    proxy_headers: ProxyHeaderRules
     expose_tracebacks: bool
     logger: str
     mail: MailSettings

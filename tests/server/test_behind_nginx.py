@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import warnings
@@ -15,13 +14,13 @@ from typing import Any
 import pytest
 
 from tests.meta.repository import ROOT
-from tests.server.serving import Client, Running
-from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG, until
+from tests.server.fronts import ELSEWHERE, ClientElsewhere, accepts, free_port
+from tests.server.serving import Running
+from tests.waiting import PROGRAM_WATCHDOG, until
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 pytestmark = pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed")
 Serve = Callable[..., Running]
-ELSEWHERE = "127.0.0.2"
 FILES = ROOT / "docs" / "how-to" / "files"
 
 
@@ -58,12 +57,6 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def free_port() -> int:
-    """Return a port that is free at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 @pytest.fixture
 def nginx(folder: Path) -> Iterator[Callable[..., int]]:
     """Start nginx with a file of the manual, after some replacements in its text; return its port."""
@@ -84,26 +77,13 @@ def nginx(folder: Path) -> Iterator[Callable[..., int]]:
         )
         words = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")]
         running.append(subprocess.Popen(words, stderr=subprocess.DEVNULL))
-        until(lambda: _accepts(port), "nginx listens", PROGRAM_WATCHDOG)
+        until(lambda: accepts(port), "nginx listens", PROGRAM_WATCHDOG)
         return port
 
     yield start
     for process in running:
         process.terminate()
         process.wait(PROGRAM_WATCHDOG)
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as asking:
-        return asking.connect_ex(("127.0.0.1", port)) == 0
-
-
-class ClientElsewhere(Client):
-    """A client with another address than nginx."""
-
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), WATCHDOG, (ELSEWHERE, 0))
-        self._unread = b""
 
 
 def told(port: int, target: str, *lines: str) -> dict[str, Any]:

@@ -297,6 +297,7 @@ def test_other_types_are_refused_by_name() -> None:
             (Endpoint(path="/a", mode=0o600, owner="www-data:www-data"), Endpoint("b", 2)),
         ),
         ("unix:@shop", (Endpoint(path="@shop"),)),
+        ("a:1 proxy backlog=5 b:2", (Endpoint("a", 1, backlog=5, proxy=True), Endpoint("b", 2))),
         ("unix:/a=b", (Endpoint(path="/a=b"),)),
     ],
 )
@@ -319,6 +320,11 @@ def test_a_relative_path_is_taken_from_the_present_directory(monkeypatch: pytest
             "127.0.0.1:1 mod=600",
             "has 'mod=600', which is no address, and no word that may stand after one; the nearest",
         ),
+        (
+            "127.0.0.1:1 prox",
+            "has 'prox', which is no address, and no word that may stand after one; the nearest word is",
+        ),
+        ("proxy=1", "is no address, and no word that may stand after one; the nearest word is proxy"),
         ("127.0.0.1:1 zzzzz", "has 'zzzzz', which is no address, and no word that may stand after one; the words are"),
         (
             "a:1 backlog",

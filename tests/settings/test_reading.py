@@ -603,3 +603,12 @@ def test_shown_settings_are_the_effective_ones_in_the_order_of_the_table() -> No
 def test_a_clash_of_our_own_addresses_names_the_options(local: dict[str, str], sentence: str) -> None:
     """The kernel would only say that the port is taken."""
     assert str(complaint(local)).startswith(f"{WHERE}: {sentence}")
+
+
+def test_an_address_with_proxy_names_who_may_connect() -> None:
+    """A unix socket needs nothing: the rights of its file say who may connect."""
+    sentence = f"{WHERE}: listen = 127.0.0.1:80 proxy contradicts proxy_from = none; any client could take any address"
+    assert str(complaint({"listen": "127.0.0.1:80 proxy 127.0.0.1:81 proxy"})).startswith(sentence)
+    rules = read({"listen": "127.0.0.1:80 proxy", "proxy_from": "10.0.0.0/8", "proxy_timeout": "1"}).proxy_headers
+    assert (str(rules.allowed[0]), rules.timeout) == ("10.0.0.0/8", 1.0)
+    assert read({"listen": "unix:/a proxy"}).listen == (Endpoint(path="/a", proxy=True),)

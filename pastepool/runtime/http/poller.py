@@ -99,6 +99,7 @@ class Poller:
         self._welcoming = Welcoming(
             connections, self._answering, self._sweeper, clock,
             limits=settings.limits, timeouts=timeouts, spool_files=shared.spool_room.files,
+            proxy_headers=settings.proxy_headers,
         )  # fmt: skip
         self._returned = returning.queue
         self._steps: tuple[Callable[[Connection], Exchange | None], ...] = (

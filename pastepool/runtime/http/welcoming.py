@@ -18,10 +18,12 @@ from pastepool.runtime.http.answering import Answering
 from pastepool.runtime.http.connection import Connection
 from pastepool.runtime.http.evicting import Evicting
 from pastepool.runtime.http.open_connections import OpenConnections
+from pastepool.runtime.http.preamble import ProxyHeaders, with_preamble
 from pastepool.runtime.http.sweeper import Sweeper
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.peer_credentials import credentials_of
 from pastepool.runtime.sockets.readiness import Readiness
+from pastepool.settings.values import ProxyHeaderRules
 from pastepool.types import Clock, Seconds
 from pastepool.wsgi.environ import connection_prototype
 
@@ -43,6 +45,7 @@ class Welcoming:
         limits: Limits,
         timeouts: Timeouts,
         spool_files: Sized,
+        proxy_headers: ProxyHeaderRules,
     ) -> None:
         self._acceptor: Acceptor
         self._connections = connections
@@ -52,6 +55,8 @@ class Welcoming:
         self._limits = limits
         self._header_timeout = timeouts.header
         self._spool_files = spool_files
+        self._header_of_proxy_within = proxy_headers.timeout
+        self.proxy_headers = ProxyHeaders(proxy_headers.allowed, clock)
         self._evicting = Evicting(connections, timeouts, clock, answering.evict)
 
     def start(self, acceptor: Acceptor, readiness: Readiness) -> None:
@@ -68,7 +73,7 @@ class Welcoming:
         if fd not in self._acceptor.fds:
             return
         for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room):
-            self._welcome(sock, address, prototype)
+            self._welcome(sock, address, prototype, fd in self._acceptor.proxied)
         if self._acceptor.paused:
             self._sweeper.soon(self._now())  # the sweep ends the pause
 
@@ -95,14 +100,22 @@ class Welcoming:
         """Accept the connections that the kernel has ready, then close the listeners."""
         for fd in list(self._acceptor.fds):
             for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room, everything=True):
-                self._welcome(sock, address, prototype)
+                self._welcome(sock, address, prototype, fd in self._acceptor.proxied)
         self.close()
 
-    def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any]) -> None:
-        """Make a connection of an accepted socket, or refuse it if there are too many connections."""
+    def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any], proxied: bool) -> None:
+        """
+        Make a connection of an accepted socket, or refuse it if there are too many connections.
+
+        ``proxied``: it begins with a header of the PROXY protocol.
+        """
         connections = self._connections
         is_unix = not isinstance(address, tuple)  # the address of a client on a unix socket is a path, mostly empty
         peer, port = ("", 0) if is_unix else (address[0], address[1])
+        if proxied and not self.proxy_headers.admits(peer):
+            self.proxy_headers.refuse(peer, "its address is not in proxy_from")
+            sock.close()
+            return
         if connections.are_too_many_from(peer):
             self._answering.turn_away(sock, peer)
             return
@@ -115,6 +128,18 @@ class Welcoming:
         now = self._now()
         connection.began_at = now
         connection.deadline = deadline(now, self._header_timeout)
+        if proxied:
+            self._await_proxy_header(connection, environ)
         connections.enter(connection)
         if self._sweeper.next_at == float("inf"):
             self._sweeper.soon(now)
+
+    def _await_proxy_header(self, connection: Connection, environ: dict[str, Any]) -> None:
+        """Let a connection begin with a header of the PROXY protocol. ``environ``: its prototype."""
+        request_by = connection.deadline
+
+        def ready() -> None:
+            connection.deadline = request_by
+
+        connection.deadline = connection.began_at + self._header_of_proxy_within
+        with_preamble(connection, self.proxy_headers, self._limits, environ, ready)

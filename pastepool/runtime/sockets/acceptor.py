@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from pastepool.runtime.log.scribe import scribbled
@@ -37,12 +37,18 @@ class Acceptor:
     """
     Listening sockets, each with the environ prototype of its clients.
 
-    ``shared``: other processes may serve on the same sockets, and go on when this one stops.
+    ``proxied``: the descriptors of those whose clients begin with a header of the PROXY protocol. ``shared``: other
+    processes may serve on the same sockets, and go on when this one stops.
     """
 
     def __init__(
-        self, listeners: list[tuple[socket.socket, dict[str, Any]]], clock: Clock, shared: bool = False
+        self,
+        listeners: list[tuple[socket.socket, dict[str, Any]]],
+        clock: Clock,
+        shared: bool = False,
+        proxied: Collection[int] = frozenset(),
     ) -> None:
+        self.proxied = proxied
         self.fds: dict[int, tuple[socket.socket, dict[str, Any]]] = {
             sock.fileno(): (sock, prototype) for sock, prototype in listeners
         }

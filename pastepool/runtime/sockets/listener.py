@@ -133,15 +133,16 @@ def open_listeners(endpoint: Endpoint, backlog: int) -> tuple[Listener, ...]:
     """
     backlog = endpoint.backlog or backlog
     if endpoint.path:
-        opened, file = open_unix(endpoint, backlog)
-        opened.setblocking(False)
-        return (Listener(opened, endpoint, file=file),)
+        sock, file = open_unix(endpoint, backlog)
+        sock.setblocking(False)
+        return (Listener(sock, endpoint, file=file),)
     targets = _resolve(endpoint)
     tries = _PORT_TRIES if endpoint.port == 0 and len(targets) > 1 else 1
     while True:
         tries -= 1
         try:
-            return _open_targets(targets, endpoint.port, backlog)
+            opened = _open_targets(targets, endpoint.port, backlog)
+            return tuple(replace(each, endpoint=replace(each.endpoint, proxy=endpoint.proxy)) for each in opened)
         except _BindError as failure:
             if failure.cause.errno != errno.EADDRINUSE or not tries:
                 raise StartError(_sentence(failure, endpoint.host)) from failure.cause

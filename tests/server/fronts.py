@@ -1,0 +1,31 @@
+"""What tests with a real program in front of the server share: ports, and clients with another address."""
+
+from __future__ import annotations
+
+import socket
+
+from tests.server.serving import Client
+from tests.waiting import WATCHDOG
+
+ELSEWHERE = "127.0.0.2"
+"""Another address of this machine than the one from which a program in front connects."""
+
+
+def free_port() -> int:
+    """Return a port that is free at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def accepts(port: int) -> bool:
+    """Say whether a program listens on a port."""
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+class ClientElsewhere(Client):
+    """A client with another address than the program in front."""
+
+    def __init__(self, port: int) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), WATCHDOG, (ELSEWHERE, 0))
+        self._unread = b""

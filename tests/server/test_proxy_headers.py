@@ -1,0 +1,198 @@
+"""Listeners with the word ``proxy``: real HAProxy and nginx in front, and clients that send no right header."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.meta.repository import ROOT
+from tests.server.fronts import ELSEWHERE, ClientElsewhere, accepts, free_port
+from tests.server.serving import Held, Running, plain
+from tests.waiting import PROGRAM_WATCHDOG, until
+
+Serve = Callable[..., Running]
+HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
+STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
+LINE = b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
+
+
+def tell(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """An application whose answer is what it is told of the client."""
+    keys = ("REMOTE_ADDR", "REMOTE_PORT", "pastepool.peer", "wsgi.url_scheme")
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({key: environ.get(key) for key in keys}).encode()]
+
+
+def serving(serve: Serve, app: Any = tell, **options: object) -> Running:
+    """A server on one address with ``proxy``."""
+    return serve(app, **{"listen": "127.0.0.1:0 proxy", "proxy_from": "127.0.0.1", **options})
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory that the workers of nginx and HAProxy may enter."""
+    with tempfile.TemporaryDirectory(prefix="pp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def front(folder: Path) -> Iterator[Callable[[list[str], int], None]]:
+    """Start a program, and wait until it listens."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(words: list[str], port: int) -> None:
+        running.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        until(lambda: accepts(port), f"{words[0]} listens", PROGRAM_WATCHDOG)
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(PROGRAM_WATCHDOG)
+
+
+def asked_through(port: int) -> tuple[dict[str, Any], int]:
+    """Ask a program in front from another address. Returns what the application saw, and the port of the client."""
+    with ClientElsewhere(port) as client:
+        for _ in range(2):
+            answer: dict[str, Any] = json.loads(client.get().body)
+        return answer, client.port
+
+
+@pytest.mark.skipif(not Path(HAPROXY).exists(), reason="HAProxy is not installed")
+@pytest.mark.parametrize("how", ["send-proxy-v2", "send-proxy", "send-proxy-v2-ssl"])
+def test_behind_haproxy(serve: Serve, front: Callable[..., None], folder: Path, how: str) -> None:
+    """The configuration of the manual; both versions of the header."""
+    run, port = serving(serve), free_port()
+    text = (ROOT / "docs" / "how-to" / "files" / "haproxy.cfg").read_text(encoding="utf-8")
+    text = text.replace("bind :80", f"bind 127.0.0.1:{port}").replace("127.0.0.1:8080", f"127.0.0.1:{run.port}")
+    (folder / "haproxy.cfg").write_text(text.replace("send-proxy-v2", how))
+    front([HAPROXY, "-db", "-f", str(folder / "haproxy.cfg")], port)
+    answer, client_port = asked_through(port)
+    assert answer == {
+        "REMOTE_ADDR": ELSEWHERE,
+        "REMOTE_PORT": str(client_port),
+        "pastepool.peer": "127.0.0.1",
+        "wsgi.url_scheme": "http",
+    }
+
+
+@pytest.mark.skipif(not Path(STREAM).exists(), reason="nginx has no stream module here")
+def test_behind_nginx_stream(serve: Serve, front: Callable[..., None], folder: Path) -> None:
+    """``proxy_protocol on`` sends version 1; here over a unix socket, which needs no ``proxy_from``."""
+    serve(tell, listen=f"127.0.0.1:0 unix:{folder}/s proxy mode=666")
+    port = free_port()
+    (folder / "nginx.conf").write_text(
+        f"load_module {STREAM}; daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{ }}\n"
+        f"stream {{ server {{ listen 127.0.0.1:{port}; proxy_pass unix:{folder}/s; proxy_protocol on; }} }}\n"
+    )
+    front([NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")], port)
+    answer, client_port = asked_through(port)
+    assert (answer["REMOTE_ADDR"], answer["REMOTE_PORT"], answer["pastepool.peer"]) == (ELSEWHERE, str(client_port), "")
+
+
+def test_a_header_byte_by_byte_and_requests_behind_it(serve: Serve) -> None:
+    """Two requests that came with the header are both answered, without a further byte of the client."""
+    run = serving(serve)
+    with run.client() as client:
+        for byte in LINE:
+            client.send(bytes([byte]))
+        client.send(REQUEST)
+        assert json.loads(client.response().body)["REMOTE_ADDR"] == "192.0.2.1"
+    with run.client() as client:
+        client.send(LINE + REQUEST + REQUEST)
+        assert [json.loads(client.response().body)["REMOTE_PORT"] for _ in range(2)] == ["4711", "4711"]
+
+
+def test_a_client_over_tls_and_a_health_check(serve: Serve) -> None:
+    """Version 2: an extra value says that the client spoke TLS; LOCAL keeps the real peer."""
+    run = serving(serve)
+    signature = b"\r\n\r\n\x00\r\nQUIT\n"
+    extra = b"\x20\x00\x05\x01\0\0\0\0"
+    addresses = bytes([192, 0, 2, 1, 10, 0, 0, 1]) + struct.pack("!HH", 4711, 443)
+    with run.client() as client:
+        client.send(signature + b"\x21\x11" + struct.pack("!H", len(addresses + extra)) + addresses + extra + REQUEST)
+        assert json.loads(client.response().body)["wsgi.url_scheme"] == "https"
+    with run.client() as client:
+        client.send(signature + b"\x20\x00\x00\x00" + REQUEST)
+        told = json.loads(client.response().body)
+        assert (told["REMOTE_ADDR"], told["REMOTE_PORT"], told["pastepool.peer"]) == (
+            "127.0.0.1",
+            str(client.port),
+            None,
+        )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [REQUEST, b"PROXY " + b"x" * 102, b"\x16\x03\x01\x02", b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff"],
+    ids=["none", "too long", "TLS", "length 65535"],
+)
+def test_a_client_without_a_right_header_is_closed_unanswered(
+    serve: Serve, caplog: pytest.LogCaptureFixture, data: bytes
+) -> None:
+    """No worker is used; one line a minute has the number."""
+    with Held(plain()) as held:
+        run = serving(serve, held)
+        for _ in range(5):
+            with run.client() as client:
+                client.send(data)
+                assert closes_without_answer(client.sock)
+        until(lambda: run.server.parts.poller._welcoming.proxy_headers.refused == 5, "five were counted")
+        assert held.paths == []
+    lines = [record.getMessage() for record in caplog.records if "without a right PROXY header" in record.getMessage()]
+    assert len(lines) == 1 and re.match(
+        r"1 connection without a right PROXY header closed; the last from 127", lines[0]
+    )
+
+
+def closes_without_answer(sock: socket.socket) -> bool:
+    """Say whether the server closes a connection and has sent nothing on it."""
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_client_that_sends_nothing_is_closed_after_a_while(serve: Serve) -> None:
+    """``proxy_timeout`` counts from accept, whatever comes byte by byte; then the time for the request begins."""
+    run = serving(serve, proxy_timeout="100ms")
+    with run.client() as silent, run.client() as slow:
+        slow.send(LINE[:20])
+        assert closes_without_answer(silent.sock) and closes_without_answer(slow.sock)
+    until(lambda: run.server.parts.poller._welcoming.proxy_headers.refused == 2, "both were counted")
+    with run.client() as client:
+        client.send(LINE)
+        until(lambda: run.connections == 1, "the connection is open")
+        connection = next(iter(run.server.parts.poller.connections.values()))
+        until(lambda: connection.deadline - connection.began_at > 1.0, "the deadline is that of the request")
+        client.send(REQUEST)
+        assert client.response().status == 200
+
+
+def test_a_peer_that_may_not_send_a_header_is_closed(serve: Serve) -> None:
+    """It cannot choose an address."""
+    run = serving(serve, proxy_from="192.0.2.0/24")
+    with run.client() as client:
+        assert closes_without_answer(client.sock)
+    until(lambda: run.server.parts.poller._welcoming.proxy_headers.refused == 1, "it was counted")
+
+
+def test_a_header_where_none_is_expected_is_no_request(serve: Serve) -> None:
+    """A listener without the word answers 400."""
+    run = serve(tell)
+    with run.client() as client:
+        client.send(LINE + REQUEST)
+        assert client.response().status == 400
