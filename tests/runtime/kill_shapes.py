@@ -14,6 +14,7 @@ import importlib
 import itertools
 import logging
 import queue
+import select
 import sqlite3
 import sys
 import threading
@@ -24,6 +25,10 @@ from pathlib import Path
 
 Rounds = Iterable[int]
 Shape = Callable[["Site", Rounds], None]
+
+
+_LONG_WAIT = 0.02
+"""Seconds. A kill finds a request that waits as long as this in its wait."""
 
 
 class Sink:
@@ -44,6 +49,8 @@ class Site:
         self.changed = threading.Condition()
         self.places = threading.Semaphore(3)
         self.queue: queue.Queue[int] = queue.Queue(100)
+        self.empty: queue.Queue[int] = queue.Queue()
+        self.taken = threading.Semaphore(0)
         self.executor = ThreadPoolExecutor(2, "shapes")
         self.file = folder / "file.txt"
         self.file.write_text("")
@@ -77,10 +84,13 @@ class Site:
             "changed": self.changed,
             "places": self.places._cond,  # type: ignore[attr-defined]
             "queue": self.queue.mutex,
+            "empty": self.empty.mutex,
+            "taken": self.taken._cond,  # type: ignore[attr-defined]
             "executor": self.executor._shutdown_lock,
             "handler": self.handler.lock,
         }
         found = [name for name, lock in locks.items() if not can_be_had(lock, patience)]
+        found += ["a parcel or a place out of nothing"] * bool(self.empty.qsize() or self.taken._value)
         try:
             with contextlib.closing(sqlite3.connect(self.database, timeout=patience)) as connection:
                 connection.execute("begin immediate")
@@ -267,6 +277,24 @@ def puts_and_gets(site: Site, rounds: Rounds) -> None:
             site.queue.get(timeout=0.001)
 
 
+def waits_in_a_queue(site: Site, rounds: Rounds) -> None:
+    for _ in rounds:
+        with contextlib.suppress(queue.Empty):
+            site.empty.get(timeout=_LONG_WAIT)
+
+
+def waits_for_a_place(site: Site, rounds: Rounds) -> None:
+    for _ in rounds:
+        assert not site.taken.acquire(timeout=_LONG_WAIT)
+
+
+def waits_in_a_system_call(site: Site, rounds: Rounds) -> None:
+    for _ in rounds:
+        with site.again:
+            time.sleep(_LONG_WAIT / 10)
+        select.select([], [], [], _LONG_WAIT)
+
+
 def submits(site: Site, rounds: Rounds) -> None:
     for number in rounds:
         site.executor.submit(work, number).result()
@@ -377,6 +405,9 @@ SHAPES: dict[str, Shape] = {
         enters_a_context_manager,
         stacks_exits,
         puts_and_gets,
+        waits_in_a_queue,
+        waits_for_a_place,
+        waits_in_a_system_call,
         submits,
         queries,
         calls_a_cached_function,

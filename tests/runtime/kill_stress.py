@@ -150,7 +150,7 @@ class Stress:
             _counted_unraisable(self.account),
             frequent_switches(),
             _no_callbacks_of_the_collector(),
-            _interrupted_system_calls(),
+            interrupted_system_calls(),
             self.live,
         ):
             self.live.pool.changed = self._replace
@@ -352,7 +352,7 @@ def frequent_switches() -> Iterator[None]:
 
 
 @contextmanager
-def _interrupted_system_calls() -> Iterator[None]:
+def interrupted_system_calls() -> Iterator[None]:
     """Have the signal installed, as a supervisor does where the interpreter can end system calls."""
     user = object()
     interruption.begin(user)

@@ -26,7 +26,7 @@ from pastepool.runtime.inspection.library_locks import taken_locks
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.supervision.kill_ladder import KillLadder
 from tests.runtime.kill_shapes import LONG, SHAPES, Site, a_few, for_ever
-from tests.runtime.kill_stress import frequent_switches
+from tests.runtime.kill_stress import frequent_switches, interrupted_system_calls
 from tests.runtime.pools import Job, LivePool
 from tests.waiting import WATCHDOG
 
@@ -108,7 +108,7 @@ class ShapeStress:
 
     def run(self, victims: Iterable[str]) -> Account:
         """Kill a victim of each of these shapes, one after the other, and return what happened."""
-        with frequent_switches(), warnings.catch_warnings(), self._live:
+        with frequent_switches(), interrupted_system_calls(), warnings.catch_warnings(), self._live:
             warnings.simplefilter("ignore", ResourceWarning)
             self._live.pool.changed = self._replace
             feeder = threading.Thread(target=self._feed, name="feeder")

@@ -19,7 +19,7 @@ LIMITS = {
     "threadpool_hung_thread_limit": 0.15,
     "threadpool_kill_thread_limit": KILL,
     "threadpool_dying_limit": 0.2,
-    "threadpool_workers": 10,  # no request waits for a worker, so each client gets its 504 at the same time
+    "threadpool_workers": 12,  # no request waits for a worker, so each client gets its 504 at the same time
     "threadpool_max_workers": 30,
 }
 
@@ -30,6 +30,8 @@ KINDS = {
     "select": "`select` on a connection of its own",
     "lock": "`Lock.acquire`",
     "queue": "`queue.get`",
+    "event": "`Event.wait`",
+    "sqlite": "SQLite, which waits for another writer",
     "child": "the wait for a subprocess",
     "swallow": "a loop that catches `BaseException`",
 }
@@ -50,7 +52,9 @@ EXPECTED = {
     "recv": (_SYSTEM_CALL, AT_ONCE),
     "select": (_SYSTEM_CALL, AT_ONCE),
     "lock": (WITH_THE_CALL, WITH_THE_CALL),
-    "queue": (WITH_THE_CALL, WITH_THE_CALL),
+    "queue": (AT_ONCE, AT_ONCE),
+    "event": (AT_ONCE, AT_ONCE),
+    "sqlite": (WITH_THE_CALL, WITH_THE_CALL),
     "child": (_SYSTEM_CALL, _SYSTEM_CALL),
     "swallow": (WITH_THE_APPLICATION, WITH_THE_APPLICATION),
 }
@@ -61,13 +65,19 @@ Seconds. Where nothing can wake ``time.sleep`` it must end by itself: after its 
 """
 
 HANGS = f"""
-import contextlib, json, queue, select, socket, subprocess
+import contextlib, json, os, queue, select, socket, sqlite3, subprocess, tempfile
 
 mine, peer = socket.socketpair()
 mine_too, peer_too = socket.socketpair()
 lock = threading.Lock()
 lock.acquire()
 parcels = queue.Queue()
+event = threading.Event()
+folder = tempfile.TemporaryDirectory()
+atexit.register(folder.cleanup)
+file = os.path.join(folder.name, "shop.sqlite")
+writer = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+writer.execute("BEGIN IMMEDIATE")
 child = subprocess.Popen(["sleep", "600"])
 atexit.register(child.kill)
 let_go = threading.Event()
@@ -100,6 +110,11 @@ def swallow():
             pass
 
 
+def write():
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=600)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+
+
 HANGS = {{
     "loop": loop,
     "sleep": lambda: time.sleep({SLEEP}),
@@ -107,6 +122,8 @@ HANGS = {{
     "select": lambda: select.select([mine_too], [], []),
     "lock": lock.acquire,
     "queue": parcels.get,
+    "event": event.wait,
+    "sqlite": write,
     "child": child.wait,
     "swallow": swallow,
 }}
@@ -118,7 +135,7 @@ def release():
         with contextlib.suppress(OSError):  # kill_unblocks_sockets has shut it down
             end.send(b"x")
     lock.release()
-    parcels.put(None)
+    writer.execute("ROLLBACK")
     child.kill()
 
 

@@ -46,8 +46,8 @@ def seen_in(blocked: Drill, unblocked: Drill) -> dict[str, Any]:
 
 
 def note(found: dict[str, Any]) -> None:
-    """Write what this interpreter came to, and the page."""
-    known = {**seen(), HERE: found}
+    """Write what this interpreter came to, and the page. What others came to before a kind was added is dropped."""
+    known = {version: rows for version, rows in seen().items() if rows.keys() == KINDS.keys()} | {HERE: found}
     ordered = {version: known[version] for version in sorted(known, key=_number)}
     rows = [
         f"{json.dumps(version)}: {{\n"

@@ -51,12 +51,14 @@ class Chart(NamedTuple):
 
     Each table has one byte for two bytes of code, and a last one that stands for no place: a function that has not begun
     yet is at offset -1. ``before``: an exception is raised before this instruction. ``inside``: it comes out of a function
-    written in Python that the instruction calls. ``returning``: it is raised in the instant at which a call written in C
-    returns. ``calls`` has no grades: it is 1 where the instruction calls a function.
+    written in Python that the instruction calls. ``entered``: so it does, and that function has not taken anything yet,
+    also if it is an ``__enter__``. ``returning``: it is raised in the instant at which a call written in C returns.
+    ``calls`` has no grades: it is 1 where the instruction calls a function.
     """
 
     before: bytes
     inside: bytes
+    entered: bytes
     returning: bytes
     calls: bytes
 
@@ -90,6 +92,7 @@ def chart(steps: Sequence[Instruction], cover: Cover) -> Chart:
     return Chart(
         before=_table(steps, ending, leaving | arriving | holding | set(_before_returns(steps))),
         inside=_table(steps, ending | leaving, entering | holding),
+        entered=_table(steps, ending | leaving, holding),
         returning=_table(steps, ending, leaving | entering | last_calls | holding | acquiring),
         calls=_spread(steps, [step.calls for step in steps]),
     )

@@ -44,7 +44,12 @@ _UNDOING = (
 CHANGES = frozenset({"STORE_ATTR", "STORE_SUBSCR", "DELETE_ATTR", "DELETE_SUBSCR", "STORE_GLOBAL", "DELETE_GLOBAL"})
 """Instructions that change something outside of the function's own variables."""
 
-_MATCHES = frozenset({"CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH"})
+_EXCEPTS = frozenset({"POP_TOP", "DUP_TOP"})
+"""
+How an ``except`` begins: one without a class drops the exception; up to 3.10 one with a class copies it. On 3.10 a
+``finally`` may hold the comparison of an ``except`` that stands in it, so that comparison tells nothing there.
+"""
+
 _PREFACE = frozenset({"PUSH_EXC_INFO", "NOP", "RESUME"})
 
 
@@ -74,6 +79,6 @@ def kind_of(steps: Sequence[Instruction], body: Iterable[int]) -> Handler:
     code = [step for step in own if step.name not in _PREFACE]
     if code[0].name == "WITH_EXCEPT_START":
         return Handler.EXIT
-    if code[0].name == "POP_TOP" or any(step.name in _MATCHES for step in own):
+    if code[0].name in _EXCEPTS or any(step.name == "CHECK_EXC_MATCH" for step in own):
         return Handler.UNDOES if any(undoes(step.word) for step in own) else Handler.OTHER
     return Handler.FINALLY if any(step.calls or step.name in CHANGES for step in own) else Handler.OTHER

@@ -44,13 +44,14 @@ class _Judged(NamedTuple):
     """
     A function and its grades by offset, as in ``Chart``.
 
-    ``before``, ``returning``: where it is the innermost one. ``inside``: where it calls another one. ``calls``: as in
-    ``Chart``. ``runs_tasks``, ``calls_application``: whether it is marked so (``ownership``).
+    ``before``, ``returning``: where it is the innermost one. ``inside``, ``entered``: where it calls another one.
+    ``calls``: as in ``Chart``. ``runs_tasks``, ``calls_application``: whether it is marked so (``ownership``).
     """
 
     code: CodeType
     before: bytes
     inside: bytes
+    entered: bytes
     returning: bytes
     calls: bytes
     runs_tasks: bool
@@ -97,6 +98,26 @@ def raised_in_call(stack: Sequence[Standing]) -> Grade:
     return raised_on_return(stack) if judged.calls[offset >> 1] else Grade.NEVER
 
 
+def raised_in_callee(stack: Iterable[Standing], *, took: bool) -> Grade:
+    """
+    Grade the raising in a function that a thread has called, as far as the calls that led to it are concerned.
+
+    Args:
+        stack: these calls, without that function; innermost call first.
+        took: that function may have taken something for its caller. If not, it may also be called by a ``with``.
+    """
+    worst = 0
+    for code, offset in stack:
+        judged = _judged.get(id(code)) or _judge(code)
+        if judged.runs_tasks:
+            break
+        worst = max(worst, (judged.inside if took else judged.entered)[offset >> 1])
+        if worst == Grade.NEVER or judged.calls_application:
+            break
+        took = True
+    return Grade(worst)
+
+
 def _grade(stack: Iterable[Standing], returning: bool) -> Grade:
     worst = 0
     innermost = True
@@ -125,6 +146,7 @@ def _judge(code: CodeType) -> _Judged:
         code,
         _at_least(before, chart.before),
         _at_least(caller, chart.inside),
+        _at_least(caller, chart.entered),
         _at_least(innermost, chart.returning),
         chart.calls,
         is_task_boundary(code),

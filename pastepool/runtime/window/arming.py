@@ -15,8 +15,9 @@ import os
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from pastepool.core.landing.finals import runs_the_same_finally
 from pastepool.core.landing.grade import Grade
 from pastepool.core.landing.verdict import Standing, raised_before
 from pastepool.types import Seconds
@@ -43,17 +44,29 @@ but not at a place where it has just taken a lock of its own (``AVOID``).
 """
 
 
+class Place(NamedTuple):
+    """Where a thread stands: the ``id`` of its innermost frame, and the offset of the instruction."""
+
+    frame: int
+    offset: int
+
+    @classmethod
+    def of(cls, frame: FrameType) -> Place:
+        """Return the place of a thread whose innermost frame this is."""
+        return cls(id(frame), frame.f_lasti)
+
+
 class Arm:
     """
     The kill of one thread, as it waits to be raised. Made by the killer; ``raises`` runs on the victim.
 
     ``landed``: the exception was raised. ``looks``: before how many instructions it was asked. ``off``: the window was
     shut, so nothing is raised any more; written by the victim. ``aside``: the killer raises the exception in another way
-    just now (``interrupting``); written by the killer. ``_ran``: for how long the thread has run Python since the first
-    look.
+    just now (``interrupting``); written by the killer. ``woken``: where the killer has ended a wait (``waking``); None
+    from the next instruction on. ``_ran``: for how long the thread has run Python since the first look.
     """
 
-    __slots__ = ("aside", "exception", "ident", "landed", "looks", "off", "_looked_at", "_process", "_ran")
+    __slots__ = ("aside", "exception", "ident", "landed", "looks", "off", "woken", "_looked_at", "_process", "_ran")
 
     def __init__(self, ident: int, exception: type[BaseException]) -> None:
         self.ident = ident
@@ -62,6 +75,7 @@ class Arm:
         self.landed = False
         self.looks = 0
         self.off = False
+        self.woken: Place | None = None
         self._process = os.getpid()
         self._ran: Seconds = 0.0
         self._looked_at: Seconds = 0.0
@@ -87,12 +101,22 @@ class Arm:
             offset: of the instruction that is executed next.
         """
         try:
-            if not self.waits or raised_before(calls_of(frame, offset)) > self._good_enough():
+            if not self.waits:
+                return False
+            if not self._is_woken(frame, offset) and raised_before(calls_of(frame, offset)) > self._good_enough():
                 return False
         except Exception:
             return False
         self.landed = True
         return True
+
+    def _is_woken(self, frame: FrameType, offset: int) -> bool:
+        """Say whether this is the first instruction after a wait that the killer has ended, and still in its ``try``."""
+        place = self.woken
+        if place is None:
+            return False
+        self.woken = None
+        return place.frame == id(frame) and runs_the_same_finally(frame.f_code, place.offset, offset)
 
     def _good_enough(self) -> Grade:
         now = time.monotonic()

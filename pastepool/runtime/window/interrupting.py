@@ -25,14 +25,13 @@ import time
 from collections.abc import Iterable, Iterator
 from operator import attrgetter, is_, not_
 from types import FrameType
-from typing import NamedTuple
 
 from pastepool.core.landing.grade import Grade
 from pastepool.core.landing.verdict import raised_in_call
 from pastepool.runtime.inspection.procfs import SystemCall, read_system_call
 from pastepool.runtime.inspection.stacks import frame_of, look_at
 from pastepool.runtime.inspection.syscalls import Reads, numbering_here
-from pastepool.runtime.window.arming import Arm, calls_of
+from pastepool.runtime.window.arming import Arm, Place, calls_of
 from pastepool.runtime.window.async_exc import marking
 from pastepool.runtime.window.interrupt_signal import InterruptSignal
 from pastepool.runtime.window.one_step import equal, in_one_step
@@ -63,10 +62,10 @@ def interrupt(arm: Arm, native_id: int, by: InterruptSignal) -> bool:
     if call is None or frame is None or raised_in_call([*calls_of(frame)]) > Grade.LIBRARY:
         return False
     arm.aside = True
-    stands = Stands.in_frame(frame)
+    place = Place.of(frame)
     struck = strike(arm, frame, by)
     del frame  # or its variables would end in this thread, when the function returns
-    if struck and (leaves(arm.ident, native_id, stands, call) or not _take_off(arm.ident, stands)):
+    if struck and (leaves(arm.ident, native_id, place, call) or not _take_off(arm.ident, place)):
         arm.landed = True
     arm.aside = False
     return arm.landed
@@ -87,30 +86,19 @@ def strike(arm: Arm, frame: FrameType, by: InterruptSignal) -> bool:
     return steps > len(may)
 
 
-class Stands(NamedTuple):
-    """Where a thread stands: the ``id`` of its innermost frame, and the offset of the instruction."""
-
-    frame: int
-    offset: int
-
-    @classmethod
-    def in_frame(cls, frame: FrameType) -> Stands:
-        """Return the place of a thread whose innermost frame this is."""
-        return cls(id(frame), frame.f_lasti)
-
-    def still(self, ident: int) -> Iterator[Iterable[object]]:
-        """Return the steps (``one_step``) that ask whether a thread stands here."""
-        yield equal(id, look_at(ident), to=self.frame)
-        yield equal(attrgetter("f_lasti"), look_at(ident), to=self.offset)
+def _still_at(place: Place, ident: int) -> Iterator[Iterable[object]]:
+    """Return the steps (``one_step``) that ask whether a thread stands at its place."""
+    yield equal(id, look_at(ident), to=place.frame)
+    yield equal(attrgetter("f_lasti"), look_at(ident), to=place.offset)
 
 
-def leaves(ident: int, native_id: int, stands: Stands, call: SystemCall) -> bool:
+def leaves(ident: int, native_id: int, place: Place, call: SystemCall) -> bool:
     """Wait until a thread has left its place, which answers yes, or is seen in the same system call again."""
     seen = 0
     for _ in range(_LOOKS):
         time.sleep(_PAUSE)
         try:
-            if in_one_step(*stands.still(ident)) < 2:
+            if in_one_step(*_still_at(place, ident)) < 2:
                 return True
         except KeyError:
             return True  # it has ended
@@ -126,10 +114,10 @@ def _is_back_in(native_id: int, call: SystemCall) -> bool:
     return now is not None and (now.number, now.place) == (call.number, call.place)
 
 
-def _take_off(ident: int, stands: Stands) -> bool:
+def _take_off(ident: int, place: Place) -> bool:
     """Take off what is marked on a thread that still stands at its place. Returns False if it has left it."""
     try:
-        return in_one_step(*stands.still(ident), marking(ident, None)) == 3
+        return in_one_step(*_still_at(place, ident), marking(ident, None)) == 3
     except KeyError:
         return False
 

@@ -12,9 +12,9 @@ import threading
 import time
 
 from pastepool.runtime.inspection.stacks import frame_of
-from pastepool.runtime.window.arming import Arm
+from pastepool.runtime.window.arming import Arm, Place
 from pastepool.runtime.window.interrupt_signal import InterruptSignal
-from pastepool.runtime.window.interrupting import Stands, blocking_call, interrupt, leaves, strike
+from pastepool.runtime.window.interrupting import blocking_call, interrupt, leaves, strike
 from pastepool.runtime.window.reach import found_reach
 from pastepool.types import Seconds
 
@@ -126,11 +126,11 @@ def _ends(victim: _Reader, by: InterruptSignal) -> bool:
         call, frame = blocking_call(victim.native_id or 0), frame_of(victim.ident or 0)
         if call is None or frame is None or frame.f_code is not _read.__code__:
             continue
-        stands = Stands.in_frame(frame)
+        place = Place.of(frame)
         arm = Arm(victim.ident or 0, _Tried)
         return (
             strike(arm, frame, by)
-            and leaves(arm.ident, victim.native_id or 0, stands, call)
+            and leaves(arm.ident, victim.native_id or 0, place, call)
             and victim.over.wait(_TRIAL)
             and victim.was_hit
         )

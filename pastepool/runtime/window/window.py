@@ -15,8 +15,9 @@ the pool's own bookkeeping. So:
    What the worker raises in itself to take a kill back (``_withdraw``) never gets out of ``_absorb_one``.
 5. The killer does not raise the exception: it arms the worker (``arming``), which raises it in itself at the first
    instruction that leaves nothing taken. A worker that is blocked in C stays armed until it comes back or its window is
-   shut. If the interpreter can end its system call, the exception is raised there instead (``interrupting``). Only where
-   the interpreter has no way to arm a thread, the exception is marked on it as above (``landing``).
+   shut. If it waits for a condition it is woken (``waking``). If the interpreter can end its system call, the exception
+   is raised there instead (``interrupting``). Only where the interpreter has no way to arm a thread, the exception is
+   marked on it as above (``landing``).
 
 The token is also the claim to the response: the thread that holds it may write. The worker has it once the window is shut
 undisputed; the killer has it from the moment it took it.
@@ -39,6 +40,7 @@ from pastepool.runtime.window.async_exc import set_async_exc, thread_state
 from pastepool.runtime.window.interruption import interruption
 from pastepool.runtime.window.landing import raise_where_it_may_land
 from pastepool.runtime.window.reach import found_reach
+from pastepool.runtime.window.waking import wake
 from pastepool.types import Injected, Seconds
 
 _HOLD_BACK: Seconds = 0.0005
@@ -256,8 +258,8 @@ class Window:
         """
         Arm the worker where it stands, again and again while it moves on, and see whether the exception was raised.
 
-        A worker that stands still is blocked in C. Where that can be done its system call is interrupted; otherwise it
-        stays armed, and the exception is raised when it comes back.
+        A worker that stands still is blocked in C. If it waits for a condition it is woken. Where that can be done its
+        system call is interrupted. Otherwise it stays armed, and the exception is raised when it comes back.
         """
         arm = self._arm
         if arm is None or arm.landed:
@@ -270,7 +272,7 @@ class Window:
             if frame is None:
                 return Injected.GONE
             stands = (id(frame), frame.f_lasti, arm.looks)
-            if stands == stood:
+            if stands == stood and not wake(arm, frame):
                 del frame
                 self._interrupt(arm, reach)
                 return Injected.LANDING

@@ -303,6 +303,20 @@ def finally_in_a_finally(things: Things) -> None:
         work()
 
 
+def finally_with_a_try(things: Things) -> None:
+    for _ in ROUNDS:
+        things.lock.acquire()
+        try:
+            work()
+        finally:
+            work()
+            try:
+                work()
+            except ValueError:
+                work()
+            things.lock.release()
+
+
 def finally_with_a_with(things: Things) -> None:
     for _ in ROUNDS:
         things.lock.acquire()

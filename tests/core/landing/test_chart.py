@@ -11,11 +11,12 @@ import pytest
 from pastepool.core.landing import verdict
 from pastepool.core.landing.chart import chart, chart_of
 from pastepool.core.landing.cover import cover_of, from_blocks
+from pastepool.core.landing.finals import runs_the_same_finally
 from pastepool.core.landing.grade import Grade
 from pastepool.core.landing.handlers import Handler, body_of, kind_of
 from pastepool.core.landing.listing import Instruction, _steps, listing
 from pastepool.core.landing.standard_library import is_spared
-from pastepool.core.landing.verdict import raised_before, raised_in_call, raised_on_return
+from pastepool.core.landing.verdict import raised_before, raised_in_call, raised_in_callee, raised_on_return
 from pastepool.core.ownership import calls_application, is_application_boundary, is_task_boundary, runs_tasks
 from tests.core.landing.shapes import SHAPES
 
@@ -219,6 +220,57 @@ def test_only_a_call_can_be_interrupted() -> None:
     taking = function_of(compile("def f(lock):\n    lock.acquire()\n    print()\n", "app.py", "exec"))
     acquiring = next(step for step in listing(taking) if step.calls)
     assert raised_in_call([(taking, acquiring.offset), boundary]) is Grade.AVOID
+
+
+ENTERING = """
+def plain(lock):
+    with lock:
+        print()
+
+def at_the_end(lock):
+    try:
+        print()
+    finally:
+        with lock:
+            print()
+"""
+
+
+def test_exception_out_of_a_call_that_has_taken_nothing_may_pass_a_with() -> None:
+    """If it may have taken something nobody would give that back. In a ``finally`` nothing is raised either way."""
+    boundary = (call.__code__, 0)
+    code = compile(ENTERING, "app.py", "exec")
+    plain, at_the_end = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+    def entering(function: CodeType) -> tuple[CodeType, int]:
+        marks = ("BEFORE_WITH", "SETUP_WITH")
+        steps = listing(function)
+        before = next(
+            step for step in steps if step.name in marks or step.word == "__enter__" or step.name == "LOAD_SPECIAL"
+        )
+        later = [step for step in steps if step.offset > before.offset and step.calls]
+        return function, before.offset if before.name in marks else later[0].offset
+
+    assert raised_in_callee([entering(plain), boundary], took=True) is Grade.AVOID
+    assert raised_in_callee([entering(plain), boundary], took=False) is Grade.SAFE
+    assert raised_in_callee([entering(at_the_end), boundary], took=False) is Grade.CLEANUP
+    assert raised_in_callee([(run.__code__, 0), (OURS, 0)], took=True) is Grade.SAFE
+    assert raised_in_callee([(application.__code__, 0), (OURS, 0), boundary], took=True) is Grade.NEVER
+    assert raised_in_callee([(application.__code__, 0)], took=True) is Grade.SAFE, "a stack that is cut off"
+
+
+def test_wait_of_a_condition_has_one_finally_that_a_kill_runs() -> None:
+    """It stands around the acquire that waits, and not around the one before it, nor around what the ``finally`` does."""
+    code = threading.Condition.wait.__code__
+    steps = listing(code)
+    takes = [index for index, step in enumerate(steps) if step.word == "acquire"]
+    calls = [next(step.offset for step in steps[index:] if step.calls) for index in takes]
+    first, *waiting = calls
+    assert len(waiting) == 3 or len(waiting) == 2
+    assert not runs_the_same_finally(code, first, first)
+    assert all(runs_the_same_finally(code, waiting[0], offset) for offset in waiting)
+    restores = next(step.offset for step in steps if step.word == "_acquire_restore")
+    assert not runs_the_same_finally(code, waiting[0], restores)
 
 
 def test_call_before_a_block_may_have_taken_something() -> None:

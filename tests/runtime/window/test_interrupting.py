@@ -27,6 +27,7 @@ from pastepool.runtime.window.interrupting import blocking_call
 from pastepool.runtime.window.interruption import interruption
 from pastepool.runtime.window.window import Window
 from pastepool.types import Injected
+from tests.runtime.window.blocked import Blocked
 from tests.runtime.window.test_interrupt_signal import caught
 from tests.waiting import WATCHDOG, until
 
@@ -47,46 +48,6 @@ def usable() -> None:
     """For tests of interpreters that can do it."""
     if not interruption.usable:
         pytest.skip("functions of this interpreter do not look what is marked when a signal interrupts them")
-
-
-class Blocked:
-    """A thread with an open window that runs ``body``, and is blocked in a system call of that name."""
-
-    def __init__(self, body: Callable[[], object], *names: str) -> None:
-        self.window: Window
-        self.outcome: list[str] = []
-        self._opened = threading.Event()
-        self._body = body
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        assert self._opened.wait(WATCHDOG)
-        until(lambda: self._is_in(names), f"the thread is blocked in {names}")
-
-    def _is_in(self, names: tuple[str, ...]) -> bool:
-        frame = frame_of(self.thread.ident or 0)
-        call = read_system_call(self.thread.native_id or 0)
-        return frame is not None and frame.f_code.co_name in names and call is not None and call.number >= 0
-
-    def _run(self) -> None:
-        self.window = Window()
-        self.window.open(1)
-        self._opened.set()
-        try:
-            self._body()
-        except WorkerKilled:
-            self.outcome.append("killed")
-        else:
-            self.outcome.append("returned")
-        self.window.shut()
-
-    def kill(self) -> Injected:
-        """Kill the call, once."""
-        return self.window.kill(1, lambda: None)
-
-    def join(self) -> None:
-        """Wait until the thread has ended."""
-        self.thread.join(WATCHDOG)
-        assert not self.thread.is_alive()
 
 
 def test_interpreters_that_can_are_found_by_a_trial() -> None:
