@@ -70,6 +70,7 @@ def see(server_view: ServerView, visitor: Visitor) -> list[Seen]:
     everything = [_without_stack(worker, *worker.fact) for worker in server_view.workers()]
     running = [seen.worker for seen in everything if seen.task is not None and seen.worker.worker_id != visitor.worker]
     now = server_view.clock.now()
+    server_view.inspector.remember_only([(seen.worker.ident, seen.worker.native_id) for seen in everything])
     looked = server_view.inspector.look_at_all([(worker.ident, worker.native_id) for worker in running], now)
     return [
         # If the worker has another task by now, the stack may belong to that task: leave it out.

@@ -70,6 +70,9 @@ class Inspector:
     def look(self, ident: int, native_id: int, now: float) -> Diagnosis:
         return Diagnosis(frames=(CodePlace("app/db.py", 88, "fetch"),), syscall="recvfrom", waits_for="10.0.0.5:5432")
 
+    def remember_only(self, threads: object) -> None:
+        """It remembers nothing."""
+
 
 class Supervised:
     """

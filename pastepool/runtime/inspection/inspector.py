@@ -84,6 +84,12 @@ class Inspector:
         with self._lock:
             return self._look_locked((ident, native_id), stack, now)
 
+    def remember_only(self, threads: Collection[Thread]) -> None:
+        """Forget all other threads: they have ended. Otherwise each killed request would leave one behind."""
+        with self._lock:
+            for ended in self._memories.keys() - set(threads):
+                del self._memories[ended]
+
     def look_at_all(self, threads: Collection[Thread], now: Seconds) -> dict[int, Diagnosis]:
         """
         Diagnose several threads. Returns the diagnoses by ``ident``.

@@ -93,6 +93,7 @@ class Applying:
         if worker is not None:
             self._lock_watch.gone(worker)
         self._pool.forget(action.worker)
+        self._reporting.forget_ended()
         self._journal.note("gone", f"worker {action.worker} is gone", worker=action.worker)
 
     def _spawn(self, action: Spawn) -> None:

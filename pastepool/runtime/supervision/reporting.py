@@ -76,6 +76,11 @@ class Reporting:
             diagnosis.frames,
         )
 
+    def forget_ended(self) -> None:
+        """Forget what was seen of threads whose workers are not in the table any more."""
+        workers = list(self._pool.workers.values())
+        self._inspector.remember_only([(worker.ident, worker.native_id) for worker in workers])
+
     def note(self, kind: str, action: NoteHung | NoteOverdue | NoteZombie | Kill, report: TaskReport) -> None:
         """Note an action in the journal, with the worker's stack and diagnosis."""
         self._journal.note(

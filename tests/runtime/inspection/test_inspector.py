@@ -457,6 +457,17 @@ def test_what_is_remembered_of_threads_is_bounded(monkeypatch: pytest.MonkeyPatc
     assert {ident: found.measured_for for ident, found in measured.items()} == {1: 1.0, 2: 0.0}
 
 
+def test_thread_that_has_ended_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of the others stays."""
+    monkeypatch.setattr(inspector_module, "cpu_seconds", lambda native_id: 0.0)
+    inspector = Inspector()
+    for ident in (1, 2):
+        inspector.look(ident, ident, 0.0)
+    inspector.remember_only([(2, 2), (3, 3)])
+    measured = inspector.look_at_all([(1, 1), (2, 2)], 1.0)
+    assert {ident: found.measured_for for ident, found in measured.items()} == {1: 0.0, 2: 1.0}
+
+
 # ---------------------------------------------------------------------------------------- where the kernel is silent
 
 
