@@ -18,6 +18,18 @@ def ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return mapped or address
 
 
+_MAPPED = "::ffff:"
+
+
+def client_address(host: str) -> str:
+    """
+    Spell the address of a client as the application, the log and the page show it.
+
+    The kernel gives the client of an IPv6 socket that takes IPv4 too as ``::ffff:127.0.0.1``. That is ``127.0.0.1``.
+    """
+    return host[len(_MAPPED) :] if host.startswith(_MAPPED) and "." in host else host
+
+
 def is_within(text: str, networks: Sequence[Network]) -> bool:
     """Say whether an address lies in one of the networks. False for a text that is no address."""
     address = ip_address(text)

@@ -26,9 +26,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def bracketed(host: str) -> str:
+    """Put an IPv6 address in brackets, as in a URL (RFC 3986 3.2.2). A name or an IPv4 address stays as it is."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
 def host_and_port(host: str, port: int) -> str:
-    """Join a host and a port as a URL does (RFC 3986): an IPv6 address stands in brackets (``[::1]:8080``)."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    """Join a host and a port as a URL does: an IPv6 address stands in brackets (``[::1]:8080``)."""
+    return f"{bracketed(host)}:{port}"
 
 
 def printable(text: str, limit: int = LINE_LIMIT) -> str:

@@ -119,7 +119,7 @@ def read(
     notes += settle(values, frozenset(own), place, mistakes)
     mistakes.raise_all()
     notes += [f"{place}: {note}" for key, note in WITHOUT_EFFECT.items() if key[0] in own and own[key[0]] == key[1]]
-    notes += _idle_admin(values, own, place)
+    notes += _idle_admin(values, own, place) + _open_login(values, place)
     if "trusted_proxy_headers" in own and not own.get("trusted_proxies"):
         notes.append(f"{place}: trusted_proxy_headers has no effect: trusted_proxies is not set.")
     notes += [f"{place}: {note}" for note in translated.notes]
@@ -306,6 +306,16 @@ def _guard_admin(values: Mapping[str, Any], place: SettingsPlace, mistakes: Mist
 def _idle_admin(values: Mapping[str, Any], own: Mapping[str, Any], place: SettingsPlace) -> list[str]:
     given = [] if values["admin_listen"] else [name for name in own if name.startswith("admin_")]
     return [f"{place}: {name} has no effect: admin_listen is not set." for name in given]
+
+
+def _open_login(values: Mapping[str, Any], place: SettingsPlace) -> list[str]:
+    """Note that a password would be sent to another machine as plain text."""
+    host = values["smtp_server"]
+    logs_in = values["error_email"] and values["smtp_username"] and not values["smtp_use_tls"]
+    if not logs_in or names_this_machine(host):
+        return []
+    remedy = "set smtp_use_tls = true, or send through a mail server on this machine"
+    return [f"{place}: smtp_username and smtp_password are sent to {host} as plain text; {remedy}."]
 
 
 def _hidden(

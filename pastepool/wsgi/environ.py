@@ -11,6 +11,7 @@ import io
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
+from pastepool.core.wording import bracketed
 from pastepool.http1.engine import Request
 from pastepool.wsgi.file_wrapper import FileWrapper
 
@@ -21,7 +22,8 @@ def listener_prototype(
     """
     Return the keys that all environs of one listener share.
 
-    ``scheme``: what its clients speak, ``http`` or ``https``. ``errors``: the stream for ``wsgi.errors``. ``extra``: keys
+    ``scheme``: what its clients speak, ``http`` or ``https``. ``server_name``: an IPv6 address gets brackets in
+    ``SERVER_NAME`` (RFC 3875 4.1.14). ``errors``: the stream for ``wsgi.errors``. ``extra``: keys
     that third parties look for (``paste.httpserver.thread_pool``).
     """
     return {
@@ -36,7 +38,7 @@ def listener_prototype(
         "wsgi.input": None,
         "GATEWAY_INTERFACE": "CGI/1.1",
         "SERVER_SOFTWARE": software,
-        "SERVER_NAME": server_name,
+        "SERVER_NAME": bracketed(server_name),
         "SERVER_PORT": str(server_port),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "SCRIPT_NAME": "",

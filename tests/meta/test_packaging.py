@@ -73,7 +73,7 @@ def test_every_cpython_that_is_promised_is_tested() -> None:
 
 def test_paster_extra_brings_a_setuptools_it_runs_with() -> None:
     """PasteScript needs pkg_resources: a setuptools new enough for Python 3.12, old enough to have it without a warning."""
-    assert "setuptools>=66.1.1,<80.9" in setup_cfg()["options.extras_require"]["paster"]
+    assert "setuptools>=78.1.1,<80.9" in setup_cfg()["options.extras_require"]["paster"]
 
 
 def test_wheel_has_every_module_and_the_marker_of_types(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import sys
 import threading
 import wsgiref.validate
@@ -15,6 +16,7 @@ import pastepool
 from pastepool.runtime.watching.paste_pool import PastePool
 from tests.server.conftest import Serve
 from tests.server.serving import Environ, path_echo
+from tests.waiting import WATCHDOG, until
 
 
 @pytest.fixture
@@ -119,6 +121,31 @@ def test_keys_that_third_parties_read(serve: Serve, spy: Callable[..., Any], see
     assert found["states"] == {"idle": 2, "busy": 1, "hung": 0, "dying": 0, "zombie": 0}
     assert seen["pastepool.client_gone"]() is True or seen["pastepool.client_gone"]() is False
     assert callable(seen["pastepool.kill_after"]) and callable(seen["pastepool.on_cancel"])
+
+
+@pytest.mark.parametrize("line", ["GET / HTTP/1.1", "GET / HTTP/1.0"])
+def test_ipv4_client_of_an_ipv6_socket_is_shown_as_ipv4(
+    line: str, serve: Serve, spy: Callable[..., Any], seen: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One address in the environ, in the access log and in the limit per address: not ``::ffff:127.0.0.1``."""
+    run = serve(spy, host="::", access_log="true", connection_limit_per_address=2)
+    with run.client() as first:
+        first.send(f"{line}\r\nHost: a\r\n\r\n".encode())
+        assert first.response().status == 200
+        assert (seen["REMOTE_ADDR"], seen["SERVER_NAME"]) == ("127.0.0.1", "[::]")
+    until(lambda: any(text.startswith("127.0.0.1 - - ") for text in caplog.messages), "the access line is written")
+    assert "::ffff:" not in caplog.text
+
+
+def test_server_name_of_an_ipv6_address_has_brackets(
+    serve: Serve, spy: Callable[..., Any], seen: dict[str, Any]
+) -> None:
+    """RFC 3875 4.1.14, so that a URL made of SERVER_NAME and SERVER_PORT is right; REMOTE_ADDR has none (4.1.8)."""
+    run = serve(spy, host="::1")
+    with socket.create_connection(("::1", run.port), WATCHDOG) as client:
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    assert (seen["SERVER_NAME"], seen["REMOTE_ADDR"]) == ("[::1]", "::1")
 
 
 def test_tasks_of_others_run_in_the_pool(serve: Serve) -> None:

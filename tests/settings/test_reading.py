@@ -488,6 +488,25 @@ def test_the_port_of_the_section_wins_over_that_of_default(
     assert (mail.host, mail.port) == address
 
 
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ({"smtp_server": "mail.example.com"}, True),
+        ({"smtp_server": "192.0.2.1:587"}, True),
+        ({"smtp_server": "mail.example.com", "smtp_use_tls": "true"}, False),
+        ({"smtp_server": "localhost"}, False),
+        ({"smtp_server": "[::1]:25"}, False),
+        ({"smtp_server": "mail.example.com", "error_email": ""}, False),
+    ],
+)
+def test_password_in_plain_text_to_another_machine_is_warned_of(more: dict[str, str], warned: bool) -> None:
+    """The start goes on, because a private network may be safe; the sentence names the remedy."""
+    login = {"error_email": "a@x", "smtp_username": "shop", "smtp_password": "secret"}
+    notes = read({**login, **more}).notes
+    assert [note for note in notes if "as plain text; set smtp_use_tls = true" in note] == list(notes)
+    assert len(notes) == warned
+
+
 @pytest.mark.parametrize(("key", "value"), [("smtp_port", "smtp"), ("smtp_server", ["a"]), ("error_email_from", "ü@x")])
 def test_bad_mail_options_in_default_do_not_stop_the_start(key: str, value: object) -> None:
     """Paste does not read them there, and other programs do. The note names the place where the line stands."""

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Sized
 from typing import Any
 
+from pastepool.core.addresses import client_address
 from pastepool.core.deadlines import deadline
 from pastepool.core.overload import accept
 from pastepool.core.policy import Timeouts
@@ -111,7 +112,7 @@ class Welcoming:
         """
         connections = self._connections
         is_unix = not isinstance(address, tuple)  # the address of a client on a unix socket is a path, mostly empty
-        peer, port = ("", 0) if is_unix else (address[0], address[1])
+        peer, port = ("", 0) if is_unix else (client_address(address[0]), address[1])
         if proxied and not self.proxy_headers.admits(peer):
             self.proxy_headers.refuse(peer, "its address is not in proxy_from")
             sock.close()

@@ -190,16 +190,15 @@ def stop_listening(sock: socket.socket, shared: bool) -> None:
 
 def url(listener: Listener) -> str:
     """
-    Write the URL of a listener, for a person on this machine to click.
+    Write the URL of a listener with the address that it is bound to.
 
-    If the socket listens on all addresses, the URL has the loopback address. A unix socket has no URL, and is written as
-    in the file.
+    So ``0.0.0.0`` and ``[::]`` show that every machine may connect; most browsers on this machine can open them. A unix
+    socket has no URL, and is written as in the file.
     """
     bound = listener.endpoint
     if bound.path:
         return str(bound)
-    loopback = {_EVERY_IPV4: "127.0.0.1", _EVERY_IPV6: "::1"}
-    return f"{bound.scheme}://{host_and_port(loopback.get(bound.host, bound.host), bound.port)}"
+    return f"{bound.scheme}://{host_and_port(bound.host, bound.port)}"
 
 
 def _resolve(endpoint: Endpoint) -> list[_Target]:

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pastepool.core.addresses import client_address
 from pastepool.core.wording import printable
 from pastepool.errors import AppError, ClientGone, NoThread, PeerError
 from pastepool.http1.engine import Engine, Request
@@ -324,10 +325,11 @@ class AdminListener:
             _log.warning("the admin listener could not accept a connection: %s", error)
             self.closing.wait(0.1)  # most likely there is no descriptor left, so pause before the next attempt
             return
-        if not self._admits(address[0]):
-            self._refuse(sock, address[0])
+        peer = client_address(address[0])
+        if not self._admits(peer):
+            self._refuse(sock, peer)
             return
-        conversation = _Conversation(self, sock, connection_prototype(prototype, address[0], address[1]))
+        conversation = _Conversation(self, sock, connection_prototype(prototype, peer, address[1]))
         with self._lock:
             stopping = self.closing.is_set()
             full = len(self._conversations) >= CONNECTION_LIMIT and not self._make_room_locked()

@@ -1,0 +1,23 @@
+"""Addresses of clients: spelt in one way."""
+
+from __future__ import annotations
+
+import pytest
+
+from pastepool.core.addresses import client_address
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("::ffff:1", "::ffff:1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("", ""),
+    ],
+)
+def test_ipv4_client_of_an_ipv6_socket_has_its_ipv4_address(given: str, shown: str) -> None:
+    """Only the form in which the kernel gives such a client is changed."""
+    assert client_address(given) == shown
