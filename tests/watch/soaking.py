@@ -1,8 +1,15 @@
-"""Kill one request after the other on a server whose page is watched, and count what the process keeps."""
+"""
+Kill one request after the other on a server whose page is watched, and count what the process keeps.
+
+As a program, ``python -m tests.watch.soaking 200 800``, it prints how many objects and bytes there are more after 800 kills
+than after 200, as JSON: in a test, pytest keeps all that is logged.
+"""
 
 from __future__ import annotations
 
 import gc
+import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -11,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.waiting import WATCHDOG
-from tests.watch.watching import Watched
+from tests.watch.watching import Watched, watched
 
 _PAGE = 4096
 
@@ -67,3 +74,19 @@ def objects() -> Counter[str]:
 def resident() -> int:
     """Return the memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+
+
+def soak(warm_up: int, more: int) -> dict[str, object]:
+    """Return how many objects, by type, and bytes there are more after ``more`` kills than before them."""
+    app = Hanging()
+    with watched(app, allow_kill=True, threadpool_workers=2) as run:
+        for _ in range(warm_up):
+            kill_one(run, app)
+        objects_before, resident_before = objects(), resident()
+        for _ in range(more):
+            kill_one(run, app)
+        return {"objects": objects() - objects_before, "bytes": resident() - resident_before}
+
+
+if __name__ == "__main__":
+    json.dump(soak(int(sys.argv[1]), int(sys.argv[2])), sys.stdout)
