@@ -112,7 +112,7 @@ def judged(what: Input, rounds: int, memory: bool) -> Cost:
                 usual = cost_of(beside, started)
                 ours.append(cost_of(what, started))
                 ratios.append(ours[-1] / usual)
-        held = held_by(what) if memory and what.holds else None
+        held = held_by(what) if memory and what.holds and not what.ends else None
         return Cost(what, statistics.median(ours), statistics.median(ratios), held)
     except ServerFailed as failure:
         return Cost(what, failure=str(failure))

@@ -41,7 +41,7 @@ class Input:
     ``make``: makes the bytes of one connection. ``units``: how many requests these are; other units are counted by the
     sender. ``piece``: the bytes of one packet. ``connections``: how many are made for one measurement. ``ends``: the
     server ends the connection after the last request; otherwise the client does. ``logged``: the server writes an
-    access log. ``holds``: an unfinished request, so its memory is measured too.
+    access log. ``holds``: its memory is measured too, if it is an unfinished request (without ``ends``).
     """
 
     name: str

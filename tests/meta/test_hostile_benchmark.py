@@ -9,6 +9,7 @@ import pytest
 from benchmarks.errors import BenchError
 from benchmarks.hostile import __main__ as hostile
 from benchmarks.hostile.inputs import HONEST, HOSTILE, WHOLE, Unit
+from tests.meta.repository import ROOT
 
 
 def test_inputs_are_many_and_have_names_of_their_own() -> None:
@@ -52,6 +53,15 @@ def test_input_can_be_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """The whole way, as short as it can be: a server, an honest client, a hostile one, and the memory it holds."""
     hostile.main(["--rounds", "1", "--inputs", "blank-lines-in-chunk"])
     assert re.search(r"\| a chunk of blank lines \| [\d.]+ \| [\d.]+( \(!\))? \| \d+\.\d\d \|", capsys.readouterr().out)
+
+
+def test_manual_shows_every_input_and_none_that_costs_too_much() -> None:
+    """The table of the manual was measured with these inputs, all of them, and each kept the rule."""
+    table = (ROOT / "docs" / "_generated" / "hostile-table.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines() if line.startswith("| ")]
+    shown = [row for row in rows if row not in ("input", "---")]
+    assert sorted(shown) == sorted(each.title for each in HONEST + HOSTILE)
+    assert "(!)" not in table and "failed" not in table
 
 
 @pytest.mark.slow
