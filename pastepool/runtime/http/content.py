@@ -7,6 +7,7 @@ import tempfile
 from typing import IO, BinaryIO, cast
 
 from pastepool.runtime.http.body_memory import BodyMemory
+from pastepool.runtime.http.spool_room import close_spool_file
 
 _LOOSE = 64
 """How many pieces are kept before they are joined. A piece of two bytes takes 40 bytes of memory by itself."""
@@ -106,7 +107,4 @@ class Content:
             self._closed = True
             self._memory.spool_room.files.pop()
             self._memory.spool_room.give_back(self._spooled)
-            try:
-                self._file.close()
-            except OSError:
-                pass  # buffered bytes do not fit on the disk; they are not needed any more
+            close_spool_file(self._file, self._spooled)

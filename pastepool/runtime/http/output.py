@@ -40,7 +40,7 @@ class Output:
     fields are written under ``_lock``.
 
     ``_appending``: the worker writes to the spool, without the lock because a disk may be slow. Meanwhile nobody else
-    may empty or close the spool: the worker does it afterwards.
+    may close the spool: the worker does it afterwards.
     """
 
     def __init__(self, began_at: Seconds) -> None:
@@ -59,7 +59,7 @@ class Output:
         self.flushed = False
         self._spool: Spool | None = None
         self._spooled_parts = 0
-        self._times_emptied = 0
+        self._times_closed = 0
         self._appending = False
 
     def add(self, part: memoryview | FilePart) -> bool:
@@ -113,7 +113,7 @@ class Output:
             self._refuse_if_broken()
             return False
         if part is None:
-            self._empty_spool()
+            self._close_sent_spool()
             return False
         last = self._parts[-1] if self._parts else None
         if type(last) is SpooledPart and last.offset + last.left == part.offset:
@@ -130,16 +130,14 @@ class Output:
 
     def wait_for_room(self, watermark: int, most: Seconds) -> None:
         """
-        Block the worker until at most ``watermark`` bytes are in memory, the temporary file is empty, or ``most``
+        Block the worker until at most ``watermark`` bytes are in memory, the temporary file was sent, or ``most``
         seconds have passed. The poller ends this wait at the send deadline.
 
         Raises: ClientGone: the client has gone, or the send deadline has passed. Runs on: worker.
         """
         with self._changed:
-            emptied = self._times_emptied
-            self._changed.wait_for(
-                lambda: self.held <= watermark or self._broken or self._times_emptied != emptied, most
-            )
+            closed = self._times_closed
+            self._changed.wait_for(lambda: self.held <= watermark or self._broken or self._times_closed != closed, most)
             self._refuse_if_broken()
 
     def finish(self) -> bool:
@@ -202,7 +200,7 @@ class Output:
                 self._parts.popleft()
                 if type(part) is SpooledPart:
                     self._spooled_parts -= 1
-                    self._empty_spool()
+                    self._close_sent_spool()
             return
         self.held -= sent
         if sent == len(part):
@@ -211,15 +209,16 @@ class Output:
         else:
             self._parts[0] = part[sent:]
 
-    def _empty_spool(self) -> None:
-        """Empty the temporary file if all of it was sent. While the worker appends, it is not empty."""
-        if self._spool is not None and not self._spooled_parts and not self._appending:
-            self._spool.empty()
-            self._times_emptied += 1
+    def _close_sent_spool(self) -> None:
+        """Close the temporary file if all of it was sent."""
+        if not self._spooled_parts:
+            self._close_spool()
 
     def _close_spool(self) -> None:
         if self._spool is not None and not self._appending:
             self._spool.close()
+            self._spool = None
+            self._times_closed += 1
 
     def in_child(self) -> None:
         """

@@ -2,7 +2,7 @@
 Keep the output of one response in a temporary file, until its client has read it.
 
 The file has no name: the system deletes it when it is closed. The worker only appends, and the baton's holder sends the
-bytes in order. When all bytes in the file were sent, it is emptied, and may be filled again.
+bytes in order. When all bytes in the file were sent, it is closed; if the client falls behind again, there is a new one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 from typing import IO
 
 from pastepool.runtime.http.file_part import FilePart
-from pastepool.runtime.http.spool_room import SpoolRoom
+from pastepool.runtime.http.spool_room import SpoolRoom, close_spool_file
 
 
 class SpooledPart(FilePart):
@@ -31,8 +31,7 @@ class Spool:
     The temporary file of one response.
 
     ``most``: how many bytes it may hold. ``room``: what all temporary files together may hold. Takes no lock: ``Output``
-    calls one method at a time, except that it calls ``append`` without its lock, because a disk may be slow. While
-    ``append`` runs it calls no other.
+    calls one method at a time.
     """
 
     __slots__ = ("_most", "_room", "_file", "_end")
@@ -66,20 +65,11 @@ class Spool:
         self._end += size
         return part
 
-    def empty(self) -> None:
-        """Give the room back, because all bytes were sent. The next piece is written at the beginning of the file."""
-        if self._end:
-            self._file.truncate(0)
-            self._room.give_back(self._end)
-            self._end = 0
-
     def close(self) -> None:
-        """Close the file and give the room back. May be called twice."""
-        if not self._file.closed:
-            self._room.give_back(self._end)
-            self._end = 0
-            self._room.files.pop()
-            self._file.close()
+        """Give the room back and close the file, a large one in a thread of its own. Call it once. Runs on: any thread."""
+        self._room.give_back(self._end)
+        self._room.files.pop()
+        close_spool_file(self._file, self._end)
 
     def in_child(self) -> None:
         """Close this process's copy of the file: the process is a child of the one that serves."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import socket
 import tempfile
@@ -122,8 +123,10 @@ def test_file_has_no_name_and_goes_with_the_last_byte(
     assert not output.spool(memoryview(b"more"), spools)
 
 
-def test_file_that_was_sent_is_empty_and_used_again(pair: tuple[socket.socket, socket.socket], spools: Spools) -> None:
-    """The bound is on what is in the file now: when all of it was sent, it is emptied, and takes as much again."""
+def test_file_that_was_sent_is_closed_and_the_next_takes_as_much(
+    pair: tuple[socket.socket, socket.socket], spools: Spools
+) -> None:
+    """The bound is on what was not sent yet: a client that falls behind again has a new file."""
     spools._most = 100
     output = Output(0.0)
     for _ in range(3):
@@ -134,8 +137,8 @@ def test_file_that_was_sent_is_empty_and_used_again(pair: tuple[socket.socket, s
         while spools.held[0]:
             assert not output.flush(pair[0])
             assert pair[1].recv(100_000)
-        assert (spools.held, spools.on_disk) == ((0, 1), [0])
-    assert len(spools.made) == 1
+        assert (spools.held, spools.on_disk) == ((0, 0), [])
+    assert len(spools.made) == 3
     output.break_off()
 
 
@@ -183,6 +186,42 @@ def test_disk_that_is_full_takes_no_room(
     output.add(memoryview(b"third"))
     output.spool(memoryview(b"fourth"), spools)
     assert read_all(output, *pair) == b"firstthirdfourth"
+
+
+@pytest.mark.parametrize("threads_left", [True, False])
+def test_large_file_is_closed_by_another_thread(
+    spools: Spools, monkeypatch: pytest.MonkeyPatch, threads_left: bool
+) -> None:
+    """Its room is free at once; whoever lets go of it does not wait for the disk, as long as the system has threads."""
+    closed_by: list[int] = []
+    over = threading.Event()
+    if not threads_left:
+        monkeypatch.setattr(_thread, "start_new_thread", no_thread)
+    spools._most = 5_000_000
+    output = Output(0.0)
+    for _ in range(3):
+        output.spool(memoryview(b"x" * 1_000_000), spools)
+    file = spools.made[0]._file
+
+    class Watched:
+        """The file, and who closes it."""
+
+        def close(self) -> None:
+            closed_by.append(threading.get_ident())
+            file.close()
+            over.set()
+
+    spools.made[0]._file = Watched()  # type: ignore[assignment]
+    output.break_off()
+    assert spools.held == (0, 0)
+    assert over.wait(WATCHDOG)
+    assert (closed_by == [threading.get_ident()]) is not threads_left
+    spools.made.clear()
+
+
+def no_thread(*anything: object) -> int:
+    """A system that has no thread left."""
+    raise RuntimeError("can't start new thread")
 
 
 def test_no_directory_for_the_file(spools: Spools, monkeypatch: pytest.MonkeyPatch) -> None:
