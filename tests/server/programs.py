@@ -37,7 +37,9 @@ def wait_at_gate():
 
 
 def hang():
-    threading.Event().wait()
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()  # for ever: a kill reaches no thread that waits for a bare lock
 
 
 def app(environ, start_response):
