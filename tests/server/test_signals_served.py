@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ GO_ON = {
 IGNORED = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGPIPE, signal.SIGXFSZ}
 STOPPING = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 CATCHABLE = sorted(set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP})
+TRIED = signal.SIGRTMAX
+"""What the server takes while it tries whether a signal ends a system call, and keeps from CPython 3.15 on."""
 LEFT_ALONE = sorted(set(CATCHABLE) - DRAIN - set(GO_ON) - IGNORED - STOPPING)
 
 
@@ -87,11 +90,18 @@ def test_server_can_be_suspended(number: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", LEFT_ALONE, ids=name)
 def test_signal_is_left_to_the_system(number: int, tmp_path: Path) -> None:
     """The process ends by it, as any Python program does; the port is free."""
+    if number == TRIED and sys.version_info >= (3, 15):
+        pytest.skip("the server needs this one here")
     before = "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))"
     with Program(tmp_path, before, shutdown_timeout=60) as program, program.client() as client:
         client.ask("/held")
         program.await_call("/held")
-        program.process.send_signal(number)
+
+        def is_ended() -> bool:
+            program.process.send_signal(number)
+            return program.process.poll() is not None or number != TRIED
+
+        until(is_ended, "the trial is over")
         assert program.ends_within(ENDS_SOON) == -number
 
 

@@ -19,8 +19,11 @@ from pastepool.runtime.window.reach import found_reach
 from pastepool.types import Seconds
 
 _PAUSE: Seconds = 0.0005
-_TRIAL: Seconds = 2.0
-"""How long the trial may take, and how often it looks whether the thread is blocked. It takes a few milliseconds."""
+_TRIAL: Seconds = 30.0
+"""
+How often the trial looks whether the thread is blocked, and how long it may take. It takes a few milliseconds, but longer
+on a machine so busy that the thread gets no processor.
+"""
 
 
 class _Tried(BaseException):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
 
@@ -22,11 +23,14 @@ from pastepool.types import Seconds
 
 _log = own_logger("pastepool.pool")
 
-_AT_MOST: Seconds = 2.0
+_AT_MOST: Seconds = 30.0
 _LOOKS = 100
+_LOOK_EVERY: Seconds = 0.02
+_ROUNDS = 10_000
 """
-How long the trial may take, and how often the thread is armed in this time. Once, and a fraction of a millisecond, have
-always been enough; nothing derives the numbers.
+The trial fails when the thread was armed so often and its loop has run so many rounds, or when it has lasted so long.
+Once, and a fraction of a millisecond, have always been enough. But a server may start on a machine so busy that the
+thread gets no processor for seconds, and would then do without for as long as it lives; nothing derives the numbers.
 """
 
 
@@ -65,10 +69,10 @@ def found_reach() -> Reach | None:
     return reach
 
 
-def _loop_until(over: Sequence[object]) -> None:
+def _loop_until(over: Sequence[object], rounds: list[int]) -> None:
     """A function of its own, because some CPythons take the jump of a loop for outside of the ``try`` around it."""
     while not over:
-        pass
+        rounds[0] += 1
 
 
 def _works(reach: Reach) -> bool:
@@ -76,12 +80,13 @@ def _works(reach: Reach) -> bool:
     started, came = threading.Event(), threading.Event()
     states: list[int] = []
     over: list[bool] = []
+    rounds = [0]
 
     def run() -> None:
         states.append(thread_state())
         started.set()
         try:
-            _loop_until(over)
+            _loop_until(over, rounds)
         except _Tried:
             came.set()
 
@@ -90,14 +95,15 @@ def _works(reach: Reach) -> bool:
         victim.start()
     except RuntimeError:
         return False  # the system has no thread left
-    started.wait(_AT_MOST)
+    until, looks = time.monotonic() + _AT_MOST, 0
     trial = _Trial(victim.ident or 0, _Tried)
-    for _ in range(_LOOKS):
+    while started.wait(_AT_MOST) and time.monotonic() < until and (looks < _LOOKS or rounds[0] < _ROUNDS):
+        looks += 1
         frame = frame_of(trial.ident)
         if frame is None or not reach.arm(trial, frame, states[0]):
             break
         del frame
-        if came.wait(_AT_MOST / _LOOKS):
+        if came.wait(_LOOK_EVERY):
             break
     trial.off = True
     over.append(True)
