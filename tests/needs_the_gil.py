@@ -14,7 +14,183 @@ KILLS = "nothing is killed without the GIL, unless an option says so"
 STACKS = "stacks of running threads are not read without the GIL"
 HELD = "there is no GIL to keep"
 
-NEED_IT: dict[str, str] = {}
+_FILES = {
+    "runtime/window/test_holes.py": KILLS,
+    "runtime/window/test_interrupt_signal.py": KILLS,
+    "runtime/window/test_interrupting.py": KILLS,
+    "runtime/window/test_kill_stress.py": KILLS,
+    "runtime/window/test_landing.py": KILLS,
+    "runtime/window/test_reach.py": KILLS,
+    "runtime/window/test_window.py": KILLS,
+    "runtime/supervision/test_kill_ladder.py": KILLS,
+    "slow/test_kill_stress.py": KILLS,
+}
+
+_TESTS = (
+    (
+        "runtime/supervision/test_supervisor.py",
+        KILLS,
+        """
+        test_it_sleeps_until_something_is_due test_hung_call_is_logged_once_with_its_diagnosis_and_stack
+        test_call_is_killed_at_its_limit_and_replaced test_request_may_have_a_limit_of_its_own
+        test_kill_that_is_swallowed_is_repeated_with_growing_pauses
+        test_clean_up_gets_a_tenth_of_the_dying_limit_undisturbed
+        test_kill_that_was_held_back_is_tried_again_in_a_second
+        test_callback_of_a_killed_call_is_over_before_the_exception_comes
+        test_call_that_does_not_hear_becomes_a_zombie_and_is_left_alone
+        test_more_zombies_than_allowed_end_the_process_once
+        test_operators_kill_is_done_at_once_and_only_to_the_task_he_saw
+        test_kill_that_is_asked_for_while_it_looks_is_not_lost
+        test_interpreter_that_cannot_raise_in_threads_is_said_once_and_kills_nobody
+        """,
+    ),
+    (
+        "runtime/pool/test_task.py",
+        KILLS,
+        """
+        test_task_of_another_host_that_hangs_is_noted_and_killed test_task_of_another_host_is_seen_through_pastes_eyes
+        """,
+    ),
+    (
+        "runtime/http/test_trickle.py",
+        KILLS,
+        "test_trickle_of_hanging_requests_for_ever",
+    ),
+    (
+        "runtime/inspection/test_inspector.py",
+        STACKS,
+        """
+        test_a_thread_in_recv_is_blocked_on_its_peer test_a_thread_in_queue_get_waits_for_an_item
+        test_a_thread_that_waits_for_its_turn_is_told_from_one_that_waits_for_a_lock
+        test_without_proc_the_stack_still_says_what_it_can test_the_status_goes_into_one_sentence_with_the_place
+        """,
+    ),
+    (
+        "runtime/inspection/test_stacks.py",
+        STACKS,
+        """
+        test_who_looks_at_one_thread_drops_no_variables_of_another test_thread_that_has_ended_has_no_frame
+        """,
+    ),
+    (
+        "runtime/sockets/test_held_io.py",
+        HELD,
+        """
+        test_what_came_is_received_in_pieces_of_bounded_size test_what_was_received_is_kept_when_more_comes
+        test_neither_waits_even_on_a_socket_that_would test_the_end_and_trouble_are_left_to_the_socket
+        test_socket_that_was_closed_is_nobody_elses
+        """,
+    ),
+    (
+        "runtime/system/test_process_end.py",
+        KILLS,
+        "test_process_that_has_just_begun_to_serve_lives_for_a_second",
+    ),
+    (
+        "runtime/watching/test_paste_pool.py",
+        KILLS,
+        """
+        test_track_threads_sorts_them_into_five_states test_dying_threads_are_no_workers_any_more
+        test_kill_worker_kills_what_the_thread_runs
+        """,
+    ),
+    (
+        "compat/test_pool_served.py",
+        KILLS,
+        "test_monitor_kills_the_request_it_finds",
+    ),
+    (
+        "compat/test_served_contract.py",
+        KILLS,
+        """
+        test_P8_a_killed_request_ends_with_worker_killed_and_its_finally_runs
+        test_P11_at_the_end_by_zombies_the_exit_functions_run
+        test_P16_watch_threads_shows_what_runs_and_kills_only_if_allowed
+        """,
+    ),
+    (
+        "watch/test_actions.py",
+        KILLS,
+        """
+        test_kill_ends_the_request_and_says_so test_what_was_done_is_seen_by_the_next_look
+        test_kill_hits_only_the_request_that_was_seen test_kill_of_a_blocked_request_says_that_it_is_dying
+        test_token_in_a_header_is_proof_enough_for_a_kill test_get_kills_nobody
+        test_every_action_is_logged_and_an_event
+        """,
+    ),
+    (
+        "watch/test_actions.py",
+        STACKS,
+        "test_dump_writes_every_stack_to_the_log",
+    ),
+    (
+        "watch/test_admin.py",
+        STACKS,
+        "test_token_guards_the_admin_listener",
+    ),
+    (
+        "watch/test_admin.py",
+        KILLS,
+        "test_demonstration_opens_it_from_the_command_line",
+    ),
+    (
+        "watch/test_application.py",
+        STACKS,
+        "test_pastes_own_pool_is_shown",
+    ),
+    (
+        "watch/test_counting.py",
+        STACKS,
+        "test_background_task_is_counted_and_shown",
+    ),
+    (
+        "watch/test_counting.py",
+        KILLS,
+        "test_task_of_another_host_is_shown_in_its_own_words",
+    ),
+    (
+        "watch/test_flaming.py",
+        STACKS,
+        """
+        test_graph_shows_where_the_time_goes test_one_graph_at_a_time test_form_without_script_works_too
+        """,
+    ),
+    (
+        "watch/test_groups.py",
+        STACKS,
+        "test_every_account_counts_the_same_crowd",
+    ),
+    (
+        "watch/test_hostile.py",
+        STACKS,
+        "test_names_in_code_are_shown_as_text",
+    ),
+    (
+        "watch/test_state.py",
+        STACKS,
+        """
+        test_row_tells_what_a_worker_does test_requests_at_one_place_are_one_stack
+        test_worker_that_waits_for_its_client_says_so test_stack_that_does_not_move_is_told
+        test_hung_request_is_red_and_in_the_events test_state_has_the_shape_of_the_sample
+        """,
+    ),
+    (
+        "watch/test_state.py",
+        KILLS,
+        "test_kill_and_zombie_are_events_with_their_stacks",
+    ),
+    (
+        "watch/test_watched.py",
+        STACKS,
+        "test_every_server_answers_everything",
+    ),
+)
+"""Path below ``tests``, reason, and the names of the tests without their parameters."""
+
+NEED_IT: dict[str, str] = {
+    **_FILES,
+    **{f"{path}::{name}": reason for path, reason, names in _TESTS for name in names.split()},
+}
 """By a path below ``tests``, or a path and the name of a test without its parameters."""
 
 

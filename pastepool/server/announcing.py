@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from types import FrameType
 
 from pastepool import __version__
+from pastepool.core.interpreter import runs_without_gil
 from pastepool.core.wording import counted
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.inspection.stacks import frame_of, stack_lines, stack_of
@@ -39,7 +40,8 @@ def announce(
     """
     policy = settings.pool
     source = f"{settings.config_file} [{settings.section}]" if settings.config_file else "a program"
-    killing = f"killed after {policy.kill_after:g} s" if policy.kill_after else "never killed"
+    kills = policy.kill_after and (policy.kill_without_gil or not runs_without_gil())
+    killing = f"killed after {policy.kill_after:g} s" if kills else "never killed"
     lines = [f"serving on {url(listener)}" for listener in listeners]
     lines.append(
         f"pastepool {__version__}: {policy.workers} workers, at most {policy.max_workers}; "

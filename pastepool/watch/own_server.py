@@ -44,7 +44,8 @@ class OwnServer:
         state = self._observer.state(visitor, may_kill)
         state["flame"] = self.flames.status()
         kills = may_kill and not self._server_view.supervisor.no_kills
-        state["actions"] = {"kill": kills, "dump": True, "reset": True, "flame": not runs_without_gil()}
+        stacks = not runs_without_gil()
+        state["actions"] = {"kill": kills, "dump": stacks, "reset": True, "flame": stacks}
         return state
 
     def counters(self, visitor: Visitor) -> dict[str, Any]:

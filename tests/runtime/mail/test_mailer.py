@@ -15,10 +15,9 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -31,6 +30,9 @@ from pastepool.settings.values import MailSettings
 from pastepool.testing import FakeClock
 from pastepool.types import Clock
 from tests.waiting import WATCHDOG
+
+if TYPE_CHECKING:
+    import trustme
 
 CLOCK = MonotonicClock()
 SETTINGS = MailSettings(
@@ -100,7 +102,11 @@ def post_office(**options: Any) -> Iterator[PostOffice]:
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
     """A certificate authority nobody knows but who is told."""
-    return trustme.CA()
+    maker = pytest.importorskip(
+        "trustme", reason="trustme needs cffi, which has no build for free-threaded CPython 3.13"
+    )
+    made: trustme.CA = maker.CA()
+    return made
 
 
 @pytest.fixture
