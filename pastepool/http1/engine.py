@@ -24,13 +24,13 @@ from __future__ import annotations
 
 import io
 import re
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
 from pastepool.errors import InternalError, PeerError
+from pastepool.http1.caches import make_cache
 from pastepool.http1.chunked import ChunkedContent
 from pastepool.http1.fields import DROPPED, KEYS, environ_key, joined
 from pastepool.http1.limits import Limits
@@ -85,7 +85,7 @@ _TLS_HANDSHAKE = b"\x16"
 
 _VERSION_1_1 = b" HTTP/1.1\r\n"
 
-_METHODS: dict[bytes, str] = {}
+_METHODS = make_cache()
 """The methods seen so far that the parser knows, as bytes and as text. So their number is bounded."""
 
 
@@ -494,7 +494,7 @@ class Engine:
             raise self._refusal(501, "CONNECT is not implemented here.")
         method = wire_method.decode()
         if type(self._parser) is not _StandIn:
-            _METHODS[wire_method] = sys.intern(method)  # as in ``fields``
+            _METHODS[wire_method] = method
         return method
 
     def _other_version(self) -> str:

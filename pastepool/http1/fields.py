@@ -6,7 +6,7 @@ Knows which names are never passed on. Does not know values, order or limits.
 
 from __future__ import annotations
 
-import sys
+from pastepool.http1.caches import make_cache
 
 DROPPED = ""
 """What ``environ_key`` returns for a field that the application must never see."""
@@ -22,10 +22,10 @@ _LONGEST_CACHED = 64
 
 _UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
-KEYS: dict[bytes, str] = {}
+KEYS = make_cache()
 """
 The environ key of each name seen so far. A name is spelled as the client spells it. For speed the engine reads this
-dict itself.
+cache itself.
 """
 
 
@@ -37,7 +37,7 @@ def environ_key(name: bytes) -> str:
     ``Proxy`` is dropped, because it would become ``HTTP_PROXY``, which HTTP clients inside the application obey
     (CVE-2016-5385, "httpoxy").
 
-    Runs on: any thread; the cache is one dict whose operations are atomic.
+    Runs on: any thread; each operation of the cache is atomic.
     """
     text = name.decode("latin-1").upper()
     if "_" in text or text == "PROXY":
@@ -47,8 +47,7 @@ def environ_key(name: bytes) -> str:
         if key not in _UNPREFIXED:
             key = "HTTP_" + key
     if len(KEYS) < _CACHE_LIMIT and len(name) <= _LONGEST_CACHED:
-        # Without the GIL, CPython locks a dict to read a string of another thread, except for interned strings.
-        KEYS[name] = sys.intern(key)
+        KEYS[name] = key
     return key
 
 

@@ -13,7 +13,7 @@ from pastepool.http1.fields import DROPPED, KEYS, environ_key, joined
 @pytest.fixture(autouse=True)
 def no_memory() -> Iterator[None]:
     """Begin with an empty cache, and give back the one that was there."""
-    before = KEYS.copy()
+    before = dict(KEYS)
     KEYS.clear()
     yield
     KEYS.clear()
