@@ -45,6 +45,13 @@ _TESTS = (
         """,
     ),
     (
+        "runtime/window/test_async_exc.py",
+        STACKS,
+        """
+        test_exception_is_raised_where_the_thread_was_seen_and_nowhere_else test_thread_that_has_moved_on_is_left_alone
+        """,
+    ),
+    (
         "runtime/pool/test_task.py",
         KILLS,
         """
