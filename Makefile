@@ -7,7 +7,7 @@
 #   make docs    build the manual
 #   make bench   measure pastepool and other servers
 #   make tox     the tests on every CPython in the list of tox
-#   make slow    the long tests
+#   make slow    the long tests; PostgreSQL has to be installed
 #   make pins    write constraints.txt anew
 #   make clean   delete everything that is not in a fresh clone
 
@@ -55,7 +55,7 @@ bench: $(STAMPS)/bench
 tox: $(STAMPS)/dev
 	@$(BIN)/tox run-parallel
 
-slow: $(STAMPS)/dev
+slow: $(STAMPS)/databases
 	@$(BIN)/python -m pytest -m slow -o timeout=900
 	@$(BIN)/python .ci/pythons.py -m slow -o timeout=900 tests/slow/test_kill_stress.py
 
@@ -84,6 +84,10 @@ $(STAMPS)/serve: $(BIN)/python $(PACKAGING)
 $(STAMPS)/dev: $(BIN)/python $(PACKAGING)
 	@$(PIP) -e '.[dev]'
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/serve
+
+$(STAMPS)/databases: $(STAMPS)/dev
+	@$(PIP) -e '.[dev,databases]'
+	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/serve
 	@$(PIP) -e '.[paster,bench]'

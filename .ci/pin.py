@@ -2,7 +2,8 @@
 Write ``constraints.txt`` anew: the newest version of every dependency that setup.cfg allows, on each CPython.
 
 Nothing is installed: pip only says what it would install. Where two CPythons need different versions, a marker tells
-them apart. The CPythons are those that ``pythons.py`` finds, and the one that runs this script.
+them apart. The libraries of the extra ``databases`` are asked for on one CPython only. The CPythons are those that
+``pythons.py`` finds, and the one that runs this script.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ HEAD = """\
 """
 
 
-def resolve(python: str) -> dict[str, str]:
-    """Return the version of each distribution that pip would install for the extra ``dev``, by its name."""
+def resolve(python: str, extras: str) -> dict[str, str]:
+    """Return the version of each distribution that pip would install for these extras, by its name."""
     free = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "virtualenv", "--quiet", "--python", python, folder], check=True)
         command = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-        answer = subprocess.run([*command, "--report", "-", ".[dev]"], stdout=subprocess.PIPE, check=True, env=free)
+        answer = subprocess.run(
+            [*command, "--report", "-", f".[{extras}]"], stdout=subprocess.PIPE, check=True, env=free
+        )
     found = [each["metadata"] for each in json.loads(answer.stdout)["install"]]
     return {each["name"].lower().replace("_", "-"): each["version"] for each in found if each["name"] != "pastepool"}
 
@@ -63,7 +66,9 @@ def main() -> int:
     for name, python in ours.items():
         if not name.endswith("t"):
             print("asking pip for", python, flush=True)
-            resolved[int(name[2]), int(name[3:])] = resolve(python)
+            resolved[int(name[2]), int(name[3:])] = resolve(
+                python, "dev,databases" if python == sys.executable else "dev"
+            )
     FILE.write_text(HEAD + "\n".join(lines(resolved)) + "\n")
     return 0
 

@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
+from types import FrameType
 from typing import Protocol
 
 from pastepool.core.clearing import collect_again_at
@@ -31,6 +33,13 @@ from pastepool.types import Clock, Seconds, Spawner
 
 _ENDS_WITHIN: Seconds = 5.0
 """How long to wait for the end of a thread that has nothing left to do but to end its ``threading.local`` objects."""
+
+
+_KEEPS_A_COPY = sys.version_info < (3, 13)
+"""
+Whether a frame that was traced or looked at has a second dictionary of its variables, which ``clear`` leaves alone. A frame
+lives on if the application keeps the exception, for example for an error report.
+"""
 
 
 class _Window(Protocol):
@@ -142,7 +151,18 @@ def _end_frames(errors: list[BaseException]) -> None:
     """End the variables of each frame that exceptions hold, and let go of the exceptions."""
     while errors:
         for error in _with_causes(errors.pop()):
-            traceback.clear_frames(error.__traceback__)
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                _end(frame)
+
+
+@calls_application
+def _end(frame: FrameType) -> None:
+    try:
+        frame.clear()
+    except RuntimeError:
+        return  # it runs on: a function of ours, or a generator that waits
+    if _KEEPS_A_COPY:
+        frame.f_locals  # noqa: B018 - brings the copy up to date, so it is empty now
 
 
 @calls_application

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -134,10 +135,12 @@ def test_frames_of_a_kept_exception_are_ended(live: LivePool) -> None:
     assert request.ended_in == [worker]
 
 
-def test_what_only_the_thread_kept_is_collected_when_it_has_ended(live: LivePool) -> None:
-    """The session of a ``scoped_session`` lies in a ``threading.local``, which ends later than the call."""
-    local = threading.local()
-    request = Request(keep=lambda transaction: setattr(local, "transaction", transaction))
+@pytest.mark.parametrize("kind", ["threading.local", "ContextVar"])
+def test_what_only_the_thread_kept_is_collected_when_it_has_ended(kind: str, live: LivePool) -> None:
+    """The session of a ``scoped_session`` lies in one of these, which end later than the call."""
+    local, variable = threading.local(), ContextVar[Transaction]("transaction")
+    keep = variable.set if kind == "ContextVar" else lambda transaction: setattr(local, "transaction", transaction)
+    request = Request(keep=keep)
     kill(live, request, request.entered)
     until(lambda: request.ended_in, "it has ended")
     assert request.ended_in == [CLEARING]
