@@ -47,7 +47,13 @@ def kill(live: LivePool, request: Callable[[], object], computing: Computing) ->
     [job] = live.run(request)
     assert computing.entered.wait(WATCHDOG)
     worker = next(each for each in live.pool.workers.values() if each.task is job)
-    until(lambda: KillLadder(False).kill(worker, job.serial, time.monotonic()) and computing.cleaned, "it was killed")
+    ladder = KillLadder(False)
+
+    def is_hit() -> bool:
+        ladder.missed.clear()
+        return ladder.kill(worker, job.serial, time.monotonic()) and not ladder.missed
+
+    until(is_hit, "the kill is on its way")  # once, because a second one would come after the loop
     assert live.exits.acquire(timeout=WATCHDOG)
     return job
 
