@@ -169,6 +169,10 @@ def _read_forwarded(environ: Environ, text: str, count: int) -> _Claims:
     return claims
 
 
+_PARAMETERS = ("by", "for", "host", "proto")
+"""The parameters of RFC 7239. Others are ignored, whatever they hold."""
+
+
 def _element(text: str) -> dict[str, str]:
     """Read the pairs of one entry. Names and values are in lower case, as waitress has them. Raises: ValueError."""
     pairs: dict[str, str] = {}
@@ -178,7 +182,8 @@ def _element(text: str) -> dict[str, str]:
             raise ValueError("a pair has no '='")
         if name != name.strip() or value != value.strip():
             raise ValueError("there is a blank beside '='")
-        pairs[name] = _unquoted(value)
+        if name in _PARAMETERS:
+            pairs[name] = _unquoted(value)
     return pairs
 
 

@@ -222,6 +222,7 @@ VALUES = st.lists(PIECES, max_size=8).map("".join).filter(lambda text: not text.
 HEADERS = st.sampled_from([*({name} for name in KNOWN), ALL_X, {FOR, PROTO}, {HOST, PORT}])
 
 
+@example(values={"forwarded": '="'}, headers={"forwarded"}, count=1, clear=False, peer=PEER)
 @example(values={"x_forwarded_for": '"192.0.2.1,,'}, headers={FOR}, count=1, clear=True, peer=PEER)
 @given(
     values=st.fixed_dictionaries({}, optional={key[5:].lower(): VALUES for key in (KEYS[name] for name in KNOWN)}),
