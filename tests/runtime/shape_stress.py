@@ -152,7 +152,7 @@ class ShapeStress:
 
         def running(window: object) -> None:
             request.worker = next(
-                worker for worker in self._live.pool.workers.values() if worker.ident == threading.get_ident()
+                worker for worker in list(self._live.pool.workers.values()) if worker.ident == threading.get_ident()
             )
             request.began.set()
             run(window)  # type: ignore[arg-type]
