@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,15 +20,20 @@ from typing import Any
 from pastepool import __version__
 from pastepool.core.overload import connections_that_fit
 from pastepool.core.ownership import claim
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Status, classify
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.log import scribe
+from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.listener import Listener, open_all, remove_files
+from pastepool.runtime.sockets.passed import take_passed
 from pastepool.runtime.system.errands import Errands
 from pastepool.runtime.system.forced_exit import ForcedExit, run_apart
 from pastepool.runtime.system.open_files import OpenFiles, count_open
+from pastepool.runtime.system.service_manager import ServiceManager, service_manager
 from pastepool.runtime.system.signals import Signals
 from pastepool.runtime.system.standard_streams import errors_stream, fill_closed_descriptors
 from pastepool.runtime.system.threads import spawn_thread
@@ -45,7 +52,7 @@ from pastepool.server.exiting import Exiting
 from pastepool.server.forking import Forking
 from pastepool.settings.origin import named_in
 from pastepool.settings.values import PublicAddress, Settings
-from pastepool.types import Seconds
+from pastepool.types import Clock, Seconds
 from pastepool.wsgi.call import Application
 from pastepool.wsgi.environ import listener_prototype
 
@@ -94,6 +101,7 @@ class Server:
         self.listeners: tuple[Listener, ...] = ()
         self.admin_listeners: tuple[Listener, ...] = ()
         self.ready = threading.Event()
+        self._service = ServiceManager("", 0.0)
         self._forced_exit = ForcedExit(self.parts.clock, self._give_up, self.stop)
         self._errands = Errands()
         asked = errands_by_signal(self._errands, self.parts.pool, self.parts.clock)
@@ -116,7 +124,9 @@ class Server:
         if not self.listeners:
             fill_closed_descriptors()
             settings = self.settings
-            self.listeners = open_all(settings.listen, settings.listen_backlog)
+            self._service = service_manager(os.environ)
+            passed = take_passed(settings.listen, os.environ)
+            self.listeners = open_all(settings.listen, settings.listen_backlog, passed)
             try:
                 if self.parts.admin is not None:
                     self.admin_listeners = open_all(settings.admin.listen, _ADMIN_BACKLOG)
@@ -178,6 +188,7 @@ class Server:
         self._started = True
         if self._stopped():
             self._begin_stop(0)
+        self._service.ready()
         self.ready.set()
         raised: BaseException | None = None
         for _ in range(2):
@@ -217,6 +228,9 @@ class Server:
             spawn_thread(self._errands.run, "pastepool signals")
         has_host = threading.current_thread() is not threading.main_thread()
         spawn_thread(lambda: self._forced_exit.run(has_host), "pastepool forced exit")
+        if self._service.listens:
+            status = partial(_status_line, parts.pool, self.settings.pool, parts.clock)
+            spawn_thread(partial(self._service.run, status), "pastepool systemd")
         parts.mailer.start()
         for _ in range(workers):
             parts.pool.spawn()
@@ -261,6 +275,7 @@ class Server:
         parts, admin = self.parts, self.parts.admin
         leave_for = _LEAVE_FOR if self._gave_up or self._status else _EXIT_MARGIN
         steps: tuple[Callable[[], object], ...] = (
+            self._service.close,
             lambda: remove_files(self.listeners),
             parts.supervisor.close,
             lambda: None if admin is None else admin.close(_EXIT_MARGIN),
@@ -302,6 +317,7 @@ class Server:
             return
         parts.shared.drain()
         shutdown = self.settings.timeouts.shutdown
+        self._service.stopping(shutdown + _EXIT_MARGIN)
         _attempt(lambda: remove_files(self.listeners))
         try:
             parts.poller.drain(parts.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
@@ -366,6 +382,14 @@ def _prototype(listener: Listener, paste_pool: PastePool, public: PublicAddress 
         errors=errors_stream(),
         extra={"paste.httpserver.thread_pool": paste_pool},
     )
+
+
+def _status_line(pool: Pool, policy: PoolPolicy, clock: Clock) -> str:
+    """Say in a few words how the workers are."""
+    now = clock.now()
+    counts = Counter(classify(record, now, policy) for record in pool.records())
+    others = [f"{count} {status.value}" for status, count in counts.items() if status is not Status.IDLE]
+    return ", ".join([counted(counts.total(), "worker"), *sorted(others)])
 
 
 def _fit(connections: OpenConnections, settings: Settings, files: OpenFiles) -> None:

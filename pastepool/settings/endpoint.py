@@ -32,7 +32,8 @@ class Endpoint:
     addresses of this IP family are meant, 0 if there is no such condition. ``mode``, ``owner``: of the file of a unix
     socket; the owner is ``user``, ``user:group`` or ``:group``, empty for that of the process. ``backlog``: how many
     connections the kernel holds here; 0 for the number that holds for all. ``proxy``: every client begins with a header of
-    the PROXY protocol.
+    the PROXY protocol. ``systemd``: the name of a socket that systemd passes, or ``*`` for all; then nothing else has a
+    meaning but ``proxy``.
     """
 
     host: str = ""
@@ -43,8 +44,11 @@ class Endpoint:
     owner: str = ""
     backlog: int = 0
     proxy: bool = False
+    systemd: str = ""
 
     def __str__(self) -> str:
+        if self.systemd:
+            return "systemd" if self.systemd == "*" else f"systemd:{self.systemd}"
         return f"unix:{self.path}" if self.path else host_and_port(self.host, self.port)
 
     @property
@@ -70,6 +74,8 @@ class Endpoint:
 
 def overlap(one: Endpoint, other: Endpoint) -> bool:
     """Say whether both can surely not listen at the same time: the same port of an address that both mean."""
+    if one.systemd or other.systemd:
+        return one.systemd == other.systemd
     if one.path or other.path:
         return one.path == other.path
     if one.port != other.port or one.port == 0:

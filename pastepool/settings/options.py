@@ -79,7 +79,8 @@ _ADDRESS = (
         field="listen.addresses",
         since="0.1",
         doc="The places to listen on, separated by blanks or line breaks: host:port (port 8080 without one),"
-        " unix:/run/shop.sock for a unix socket, unix:@shop for an abstract name of Linux. After a place may stand"
+        " unix:/run/shop.sock for a unix socket, unix:@shop for an abstract name of Linux, systemd for the sockets that"
+        " systemd passes, systemd:NAME for one of them. After a place may stand"
         " proxy (every client begins with a header of the PROXY protocol), backlog=, and for the file of a unix socket"
         " mode= (660 if not set) and owner=user:group. host and port are refused beside it.",
         why="One address is the usual case, and Paste's names for it are host and port.",

@@ -40,7 +40,9 @@ _MAIL_ADDRESS = re.compile(
     r"""(?:\s*,\s*|\s+|\Z)"""
 )
 _UNIX = "unix:"
-_PLACE = re.compile(r"[:.*]|^localhost$")
+_SYSTEMD = "systemd"
+_SOCKET_NAME = re.compile(r":[!-9;-~]{1,255}")
+_PLACE = re.compile(r"[:.*]|^localhost$|^systemd$")
 _MODE = re.compile(r"(?:0o?)?[0-7]{3}")
 _OWNER = re.compile(r"(?=.)[A-Za-z0-9_.@-]{0,64}(?::[A-Za-z0-9_.@-]{1,64})?")
 _LONGEST_UNIX_PATH = 107
@@ -467,6 +469,11 @@ class Listeners:
     def _place(self, word: str) -> Endpoint:
         if word.startswith(_UNIX):
             return Endpoint(path=UnixPath()(word.removeprefix(_UNIX)))
+        if word == _SYSTEMD or word.startswith(f"{_SYSTEMD}:"):
+            name = word.removeprefix(_SYSTEMD)
+            if name and not _SOCKET_NAME.fullmatch(name):
+                raise Unfit("is not systemd, or systemd: and the name of a socket such as systemd:shop")
+            return Endpoint(systemd=name.removeprefix(":") or "*")
         host, port = HostPort()(word)
         return Endpoint(host, self.default_port if port is None else port)
 
@@ -487,6 +494,8 @@ def _with_word(last: list[Endpoint], word: str) -> Endpoint:
     endpoint = last[0]
     if not equals:
         return replace(endpoint, proxy=True)
+    if endpoint.systemd and name != "proxy":
+        raise Unfit(f"has no meaning for {endpoint}, which systemd opens; delete it, and set it in the .socket unit")
     if name in ("mode", "owner") and (not endpoint.path or endpoint.is_abstract):
         raise Unfit(f"has no meaning for {endpoint}, which has no file; delete it")
     try:

@@ -39,6 +39,8 @@ def test_endpoint_is_written_in_one_way_and_names_the_server(
         (Endpoint("*", 80), Endpoint("shop.example", 80), True),
         (Endpoint("Shop.example.", 80), Endpoint("shop.example", 80), True),
         (Endpoint(path="/a"), Endpoint(path="/a"), True),
+        (Endpoint(systemd="a"), Endpoint(systemd="b"), False),
+        (Endpoint(systemd="a"), Endpoint("127.0.0.1", 80), False),
         (Endpoint(path="/a"), Endpoint("127.0.0.1", 80), False),
     ],
 )

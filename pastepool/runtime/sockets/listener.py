@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pastepool.core.addresses import ip_address
@@ -89,11 +89,17 @@ class _BindError(Exception):
         self.cause = cause
 
 
-def open_all(endpoints: Sequence[Endpoint], backlog: int) -> tuple[Listener, ...]:
-    """Listen on several endpoints, in their order: see ``open_listeners``. If one fails, no socket stays open."""
-    opened: list[Listener] = []
+def open_all(
+    endpoints: Sequence[Endpoint], backlog: int, passed: Mapping[Endpoint, Sequence[Listener]] | None = None
+) -> tuple[Listener, ...]:
+    """
+    Listen on several endpoints, in their order: see ``open_listeners``. If one fails, no socket stays open.
+
+    ``passed``: the listeners of the endpoints whose sockets are open already.
+    """
+    opened: list[Listener] = [listener for given in (passed or {}).values() for listener in given]
     try:
-        for endpoint in _without_overlap(endpoints):
+        for endpoint in _without_overlap([endpoint for endpoint in endpoints if not endpoint.systemd]):
             opened += open_listeners(endpoint, backlog)
     except BaseException:
         for listener in opened:
@@ -148,21 +154,24 @@ def open_listeners(endpoint: Endpoint, backlog: int) -> tuple[Listener, ...]:
                 raise StartError(_sentence(failure, endpoint.host)) from failure.cause
 
 
-def adopt(descriptor: int) -> Listener:
+def adopt(descriptor: int, name: str = "") -> Listener:
     """
-    Take over a listening socket from a parent process by its descriptor.
+    Take over a listening socket from a parent process by its descriptor. ``name``: words about it for the error.
 
     Raises:
-        StartError: the descriptor is not a listening TCP socket. The parent that passed it has a bug.
+        StartError: the descriptor is not a listening stream socket. The parent that passed it has a bug.
     """
     try:
         inherited = socket.socket(fileno=descriptor)
     except OSError as error:
-        raise StartError(f"cannot take over descriptor {descriptor}: it is not a socket ({error.strerror}).") from error
-    internet = inherited.family in (socket.AF_INET, socket.AF_INET6) and inherited.type == socket.SOCK_STREAM
-    if not internet or not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise StartError(
+            f"cannot take over descriptor {descriptor}{name}: it is not a socket ({error.strerror})."
+        ) from error
+    known = inherited.family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+    is_stream = known and inherited.type == socket.SOCK_STREAM
+    if not is_stream or not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         inherited.detach()
-        raise StartError(f"cannot take over descriptor {descriptor}: it is not a TCP socket that listens.")
+        raise StartError(f"cannot take over descriptor {descriptor}{name}: it is not a stream socket that listens.")
     inherited.set_inheritable(False)
     return _listener(inherited, inherited=True)
 
@@ -294,6 +303,10 @@ def _open(target: _Target, port: int, backlog: int) -> Listener:
 
 def _listener(listening: socket.socket, inherited: bool = False) -> Listener:
     listening.setblocking(False)
+    if listening.family == socket.AF_UNIX:
+        path = listening.getsockname()
+        abstract = path[1:].decode(errors="replace") if isinstance(path, bytes) else ""
+        return Listener(listening, Endpoint(path=f"@{abstract}" if abstract else path or "@"), inherited)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     host, port = listening.getsockname()[:2]
     return Listener(listening, Endpoint(host, port), inherited)

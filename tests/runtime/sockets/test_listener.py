@@ -350,7 +350,7 @@ def test_a_socket_that_does_not_listen_is_not_adopted() -> None:
     """Neither a connected one nor one of another kind; both stay open for the process that passed them."""
     with socket.socket() as idle, socket.socket(socket.AF_UNIX) as unix:
         for other in (idle, unix):
-            with pytest.raises(StartError, match="it is not a TCP socket that listens"):
+            with pytest.raises(StartError, match="it is not a stream socket that listens"):
                 adopt(other.fileno())
             os.fstat(other.fileno())
 

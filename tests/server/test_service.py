@@ -1,0 +1,206 @@
+"""Under systemd: sockets that it passes, what it is told, and what child processes see of both."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pastepool.errors import StartError
+from pastepool.runtime.sockets.passed import take_passed
+from pastepool.runtime.system.service_manager import ServiceManager, service_manager
+from pastepool.settings.endpoint import Endpoint
+from tests.server.commands import ROOT, environment
+from tests.server.serving import Client
+from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG
+
+PROGRAM = """\
+import json, os, subprocess, sys
+sys.path.insert(0, {root!r})
+os.environ["LISTEN_PID"] = str(os.getpid())
+from pastepool.server import Server
+from pastepool.settings import read
+
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/json")])
+    code = "import json, os; print(json.dumps([sorted(k for k in os.environ if 'LISTEN' in k or 'NOTIFY' in k), "
+    code += "sorted(int(n) for n in os.listdir('/proc/self/fd'))]))"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, close_fds=False)
+    return [child.stdout.encode()]
+
+
+Server(read({options!r}, {{"__file__": "/shop.ini"}}), app).serve()
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory with a short name: a path of a unix socket has 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="pp") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def notified(folder: Path) -> Iterator[socket.socket]:
+    """The socket of a service manager."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(f"{folder}/notify")
+        sock.settimeout(PROGRAM_WATCHDOG)
+        yield sock
+
+
+def said(sock: socket.socket, word: str) -> str:
+    """Wait for the next message that has a word."""
+    while True:
+        text = sock.recv(4096).decode()
+        if word in text:
+            return text
+
+
+def start(
+    passed: list[socket.socket], names: str, variables: dict[str, str], **options: object
+) -> subprocess.Popen[str]:
+    """Start a server as systemd does: the sockets from descriptor 3 on, and variables that tell of them."""
+    source = PROGRAM.format(root=str(ROOT), options=options)
+    targets = [sock.fileno() for sock in passed]
+
+    def arrange() -> None:
+        high = [os.dup2(descriptor, 100 + at) for at, descriptor in enumerate(targets)]
+        for at, descriptor in enumerate(high):
+            os.dup2(descriptor, 3 + at)
+        os.closerange(3 + len(high), 1024)
+
+    return subprocess.Popen(
+        [sys.executable, "-c", source],
+        env=environment(LISTEN_FDS=str(len(passed)), LISTEN_FDNAMES=names, **variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        close_fds=False,
+        preexec_fn=arrange,
+    )
+
+
+def test_passed_sockets_answer_clients_that_came_before_the_start(folder: Path, notified: socket.socket) -> None:
+    """Over TCP and a unix socket; the service manager is told; no child process sees any of it."""
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(f"{folder}/s")
+        unix.listen()
+        early = Client(tcp.getsockname()[1])
+        early.ask()
+        variables = {"NOTIFY_SOCKET": f"{folder}/notify", "WATCHDOG_USEC": "1000000"}
+        server = start([tcp, unix], "shop:admin", variables, listen="systemd:shop\nsystemd:admin")
+        try:
+            assert said(notified, "READY=1") == "READY=1"
+            assert "STATUS=10 workers" in said(notified, "STATUS=")
+            assert said(notified, "WATCHDOG=1")
+            with early:
+                names, descriptors = json.loads(early.response().body)
+            assert names == []
+            assert max(descriptors) <= 3
+            server.send_signal(signal.SIGTERM)
+            assert said(notified, "STOPPING=1").startswith("STOPPING=1\nEXTEND_TIMEOUT_USEC=")
+            output, _ = server.communicate(timeout=PROGRAM_WATCHDOG)
+        finally:
+            server.kill()
+            server.communicate()
+        assert server.returncode == 0
+        assert f"serving on unix:{folder}/s" in output
+        assert Path(f"{folder}/s").exists(), "a socket that systemd made is not removed"
+        Client(tcp.getsockname()[1]).close()
+
+
+def refusal(variables: dict[str, str], *endpoints: Endpoint, first: int = 3) -> str:
+    """Take sockets that cannot be taken; return the sentence."""
+    environ = {"LISTEN_PID": str(os.getpid()), **variables}
+    with pytest.raises(StartError) as caught:
+        take_passed(endpoints, environ, first)
+    assert not {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} & set(environ)
+    return str(caught.value)
+
+
+ALL, SHOP, TCP = Endpoint(systemd="*"), Endpoint(systemd="shop"), Endpoint("127.0.0.1", 0)
+
+
+@pytest.mark.parametrize("count", ["abc", "0", "-1", " 1"])
+def test_a_garbled_number_is_one_sentence(count: str) -> None:
+    """No traceback."""
+    assert refusal({"LISTEN_FDS": count}, ALL) == (
+        f"cannot take the sockets of systemd: LISTEN_FDS = {count!r} is not a number above 0."
+    )
+
+
+@pytest.mark.parametrize("kind", ["file", "datagram", "connected", "closed"])
+def test_what_does_not_listen_is_named(kind: str, tmp_path: Path) -> None:
+    """The number and the name of the descriptor."""
+    one, other = socket.socketpair()
+    datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with open(tmp_path / "file", "w") as file, one, other, datagram:
+        number = {"file": file.fileno(), "datagram": datagram.fileno(), "connected": one.fileno(), "closed": 999}[kind]
+        sentence = refusal({"LISTEN_FDS": "1", "LISTEN_FDNAMES": "shop"}, SHOP, first=number)
+        assert sentence.startswith(f"cannot take over descriptor {number} (shop): it is not a ")
+
+
+def test_names_that_do_not_fit() -> None:
+    """A socket that is wanted and not passed, and one that is passed and not wanted."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        there = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "admin"}
+        assert "systemd passed the socket 'admin'" in refusal(there, SHOP, first=sock.fileno())
+        assert "which listen does not name; add systemd:admin" in refusal(there, TCP, first=sock.fileno())
+        sentence = refusal(there, SHOP, Endpoint(systemd="admin"), first=sock.fileno())
+        assert sentence.startswith(
+            "cannot listen on systemd:shop: among the 1 socket of systemd (admin) none has this name"
+        )
+
+
+def test_sockets_of_another_process() -> None:
+    """Under --daemon the process is another one: refused if nothing else is left, told otherwise."""
+    assert "systemd passed its sockets to process 1; a .socket unit has to start" in refusal(
+        {"LISTEN_PID": "1", "LISTEN_FDS": "1"}, ALL
+    )
+    assert take_passed([ALL, TCP], {"LISTEN_PID": "1", "LISTEN_FDS": "1"}) == {ALL: []}
+    assert take_passed([TCP], {"LISTEN_PID": "1", "LISTEN_FDS": "1"}) == {}
+    assert "systemd passed no socket (LISTEN_FDS is not set)" in refusal({}, ALL)
+    assert take_passed([TCP], {}) == {}
+
+
+def test_the_service_manager_is_found_and_forgotten() -> None:
+    """Its variables are removed; a watchdog that is shorter than a second is refused."""
+    variables = {"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "2000000", "WATCHDOG_PID": str(os.getpid()), "OTHER": "1"}
+    manager = service_manager(variables)
+    assert (manager.listens, manager.period, variables) == (True, 2.0, {"OTHER": "1"})
+    assert service_manager({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1"}).period == 0.0
+    assert not service_manager({}).listens
+    for period in ("500000", "x"):
+        with pytest.raises(StartError, match="set WatchdogSec= of the service to 1s at least"):
+            service_manager({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": period})
+
+
+@pytest.mark.parametrize("address", ["", "/does/not/exist", "@nobody-listens-here"])
+def test_a_missing_service_manager_changes_nothing(address: str) -> None:
+    """No message fails or blocks."""
+    manager = ServiceManager(address, 1.0)
+    manager.ready()
+    manager.stopping(1.0)
+    manager.close()
+    manager.run(lambda: "10 workers")
+
+
+def test_a_full_socket_does_not_block() -> None:
+    """The service manager does not read; on an abstract socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full:
+        full.bind(f"\0pastepool-full-{os.getpid()}")
+        manager = ServiceManager(f"@pastepool-full-{os.getpid()}", 0.0)
+        for _ in range(1000):
+            manager.ready()
+        full.settimeout(WATCHDOG)
+        assert full.recv(100) == b"READY=1"
