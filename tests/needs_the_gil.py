@@ -52,6 +52,19 @@ _TESTS = (
         """,
     ),
     (
+        "server/test_stop.py",
+        STACKS,
+        """
+        test_drain_is_bounded_by_shutdown_timeout test_nothing_of_the_application_keeps_the_process
+        test_host_program_outlives_a_server_with_a_hung_worker
+        """,
+    ),
+    (
+        "server/test_drills.py",
+        KILLS,
+        "test_b_trickle_of_hanging_requests_for_ever",
+    ),
+    (
         "runtime/pool/test_task.py",
         KILLS,
         """
