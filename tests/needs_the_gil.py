@@ -62,7 +62,7 @@ _TESTS = (
     (
         "server/test_drills.py",
         KILLS,
-        "test_b_trickle_of_hanging_requests_for_ever",
+        "test_b_trickle_of_hanging_requests_for_ever test_log_that_hangs_hangs_nobody_who_does_not_log",
     ),
     (
         "runtime/pool/test_task.py",
