@@ -38,9 +38,10 @@ _PATIENCE: tuple[tuple[Seconds, Grade], ...] = (
 From how long on, while the thread runs Python, a place of which grade is good enough.
 
 A loop in an application reaches a safe place within its first round, and a call into a library returns. A loop inside
-of a ``finally`` never does, and is ended all the same. The numbers are choices: all of them end a kill within a second. In
-0.25 s a thread that is asked before each instruction executes some 100,000. A clean-up that needs more is cut off,
-but not at a place where it has just taken a lock of its own (``AVOID``).
+of a ``finally`` never does, and is ended all the same. The numbers are choices: all of them end a kill within a second
+of processor time. In 0.25 s a thread that is asked before each instruction executes some 100,000. A clean-up that needs
+more is cut off, but not at a place where it has just taken a lock of its own (``AVOID``). With the time by the clock, a
+commit of ZODB was cut off on a busy machine in its second phase, and ZODB then closes the storage.
 """
 
 
@@ -119,7 +120,7 @@ class Arm:
         return place.frame == id(frame) and runs_the_same_finally(frame.f_code, place.offset, offset)
 
     def _good_enough(self) -> Grade:
-        now = time.monotonic()
+        now = time.thread_time()  # on a busy machine the time by the clock passes while the thread does not run
         if self.looks:
             self._ran += min(now - self._looked_at, _LOOKED_AT_MOST)
         self._looked_at = now

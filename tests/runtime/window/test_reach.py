@@ -77,7 +77,7 @@ def patience(monkeypatch: pytest.MonkeyPatch, grade: Grade, between_looks: float
     """Return after how many seconds an exception is raised in a thread that only comes to places of one grade."""
     now = [100.0]
     monkeypatch.setattr(arming, "raised_before", lambda calls: grade)
-    monkeypatch.setattr(arming.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(arming.time, "thread_time", lambda: now[0])
     arm = Arm(1, WorkerKilled)
     while not arm.raises(sys._getframe(), 0):
         now[0] += between_looks
