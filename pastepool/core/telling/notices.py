@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pastepool.core.telling.report import CodePlace
 from pastepool.core.wording import counted, printable, spoken
@@ -120,6 +120,9 @@ class Digest:
 
 
 Notice = HungKilled | BecameHung | NotKilled | ProcessDies | InterpreterExits | Digest
+
+OfTasks = HungKilled | BecameHung | NotKilled
+"""What can be joined with another notice of its kind."""
 
 LAST = (ProcessDies, InterpreterExits)
 """No other notice comes after one of these, because the process ends."""
@@ -251,10 +254,15 @@ def _stack_lines(stack: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class MailRate:
-    """How often mails are sent: at most ``mails`` notices in any ``window`` seconds. The others wait for a digest."""
+    """
+    How often mails are sent: at most ``mails`` in any ``window`` seconds. The others wait for a digest.
+
+    ``collect``: how long notices are collected after the first one, so that what happens together is one mail.
+    """
 
     mails: int = 10
     window: Seconds = 300.0
+    collect: Seconds = 5.0
 
 
 @dataclass(frozen=True)
@@ -263,13 +271,65 @@ class MailState:
     What was mailed recently and what was held back. Each decision returns it for the next decision.
 
     ``sent_at``: when each notice of the last window was sent, oldest first. ``held``: how many notices wait for the
-    digest. ``held_since``: when the first of these came. ``subjects``: of the first few of these.
+    digest. ``held_since``: when the first of these came. ``subjects``: of the first few of these. ``collected``: notices
+    that wait to become one mail. ``collected_since``: when the first of these came.
     """
 
     sent_at: tuple[Seconds, ...] = ()
     held: int = 0
     held_since: Seconds = math.inf
     subjects: tuple[str, ...] = ()
+    collected: tuple[Notice, ...] = ()
+    collected_since: Seconds = math.inf
+
+
+def is_collected(notice: Notice, rate: MailRate) -> bool:
+    """Say whether a notice waits for others. One of the end of the process does not: there is no time."""
+    return rate.collect > 0 and not isinstance(notice, LAST)
+
+
+def collect(notice: Notice, now: Seconds, state: MailState) -> MailState:
+    """
+    Keep a notice until ``collected_at``. It is joined with the notice of its kind that is there already, if there is one.
+
+    The joined notice has all tasks, but no details of those that a mail does not show.
+    """
+    same = [each for each in state.collected if _differ_in_tasks_only(each, notice)]
+    others = tuple(each for each in state.collected if each not in same)
+    for each in same:
+        notice = _joined(each, notice)
+    return replace(state, collected=(*others, notice), collected_since=min(state.collected_since, now))
+
+
+def _differ_in_tasks_only(one: Notice, other: Notice) -> bool:
+    if not isinstance(one, OfTasks) or not isinstance(other, OfTasks):
+        return False
+    return replace(one, tasks=()) == replace(other, tasks=())
+
+
+def _joined(one: Notice, other: Notice) -> Notice:
+    assert isinstance(one, OfTasks) and isinstance(other, OfTasks)
+    tasks = (*one.tasks, *other.tasks)
+    untold = (TaskReport(task.worker, task.title, task.ran_for) for task in tasks[TASKS_SHOWN:])
+    return replace(one, tasks=(*tasks[:TASKS_SHOWN], *untold))
+
+
+def collected_at(state: MailState, rate: MailRate) -> Seconds:
+    """Return when the collected notices are mailed; infinity if there are none."""
+    return state.collected_since + rate.collect
+
+
+def take_collected(
+    now: Seconds, state: MailState, rate: MailRate, *, last: bool = False
+) -> tuple[tuple[Notice, ...], MailState]:
+    """
+    Return the collected notices if it is time, and the state for the next decision.
+
+    ``last``: nothing is sent after this, so it is time now.
+    """
+    if not state.collected or (now < collected_at(state, rate) and not last):
+        return (), state
+    return state.collected, replace(state, collected=(), collected_since=math.inf)
 
 
 def offer(notice: Notice, now: Seconds, state: MailState, rate: MailRate) -> tuple[bool, MailState]:
@@ -283,9 +343,10 @@ def offer(notice: Notice, now: Seconds, state: MailState, rate: MailRate) -> tup
     """
     recent = tuple(at for at in state.sent_at if now < at + rate.window)
     if isinstance(notice, LAST) or len(recent) < rate.mails:
-        return True, MailState((*recent, now), state.held, state.held_since, state.subjects)
+        return True, replace(state, sent_at=(*recent, now))
     subjects = (*state.subjects, headline(notice))[:SAMPLES_KEPT]
-    return False, MailState(recent, state.held + 1, min(state.held_since, now), subjects)
+    held_since = min(state.held_since, now)
+    return False, replace(state, sent_at=recent, held=state.held + 1, held_since=held_since, subjects=subjects)
 
 
 def digest_at(state: MailState, rate: MailRate) -> Seconds:
@@ -305,4 +366,5 @@ def digest(now: Seconds, state: MailState, rate: MailRate, *, last: bool = False
     """
     if not state.held or (now < digest_at(state, rate) and not last):
         return None, state
-    return Digest(state.held, now - state.held_since, state.subjects), MailState(state.sent_at)
+    made = Digest(state.held, now - state.held_since, state.subjects)
+    return made, replace(state, held=0, held_since=math.inf, subjects=())

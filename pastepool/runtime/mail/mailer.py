@@ -12,7 +12,8 @@ What happens when something fails:
 - a notice that finds the queue full is dropped and counted, and the next digest says how many were dropped;
 - a mail that could not be sent is tried again a minute later; after ten attempts it is counted like a dropped notice;
 - a server that fails is tried once a minute, so the log has one warning a minute;
-- a mail about the end of the process goes before all others, because there is little time left to send it.
+- a mail about the end of the process goes before all others, because there is little time left to send it;
+- a mail that waits when the server stops is tried once more. If that fails, or takes too long, it is written to the log.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import re
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from email import policy
 from email.message import EmailMessage
@@ -35,13 +36,18 @@ from pastepool.core.telling.notices import (
     MailState,
     Notice,
     Origin,
+    collect,
+    collected_at,
     compose,
     digest,
     digest_at,
+    is_collected,
     offer,
+    take_collected,
 )
 from pastepool.core.wording import counted, printable
 from pastepool.runtime.mail.smtp import Route, deliver
+from pastepool.runtime.system.forced_exit import run_apart
 from pastepool.runtime.system.loggers import own_logger
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.settings.values import MailSettings
@@ -55,6 +61,9 @@ OUTBOX_LIMIT = 20
 
 RETRY_AFTER: Seconds = 60.0
 ATTEMPTS = 10
+
+_TELL_FOR: Seconds = 1.0
+"""How long writing unsent mails to the log may take: a log handler may hang."""
 
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
@@ -74,6 +83,8 @@ class _Letter:
 class Mailer:
     """
     Takes notices and mails them.
+
+    Large because it is a thread with all that waits for it: the queue, what is collected, and the outbox.
 
     Any thread writes ``_queue``, ``_lost`` and ``_closing``, under ``_lock``. Only the mailer's thread writes
     ``_outbox``, ``_state`` and ``_retry_at``.
@@ -109,6 +120,7 @@ class Mailer:
         self._queue: deque[Notice] = deque()
         self._lost = 0
         self._closing = False
+        self._told = False
         self._outbox: deque[_Letter] = deque()
         self._state = MailState()
         self._retry_at: Seconds = 0.0
@@ -141,8 +153,9 @@ class Mailer:
         """
         Take no more notices, try once to send each waiting mail, and wait at most ``wait`` seconds for that.
 
-        A mail that is being sent after ``wait`` seconds goes on being sent as long as the process lives. The mailer's
-        thread is a daemon, so it does not keep the process alive.
+        What was not sent then is written to the log, and its text is not lost. A mail that is being sent after ``wait``
+        seconds goes on being sent as long as the process lives. The mailer's thread is a daemon, so it does not keep the
+        process alive.
 
         Returns:
             True when every mail was sent, or when there are no recipients.
@@ -152,7 +165,25 @@ class Mailer:
         self._wake.set()
         if not self._started:
             return not self._queue
-        return self._clock.wait(self._finished, self._clock.now() + wait) and not self._outbox
+        ended = self._clock.wait(self._finished, self._clock.now() + wait)
+        left = self._left()
+        if left:
+            run_apart(lambda: _tell_unsent(left), _TELL_FOR)
+        return ended and not self._outbox
+
+    def _left(self) -> list[tuple[str, str]]:
+        """Return subject and text of each mail that waits, and of each notice that is no mail yet. Once for each."""
+        with self._lock:
+            told, self._told = self._told, True
+            queue = list(self._queue)
+        if told:
+            return []
+        state = self._state
+        for notice in queue:
+            state = collect(notice, self._clock.now(), state)
+        letters = [(str(letter.mail["Subject"]), letter.mail.get_content()) for letter in list(self._outbox)]
+        messages = (compose(notice, self._origin, self._settings.subject_prefix) for notice in state.collected)
+        return letters + [(message.subject, message.body) for message in messages]
 
     def _run(self) -> None:
         try:
@@ -167,15 +198,24 @@ class Mailer:
         notices, lost, last = self._take()
         now = self._clock.now()
         for notice in notices:
-            at_once, self._state = offer(notice, now, self._state, self._rate)
-            if at_once:
-                self._write(notice)
+            if is_collected(notice, self._rate):
+                self._state = collect(notice, now, self._state)
+            else:
+                self._offer(notice, now)
+        collected, self._state = take_collected(now, self._state, self._rate, last=last)
+        for notice in collected:
+            self._offer(notice, now)
         self._hold(lost)
         held, self._state = digest(now, self._state, self._rate, last=last)
         if held is not None:
             self._write(held)
         self._send_what_is_due(last)
         return last
+
+    def _offer(self, notice: Notice, now: Seconds) -> None:
+        at_once, self._state = offer(notice, now, self._state, self._rate)
+        if at_once:
+            self._write(notice)
 
     def _take(self) -> tuple[list[Notice], int, bool]:
         """Empty the queue. Returns its notices, the number of dropped ones, and True if ``close`` was called."""
@@ -186,8 +226,9 @@ class Mailer:
             return notices, lost, self._closing
 
     def _next_at(self) -> Seconds:
-        """Return the instant of the next retry or digest; ``inf`` when neither is due."""
-        return min(self._retry_at if self._outbox else math.inf, digest_at(self._state, self._rate))
+        """Return the instant of the next retry, collection or digest; ``inf`` when none is due."""
+        retry_at = self._retry_at if self._outbox else math.inf
+        return min(retry_at, collected_at(self._state, self._rate), digest_at(self._state, self._rate))
 
     def _hold(self, count: int) -> None:
         """Add ``count`` notices to those that the next digest mentions."""
@@ -239,6 +280,11 @@ class Mailer:
         if letter.attempts >= ATTEMPTS:
             self._outbox.popleft()
             self._hold(1)
+
+
+def _tell_unsent(mails: Sequence[tuple[str, str]]) -> None:
+    for subject, text in mails:
+        _log.warning("not mailed before the end: %s\n%s", subject, text.rstrip())
 
 
 def envelope(notice: Notice, settings: MailSettings, origin: Origin) -> EmailMessage:

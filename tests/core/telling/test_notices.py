@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pastepool.core.telling.notices import (
+    TASKS_SHOWN,
     BecameHung,
     Digest,
     HungKilled,
@@ -20,11 +21,15 @@ from pastepool.core.telling.notices import (
     Origin,
     ProcessDies,
     TaskReport,
+    collect,
+    collected_at,
     compose,
     digest,
     digest_at,
     headline,
+    is_collected,
     offer,
+    take_collected,
 )
 
 ORIGIN = Origin("web1", 4711, "/etc/shop/production.ini")
@@ -233,6 +238,48 @@ def test_the_digest_comes_a_window_after_the_first_that_was_held() -> None:
     assert after == MailState(state.sent_at)
     assert digest(500.0, after, RATE) == (None, after)
     assert digest_at(after, RATE) == math.inf
+
+
+def test_notices_of_one_kind_are_joined_until_it_is_time() -> None:
+    """The first one sets the time. Others of another kind, or with another reason, stay apart."""
+    hung = BecameHung(NOTE.tasks)
+    state = MailState()
+    one, two = NotKilled(NOTE.tasks, "one"), NotKilled(NOTE.tasks, "two")
+    notices: list[Notice] = [NOTE, hung, NOTE, one, two, hung]
+    for now, notice in enumerate(notices):
+        assert is_collected(notice, RATE)
+        state = collect(notice, float(now), state)
+    assert collected_at(state, RATE) == 5.0
+    assert take_collected(math.nextafter(5.0, 0), state, RATE) == ((), state)
+    made, after = take_collected(5.0, state, RATE)
+    assert sorted(headline(notice) for notice in made) == sorted(
+        [
+            headline(HungKilled(NOTE.tasks * 2)),
+            headline(BecameHung(NOTE.tasks * 2)),
+            headline(one),
+            headline(two),
+        ]
+    )
+    assert (after, collected_at(after, RATE)) == (MailState(), math.inf)
+    assert take_collected(0.0, state, RATE, last=True)[0] == made
+
+
+def test_joined_notice_keeps_no_details_that_are_not_shown() -> None:
+    """A flood must not fill the memory with stacks; the log has them."""
+    task = TaskReport(1, "GET /", 1.0, diagnosis="spins", stack=("line",), request=(("host", "a"),))
+    state = MailState()
+    for _ in range(TASKS_SHOWN + 5):
+        state = collect(HungKilled((task,)), 0.0, state)
+    (joined,) = state.collected
+    assert isinstance(joined, HungKilled)
+    assert [bool(each.stack) for each in joined.tasks] == [True] * TASKS_SHOWN + [False] * 5
+
+
+def test_end_of_the_process_and_a_rate_without_collecting_wait_for_nothing() -> None:
+    """There is no time for the one, and the other says so."""
+    assert not is_collected(DEATH, RATE)
+    assert not is_collected(NOTE, MailRate(collect=0.0))
+    assert collect(DEATH, 0.0, collect(NOTE, 0.0, MailState())).collected == (NOTE, DEATH)
 
 
 def test_at_the_end_the_digest_does_not_wait() -> None:

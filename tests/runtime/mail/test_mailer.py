@@ -158,7 +158,7 @@ class Desk:
     def __init__(self, rate: MailRate | None = None) -> None:
         self.clock = FakeClock()
         self.server = Recorder()
-        self.mailer = Mailer(SETTINGS, self.clock, rate=rate, deliver=self.server)
+        self.mailer = Mailer(SETTINGS, self.clock, rate=rate or MailRate(collect=0.0), deliver=self.server)
 
     def submit(self, *notices: Notice) -> None:
         """Hand notices in, and wait until the mailer has done with them what it can do now."""
@@ -429,7 +429,7 @@ def test_a_refused_connection_costs_one_warning_a_minute(caplog: pytest.LogCaptu
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     clock = FakeClock()
-    sender = Mailer(replace(SETTINGS, port=port), clock)
+    sender = Mailer(replace(SETTINGS, port=port), clock, rate=MailRate(collect=0.0))
     sender.start()
     for minute in range(3):
         for _ in range(4):
@@ -450,7 +450,7 @@ def test_the_password_is_in_no_warning(caplog: pytest.LogCaptureFixture, server_
         sender.start()
         sender.submit(killed())
         assert not sender.close(WATCHDOG)
-    assert len(warnings_in(caplog)) == 1
+    assert len(warnings_in(caplog)) == 2
     assert "hunter2" not in caplog.text
     assert "hunter2" not in repr(route)
 
@@ -482,7 +482,7 @@ def test_a_mail_nobody_takes_is_given_up_and_counted() -> None:
 
 def test_while_the_server_fails_mails_do_not_pile_up() -> None:
     """The outbox is bounded; what finds no room in it is counted in the digest."""
-    with desk(MailRate(mails=1000, window=300.0)) as at:
+    with desk(MailRate(mails=1000, window=300.0, collect=0.0)) as at:
         at.server.failure = OSError("down")
         at.submit(*(killed(f"GET /{number}") for number in range(OUTBOX_LIMIT + 7)))
         at.server.failure = None
@@ -511,7 +511,7 @@ def test_a_notice_that_cannot_be_written_does_not_stop_the_mailer(
 
 def test_a_flood_becomes_a_few_mails_and_a_digest() -> None:
     """Beyond the rate notices are held back, and one mail says how many came."""
-    with desk(MailRate(mails=2, window=300.0)) as at:
+    with desk(MailRate(mails=2, window=300.0, collect=0.0)) as at:
         at.submit(*(killed(f"GET /{number}") for number in range(19)))
         assert len(at.server.mails) == 2
         at.clock.advance(299)
@@ -520,9 +520,60 @@ def test_a_flood_becomes_a_few_mails_and_a_digest() -> None:
         assert at.server.subjects[2:] == ["17 more in the last 5 minutes"]
 
 
+def test_thirty_kills_in_two_seconds_are_one_mail() -> None:
+    """Five seconds after the first one it goes out, with all of them, and the next kill begins a new collection."""
+    with desk(MailRate()) as at:
+        for number in range(30):
+            at.submit(killed(f"GET /{number}"))
+            at.clock.advance(2 / 30)
+        at.clock.advance(2.9)
+        assert at.server.mails == []
+        at.clock.advance(0.2)
+        assert at.server.subjects == ["killed GET /0 after 1800 s and 29 other requests"]
+        assert "and 20 more workers, see the log" in at.server.mails[0].get_content()
+        at.submit(killed("GET /later"))
+        at.clock.advance(5.1)
+        assert at.server.subjects[1:] == ["killed GET /later after 1800 s"]
+
+
+def test_the_end_of_the_process_is_not_collected() -> None:
+    """It is mailed at once, and what was collected goes out at the stop, after it."""
+    with desk(MailRate()) as at:
+        at.submit(killed("GET /1"), ProcessDies("4 zombies", "10 workers"))
+        assert at.server.subjects == ["the process dies: 4 zombies"]
+        assert at.mailer.close(3.0)
+        assert at.server.subjects[1:] == ["killed GET /1 after 1800 s"]
+
+
+def test_notice_that_a_stuck_server_keeps_from_being_mailed_is_logged_at_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The mail that is being sent, and what came after it: each once, even if the mailer is closed twice."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def stuck(mail: EmailMessage, route: Route, clock: Clock) -> None:
+        entered.set()
+        go_on.wait(WATCHDOG)
+
+    sender = Mailer(SETTINGS, CLOCK, rate=MailRate(collect=0.0), deliver=stuck)
+    sender.start()
+    sender.submit(killed("GET /sending"))
+    assert entered.wait(WATCHDOG)
+    sender.submit(killed("GET /queued"))
+    sender.submit(killed("GET /queued-too"))
+    assert not sender.close(0.05)
+    assert not sender.close(0.05)
+    go_on.set()
+    said = [text.partition(": ")[2].partition("\n")[0].partition(": ")[2] for text in warnings_in(caplog)]
+    assert said == [
+        "killed GET /sending after 1800 s",
+        "killed GET /queued after 1800 s and 1 other request",
+    ]
+
+
 def test_a_full_queue_drops_and_counts() -> None:
     """What finds the queue full is dropped, and the next digest counts it."""
-    with desk(MailRate(mails=1, window=300.0), start=False) as at:
+    with desk(MailRate(mails=1, window=300.0, collect=0.0), start=False) as at:
         for number in range(QUEUE_LIMIT + 5):
             at.mailer.submit(killed(f"GET /{number}"))
         at.mailer.start()
@@ -543,7 +594,7 @@ def test_becoming_hung_is_mailed_like_anything_else() -> None:
 
 def test_closing_mails_what_waits_and_the_end_first() -> None:
     """At the end everything held back is mailed without waiting for its time; why the process dies goes first."""
-    with desk(MailRate(mails=1, window=300.0)) as at:
+    with desk(MailRate(mails=1, window=300.0, collect=0.0)) as at:
         at.server.failure = OSError("down")
         at.submit(*(killed(f"GET /{number}") for number in range(3)))
         at.server.failure = None
@@ -564,7 +615,12 @@ def test_closing_tries_once_and_says_that_it_failed(caplog: pytest.LogCaptureFix
         assert at.server.tries == 1
         assert not at.mailer.close(3.0)
         assert at.server.tries == 2
-    assert len(warnings_in(caplog)) == 2
+    failures, unsent = warnings_in(caplog)[:2], warnings_in(caplog)[2:]
+    assert all(text.startswith("could not mail ") for text in failures)
+    assert [text.partition("after")[0] for text in unsent] == [
+        f"not mailed before the end: [shop] {socket.gethostname()}: killed GET /{number} " for number in (1, 2)
+    ]
+    assert all("Worker 3: GET /" in text for text in unsent)
 
 
 def test_closing_waits_no_longer_than_told() -> None:
@@ -576,7 +632,7 @@ def test_closing_waits_no_longer_than_told() -> None:
         entered.set()
         go_on.wait(WATCHDOG)
 
-    sender = Mailer(SETTINGS, clock, deliver=stuck)
+    sender = Mailer(SETTINGS, clock, rate=MailRate(collect=0.0), deliver=stuck)
     sender.start()
     sender.submit(killed())
     assert entered.wait(WATCHDOG)
