@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.waiting import WATCHDOG
+from tests.waiting import WATCHDOG, until
 from tests.watch.watching import Watched, watched
 
 _PAGE = 4096
@@ -64,7 +64,13 @@ def kill_one(run: Watched, app: Hanging) -> None:
 
 
 def objects() -> Counter[str]:
-    """Return how many objects there are of each type that the collector knows. Pytest keeps the log records of a test."""
+    """
+    Return how many objects there are of each type that the collector knows. Pytest keeps the log records of a test.
+
+    Waits until what the last kills have left is cleared away, for which the server takes a tenth of the time.
+    """
+    cleared = lambda: all(thread.name != "pastepool clearing" for thread in threading.enumerate())  # noqa: E731
+    until(cleared, "what killed calls have left is cleared away")
     gc.collect()
     found = Counter(f"{type(found).__module__}.{type(found).__qualname__}" for found in gc.get_objects())
     del found["logging.LogRecord"]
