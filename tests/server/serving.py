@@ -76,6 +76,29 @@ class Held:
         self.release()
 
 
+class HeldAtLock(Held):
+    """The same, but a kill does not end a call before the test releases it: the call waits for a bare lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._released = _BareLock()  # type: ignore[assignment]
+
+
+class _BareLock:
+    """Looks like an event for threads that wait until it is set."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, timeout: float) -> bool:
+        return self._lock.acquire(timeout=timeout)
+
+    def set(self) -> None:
+        if self._lock.locked():
+            self._lock.release()
+
+
 class Response(NamedTuple):
     """A response. ``fields``: by lower-case name; repeated ones are joined. ``chunked``: the body came in chunks."""
 

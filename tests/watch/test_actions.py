@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.serving import plain
+from tests.server.serving import HeldAtLock, plain
 from tests.waiting import WATCHDOG, until
 from tests.watch.watching import Held, Watched, form, watched
 
@@ -89,7 +89,7 @@ def test_kill_hits_only_the_request_that_was_seen() -> None:
 def test_kill_of_a_blocked_request_says_that_it_is_dying(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that waits in C is told to end and has not: the answer does not pretend otherwise."""
     monkeypatch.setattr("pastepool.watch.actions.OUTCOME_WITHIN", 0.1)
-    with Held() as held, watched(held, allow_kill=True, **SETTINGS) as run, run.client() as client:
+    with HeldAtLock() as held, watched(held, allow_kill=True, **SETTINGS) as run, run.client() as client:
         client.ask("/")
         held.await_calls()
         row = one_row(run)

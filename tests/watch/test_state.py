@@ -15,7 +15,7 @@ from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.testing import FakeClock
 from pastepool.watch.figures import events_of
 from pastepool.watch.wall import Wall
-from tests.server.serving import plain
+from tests.server.serving import HeldAtLock, plain
 from tests.waiting import until
 from tests.watch.watching import Held, watched
 
@@ -120,7 +120,7 @@ def test_kill_and_zombie_are_events_with_their_stacks() -> None:
         "threadpool_kill_thread_limit": "50ms",
         "threadpool_dying_limit": "50ms",
     }
-    with Held() as held, watched(held, **settings) as run, run.client() as client:
+    with HeldAtLock() as held, watched(held, **settings) as run, run.client() as client:
         client.ask("/report")
         held.await_calls()
         until(lambda: run.state()["pool"]["counts"]["zombie"] == 1, "it is a zombie")
