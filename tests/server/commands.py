@@ -114,8 +114,19 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=few_descriptors if self.few_descriptors else None,
+            preexec_fn=self._arrange,
         )
+
+    def _arrange(self) -> None:
+        """
+        Give the process the usual dispositions of signals. Runs in the child process.
+
+        ``nohup`` and a shell that starts the tests in the background let them ignore some.
+        """
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        if self.few_descriptors:
+            few_descriptors()
 
     def __enter__(self) -> Command:
         return self
