@@ -23,6 +23,7 @@ _FILES = {
     "runtime/window/test_reach.py": KILLS,
     "runtime/window/test_window.py": KILLS,
     "runtime/supervision/test_kill_ladder.py": KILLS,
+    "runtime/supervision/test_waiting_for_a_lock.py": KILLS,
     "slow/test_kill_stress.py": KILLS,
 }
 
