@@ -25,6 +25,7 @@ _FILES = {
     "runtime/supervision/test_kill_ladder.py": KILLS,
     "runtime/supervision/test_waiting_for_a_lock.py": KILLS,
     "slow/test_kill_stress.py": KILLS,
+    "watch/test_kill_memory.py": KILLS,
 }
 
 _TESTS = (
@@ -185,6 +186,11 @@ _TESTS = (
         "watch/test_hostile.py",
         STACKS,
         "test_names_in_code_are_shown_as_text",
+    ),
+    (
+        "watch/test_mounted.py",
+        STACKS,
+        "test_page_behind_plain_nginx_is_shut_and_its_token_opens_it",
     ),
     (
         "watch/test_state.py",
