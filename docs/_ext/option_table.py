@@ -10,9 +10,10 @@ import json
 import re
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
-from pastepool.settings import ReferenceRow, options, reference_rows
+from pastepool.settings import ReferenceRow, options, reference_rows, rows
 
 MARK = "<!-- the option table -->"
 
@@ -41,7 +42,8 @@ def _linked(text: str) -> str:
 
 def _put_in(app: Any, docname: str, source: list[str]) -> None:
     if MARK in source[0]:
-        app.env.note_dependency(options.__file__)  # so that a build after a change of the table reads the page again
+        for file in (options.__file__, *Path(rows.__path__[0]).glob("*.py")):
+            app.env.note_dependency(str(file))  # so that a build after a change of the table reads the page again
         source[0] = source[0].replace(MARK, option_markdown())
 
 

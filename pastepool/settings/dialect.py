@@ -19,7 +19,7 @@ from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.foreign import CHERRYPY, GUNICORN
 from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
-from pastepool.settings.options import BY_NAME, MOST_WORKERS
+from pastepool.settings.options import BY_NAME
 from pastepool.settings.parsing import (
     AccessLogTarget,
     Anything,
@@ -36,6 +36,7 @@ from pastepool.settings.parsing import (
     UnixPath,
 )
 from pastepool.settings.place import SettingsPlace
+from pastepool.settings.rows.pool import MOST_WORKERS
 
 WITHOUT_MEANING = (
     "asyncore_loop_timeout",

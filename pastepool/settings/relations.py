@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pastepool.settings.mistakes import Mistakes
-from pastepool.settings.options import BY_NAME, MOST_WORKERS
+from pastepool.settings.options import BY_NAME
 from pastepool.settings.place import SettingsPlace
+from pastepool.settings.rows.pool import MOST_WORKERS
 
 WORKERS = "threadpool_workers"
 MAX_WORKERS = "threadpool_max_workers"

@@ -1,0 +1,1 @@
+"""The rows of options, one file for each group. ``settings.options`` makes one table of them."""
