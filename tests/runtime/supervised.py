@@ -61,8 +61,7 @@ class Call(Job):
 
     def _compute(self) -> None:
         while self._released.locked():
-            if not self._stubborn:  # a kill that is swallowed in a system call may be raised twice on CPython 3.15
-                time.sleep(0.001)
+            time.sleep(0.001)
 
 
 class Inspector:

@@ -63,11 +63,24 @@ class Arm:
 
     ``landed``: the exception was raised. ``looks``: before how many instructions it was asked. ``off``: the window was
     shut, so nothing is raised any more; written by the victim. ``aside``: the killer raises the exception in another way
-    just now (``interrupting``); written by the killer. ``woken``: where the killer has ended a wait (``waking``); None
+    just now (``interrupting``); written by the killer. ``moved``: the victim has executed an instruction while it was set
+    aside; written by the victim. ``woken``: where the killer has ended a wait (``waking``); None
     from the next instruction on. ``_ran``: for how long the thread has run Python since the first look.
     """
 
-    __slots__ = ("aside", "exception", "ident", "landed", "looks", "off", "woken", "_looked_at", "_process", "_ran")
+    __slots__ = (
+        "aside",
+        "exception",
+        "ident",
+        "landed",
+        "looks",
+        "moved",
+        "off",
+        "woken",
+        "_looked_at",
+        "_process",
+        "_ran",
+    )
 
     def __init__(self, ident: int, exception: type[BaseException]) -> None:
         self.ident = ident
@@ -75,6 +88,7 @@ class Arm:
         self.aside = False
         self.landed = False
         self.looks = 0
+        self.moved = False
         self.off = False
         self.woken: Place | None = None
         self._process = os.getpid()
@@ -89,6 +103,12 @@ class Arm:
         An application may fork. The child is a copy of the armed thread, but not the call that is to end.
         """
         return not self.off and not self.aside and not self.landed and self._process == os.getpid()
+
+    def is_asked(self) -> bool:
+        """Note that the victim executes an instruction. Returns ``waits``. Runs on: the armed thread."""
+        if self.aside:
+            self.moved = True
+        return self.waits
 
     def raises(self, frame: FrameType, offset: int) -> bool:
         """

@@ -13,8 +13,9 @@ What is marked must be raised in that call or not at all:
 2. Its arm is set aside: from here on ``arming`` raises nothing. Otherwise the kill could be raised twice.
 3. In one step the thread is looked at again, the exception is marked and the signal is sent. If it has moved on, nothing
    is marked.
-4. If it is seen in the same system call after that, the function did not ask. What is marked is taken off, and the
-   arm is back in force. If it has left the place, the exception was raised there.
+4. If it is seen in the same system call after that, and has executed no instruction, the function did not ask. What is
+   marked is taken off, and the arm is back in force. If it has left the place, or has executed an instruction (``moved``:
+   an application that swallows the exception may be back in the same call already), the exception was raised there.
 
 Source: CPython issue 144748; ours. Works on Linux, which tells in which system call a thread is.
 """
@@ -61,11 +62,11 @@ def interrupt(arm: Arm, native_id: int, by: InterruptSignal) -> bool:
     frame = frame_of(arm.ident)
     if call is None or frame is None or raised_in_call([*calls_of(frame)]) > Grade.LIBRARY:
         return False
-    arm.aside = True
+    arm.moved, arm.aside = False, True
     place = Place.of(frame)
     struck = strike(arm, frame, by)
     del frame  # or its variables would end in this thread, when the function returns
-    if struck and (leaves(arm.ident, native_id, place, call) or not _take_off(arm.ident, place)):
+    if struck and (leaves(arm.ident, native_id, place, call) or arm.moved or not _take_off(arm.ident, place)):
         arm.landed = True
     arm.aside = False
     return arm.landed
@@ -77,6 +78,7 @@ def strike(arm: Arm, frame: FrameType, by: InterruptSignal) -> bool:
         map(is_, look_at(arm.ident), (frame,)),
         equal(attrgetter("f_lasti"), (frame,), to=frame.f_lasti),
         map(not_, map(attrgetter("landed"), (arm,))),
+        map(not_, map(attrgetter("moved"), (arm,))),
         *by.is_ours(),
     )
     try:

@@ -96,7 +96,7 @@ class Monitoring:
     def _before_instruction(self, code: CodeType, offset: int) -> None:
         """Raise, if this thread is armed and the place is good enough. Runs on: any thread, inside of the application."""
         arm = self._armed.get(threading.get_ident())
-        if arm is None or not arm.waits:
+        if arm is None or not arm.is_asked():
             return  # in a child process also because another thread may have had our lock at the fork
         frame = sys._getframe(1)
         if arm.raises(frame, offset):

@@ -146,6 +146,31 @@ def test_clean_up_is_not_killed_again() -> None:
 
 
 @pytest.mark.usefixtures("usable")
+def test_application_that_swallows_its_kill_and_waits_again_is_killed_once() -> None:
+    """
+    It is back in the same system call at once, and looks as if it had never left it. One kill is one exception.
+
+    Many threads, because the second exception came only when the killer looked in the wrong microseconds.
+    """
+    for _ in range(20):
+        swallowed: list[str] = []
+
+        def body() -> None:
+            rounds = 0
+            while rounds < 20:
+                try:
+                    time.sleep(0.001)
+                except WorkerKilled:
+                    swallowed.append("killed")  # noqa: B023
+                rounds += bool(swallowed)  # noqa: B023
+
+        victim = Blocked(body, "body")
+        victim.kill()
+        victim.join()
+        assert (swallowed, victim.outcome) == (["killed"], ["returned"])
+
+
+@pytest.mark.usefixtures("usable")
 def test_function_that_does_not_ask_is_left_as_it_was(tmp_path: Path) -> None:
     """
     SQLite sleeps again by itself while another connection writes. What is marked is taken off, and the thread stays
