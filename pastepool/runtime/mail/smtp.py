@@ -146,14 +146,21 @@ class _Replies:
         If the server hangs up first: return what it sent before.
         """
         while b"\n" not in self._unread and len(self._unread) < limit:
-            self._connection.settimeout(self._patience.left())
-            received = self._connection.recv(_CHUNK)
+            received = self._receive()
             if not received:
                 break
             self._unread += received
         end = self._unread.find(b"\n") + 1 or len(self._unread)
         line, self._unread = self._unread[: min(end, limit)], self._unread[min(end, limit) :]
         return line
+
+    def _receive(self) -> bytes:
+        self._connection.settimeout(self._patience.left())
+        try:
+            return self._connection.recv(_CHUNK)
+        except TimeoutError:
+            self._patience.left()  # raises if no time is left of the whole, and then says so
+            raise
 
     def close(self) -> None:
         """Do nothing: the connection belongs to ``_Client``."""

@@ -362,6 +362,14 @@ def test_a_server_that_never_answers_is_given_up() -> None:
             deliver(envelope(killed(), route, ORIGIN), route, CLOCK, operation_timeout=0.05)
 
 
+def test_a_step_that_ends_with_the_whole_says_so() -> None:
+    """Whichever limit is reached is named, also by a server that says nothing."""
+    with silent_server() as port:
+        route = replace(SETTINGS, port=port)
+        with pytest.raises(OSError, match=r"longer than 0\.05 s in all"):
+            deliver(envelope(killed(), route, ORIGIN), route, CLOCK, delivery_timeout=0.05)
+
+
 def test_a_server_that_never_ends_its_answer_is_given_up() -> None:
     """The whole has a limit too: a server that always says a little more would never miss a step's timeout."""
 
