@@ -17,24 +17,11 @@ from pastepool.core.addresses import ip_address
 from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, ProxyTrust
 from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.foreign import CHERRYPY, GUNICORN
+from pastepool.settings.listeners import Binds, FileMode, Listeners, UnixPath
 from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME
-from pastepool.settings.parsing import (
-    AccessLogTarget,
-    Anything,
-    Binds,
-    Choices,
-    FileMode,
-    Listeners,
-    Number,
-    Parser,
-    Refused,
-    Size,
-    Text,
-    Truth,
-    UnixPath,
-)
+from pastepool.settings.parsing import AccessLogTarget, Anything, Choices, Number, Parser, Refused, Size, Text, Truth
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.rows.pool import MOST_WORKERS
 

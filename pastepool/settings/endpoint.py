@@ -18,6 +18,12 @@ _HTTP_PORT = 80
 UNIX_MODE = 0o660
 """The mode of the file of a unix socket: its user and its group may connect, so that a proxy can be in the group."""
 
+UNIX_PREFIX = "unix:"
+"""It stands before the path of a unix socket, where an address could stand as well."""
+
+LONGEST_UNIX_PATH = 107
+"""The most bytes of a path that Linux takes (sun_path of unix(7), without the last zero)."""
+
 _EVERY_ADDRESS = frozenset({"*", "::", "0.0.0.0"})
 
 
@@ -49,7 +55,7 @@ class Endpoint:
     def __str__(self) -> str:
         if self.systemd:
             return "systemd" if self.systemd == "*" else f"systemd:{self.systemd}"
-        return f"unix:{self.path}" if self.path else host_and_port(self.host, self.port)
+        return f"{UNIX_PREFIX}{self.path}" if self.path else host_and_port(self.host, self.port)
 
     @property
     def is_abstract(self) -> bool:

@@ -1,30 +1,30 @@
 """
 Turn the text of one INI value into a Python value, and back.
 
-This module knows shapes (a count, a duration, an address). It does not know the name of an option or its place in the
-file: ``reading`` adds both to an error. Each parser is a frozen value with three parts: ``expects`` (the words that
-follow "... is not" in an error); a call that turns text into a value, or raises ``Unfit``; and ``show``, which turns
-the value into text that the same parser reads back to the same value.
+This module knows shapes (a count, a duration, a host); ``listeners``, ``networks`` and ``mail_addresses`` have more. It
+does not know the name of an option or its place in the file: ``reading`` adds both to an error. Each parser is a frozen
+value with three parts: ``expects`` (the words that follow "... is not" in an error); a call that turns text into a
+value, or raises ``Unfit``; and ``show``, which turns the value into text that the same parser reads back to the same
+value.
 """
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
-import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pastepool.core.proxy_trust import FORWARDED, PREFIX, UNIX, X_FORWARDED
-from pastepool.settings.endpoint import Endpoint
+from pastepool.settings.endpoint import UNIX_PREFIX
 
 LONGEST = 1e9
 """
 The longest duration in seconds, about 31 years. Some files have 999999999 for "never", so that must be accepted. Above
 about 9.2e9 the lock primitives of CPython overflow.
 """
+
+PRINTABLE = re.compile(r"[ -~]+")
+"""One line of ASCII without control characters. These texts become fields of HTTP and of mails."""
 
 _TRUTHS = dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True)
 _TRUTHS.update(dict.fromkeys(("false", "no", "off", "n", "f", "0"), False))
@@ -34,20 +34,6 @@ _SIZE = re.compile(r"([0-9]{1,15})\s*([kmg]?)", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}")
-_PRINTABLE = re.compile(r"[ -~]+")
-_MAIL_ADDRESS = re.compile(
-    r"""\s*(?:(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>",@]*))\s*<(?P<mailbox>[^<>\s,"]+)>|(?P<bare>[^\s,<>"]+))"""
-    r"""(?:\s*,\s*|\s+|\Z)"""
-)
-_UNIX = "unix:"
-_SYSTEMD = "systemd"
-_SOCKET_NAME = re.compile(r":[!-9;-~]{1,255}")
-_PLACE = re.compile(r"[:.*]|^localhost$|^systemd$")
-_MODE = re.compile(r"(?:0o?)?[0-7]{3}")
-_OWNER = re.compile(r"(?=.)[A-Za-z0-9_.@-]{0,64}(?::[A-Za-z0-9_.@-]{1,64})?")
-_LONGEST_UNIX_PATH = 107
-"""The most bytes of a path that Linux takes (sun_path of unix(7), without the last zero)."""
-
 _PATH = re.compile(r"""/[!"$->@-~]*""")
 
 
@@ -231,7 +217,7 @@ class Text:
         return "one line of printable ASCII"
 
     def __call__(self, text: str) -> str:
-        if not _PRINTABLE.fullmatch(text):
+        if not PRINTABLE.fullmatch(text):
             raise Unfit(f"is not {self.expects}")
         return text
 
@@ -250,7 +236,7 @@ class Secret(Text):
         return f"at least {self.minimum} printable ASCII characters without blanks"
 
     def __call__(self, text: str) -> str:
-        if len(text) < self.minimum or not _PRINTABLE.fullmatch(text) or " " in text:
+        if len(text) < self.minimum or not PRINTABLE.fullmatch(text) or " " in text:
             raise Unfit(f"is not {self.expects}")
         return text
 
@@ -273,120 +259,6 @@ class UrlPath:
 
 
 @dataclass(frozen=True)
-class MailAddresses:
-    """
-    Several addresses of mail, separated by commas or white space, each with or without a name.
-
-    Paste accepts commas at some places and blanks at others. A name may have blanks: ``"Ops Team" <ops@example.com>`` is
-    one address. The value has each address as it stands in a field of a mail.
-    """
-
-    @property
-    def expects(self) -> str:
-        return "addresses separated by commas or blanks"
-
-    def __call__(self, text: str) -> tuple[str, ...]:
-        addresses = []
-        at = 0
-        while at < len(text):
-            found = _MAIL_ADDRESS.match(text, at)
-            if found is None:
-                raise Unfit(f"is not {self.expects}")
-            addresses.append(self._one(found))
-            at = found.end()
-        return tuple(addresses)
-
-    def _one(self, found: re.Match[str]) -> str:
-        name, mailbox = (found["quoted"] or found["plain"] or "").strip(), found["mailbox"] or found["bare"]
-        if not _PRINTABLE.fullmatch(mailbox) or not name.isprintable():
-            raise Unfit(f"is not {self.expects}")
-        return f'"{name}" <{mailbox}>' if name else str(mailbox)
-
-    def show(self, value: tuple[str, ...]) -> str:
-        return ", ".join(value)
-
-
-@dataclass(frozen=True)
-class MailAddress:
-    """One address of mail, with or without a name."""
-
-    @property
-    def expects(self) -> str:
-        return "one address, such as errors@example.com, with or without a name before it"
-
-    def __call__(self, text: str) -> str:
-        try:
-            (address,) = MailAddresses()(text)
-        except ValueError:
-            raise Unfit(f"is not {self.expects}") from None
-        return address
-
-    def show(self, value: str) -> str:
-        return value
-
-
-@dataclass(frozen=True)
-class Networks:
-    """
-    IP addresses and networks, separated by commas or white space.
-
-    A network with bits set after its prefix, such as 10.0.0.1/8, is refused: it is probably a typing error.
-    """
-
-    @property
-    def expects(self) -> str:
-        return "addresses or networks such as 127.0.0.1, 10.0.0.0/8 or fd00::/8, separated by commas or blanks"
-
-    def __call__(self, text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-        try:
-            networks = tuple(ipaddress.ip_network(word) for word in re.split(r"[,\s]+", text) if word)
-        except ValueError:
-            networks = ()
-        if not networks:
-            raise Unfit(f"is not {self.expects}")
-        return networks
-
-    def show(self, value: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> str:
-        return ", ".join(str(network).removesuffix("/32" if network.version == 4 else "/128") for network in value)
-
-
-@dataclass(frozen=True)
-class ProxyNetworks(Networks):
-    """IP addresses and networks, and the word ``unix``. The value has the networks, and the word where it was given."""
-
-    @property
-    def expects(self) -> str:
-        return "addresses or networks such as 127.0.0.1 or 10.0.0.0/8, and the word unix, separated by commas or blanks"
-
-    def __call__(self, text: str) -> tuple[Any, ...]:
-        words = [word for word in re.split(r"[,\s]+", text) if word]
-        others = [word for word in words if word.lower() != UNIX]
-        networks = super().__call__(" ".join(others)) if others or not words else ()
-        return (*networks, *([UNIX] if len(others) < len(words) else []))
-
-    def show(self, value: tuple[Any, ...]) -> str:
-        words = [super(ProxyNetworks, self).show((one,)) if one != UNIX else UNIX for one in value]
-        return ", ".join(words)
-
-
-@dataclass(frozen=True)
-class ProxyFields(Choices):
-    """The fields of proxies that are believed: one of the two families."""
-
-    words: tuple[str, ...] = (X_FORWARDED, FORWARDED, PREFIX)
-
-    @property
-    def expects(self) -> str:
-        return f"{X_FORWARDED}, {X_FORWARDED} {PREFIX} or {FORWARDED}"
-
-    def __call__(self, text: str) -> tuple[str, ...]:
-        words = super().__call__(text)
-        if (X_FORWARDED in words) == (FORWARDED in words) or {FORWARDED, PREFIX} <= set(words):
-            raise Unfit(f"is not {self.expects}")
-        return words
-
-
-@dataclass(frozen=True)
 class HostPort:
     """
     A host with or without a port. The value is ``(host, port or None)``.
@@ -400,9 +272,9 @@ class HostPort:
         return "a host such as localhost, 127.0.0.1, ::1, [::1]:8080, name:8080 or * for all addresses"
 
     def __call__(self, text: str) -> tuple[str, int | None]:
-        if text.startswith(("/", _UNIX)):
+        if text.startswith(("/", UNIX_PREFIX)):
             raise Unfit(
-                f"is a unix socket, which only listen takes; write it like listen = unix:{text.removeprefix(_UNIX)}"
+                f"is a unix socket, which only listen takes; write it like listen = unix:{text.removeprefix(UNIX_PREFIX)}"
             )
         if _NUMBER.fullmatch(text):
             raise Unfit(f"is a port without a host; write it like 127.0.0.1:{text}, or *:{text} for all addresses")
@@ -430,168 +302,6 @@ class HostPort:
 
     def show(self, value: str) -> str:
         return value
-
-
-@dataclass(frozen=True)
-class Listeners:
-    """
-    One or more places to listen on, separated by blanks or line breaks. The value is a tuple of endpoints, each once.
-
-    After a place may stand words about it: ``unix:/run/shop.sock mode=660 owner=www-data:www-data``. A word is a place if
-    it is the first of its line, or if it looks like one; so two places may stand in one line, as in waitress.
-    ``default_port``: the port of an address without one.
-    """
-
-    default_port: int = 8080
-
-    @property
-    def expects(self) -> str:
-        return (
-            "one or more addresses such as 127.0.0.1:8080, [::1]:8080, name:8080, *:8080 or unix:/run/shop.sock,"
-            " separated by blanks or line breaks"
-        )
-
-    def __call__(self, text: str) -> tuple[Endpoint, ...]:
-        endpoints: list[Endpoint] = []
-        for line in text.splitlines():
-            for position, word in enumerate(line.split()):
-                try:
-                    if ("=" in word and not word.startswith(_UNIX)) or (position and not _PLACE.search(word)):
-                        endpoints[-1:] = [_with_word(endpoints[-1:], word)]
-                    else:
-                        endpoints.append(self._place(word))
-                except Unfit as unfit:
-                    raise Unfit(unfit.problem if word == text else f"has {word!r}, which {unfit.problem}") from None
-        if not endpoints:
-            raise Unfit(f"is not {self.expects}")
-        return tuple(dict.fromkeys(endpoints))
-
-    def _place(self, word: str) -> Endpoint:
-        if word.startswith(_UNIX):
-            return Endpoint(path=UnixPath()(word.removeprefix(_UNIX)))
-        if word == _SYSTEMD or word.startswith(f"{_SYSTEMD}:"):
-            name = word.removeprefix(_SYSTEMD)
-            if name and not _SOCKET_NAME.fullmatch(name):
-                raise Unfit("is not systemd, or systemd: and the name of a socket such as systemd:shop")
-            return Endpoint(systemd=name.removeprefix(":") or "*")
-        host, port = HostPort()(word)
-        return Endpoint(host, self.default_port if port is None else port)
-
-    def show(self, value: tuple[Endpoint, ...]) -> str:
-        return " ".join(word for endpoint in value for word in (str(endpoint), *_words_of(endpoint)))
-
-
-def _with_word(last: list[Endpoint], word: str) -> Endpoint:
-    """Add what a word says to the endpoint before it. Raises: Unfit: there is none, or the word does not fit."""
-    name, equals, value = word.partition("=")
-    parser = _LISTENER_WORDS.get(name + equals)
-    if parser is None:
-        close = difflib.get_close_matches(name, _LISTENER_WORDS, n=1)
-        hint = f"the nearest word is {close[0]}" if close else f"the words are {', '.join(_LISTENER_WORDS)}"
-        raise Unfit(f"is no address, and no word that may stand after one; {hint}")
-    if not last:
-        raise Unfit("stands before any address; write it after the address that it is about")
-    endpoint = last[0]
-    if not equals:
-        return replace(endpoint, proxy=True)
-    if endpoint.systemd and name != "proxy":
-        raise Unfit(f"has no meaning for {endpoint}, which systemd opens; delete it, and set it in the .socket unit")
-    if name in ("mode", "owner") and (not endpoint.path or endpoint.is_abstract):
-        raise Unfit(f"has no meaning for {endpoint}, which has no file; delete it")
-    try:
-        return replace(endpoint, **{name: parser(value)})
-    except Unfit as unfit:
-        raise Unfit(f"has a value that {unfit.problem}") from None
-
-
-def _words_of(endpoint: Endpoint) -> list[str]:
-    """Write what is not as usual about an endpoint."""
-    usual = Endpoint()
-    return [
-        f"{word}{parser.show(getattr(endpoint, name))}" if word.endswith("=") else word
-        for word, parser in _LISTENER_WORDS.items()
-        for name in [word.rstrip("=")]
-        if getattr(endpoint, name) != getattr(usual, name)
-    ]
-
-
-@dataclass(frozen=True)
-class UnixPath:
-    """
-    The path of a unix socket, or an abstract name after ``@``.
-
-    A relative path is taken from the directory in which the server is started; the value is absolute, because the
-    application may change the directory later.
-    """
-
-    @property
-    def expects(self) -> str:
-        return "a path such as /run/shop.sock, or an abstract name such as @shop"
-
-    def __call__(self, text: str) -> str:
-        if text in ("", "@") or text.endswith("/") or not text.isprintable():
-            raise Unfit(f"is not {self.expects}")
-        path = text if text.startswith("@") else os.path.abspath(text)
-        size = len(os.fsencode(path))
-        if size > _LONGEST_UNIX_PATH:
-            raise Unfit(f"is {size} bytes long, and the system takes at most {_LONGEST_UNIX_PATH}; set a shorter path")
-        return path
-
-    def show(self, value: str) -> str:
-        return value
-
-
-@dataclass(frozen=True)
-class FileMode:
-    """The rights of a file, as octal digits."""
-
-    @property
-    def expects(self) -> str:
-        return "three octal digits such as 660"
-
-    def __call__(self, text: str) -> int:
-        if not _MODE.fullmatch(text):
-            raise Unfit(f"is not {self.expects}")
-        return int(text.removeprefix("0o"), 8)
-
-    def show(self, value: int) -> str:
-        return f"{value:03o}"
-
-
-@dataclass(frozen=True)
-class FileOwner:
-    """A user and a group, by name or number; either may be left out."""
-
-    @property
-    def expects(self) -> str:
-        return "a user and a group such as www-data:www-data, www-data or :www-data"
-
-    def __call__(self, text: str) -> str:
-        if not _OWNER.fullmatch(text):
-            raise Unfit(f"is not {self.expects}")
-        return text
-
-    def show(self, value: str) -> str:
-        return value
-
-
-_LISTENER_WORDS: Mapping[str, Parser] = {
-    "proxy": Truth(),
-    "mode=": FileMode(),
-    "owner=": FileOwner(),
-    "backlog=": Number(1, 1048576),
-}
-"""The words that may stand after the place of a listener. Each is a field of ``Endpoint``; ``=`` stands before a value."""
-
-
-@dataclass(frozen=True)
-class Binds(Listeners):
-    """The addresses of gunicorn's ``bind``: separated by commas or blanks, and without a port they have port 8000."""
-
-    default_port: int = 8000
-
-    def __call__(self, text: str) -> tuple[Endpoint, ...]:
-        return super().__call__(text.replace(",", " "))
 
 
 @dataclass(frozen=True)
@@ -685,9 +395,6 @@ def _is_ipv6(host: str) -> bool:
 
 PORT = Number(0, 65535)
 """A TCP port; 0 lets the kernel choose."""
-
-LOOPBACK = Networks()("127.0.0.0/8, ::1")
-"""The addresses of this machine only."""
 
 
 def plain_text(value: object) -> str:

@@ -15,8 +15,9 @@ from pastepool.core.addresses import Network
 from pastepool.core.telling.masking import MASK
 from pastepool.errors import SettingsError
 from pastepool.settings.mistakes import Mistakes
+from pastepool.settings.networks import LOOPBACK, Networks
 from pastepool.settings.option import Option
-from pastepool.settings.parsing import LOOPBACK, Networks, Secret, Truth, Unfit, plain_text
+from pastepool.settings.parsing import Secret, Truth, Unfit, plain_text
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.secrets import mask
 

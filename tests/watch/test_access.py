@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pastepool.settings.parsing import LOOPBACK
+from pastepool.settings.networks import LOOPBACK
 from pastepool.watch.access import COOKIE, Gate, cookie_value, judge_origin
 from pastepool.watch.sessions import LOGGED_IN_FOR
 from pastepool.watch.visitor import FORWARDED_BY, Visitor, identify

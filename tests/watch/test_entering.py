@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from webtest import TestApp
 
-from pastepool.settings.parsing import LOOPBACK
+from pastepool.settings.networks import LOOPBACK
 from pastepool.testing import FakeClock
 from pastepool.watch.access import COOKIE, Gate
 from pastepool.watch.answers import SECURITY

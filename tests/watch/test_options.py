@@ -10,7 +10,7 @@ from pastepool.entrypoints import watch_threads
 from pastepool.errors import SettingsError
 from pastepool.settings import read
 from pastepool.settings.endpoint import Endpoint
-from pastepool.settings.parsing import LOOPBACK
+from pastepool.settings.networks import LOOPBACK
 from pastepool.settings.place import SettingsPlace
 from pastepool.watch.app import WatchApp
 from pastepool.watch.options import OPTIONS, WatchOptions, read_options

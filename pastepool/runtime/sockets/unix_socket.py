@@ -24,13 +24,11 @@ from pastepool.errors import StartError
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.peer_credentials import credentials_of
 from pastepool.runtime.sockets.port_holder import name_of
-from pastepool.settings.endpoint import Endpoint
+from pastepool.settings.endpoint import LONGEST_UNIX_PATH, Endpoint
 
 _log = scribbled("pastepool")
 
 _NAME = "s"
-_LONGEST = 107
-"""The most bytes of a path that the kernel takes (sun_path of unix(7), without the last zero)."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ def _bind_file(opened: socket.socket, endpoint: Endpoint, backlog: int, replace:
 
 def _bind(opened: socket.socket, folder: str, made: str) -> None:
     """Bind to a path that may be longer than the kernel takes: then the directory is named by a descriptor."""
-    if len(os.fsencode(made)) <= _LONGEST:
+    if len(os.fsencode(made)) <= LONGEST_UNIX_PATH:
         opened.bind(made)
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

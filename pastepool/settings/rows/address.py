@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pastepool.settings.listeners import Listeners
 from pastepool.settings.option import Option
-from pastepool.settings.parsing import PORT, HostPort, Listeners, Number, Refused
+from pastepool.settings.parsing import PORT, HostPort, Number, Refused
 
 _TLS_LATER = "TLS comes in a later release; put a proxy that terminates TLS in front of the server"
 

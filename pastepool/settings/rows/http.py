@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
+from pastepool.settings.networks import Networks, ProxyFields, ProxyNetworks
 from pastepool.settings.option import Option
-from pastepool.settings.parsing import (
-    Choice,
-    Duration,
-    Networks,
-    ProxyFields,
-    ProxyNetworks,
-    Refused,
-    Text,
-    Truth,
-    UrlPrefix,
-)
+from pastepool.settings.parsing import Choice, Duration, Refused, Text, Truth, UrlPrefix
 
 ROWS: tuple[Option, ...] = (
     Option(

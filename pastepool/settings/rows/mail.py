@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pastepool.settings.mail_addresses import MailAddress, MailAddresses
 from pastepool.settings.option import Option
-from pastepool.settings.parsing import HostPort, MailAddress, MailAddresses, Number, Text, Truth
+from pastepool.settings.parsing import HostPort, Number, Text, Truth
 
 ROWS: tuple[Option, ...] = (
     Option(

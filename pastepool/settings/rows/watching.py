@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pastepool.settings.networks import LOOPBACK, Networks
 from pastepool.settings.option import Option
-from pastepool.settings.parsing import LOOPBACK, PORT, HostPort, Networks, Secret, Truth
+from pastepool.settings.parsing import PORT, HostPort, Secret, Truth
 
 ROWS: tuple[Option, ...] = (
     Option(
