@@ -30,6 +30,12 @@ def client_address(host: str) -> str:
     return host[len(_MAPPED) :] if host.startswith(_MAPPED) and "." in host else host
 
 
+def same_address(text: str) -> str:
+    """Spell an address in one way: an IPv4 address at a socket of IPv6 is an IPv4 address. Empty for other text."""
+    address = ip_address(text)
+    return "" if address is None else str(address)
+
+
 def is_within(text: str, networks: Sequence[Network]) -> bool:
     """Say whether an address lies in one of the networks. False for a text that is no address."""
     address = ip_address(text)

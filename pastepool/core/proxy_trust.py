@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pastepool.core.addresses import Network, ip_address, is_within
+from pastepool.core.addresses import Network, is_within
 
 FORWARDED = "forwarded"
 FOR, HOST, PROTO, PORT, BY = (f"x-forwarded-{word}" for word in ("for", "host", "proto", "port", "by"))
@@ -18,6 +18,12 @@ KEYS = {name: "HTTP_" + name.upper().replace("-", "_") for name in (*KNOWN, PREF
 """The environ key of each field."""
 
 ANYBODY = "*"
+
+USUAL_PORTS = {"http": "80", "https": "443"}
+"""The port that a client means if it names none, for each scheme that a proxy may name."""
+
+UNIX_PEER = "localhost"
+"""What waitress calls every client on a unix socket, which has no address: as ``trusted_proxy``, and in its log."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +74,3 @@ class TrustedProxies:
     def is_proxy(self, address: str) -> bool:
         """Say whether an address is that of a trusted proxy."""
         return is_within(address, self.networks)
-
-
-def same_address(text: str) -> str:
-    """Spell an address in one way: an IPv4 address at a socket of IPv6 is an IPv4 address. Empty for other text."""
-    address = ip_address(text)
-    return "" if address is None else str(address)

@@ -1,15 +1,18 @@
-"""Tell people about the start and the end of a server: the start lines, and the threads that did not stop."""
+"""Tell people how a server is: the start lines, its status, and the threads that did not stop."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import FrameType
 
 from pastepool import __version__
 from pastepool.core.interpreter import runs_without_gil
+from pastepool.core.policy import PoolPolicy
+from pastepool.core.states import Status, classify
 from pastepool.core.wording import counted
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.inspection.stacks import frame_of, stack_lines, stack_of
@@ -20,7 +23,7 @@ from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.sockets.listener import Listener, url
 from pastepool.runtime.system.loggers import write_line
 from pastepool.settings.values import Settings
-from pastepool.types import Seconds
+from pastepool.types import Clock, Seconds
 
 _log = scribbled("pastepool")
 
@@ -55,6 +58,14 @@ def announce(
     lines += [f"threads are shown on {url(listener)}" for listener in admin_listeners]
     lines.append(f"settings from {source}; pid {os.getpid()}, Ctrl+C or SIGTERM stops")
     write_line(sys.stdout, "\n".join(lines))
+
+
+def status_line(pool: Pool, policy: PoolPolicy, clock: Clock) -> str:
+    """Say in a few words how the workers are."""
+    now = clock.now()
+    counts = Counter(classify(record, now, policy) for record in pool.records())
+    others = [f"{count} {status.value}" for status, count in counts.items() if status is not Status.IDLE]
+    return ", ".join([counted(counts.total(), "worker"), *sorted(others)])
 
 
 def tell_stopping(pool: Pool, baton: Baton, connections: OpenConnections, patience: Seconds, ends_at_once: str) -> None:

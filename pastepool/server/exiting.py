@@ -12,6 +12,7 @@ from types import FrameType, TracebackType
 
 from pastepool.core.ending import end_at
 from pastepool.core.telling.notices import InterpreterExits
+from pastepool.errors import WorkerKilledExit
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.system import exit_guard
 from pastepool.server.announcing import lines_of, tell_exit
@@ -20,8 +21,8 @@ from pastepool.types import Seconds
 
 _log = scribbled("pastepool")
 
-_EXITED_UNASKED = 70
-"""Exit status when something else ended the interpreter: EX_SOFTWARE of ``sysexits.h``."""
+_EXITED_UNASKED = WorkerKilledExit.code
+"""Exit status when something else ended the interpreter, the same as where a kill did: EX_SOFTWARE of ``sysexits.h``."""
 
 
 class Exiting:

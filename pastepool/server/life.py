@@ -12,7 +12,6 @@ import contextlib
 import os
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,13 +19,10 @@ from typing import Any
 from pastepool import __version__
 from pastepool.core.overload import connections_that_fit
 from pastepool.core.ownership import claim
-from pastepool.core.policy import PoolPolicy
-from pastepool.core.states import Status, classify
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.log import scribe
-from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.listener import Listener, open_all, remove_files
 from pastepool.runtime.sockets.passed import take_passed
@@ -40,6 +36,7 @@ from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.server.announcing import (
     announce,
+    status_line,
     tell_stopping,
     tell_what_did_not_stop,
     tell_what_is_waited_for,
@@ -52,7 +49,7 @@ from pastepool.server.exiting import Exiting
 from pastepool.server.forking import Forking
 from pastepool.settings.origin import named_in
 from pastepool.settings.values import PublicAddress, Settings
-from pastepool.types import Clock, Seconds
+from pastepool.types import Seconds
 from pastepool.wsgi.call import Application
 from pastepool.wsgi.environ import listener_prototype
 
@@ -229,7 +226,7 @@ class Server:
         has_host = threading.current_thread() is not threading.main_thread()
         spawn_thread(lambda: self._forced_exit.run(has_host), "pastepool forced exit")
         if self._service.listens:
-            status = partial(_status_line, parts.pool, self.settings.pool, parts.clock)
+            status = partial(status_line, parts.pool, self.settings.pool, parts.clock)
             spawn_thread(partial(self._service.run, status), "pastepool systemd")
         parts.mailer.start()
         for _ in range(workers):
@@ -382,14 +379,6 @@ def _prototype(listener: Listener, paste_pool: PastePool, public: PublicAddress 
         errors=errors_stream(),
         extra={"paste.httpserver.thread_pool": paste_pool},
     )
-
-
-def _status_line(pool: Pool, policy: PoolPolicy, clock: Clock) -> str:
-    """Say in a few words how the workers are."""
-    now = clock.now()
-    counts = Counter(classify(record, now, policy) for record in pool.records())
-    others = [f"{count} {status.value}" for status, count in counts.items() if status is not Status.IDLE]
-    return ", ".join([counted(counts.total(), "worker"), *sorted(others)])
 
 
 def _fit(connections: OpenConnections, settings: Settings, files: OpenFiles) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pastepool.core.addresses import ip_address
-from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, ProxyTrust
+from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, UNIX_PEER, ProxyTrust
 from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.foreign import CHERRYPY, GUNICORN
 from pastepool.settings.listeners import Binds, FileMode, Listeners, UnixPath
@@ -130,9 +130,6 @@ _MOVED = {
 
 _PERMS_OF_WAITRESS = 0o600
 
-_UNIX_PEER = "localhost"
-"""What waitress calls every client on a unix socket, as ``trusted_proxy``."""
-
 _RENAMED = {
     **_MOVED,
     "threads": "threadpool_workers",
@@ -198,7 +195,7 @@ def _of_waitress(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Trans
     idle = [name for name in WITHOUT_MEANING if name in own]
     notes = [f"{', '.join(idle)}: accepted for waitress's sake, and without effect here."] if idle else []
     trust = _proxy_trust(own, place, mistakes)
-    if trust.proxy not in ("", ANYBODY, _UNIX_PEER) and ip_address(trust.proxy) is None:
+    if trust.proxy not in ("", ANYBODY, UNIX_PEER) and ip_address(trust.proxy) is None:
         notes.append(
             f"trusted_proxy = {trust.proxy!r} is not an IP address, so no proxy is believed; write it like"
             f" trusted_proxy = {WAITRESS.options['trusted_proxy'].sample()}."

@@ -13,21 +13,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pastepool.core.addresses import client_address
 from pastepool.core.ownership import calls_application
-from pastepool.core.proxy_trust import ANYBODY, FOR, FORWARDED, HOST, KEYS, KNOWN, PORT, PROTO, ProxyTrust
+from pastepool.core.proxy_trust import (
+    ANYBODY,
+    FOR,
+    FORWARDED,
+    HOST,
+    KEYS,
+    KNOWN,
+    PORT,
+    PROTO,
+    UNIX_PEER,
+    USUAL_PORTS,
+    ProxyTrust,
+)
 from pastepool.core.wording import printable
 from pastepool.errors import PeerError
 from pastepool.wsgi.call import Application
 
 Environ = dict[str, Any]
 
-_LOCAL = "localhost"
-"""What the peer of a unix socket is called. It has no address."""
-
-_MAPPED = "::ffff:"
-"""How the kernel writes an IPv4 address at a socket of IPv6."""
-
-_PORTS = {"http": "80", "https": "443"}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -57,7 +63,7 @@ def behind_proxy(application: Application, trust: ProxyTrust, tell: Callable[[st
 
     @calls_application
     def told(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        peer = environ["REMOTE_ADDR"].removeprefix(_MAPPED) or _LOCAL
+        peer = client_address(environ["REMOTE_ADDR"]) or UNIX_PEER
         believed: frozenset[str] = frozenset()
         if trust.proxy in (ANYBODY, peer):
             try:
@@ -103,7 +109,7 @@ def _claims(environ: Environ, trust: ProxyTrust) -> _Claims:
         except ValueError as error:
             raise _malformed(FORWARDED, str(error), text) from None
     claims.proto = claims.proto.lower()
-    if claims.proto and claims.proto not in _PORTS:
+    if claims.proto and claims.proto not in USUAL_PORTS:
         raise _malformed(FORWARDED if text else PROTO, "the scheme is neither http nor https", claims.proto)
     return claims
 
@@ -201,7 +207,7 @@ def _put_in(environ: Environ, claims: _Claims) -> None:
     """Put what the proxy says into the environ. Raises: PeerError 400: the client has no address."""
     if claims.proto:
         environ["wsgi.url_scheme"] = claims.proto
-    port = claims.port or _PORTS.get(claims.proto, "")
+    port = claims.port or USUAL_PORTS.get(claims.proto, "")
     if claims.host:
         port = _put_host(environ, claims.host, port)
     if port:
@@ -217,7 +223,7 @@ def _put_host(environ: Environ, host: str, port: str) -> str:
         environ["HTTP_HOST"] = host
         return port
     environ["SERVER_NAME"] = host
-    usual = port in ("", _PORTS.get(environ["wsgi.url_scheme"]))
+    usual = port in ("", USUAL_PORTS.get(environ["wsgi.url_scheme"]))
     environ["HTTP_HOST"] = host if usual else f"{host}:{port}"
     return port
 

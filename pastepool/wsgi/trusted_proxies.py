@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from pastepool.core.addresses import same_address
 from pastepool.core.ownership import calls_application
-from pastepool.core.proxy_trust import FOR, FORWARDED, HOST, KEYS, PORT, PREFIX, PROTO, TrustedProxies, same_address
+from pastepool.core.proxy_trust import FOR, FORWARDED, HOST, KEYS, PORT, PREFIX, PROTO, USUAL_PORTS, TrustedProxies
 from pastepool.http1.target import is_host
 from pastepool.wsgi.call import Application
 
@@ -23,7 +24,6 @@ _MOST_HOPS = 16
 """How many proxies stand one behind the other at most. A client may send any number of entries, and each costs time."""
 
 _X_FORWARDED = "HTTP_X_FORWARDED_"
-_PORTS = {"http": "80", "https": "443"}
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PAIR = re.compile(rf'({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -169,9 +169,9 @@ def _address(node: str) -> str:
 
 
 def _put_scheme(environ: dict[str, Any], proto: str) -> None:
-    if proto in _PORTS:
+    if proto in USUAL_PORTS:
         environ["wsgi.url_scheme"] = proto
-        environ["SERVER_PORT"] = _PORTS[proto]
+        environ["SERVER_PORT"] = USUAL_PORTS[proto]
     else:
         _remove(environ, (PROTO,))
 
@@ -192,7 +192,7 @@ def _put_host(environ: dict[str, Any], host: str, port: str) -> None:
         environ["SERVER_PORT"] = port
     if name:
         environ["SERVER_NAME"] = name
-        usual = port in ("", _PORTS.get(environ["wsgi.url_scheme"]))
+        usual = port in ("", USUAL_PORTS.get(environ["wsgi.url_scheme"]))
         environ["HTTP_HOST"] = name if usual else f"{name}:{port}"
 
 

@@ -17,6 +17,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 
+from pastepool.core.addresses import client_address
 from pastepool.core.wording import host_and_port
 from pastepool.runtime.inspection.procfs import descriptor_link
 
@@ -116,7 +117,7 @@ if hasattr(socket, "AF_UNIX"):
 
 def _internet(host: str, port: int) -> str:
     """Write an address; an IPv4 address inside an IPv6 one is shown as itself."""
-    return host_and_port(host.removeprefix("::ffff:") if "." in host else host, port)
+    return host_and_port(client_address(host), port)
 
 
 def _peer_by_table(inode: str) -> str:
