@@ -50,31 +50,32 @@ PLACES: Mapping[str, Box] = {
     "demo": Box(860, 0),
     "watch": Box(70, 1),
     "server": Box(640, 1),
-    "runtime.watching": Box(440, 2),
-    "runtime.supervision": Box(270, 3),
-    "runtime.http": Box(560, 3),
-    "runtime.pool": Box(270, 4),
-    "runtime.sockets": Box(440, 4),
-    "runtime.window": Box(250, 5),
-    "runtime.log": Box(550, 5),
-    "runtime.mail": Box(740, 5),
-    "runtime.inspection": Box(290, 6),
-    "runtime.system": Box(400, 6),
-    "testing": Box(860, 6),
-    "settings": Box(560, 7),
-    "wsgi": Box(710, 7),
-    "core.telling": Box(225, 8),
-    "core.landing": Box(110, 8),
-    "core": Box(290, 9),
-    "http1": Box(620, 9),
-    "types": Box(340, 10),
-    "errors": Box(500, 10),
+    "pooling": Box(400, 2),
+    "runtime.watching": Box(440, 3),
+    "runtime.supervision": Box(270, 4),
+    "runtime.http": Box(560, 4),
+    "runtime.pool": Box(270, 5),
+    "runtime.sockets": Box(440, 5),
+    "runtime.window": Box(250, 6),
+    "runtime.log": Box(550, 6),
+    "runtime.mail": Box(740, 6),
+    "runtime.inspection": Box(290, 7),
+    "runtime.system": Box(400, 7),
+    "testing": Box(860, 7),
+    "settings": Box(560, 8),
+    "wsgi": Box(710, 8),
+    "core.telling": Box(225, 9),
+    "core.landing": Box(110, 9),
+    "core": Box(290, 10),
+    "http1": Box(620, 10),
+    "types": Box(340, 11),
+    "errors": Box(500, 11),
 }
 ASIDE = ("demo", "testing")
 """Packages that are no part of a running server. Their boxes have a broken line."""
 
-WIDTH, HEIGHT = 920, 672
-FRAME = (160.0, 118.0, 640.0, 312.0)
+WIDTH, HEIGHT = 920, 734
+FRAME = (160.0, 180.0, 640.0, 312.0)
 """The frame around the packages of ``runtime``: left, top, width, height."""
 
 _ROOT = (

@@ -4,21 +4,17 @@ named tuple.
 
 This module opens nothing, starts no thread and installs no handler. A part gets everything that it needs when it is
 made. So this module makes first what several parts share: the clock, the signal on which the supervisor sleeps, the
-baton, and the waker of the poll. ``assemble_base`` and ``assemble_pool`` know no HTTP: adapters and tests use them
-without a server.
+baton, and the waker of the poll. ``pooling.assembly`` makes the parts that know no HTTP.
 """
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
 from pastepool.core.addresses import is_within
 from pastepool.core.deadlines import deadline
-from pastepool.core.policy import OverloadPolicy, PoolPolicy
-from pastepool.core.telling.notices import Notice
+from pastepool.pooling.assembly import PoolBase, PoolParts, assemble_base, assemble_pool
 from pastepool.runtime.http.access_log import access_line
 from pastepool.runtime.http.date_header import DateHeader
 from pastepool.runtime.http.open_connections import OpenConnections
@@ -26,7 +22,6 @@ from pastepool.runtime.http.poller import Poller
 from pastepool.runtime.http.returning import Returning
 from pastepool.runtime.http.shared import Shared
 from pastepool.runtime.http.spool_room import SpoolRoom
-from pastepool.runtime.inspection.inspector import Inspector
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.mail.mailer import Mailer
 from pastepool.runtime.mail.smtp import deliver
@@ -34,7 +29,6 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
-from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.sockets.waker import Waker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
@@ -43,43 +37,15 @@ from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.admin_listener import AdminListener
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.runtime.watching.sampler import Sampler
-from pastepool.runtime.watching.server_view import ServerView
+from pastepool.runtime.watching.server_view import OpenNow, ServerView
 from pastepool.settings.values import Settings
-from pastepool.types import Clock, Seconds, Signal, Spawner
+from pastepool.types import Clock
 from pastepool.wsgi.call import Application
 from pastepool.wsgi.forwarded import behind_proxy
 from pastepool.wsgi.prefix import under_prefix
 from pastepool.wsgi.trusted_proxies import behind_trusted_proxies
 
 _log = scribbled("pastepool.http")
-
-
-class PoolBase(NamedTuple):
-    """
-    What the pool shares with the part that finds its tasks. It is made before both.
-
-    ``signal``: makes the supervisor look when it is set. ``serials``: yields the serial numbers of tasks.
-    """
-
-    clock: Clock
-    signal: Signal
-    serials: itertools.count[int]
-    tally: Tally
-    journal: EventJournal
-    baton: Baton
-
-    def note_shed(self, fate: str, now: Seconds) -> None:
-        """Count and note in the journal that a waiting task was given up, or a client turned away. Runs on: baton."""
-        self.tally.count(fate)
-        self.journal.note_shed(fate, now)
-
-
-class PoolParts(NamedTuple):
-    """The pool, the supervisor that keeps it as the policy wants it, and the ``base`` that both were made with."""
-
-    base: PoolBase
-    pool: Pool
-    supervisor: Supervisor
 
 
 class HttpParts(NamedTuple):
@@ -119,68 +85,6 @@ class ServerParts(NamedTuple):
     sampler: Sampler
     paste_pool: PastePool
     admin: AdminListener | None
-
-
-def assemble_base(
-    overload: OverloadPolicy, clock: Clock, wake_poller: Callable[[], None], signal: Signal | None = None
-) -> PoolBase:
-    """
-    Make what the pool and the poller both need.
-
-    ``wake_poller``: makes the thread that polls return. ``signal``: the supervisor's signal; a new event if None.
-    """
-    return PoolBase(
-        clock=clock,
-        signal=threading.Event() if signal is None else signal,
-        serials=itertools.count(1),
-        tally=Tally(clock),
-        journal=EventJournal(clock),
-        baton=Baton(overload, wake_poller),
-    )
-
-
-def assemble_pool(
-    base: PoolBase,
-    policy: PoolPolicy,
-    leading: Leading,
-    *,
-    end_process: Callable[[str], None],
-    logger: str,
-    spawn: Spawner = spawn_thread,
-    inspector: Inspector | None = None,
-    mail: Callable[[Notice], None] = lambda notice: None,
-    mail_hung: bool = False,
-) -> PoolParts:
-    """
-    Make a pool and its supervisor; neither has a thread yet.
-
-    Args:
-        base: from ``assemble_base``.
-        policy: how many workers, and how long they may take.
-        leading: the functions with which workers find tasks.
-        end_process: called with the reason when there are too many zombies. Runs on: supervisor.
-        logger: the name of the logger for messages about workers.
-        spawn: starts a worker's thread.
-        inspector: looks into threads; if None, the supervisor gets one of its own.
-        mail: takes each notice that should be mailed; must return at once.
-        mail_hung: whether requests that became hung are mailed too.
-    """
-    clock, baton, changed = base.clock, base.baton, base.signal.set
-    pool = Pool(baton, policy, clock, spawn, leading, base.tally, changed, logger)
-    supervisor = Supervisor(
-        pool,
-        baton,
-        policy,
-        clock,
-        inspector or Inspector(),
-        signal=base.signal,
-        logger=logger,
-        mail=mail,
-        mail_hung=mail_hung,
-        end_process=end_process,
-        journal=base.journal,
-    )
-    return PoolParts(base, pool, supervisor)
 
 
 def _behind_proxies(application: Application, settings: Settings) -> Application:
@@ -232,19 +136,24 @@ def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admi
     base = pool.base
     clock, baton, policy = base.clock, base.baton, settings.pool
     sampler = Sampler(pool.pool, baton, policy, clock, spawn_thread)
+    shared, opened = http.shared, http.connections
     server_view = ServerView(
+        host="pastepool",
         pool=pool.pool,
         baton=baton,
-        poller=http.poller,
         supervisor=pool.supervisor,
-        shared=http.shared,
-        settings=settings,
+        policy=policy,
+        overload=settings.overload,
         clock=clock,
         tally=base.tally,
         journal=base.journal,
         sampler=sampler,
         spawn=spawn_thread,
         began_at=clock.now(),
+        shown=settings.shown,
+        config_file=settings.config_file,
+        draining=lambda: shared.draining,
+        connections=lambda: OpenNow(len(opened.by_fd), opened.limit, shared.spool_room.taken),
     )
     ask_kill = pool.supervisor.ask_kill
     paste_pool = PastePool(pool.pool, baton, policy, clock, base.serials, ask_kill, server_view)

@@ -84,7 +84,7 @@ def _await_end(server_view: ServerView, worker: Worker, serial: int, title: str)
     if worker.phase is Phase.DYING:
         text = (
             f"{title} is told to end and has not ended yet: it is in a call that does not return, or it catches what"
-            f" it is told. After {spoken(server_view.settings.pool.dying_for)} it counts as a zombie."
+            f" it is told. After {spoken(server_view.policy.dying_for)} it counts as a zombie."
         )
         return ActionOutcome(202, "dying", text)
     text = (

@@ -139,7 +139,7 @@ class Flames:
     def _look_on(self, run: _Run) -> None:
         clock, never = self._server_view.clock, threading.Event()
         ends_at = run.began_at + run.seconds
-        while clock.now() < ends_at and not self._server_view.shared.draining:
+        while clock.now() < ends_at and not self._server_view.draining():
             began = time.thread_time()
             self._look(run)
             took = time.thread_time() - began

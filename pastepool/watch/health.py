@@ -17,9 +17,9 @@ def health_of(server_view: ServerView) -> tuple[int, str]:
     Returns: an HTTP status and a word. 200 ``ok``; 503 ``hung`` if no worker can take a request any more, or ``sending``
     if some of them would if their clients read; 503 ``stopping`` during a drain.
     """
-    if server_view.shared.draining:
+    if server_view.draining():
         return 503, "stopping"
-    counts = count_by_status(server_view.pool.records(), server_view.clock.now(), server_view.settings.pool)
+    counts = count_by_status(server_view.pool.records(), server_view.clock.now(), server_view.policy)
     if any(counts[status] for status in SERVING):
         return 200, "ok"
     return 503, Status.SENDING.value if counts[Status.SENDING] else Status.HUNG.value
@@ -33,7 +33,7 @@ def counters_of(state: State) -> dict[str, Any]:
     flat["pastepool_workers_limit"] = pool["max_workers"]
     flat["pastepool_backlog_requests"] = backlog["length"]
     flat["pastepool_backlog_oldest_seconds"] = backlog["oldest_for"] or 0.0
-    flat["pastepool_connections_open"] = state["connections"]["open"]
+    flat["pastepool_connections_open"] = state["connections"]["open"] or 0
     flat["pastepool_spooled_bytes"] = state["connections"]["spooled"]
     flat.update({f"pastepool_{word}_total": number for word, number in totals.items() if isinstance(number, int)})
     for part, figures in state["latency"].items():

@@ -230,7 +230,8 @@ def backlog(state: State) -> str:
     ]
     rows = "".join(f"<tr>{_cells(one)}</tr>" for one in cells)
     connections = state["connections"]
-    line += f"<p>{counted(connections['open'], 'connection')} open of at most {connections['limit']}.</p>"
+    if connections["open"] is not None:
+        line += f"<p>{counted(connections['open'], 'connection')} open of at most {connections['limit']}.</p>"
     return line + (table("backlog", ("waited", "request", "client"), rows) if rows else "")
 
 

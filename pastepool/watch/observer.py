@@ -104,6 +104,7 @@ class Observer:
             "format": FORMAT,
             "version": VERSION,
             "kind": "pastepool",
+            "host": server_view.host,
             "note": "",
             "taken_at": wall.text(wall.now),
             "pool": self._pool(seen, wall.now),
@@ -112,22 +113,18 @@ class Observer:
             "stacks": shown,
             "stacks_note": note or ("" if process["gil"] else f"This Python runs without the GIL. {NO_STACKS}"),
             "backlog": self._backlog(wall.now),
-            "connections": {
-                "open": len(server_view.poller.connections),
-                "limit": server_view.poller.connection_limit,
-                "spooled": server_view.shared.spool_room.taken,
-            },
+            "connections": server_view.connections()._asdict(),
             "latency": latency_of(server_view, totals),
             "series": series_of(server_view.sampler.samples()),
             "events": events_of(server_view, wall, app_root_of(server_view)),
             "slowest": slowest_of(server_view, wall),
             "totals": totals_of(server_view, totals, wall),
             "process": process,
-            "settings": [list(pair) for pair in server_view.settings.shown],
+            "settings": [list(pair) for pair in server_view.shown],
         }
 
     def _pool(self, everything: Sequence[Seen], now: Seconds) -> dict[str, Any]:
-        policy = self._server_view.settings.pool
+        policy = self._server_view.policy
         counts = Counter(status_of(seen, self._server_view, now) for seen in everything)
         counts.pop(Status.GONE, None)
         return {
@@ -141,12 +138,12 @@ class Observer:
             "max_zombies": policy.max_zombies,
             "counts": {status.value: counts[status] for status in Status if status is not Status.GONE},
             "summary": counts_line(counts, len(self._server_view.baton.backlog)),
-            "draining": self._server_view.shared.draining,
+            "draining": self._server_view.draining(),
             "condemned": self._server_view.supervisor.condemned,
         }
 
     def _backlog(self, now: Seconds) -> dict[str, Any]:
-        overload = self._server_view.settings.overload
+        overload = self._server_view.overload
         waiting = self._server_view.baton.waiting()
         return {
             "length": len(waiting),

@@ -155,6 +155,7 @@ def _empty(kind: str, note: str) -> State:
         "format": FORMAT,
         "version": VERSION,
         "kind": kind,
+        "host": "",
         "note": note,
         "taken_at": wall.text(wall.now),
         "pool": {

@@ -89,7 +89,7 @@ def _with_stack(seen: Seen, diagnosis: Diagnosis | None) -> Seen:
 
 def status_of(seen: Seen, server_view: ServerView, now: Seconds) -> Status:
     """Return the status of a worker, as people are told it."""
-    return classify(seen.record(now), now, server_view.settings.pool)
+    return classify(seen.record(now), now, server_view.policy)
 
 
 def app_root_of(server_view: ServerView) -> str:
@@ -98,7 +98,7 @@ def app_root_of(server_view: ServerView) -> str:
 
     Most applications keep their configuration file in their own folder.
     """
-    file = server_view.settings.config_file
+    file = server_view.config_file
     return os.path.dirname(os.path.abspath(file)) if file else ""
 
 
@@ -127,7 +127,7 @@ class Look:
     def _row(self, seen: Seen) -> dict[str, Any]:
         worker, now = seen.worker, self.now
         record = seen.record(now)
-        status = classify(record, now, self.server_view.settings.pool)
+        status = classify(record, now, self.server_view.policy)
         lasted = max(0.0, now - (record.sending_since if status is Status.SENDING else seen.since))
         row: dict[str, Any] = {
             "worker": worker.worker_id,
@@ -170,7 +170,7 @@ class Look:
     def _kill_in(self, seen: Seen) -> Seconds | None:
         if seen.phase is not Phase.BUSY or self.server_view.supervisor.no_kills:
             return None
-        due_at = kill_at(seen.record(self.now), self.server_view.settings.pool)
+        due_at = kill_at(seen.record(self.now), self.server_view.policy)
         return None if due_at == math.inf else rounded(max(0.0, due_at - self.now))
 
 

@@ -16,11 +16,11 @@ from typing import Any
 from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.core.telling.masking import request_facts
 from pastepool.core.telling.notices import Notice
+from pastepool.pooling.assembly import assemble_base, assemble_pool
 from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.task import ShedReason, Task, TaskOutcome, WaitForClient
 from pastepool.runtime.system.clock import MonotonicClock
-from pastepool.server.assembly import assemble_base, assemble_pool
 from pastepool.types import CallWindow
 from tests.waiting import WATCHDOG
 

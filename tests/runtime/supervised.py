@@ -14,9 +14,9 @@ from pastepool.core.states import Phase, Status, classify
 from pastepool.core.telling.notices import Notice
 from pastepool.core.telling.report import CodePlace, Diagnosis
 from pastepool.errors import WorkerKilled
+from pastepool.pooling.assembly import assemble_base, assemble_pool
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.worker import Worker
-from pastepool.server.assembly import assemble_base, assemble_pool
 from pastepool.testing import FakeClock, StepSpawner
 from tests.runtime.pools import Job, Telling
 from tests.waiting import WATCHDOG, until

@@ -110,11 +110,6 @@ class Poller:
         )
         """The function for each ``returning.Step``."""
 
-    @property
-    def connection_limit(self) -> int:
-        """How many connections may be open; 0 for no limit."""
-        return self._connections.limit
-
     def start(self, acceptor: Acceptor) -> None:
         """Open what polling needs, such as the epoll descriptor. Call this in the process that will serve."""
         self._readiness = open_readiness()

@@ -7,10 +7,11 @@ renders nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from pastepool.runtime.http.shared import Shared
+from pastepool.core.policy import OverloadPolicy, PoolPolicy
 from pastepool.runtime.inspection.inspector import Inspector
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.pool import Pool
@@ -21,32 +22,47 @@ from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.runtime.watching.sampler import Sampler
 from pastepool.types import Clock, Seconds, Spawner
 
-if TYPE_CHECKING:
-    from pastepool.runtime.http.poller import Poller
-    from pastepool.settings.values import Settings
+
+class OpenNow(NamedTuple):
+    """
+    How many connections are open, how many may be (0 for no limit), and the bytes that the responses to them keep on the
+    disk. The first two are None where only another program knows them.
+    """
+
+    open: int | None = None
+    limit: int | None = None
+    spooled: int = 0
 
 
 @dataclass
 class ServerView:
     """
-    The parts of one server.
+    The parts of one server, or of a pool that works for the server of another program.
 
-    ``began_at``: monotonic seconds. ``inspector``: belongs to the page alone, so that its CPU figures are measured
-    between two looks of the page. ``common``: objects that all pages of one server share, by name.
+    Large because the page shows all of them, and this object is the only way to them.
+
+    ``host``: the name of the program whose connections the pool serves. ``shown``: the values of the options as text, by
+    name. ``config_file``: empty if there is none. ``draining``: says whether the server stops. ``connections``: counts
+    those that are open. ``began_at``: monotonic seconds. ``inspector``: belongs to the page alone, so that its CPU
+    figures are measured between two looks of the page. ``common``: objects that all pages of one server share, by name.
     """
 
+    host: str
     pool: Pool
     baton: Baton
-    poller: Poller
     supervisor: Supervisor
-    shared: Shared
-    settings: Settings
+    policy: PoolPolicy
+    overload: OverloadPolicy
     clock: Clock
     tally: Tally
     journal: EventJournal
     sampler: Sampler
     spawn: Spawner
     began_at: Seconds
+    shown: tuple[tuple[str, str], ...]
+    config_file: str
+    draining: Callable[[], bool]
+    connections: Callable[[], OpenNow]
     inspector: Inspector = field(default_factory=Inspector)
     common: dict[str, Any] = field(default_factory=dict)
 

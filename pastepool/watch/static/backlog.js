@@ -29,8 +29,9 @@ export function backlog() {
   return {
     show({ backlog: now, connections }) {
       say(length, number(now.length));
-      const open = `${number(connections.open)} of ${number(connections.limit)} connections open`;
-      say(limit, `waiting, of at most ${number(now.limit)}; ${open}`);
+      const known = connections.open !== null;
+      const open = known ? `; ${number(connections.open)} of ${number(connections.limit)} connections open` : "";
+      say(limit, `waiting, of at most ${number(now.limit)}${open}`);
       const wait = `The oldest has waited for ${duration(now.oldest_for)}; each may for ${duration(now.timeout)}.`;
       say(oldest, now.oldest_for === null ? "Nobody waits." : wait);
       list.show(now.waiting.map((waiting, at) => ({ at, waiting })));

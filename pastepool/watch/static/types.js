@@ -155,6 +155,7 @@
  * @typedef {object} State
  * @property {number} version
  * @property {string} kind
+ * @property {string} host
  * @property {string} note
  * @property {string} taken_at
  * @property {{address: string, worker: number|null, serial: number|null, logged_in: boolean}} you
