@@ -8,9 +8,11 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,6 +38,14 @@ def nothing_is_left_running() -> Iterator[None]:
         gc.collect()
         leaked = open_sockets() - sockets_before
         assert not leaked, f"sockets left open: {sorted(leaked)}"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory that every user may enter, with a short name: a path of a unix socket has 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="pp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def open_sockets() -> set[tuple[str, str]]:

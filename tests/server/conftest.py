@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.server.fronts import Front, accepts
 from tests.server.serving import App, Running, running
+from tests.waiting import PROGRAM_WATCHDOG, until
 
 Serve = Callable[..., Running]
 
@@ -22,6 +26,21 @@ def serve() -> Iterator[Serve]:
             return stack.enter_context(running(app, **options))
 
         yield start
+
+
+@pytest.fixture
+def front() -> Iterator[Front]:
+    """Start programs that stand in front of the server, each ended when the test ends."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(words: list[str], place: int | Path) -> None:
+        started.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        until(lambda: accepts(place), f"{words[0]} listens", PROGRAM_WATCHDOG)
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(PROGRAM_WATCHDOG)
 
 
 @pytest.fixture(autouse=True)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.meta.repository import ROOT
-from tests.server.fronts import ELSEWHERE, ClientElsewhere, accepts, free_port
+from tests.server.fronts import ELSEWHERE, NGINX, ClientElsewhere, Front, free_port
 from tests.server.serving import Running
-from tests.waiting import PROGRAM_WATCHDOG, until
+from tests.waiting import until
 
-NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 pytestmark = pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed")
 Serve = Callable[..., Running]
 FILES = ROOT / "docs" / "how-to" / "files"
@@ -50,17 +46,8 @@ def pyramid_application() -> Any:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A directory with a short name that nginx's workers may enter."""
-    with tempfile.TemporaryDirectory(prefix="pp") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@pytest.fixture
-def nginx(folder: Path) -> Iterator[Callable[..., int]]:
+def nginx(folder: Path, front: Front) -> Callable[..., int]:
     """Start nginx with a file of the manual, after some replacements in its text; return its port."""
-    running: list[subprocess.Popen[bytes]] = []
 
     def start(name: str, *replacements: tuple[str, str]) -> int:
         port = free_port()
@@ -75,15 +62,10 @@ def nginx(folder: Path) -> Iterator[Callable[..., int]]:
             f"daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1; events {{ }}\n"
             f"http {{ access_log off; {temporary}\n{text}\n}}\n"
         )
-        words = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")]
-        running.append(subprocess.Popen(words, stderr=subprocess.DEVNULL))
-        until(lambda: accepts(port), "nginx listens", PROGRAM_WATCHDOG)
+        front([NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")], port)
         return port
 
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(PROGRAM_WATCHDOG)
+    return start
 
 
 def told(port: int, target: str, *lines: str) -> dict[str, Any]:

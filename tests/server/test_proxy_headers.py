@@ -7,22 +7,19 @@ import re
 import shutil
 import socket
 import struct
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.meta.repository import ROOT
-from tests.server.fronts import ELSEWHERE, ClientElsewhere, accepts, free_port
+from tests.server.fronts import ELSEWHERE, NGINX, ClientElsewhere, Front, free_port
 from tests.server.serving import Held, Running, plain
-from tests.waiting import PROGRAM_WATCHDOG, until
+from tests.waiting import until
 
 Serve = Callable[..., Running]
 HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
-NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 LINE = b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n"
 REQUEST = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
@@ -40,29 +37,6 @@ def serving(serve: Serve, app: Any = tell, **options: object) -> Running:
     return serve(app, **{"listen": "127.0.0.1:0 proxy", "proxy_from": "127.0.0.1", **options})
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A directory that the workers of nginx and HAProxy may enter."""
-    with tempfile.TemporaryDirectory(prefix="pp") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@pytest.fixture
-def front(folder: Path) -> Iterator[Callable[[list[str], int], None]]:
-    """Start a program, and wait until it listens."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(words: list[str], port: int) -> None:
-        running.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        until(lambda: accepts(port), f"{words[0]} listens", PROGRAM_WATCHDOG)
-
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(PROGRAM_WATCHDOG)
-
-
 def asked_through(port: int) -> tuple[dict[str, Any], int]:
     """Ask a program in front from another address. Returns what the application saw, and the port of the client."""
     with ClientElsewhere(port) as client:
@@ -73,7 +47,7 @@ def asked_through(port: int) -> tuple[dict[str, Any], int]:
 
 @pytest.mark.skipif(not Path(HAPROXY).exists(), reason="HAProxy is not installed")
 @pytest.mark.parametrize("how", ["send-proxy-v2", "send-proxy", "send-proxy-v2-ssl"])
-def test_behind_haproxy(serve: Serve, front: Callable[..., None], folder: Path, how: str) -> None:
+def test_behind_haproxy(serve: Serve, front: Front, folder: Path, how: str) -> None:
     """The configuration of the manual; both versions of the header."""
     run, port = serving(serve), free_port()
     text = (ROOT / "docs" / "how-to" / "files" / "haproxy.cfg").read_text(encoding="utf-8")
@@ -90,7 +64,7 @@ def test_behind_haproxy(serve: Serve, front: Callable[..., None], folder: Path, 
 
 
 @pytest.mark.skipif(not Path(STREAM).exists(), reason="nginx has no stream module here")
-def test_behind_nginx_stream(serve: Serve, front: Callable[..., None], folder: Path) -> None:
+def test_behind_nginx_stream(serve: Serve, front: Front, folder: Path) -> None:
     """``proxy_protocol on`` sends version 1; here over a unix socket, which needs no ``proxy_from``."""
     serve(tell, listen=f"127.0.0.1:0 unix:{folder}/s proxy mode=666")
     port = free_port()

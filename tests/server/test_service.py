@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,13 +39,6 @@ def app(environ, start_response):
 
 Server(read({options!r}, {{"__file__": "/shop.ini"}}), app).serve()
 """
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A directory with a short name: a path of a unix socket has 107 bytes at most."""
-    with tempfile.TemporaryDirectory(prefix="pp") as name:
-        yield Path(name)
 
 
 @pytest.fixture

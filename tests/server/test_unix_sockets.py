@@ -5,31 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import stat
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.server.commands import Command, arguments
+from tests.server.fronts import NGINX, Front
 from tests.server.serving import Client, Running
-from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG, until
+from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG
 
-NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 Serve = Callable[..., Running]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A directory with a short name: a path of a unix socket has 107 bytes at most."""
-    with tempfile.TemporaryDirectory(prefix="pp") as name:
-        yield Path(name)
 
 
 def tell(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -147,10 +138,9 @@ def test_a_second_server_is_refused_and_the_first_goes_on(ini: Path, folder: Pat
 
 
 @pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed")
-def test_behind_nginx_on_a_unix_socket(serve: Serve, folder: Path) -> None:
+def test_behind_nginx_on_a_unix_socket(serve: Serve, folder: Path, front: Front) -> None:
     """The configuration of the manual: the application sees what nginx says of the client."""
     serve(tell, listen=f"127.0.0.1:0 unix:{folder}/s mode=666")
-    os.chmod(folder, 0o755)
     configuration = folder / "nginx.conf"
     configuration.write_text(
         f"daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;\n"
@@ -161,13 +151,8 @@ def test_behind_nginx_on_a_unix_socket(serve: Serve, folder: Path) -> None:
         f"server {{ listen unix:{folder}/front; location / {{ proxy_pass http://shop; proxy_http_version 1.1;\n"
         f'proxy_set_header Connection ""; proxy_set_header X-Real-IP 192.0.2.1; }} }} }}\n'
     )
-    nginx = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(configuration)], stderr=subprocess.PIPE)
-    try:
-        until((folder / "front").exists, "nginx listens", PROGRAM_WATCHDOG)
-        for _ in range(3):
-            with UnixClient(f"{folder}/front") as client:
-                told = json.loads(client.get().body)
-                assert (told["REMOTE_ADDR"], told["HTTP_X_REAL_IP"]) == ("", "192.0.2.1")
-    finally:
-        nginx.terminate()
-        nginx.communicate(timeout=WATCHDOG)
+    front([NGINX, "-p", str(folder), "-c", str(configuration)], folder / "front")
+    for _ in range(3):
+        with UnixClient(f"{folder}/front") as client:
+            told = json.loads(client.get().body)
+            assert (told["REMOTE_ADDR"], told["HTTP_X_REAL_IP"]) == ("", "192.0.2.1")

@@ -7,9 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,14 +19,6 @@ from pastepool.runtime.sockets.peer_credentials import credentials_of
 from pastepool.settings.endpoint import Endpoint
 
 ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="only root may give a file away")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A directory with a short name: a path of a unix socket has 107 bytes at most."""
-
-    with tempfile.TemporaryDirectory(prefix="pp") as name:
-        yield Path(name)
 
 
 def listen(path: Path | str, **rest: object) -> Listener:
