@@ -144,9 +144,13 @@ _RENAMED = {
 }
 
 
+_NEARLY = {"max_request_body_size": "max_body_bytes", "trusted_proxy": "trusted_proxies"}
+"""Options of ours that take the place of one of waitress, but not with every value of it."""
+
+
 def ours_for(name: str) -> str:
-    """Return the option of the main table that does the same as one of waitress; empty if there is none."""
-    return "max_body_bytes" if name == "max_request_body_size" else _RENAMED.get(name, "")
+    """Return the option of the main table that does the same as one of waitress, or nearly; empty if there is none."""
+    return _NEARLY.get(name) or _RENAMED.get(name, "")
 
 
 def _of_paste(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Translated:

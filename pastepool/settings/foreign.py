@@ -32,7 +32,7 @@ class Foreign(NamedTuple):
 
 _LOGGING = "the [loggers] sections of the file do this for every logger, so delete the line and set them up"
 _PROCESSES = "pastepool works with threads in one process, so delete the line"
-_PROXY = "a section with use = egg:pastepool#main believes the proxy that trusted_proxy names, so use that or delete the line"
+_PROXY = "only the proxies in trusted_proxies are believed what they say of the client, so use that or delete the line"
 _SERVE = "the command that starts the server does this (see its --help), so delete the line"
 _HOOK = "it is Python code of a gunicorn configuration file, so delete the line"
 _STRICT = "pastepool always refuses what is ambiguous in a request, so delete the line"
@@ -129,11 +129,13 @@ FOREIGN: tuple[Foreign, ...] = (
         ("reuse_port",),
         "a second server on the same port would take requests from the first, so delete the line",
     ),
-    Foreign(GUNICORN, ("forwarded_allow_ips", "secure_scheme_headers", "forwarder_headers"), _PROXY),
+    Foreign(GUNICORN, ("forwarded_allow_ips", "secure_scheme_headers", "forwarder_headers"), _PROXY, "trusted_proxies"),
     Foreign(
         GUNICORN,
         ("proxy_protocol", "proxy_allow_ips"),
-        "this release does not read the PROXY protocol, so let the proxy speak HTTP and delete the line",
+        "the word proxy after an address of listen says that clients begin with a header of the PROXY protocol, and"
+        " proxy_from says who may connect there; so use both or delete the line",
+        "proxy_from",
     ),
     Foreign(
         GUNICORN,

@@ -83,7 +83,7 @@ def run(app: Application) -> Iterator[Running]:
 
 
 def hang(run: Running, app: Application, path: str = "/hang") -> Client:
-    """One request that hangs; whoever asked closes."""
+    """One request that hangs; the client that asked closes."""
     client = run.client()
     client.ask(path)
     assert app.entered.acquire(timeout=WATCHDOG)
@@ -177,7 +177,7 @@ def test_monitor_kills_the_request_it_finds(app: Application, run: Running) -> N
 
 
 def test_kill_of_a_thread_that_runs_nothing_is_an_error(app: Application, run: Running) -> None:
-    """Whoever asks for it is told, in his own request."""
+    """A client that asks for it is told, in its own request."""
 
     def kill_idle(environ: Environ) -> None:
         with pytest.raises(KeyError):

@@ -125,7 +125,7 @@ def test_P18_socket_timeout_ends_a_connection_that_says_nothing() -> None:
 
 
 def test_F1_a_task_is_refused_when_it_can_neither_run_nor_wait() -> None:
-    """``addJob(allowQueuing=False)``: whoever submits is told."""
+    """``addJob(allowQueuing=False)``: the one who submits is told."""
     app = Application()
     with running(app, threadpool_workers=1, queue_limit=0) as run, run.client() as client:
         client.ask("/hang")

@@ -455,7 +455,7 @@ def test_surplus_begins_with_the_end_of_the_need_and_not_with_idleness() -> None
     assert [type(action) for action in pool.look().actions] == [Retire]
 
 
-def test_whoever_has_just_worked_is_not_the_one_to_retire() -> None:
+def test_a_worker_that_has_just_worked_is_not_the_one_to_retire() -> None:
     """With surplus for long, a worker idle for a moment stays and the look is put off."""
     pool = pool_of(replace(POLICY, workers=1), idle=2)
     pool.look()
@@ -539,7 +539,7 @@ def test_a_refusal_is_forgotten_when_the_worker_has_worked_since() -> None:
 
 
 def test_without_idle_time_a_refused_retirement_still_pauses() -> None:
-    """With idle_for = 0 surplus goes at once, and whoever refused is asked again a second later."""
+    """With idle_for = 0 surplus goes at once, and a worker that refused is asked again a second later."""
     pool = pool_of(replace(POLICY, workers=1, idle_for=0), idle=2)
     pool.leader = 1
     made = pool.look()

@@ -100,3 +100,9 @@ def test_paths_named_in_the_code_exist() -> None:
     }
     assert "wsgi/call.py" in named
     assert [name for name in sorted(named) if not (PACKAGE / name.removeprefix("pastepool/")).is_file()] == []
+
+
+def test_sentences_name_who_is_meant() -> None:
+    """A reader whose English is second-hand finds "who" + "ever" hard, and the sentence seldom says who that is."""
+    word = "who" + "ever"
+    assert [str(path.relative_to(ROOT)) for path in texts() if word in path.read_text(encoding="utf-8").lower()] == []

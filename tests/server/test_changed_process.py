@@ -1,4 +1,4 @@
-"""What the application, or whoever started the process, does to the process does not change what the server does."""
+"""What the application, or the program that started the process, does to it does not change what the server does."""
 
 from __future__ import annotations
 

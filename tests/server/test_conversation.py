@@ -179,7 +179,7 @@ def test_expectation_of_chunked_content(serve: Serve) -> None:
 
 
 def test_expectation_of_content_that_has_come_is_not_answered(serve: Serve) -> None:
-    """Whoever sends the content without waiting gets the final answer alone."""
+    """A client that sends the content without waiting gets the final answer alone."""
     with serve(body_echo).client() as client:
         client.ask("/", "Expect: 100-continue", method="POST", body=b"impatient")
         assert client.response().body == b"impatient"

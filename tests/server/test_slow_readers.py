@@ -338,7 +338,7 @@ def test_disk_that_becomes_full_in_the_middle(serve: Serve, monkeypatch: pytest.
 
 
 def test_no_file_for_what_fits_in_memory_or_has_no_content(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Responses below the watermark, to HEAD, 204 and 304 make no file, whoever reads them."""
+    """Responses below the watermark, to HEAD, 204 and 304 make no file, however slowly they are read."""
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
 
     def app(environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:

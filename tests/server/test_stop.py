@@ -106,7 +106,7 @@ def test_drain_is_bounded_by_shutdown_timeout(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", STOPS)
 def test_second_signal_ends_at_once(number: signal.Signals, tmp_path: Path) -> None:
-    """Whoever asks twice does not want to wait; the status is the shell's for that signal."""
+    """An operator who asks twice does not want to wait; the status is the shell's for that signal."""
     with Program(tmp_path, shutdown_timeout=60) as program:
         program.address()
         with program.client() as client:

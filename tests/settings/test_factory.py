@@ -220,7 +220,7 @@ def test_a_section_may_build_on_another(load: Callable[..., Any]) -> None:
 
 
 def test_a_start_error_reaches_a_program_as_it_is() -> None:
-    """Whoever calls the factory himself catches StartError; nothing is printed and no exit is arranged."""
+    """A program that calls the factory itself catches StartError; nothing is printed and no exit is arranged."""
     before = sys.excepthook
     with pytest.raises(StartError, match="the port is taken"):
         http({}, port=1)(app)

@@ -132,3 +132,19 @@ def test_the_file_of_rhodecode_needs_one_round() -> None:
     }
     taken = {"host", "port", "graceful_timeout", "keepalive"}
     assert {mistake.key for mistake in complaint(**section).errors} == section.keys() - taken
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy", "ours"),
+    [
+        ("forwarded_allow_ips", "only the proxies in trusted_proxies are believed", "trusted_proxies"),
+        ("proxy_protocol", "the word proxy after an address of listen says that clients begin with", "proxy_from"),
+        ("proxy_allow_ips", "proxy_from says who may connect there", "proxy_from"),
+        ("trusted_proxy", "or write 'trusted_proxies' in place of 'trusted_proxy'", "trusted_proxies"),
+    ],
+)
+def test_what_others_call_the_trust_in_a_proxy_leads_to_ours(name: str, remedy: str, ours: str) -> None:
+    """These four said once that the server reads no such field or header."""
+    error = complaint(**{name: "127.0.0.1"})
+    assert remedy in str(error)
+    assert [mistake.nearest for mistake in error.errors] == [ours]

@@ -409,7 +409,7 @@ def test_without_a_file_the_section_alone_is_named() -> None:
 
 
 def test_two_spellings_that_agree_are_fine() -> None:
-    """Whoever writes both names the manual and the code of Paste use is served."""
+    """A file with both names, that of the manual of Paste and that of its code, is served."""
     settings = read({"threadpool_dying_limit": "60", "threadpool_dying_thread_limit": "1m"})
     assert settings.pool.dying_for == 60.0
 

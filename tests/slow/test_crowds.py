@@ -1,4 +1,4 @@
-"""Crowds of slow clients beside ten workers: whoever asks honestly is served as if they were not there."""
+"""Crowds of slow clients beside ten workers: honest clients are served as if they were not there."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_limits() -> None:
 
 
 @pytest.mark.parametrize("dribble", [0, 1])
-def test_continue_is_sent_to_whoever_waits_for_it(dribble: int) -> None:
+def test_continue_is_sent_to_a_client_that_waits_for_it(dribble: int) -> None:
     """100 comes once, when the head has come and its content has not."""
     head = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     conversation = Conversation(echo)
@@ -112,7 +112,7 @@ def test_continue_is_sent_to_whoever_waits_for_it(dribble: int) -> None:
 
 
 def test_continue_is_left_out_where_nobody_waits() -> None:
-    """Whoever sends the content without waiting is not told to go on."""
+    """A client that sends the content without waiting is not told to go on."""
     head = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     assert converse(echo, head + b"abc") == answer(b"PUT / abc")
     assert converse(echo, head + b"a", b"bc") == answer(b"PUT / abc")
@@ -202,7 +202,7 @@ def test_window_is_the_test_s() -> None:
 
 
 def test_client_that_hangs_up() -> None:
-    """An application that writes to nobody learns it; whoever asks is told."""
+    """An application that writes to nobody learns it; the one who asks is told."""
     conversation: Conversation
     seen: list[object] = []
 

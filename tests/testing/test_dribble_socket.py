@@ -1,4 +1,4 @@
-"""DribbleSocket: a slow other end, for whoever moves bytes."""
+"""DribbleSocket: a slow other end, for code that moves bytes."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_a_signal_wakes_a_sleeper_before_its_instant(sleeper: Callable[..., Slee
 
 
 def test_sleepers_are_woken_in_the_order_of_their_instants(sleeper: Callable[..., Sleeper]) -> None:
-    """Whoever waits for the earlier instant has done its work before the next one is woken."""
+    """A thread that waits for the earlier instant has done its work before the next one is woken."""
     clock = FakeClock(0.0)
     late, early = sleeper(clock, 7.0, 100.0), sleeper(clock, 5.0, 1.0, 100.0)
     clock.settle(2)

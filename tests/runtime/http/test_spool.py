@@ -192,7 +192,7 @@ def test_disk_that_is_full_takes_no_room(
 def test_large_file_is_closed_by_another_thread(
     spools: Spools, monkeypatch: pytest.MonkeyPatch, threads_left: bool
 ) -> None:
-    """Its room is free at once; whoever lets go of it does not wait for the disk, as long as the system has threads."""
+    """Its room is free at once; the thread that lets go of it does not wait for the disk, as long as the system has threads."""
     closed_by: list[int] = []
     over = threading.Event()
     if not threads_left:

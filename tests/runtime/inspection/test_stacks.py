@@ -109,7 +109,7 @@ class Left:
 def test_who_looks_at_one_thread_drops_no_variables_of_another() -> None:
     """
     An application's finalizer runs on the thread that lets go of the last frame: after a look at all threads that may
-    be whoever looked, after a look at one it is not. The supervisor must not be hung by a finalizer.
+    be the one that looked, after a look at one it is not. The supervisor must not be hung by a finalizer.
     """
     dropped_on: list[str] = []
     inside, go = threading.Semaphore(0), threading.Semaphore(0)

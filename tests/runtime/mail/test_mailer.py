@@ -68,7 +68,7 @@ class PostOffice(Controller):
         super()._trigger_server()
 
     def login(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
-        """Let in whoever knows the password."""
+        """Let in everybody who knows the password."""
         self.logins.append(data)
         return AuthResult(success=data == LoginPassword(b"pool", b"s3cret"), handled=False)
 

@@ -120,7 +120,7 @@ def world() -> World:
 # A free worker.
 
 
-def test_caretaker_has_the_baton_first_and_gives_it_to_whoever_comes(world: World) -> None:
+def test_caretaker_has_the_baton_first_and_gives_it_to_the_worker_that_comes(world: World) -> None:
     """At the start the caretaker polls; a worker that becomes free wakes the poller, and is given the baton."""
     worker = Sleeper()
     assert world.baton.caretaker_holds()
@@ -238,7 +238,7 @@ def test_last_idle_worker_is_taken_once(world: World) -> None:
 
 
 def test_last_idle_worker_is_dismissed_while_a_task_is_on_its_way(world: World) -> None:
-    """Whoever comes first to the lock has it: the task then waits, and is not given to a worker that leaves."""
+    """The first one at the lock has it: the task then waits, and is not given to a worker that leaves."""
     world.led_by_a_worker()
     worker = Sleeper()
     world.follow(worker)
@@ -331,7 +331,7 @@ def test_backlog_is_bounded() -> None:
 
 
 def test_task_is_discarded_only_while_it_waits(world: World) -> None:
-    """Whoever takes a task out of the backlog has it alone; a worker that has it cannot lose it."""
+    """A thread that takes a task out of the backlog has it alone; a worker that has it cannot lose it."""
     first, second = Task(), Task()
     world.baton.offer(first)
     world.baton.offer(second)

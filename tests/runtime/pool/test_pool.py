@@ -53,7 +53,7 @@ class Stepped:
 
 @pytest.fixture
 def stepped() -> Iterator[Stepped]:
-    """A stepped pool; whoever has not started yet, or has, leaves with the test."""
+    """A stepped pool; its workers leave with the test, also those that have not started yet."""
     pool = Stepped()
     yield pool
     pool.pool.close()
@@ -81,7 +81,7 @@ def test_workers_are_numbered_and_no_number_is_used_twice(stepped: Stepped) -> N
 
 
 def test_thread_that_cannot_be_started(stepped: Stepped, caplog: pytest.LogCaptureFixture) -> None:
-    """No record remains, the instant is known, whoever supervises is told, and the log says what to do."""
+    """No record remains, the instant is known, the supervisor is told, and the log says what to do."""
     stepped.clock.advance(5.0)
     stepped.spawner.refuse()
     assert stepped.pool.spawn() is None

@@ -100,7 +100,7 @@ def test_killed_task_ends_and_its_worker_leaves(live: LivePool) -> None:
 
 
 def test_worker_is_dying_before_anything_else_happens(live: LivePool) -> None:
-    """Whoever is told of the kill finds the worker dying since that instant, and its task still its own."""
+    """One who is told of the kill finds the worker dying since that instant, and its task still its own."""
     seen: list[Any] = []
 
     class Asking(Job):

@@ -322,7 +322,7 @@ def test_kill_that_is_swallowed_is_repeated_with_growing_pauses(caplog: pytest.L
 def test_kill_that_comes_through_at_the_second_attempt_is_told_like_any_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The window happened to be shut: nothing was killed then. Whoever is mailed of kills is mailed of this one."""
+    """The window happened to be shut: nothing was killed then. Those who are mailed of kills are mailed of this one."""
     with Supervised(workers=1, kill_after=100.0) as pool:
         call = pool.call()
         window = pool.workers[0].window

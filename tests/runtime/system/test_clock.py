@@ -41,7 +41,7 @@ def test_time_is_monotonic() -> None:
 
 
 def test_a_signal_that_is_set_wins_over_an_instant_that_has_passed() -> None:
-    """Whoever was woken learns that he was woken."""
+    """A thread that was woken learns that it was."""
     signal = threading.Event()
     signal.set()
     assert MonotonicClock().wait(signal, until=-1.0) is True

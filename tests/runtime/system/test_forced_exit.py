@@ -75,7 +75,7 @@ def test_process_ends_at_the_deadline(scene: Scene) -> None:
 
 
 def test_forced_end_is_never_a_success(scene: Scene) -> None:
-    """Whoever is ended by force did not end well: status 0 becomes 1."""
+    """A process that is ended by force did not end well: status 0 becomes 1."""
     scene.start().arm(scene.in_seconds(0), 0)
     scene.join()
     assert scene.ended == [(1, 3.0)]

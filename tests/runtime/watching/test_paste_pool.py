@@ -177,7 +177,7 @@ def test_kill_worker_kills_what_the_thread_runs(side: Poolside) -> None:
 
 
 def test_kill_worker_of_an_idle_or_unknown_thread_is_an_error(side: Poolside) -> None:
-    """Nothing runs there, so nothing is killed, no worker is added, and whoever asked is told."""
+    """Nothing runs there, so nothing is killed, no worker is added, and the one who asked is told."""
     for ident in (side.pool.idle_workers[0], 12345):
         with pytest.raises(KeyError, match="runs a request"):
             side.pool.kill_worker(ident)
@@ -201,7 +201,7 @@ def test_add_task_runs_a_callable_on_the_pool(side: Poolside) -> None:
 
 
 def test_add_task_to_a_full_pool_is_an_error() -> None:
-    """A backlog that is full takes nothing: whoever submits is told, and may run it himself."""
+    """A backlog that is full takes nothing: the one who submits is told, and may run it himself."""
     with Supervised(workers=1, overload=OverloadPolicy(queue_limit=1), run=True) as live:
         side = Poolside(live)
         live.call()
