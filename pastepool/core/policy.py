@@ -70,7 +70,8 @@ class Timeouts:
     the last body byte, plus a second for every ``MINIMUM_RATE`` bytes received. ``keep_alive``: from the end of a
     response to the first byte of the next request. ``send``: from the first byte that the socket would not take, plus
     a second for every ``MINIMUM_RATE`` bytes that the client has taken since. ``body`` and ``send`` also limit the time
-    from one byte to the next. ``shutdown``: from the first stop signal to the end of the process. 0 switches off any of
+    from one byte to the next. ``idle_grace``: how long a server that stops keeps a connection on which no request has
+    begun; 0 closes it at once. ``shutdown``: from the first stop signal to the end of the process. 0 switches off any of
     the first four.
     """
 
@@ -78,6 +79,7 @@ class Timeouts:
     body: Seconds = 60.0
     keep_alive: Seconds = 75.0
     send: Seconds = 60.0
+    idle_grace: Seconds = 2.0
     shutdown: Seconds = 10.0
 
 

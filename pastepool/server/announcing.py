@@ -11,7 +11,7 @@ from types import FrameType
 
 from pastepool import __version__
 from pastepool.core.interpreter import runs_without_gil
-from pastepool.core.policy import PoolPolicy
+from pastepool.core.policy import PoolPolicy, Timeouts
 from pastepool.core.states import Status, classify
 from pastepool.core.wording import counted
 from pastepool.runtime.http.open_connections import OpenConnections
@@ -68,12 +68,14 @@ def status_line(pool: Pool, policy: PoolPolicy, clock: Clock) -> str:
     return ", ".join([counted(counts.total(), "worker"), *sorted(others)])
 
 
-def tell_stopping(pool: Pool, baton: Baton, connections: OpenConnections, patience: Seconds, ends_at_once: str) -> None:
+def tell_stopping(
+    pool: Pool, baton: Baton, connections: OpenConnections, timeouts: Timeouts, ends_at_once: str
+) -> None:
     """
-    Log that a drain begins, and for what: requests that run or wait, and clients that send a request or read a response.
+    Log that a drain begins, and for what: requests that run or wait, clients that send a request or read a response, and
+    connections on which a request may be on its way.
 
-    ``patience``: how long the drain may take. ``ends_at_once``: what cuts it short; empty if nothing does. Runs on:
-    baton.
+    ``ends_at_once``: what cuts the drain short; empty if nothing does. Runs on: baton.
     """
     running = sum(worker.task is not None for worker in list(pool.workers.values()))
     waiting, clients = len(baton.backlog), connections.count_transfers()
@@ -82,9 +84,11 @@ def tell_stopping(pool: Pool, baton: Baton, connections: OpenConnections, patien
         doing.append(f"{waiting} {'waits' if waiting == 1 else 'wait'}")
     if clients:
         doing.append(f"{counted(clients, 'client')} {'sends or reads' if clients == 1 else 'send or read'}")
-    end = f"; {ends_at_once} ends at once" if ends_at_once else ""
+    idle = connections.count_idle()
+    kept = f"{counted(idle, 'idle connection')} {'is' if idle == 1 else 'are'} kept for up to {timeouts.idle_grace:g} s"
+    end = (f"; {kept}" if idle else "") + (f"; {ends_at_once} ends at once" if ends_at_once else "")
     if doing:
-        _log.info("stopping: %s, up to %s", ", ".join(doing), f"{patience:g} s{end}")
+        _log.info("stopping: %s, up to %s", ", ".join(doing), f"{timeouts.shutdown:g} s{end}")
     else:
         _log.info("stopping: no request runs%s", end)
 

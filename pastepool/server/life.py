@@ -305,7 +305,7 @@ class Server:
 
     def _drain(self) -> None:
         """
-        Take no new clients and close unused connections. Each other connection closes after its response.
+        Take no new clients, and close unused connections after ``idle_grace``. Each other closes after its response.
 
         Runs on: baton.
         """
@@ -319,7 +319,7 @@ class Server:
         try:
             parts.poller.drain(parts.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
             again = self._signals.ends_at_once
-            _attempt(lambda: tell_stopping(parts.pool, parts.baton, parts.connections, shutdown, again))
+            _attempt(lambda: tell_stopping(parts.pool, parts.baton, parts.connections, self.settings.timeouts, again))
         finally:
             parts.connections.when_empty(parts.caretaker.finish)
 

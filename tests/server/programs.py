@@ -65,7 +65,7 @@ class Program(Command):
 
     ``before``: source code that runs before the server is made. ``serve``: source code that runs the server. ``lower``:
     whether it may have only a few descriptors. ``interpreter``: the words before the path of the program. ``variables``:
-    more of its environment.
+    more of its environment. The stop waits for no idle connection unless ``idle_grace`` is among the options.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Program(Command):
             gate=str(self.gate),
             before=textwrap.dedent(before),
             serve=textwrap.dedent(serve),
-            options={"port": 0, **options},
+            options={"port": 0, "idle_grace": 0, **options},
         )
         script = folder / "program.py"
         script.write_text(source)

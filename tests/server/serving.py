@@ -245,11 +245,15 @@ class Client:
 
 
 class Running:
-    """A server in a thread of this process, on a free port. ``server``: use this one instead of making one."""
+    """
+    A server in a thread of this process, on a free port. ``server``: use this one instead of making one.
+
+    Without ``idle_grace`` a test that ends with open connections does not wait for them.
+    """
 
     def __init__(self, app: App, options: dict[str, object], server: Server | None = None) -> None:
         self.server = server or Server(
-            read({**_address(options), "shutdown_timeout": 3 * WATCHDOG, **options}, {}), app
+            read({**_address(options), "shutdown_timeout": 3 * WATCHDOG, "idle_grace": 0, **options}, {}), app
         )
         self.port = self.server.bind()[0].endpoint.port
         self.failure: BaseException | None = None

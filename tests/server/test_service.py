@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from pastepool.errors import StartError
 from pastepool.runtime.sockets.passed import take_passed
 from pastepool.runtime.system.service_manager import ServiceManager, service_manager
 from pastepool.settings.endpoint import Endpoint
-from tests.server.commands import ROOT, environment
+from tests.server.commands import ROOT
+from tests.server.passing import start_with
 from tests.server.serving import Client
 from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG
 
@@ -58,30 +57,6 @@ def said(sock: socket.socket, word: str) -> str:
             return text
 
 
-def start(
-    passed: list[socket.socket], names: str, variables: dict[str, str], **options: object
-) -> subprocess.Popen[str]:
-    """Start a server as systemd does: the sockets from descriptor 3 on, and variables that tell of them."""
-    source = PROGRAM.format(root=str(ROOT), options=options)
-    targets = [sock.fileno() for sock in passed]
-
-    def arrange() -> None:
-        high = [os.dup2(descriptor, 100 + at) for at, descriptor in enumerate(targets)]
-        for at, descriptor in enumerate(high):
-            os.dup2(descriptor, 3 + at)
-        os.closerange(3 + len(high), 1024)
-
-    return subprocess.Popen(
-        [sys.executable, "-c", source],
-        env=environment(LISTEN_FDS=str(len(passed)), LISTEN_FDNAMES=names, **variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        close_fds=False,
-        preexec_fn=arrange,
-    )
-
-
 def test_passed_sockets_answer_clients_that_came_before_the_start(folder: Path, notified: socket.socket) -> None:
     """Over TCP and a unix socket; the service manager is told; no child process sees any of it."""
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
@@ -90,7 +65,9 @@ def test_passed_sockets_answer_clients_that_came_before_the_start(folder: Path, 
         early = Client(tcp.getsockname()[1])
         early.ask()
         variables = {"NOTIFY_SOCKET": f"{folder}/notify", "WATCHDOG_USEC": "1000000"}
-        server = start([tcp, unix], "shop:admin", variables, listen="systemd:shop\nsystemd:admin")
+        options = {"listen": "systemd:shop\nsystemd:admin"}
+        source = PROGRAM.format(root=str(ROOT), options=options)
+        server = start_with(source, [tcp, unix], "shop:admin", **variables)
         try:
             assert said(notified, "READY=1") == "READY=1"
             assert "STATUS=10 workers" in said(notified, "STATUS=")

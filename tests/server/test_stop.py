@@ -228,22 +228,6 @@ def test_response_that_had_begun_before_the_stop_is_finished(serve: Serve) -> No
     run.join()
 
 
-def test_connection_given_back_just_after_the_drain_has_looked(serve: Serve) -> None:
-    """A connection that was to be kept, and came back while the drain closed the others, does not keep the server."""
-    run = Running(path_echo, {"shutdown_timeout": 60}).start()
-    with run.client() as client:
-        client.get("/")
-        real = run.server.parts.connections.close_unused
-
-        def only_later() -> None:
-            run.server.parts.connections.close_unused = real  # type: ignore[method-assign]
-
-        run.server.parts.connections.close_unused = only_later  # type: ignore[method-assign]
-        run.server.stop()
-        assert client.ended()
-    run.join()
-
-
 def test_stop_may_be_called_often_and_from_any_thread() -> None:
     """Ten threads at once, twice each, and again when all is over."""
     run = Running(path_echo, {}).start()

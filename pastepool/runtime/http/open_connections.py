@@ -120,15 +120,14 @@ class OpenConnections:
                 owner.in_child()
         self.by_fd.clear()
 
-    def close_unused(self) -> None:
-        """Close each connection on which no request has begun, unless it has unread input."""
-        for connection in list(self.by_fd.values()):
-            if connection.between_requests and not connection.has_input():
-                self.close(connection)
+    def count_idle(self) -> int:
+        """Return on how many connections no request has begun. Runs on: baton."""
+        return sum(connection.between_requests for connection in list(self.by_fd.values()))
 
     def count_transfers(self) -> int:
         """Return how many clients send a request or read a response that no worker has any more. Runs on: baton."""
-        return sum(connection.waiting in (HEAD, BODY, READER) for connection in list(self.by_fd.values()))
+        there = list(self.by_fd.values())
+        return sum(each.waiting in (HEAD, BODY, READER) and not each.between_requests for each in there)
 
     def when_empty(self, tell: Callable[[], None]) -> None:
         """Have ``tell`` called when no connection is left; at once if there is none. Runs on: any thread."""

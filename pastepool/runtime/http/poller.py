@@ -141,14 +141,14 @@ class Poller:
 
     def drain(self, until: Seconds) -> None:
         """
-        Take no new clients, and close each connection that is unused now or becomes unused later.
+        Take no new clients, and close each connection on which no request begins within ``idle_grace``.
 
-        ``until``: when connections that no worker has are closed too: those of clients that send or read slowly.
+        ``until``: when all connections that no worker has are closed, also those of clients that send or read slowly.
         Requests that workers run go on.
         """
         self._sweeper.drain(until)
         self._welcoming.stop()
-        self._connections.close_unused()
+        self._sweeper.sweep(self._now(), more=False)
 
     def next_task(self, until: Seconds = math.inf) -> Exchange | None:
         """

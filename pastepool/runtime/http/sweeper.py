@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from pastepool.core.policy import Timeouts
 from pastepool.errors import PeerError
-from pastepool.runtime.http.connection import BODY, HEAD, READER, WORKER, Connection
+from pastepool.runtime.http.connection import BODY, HEAD, NEXT, READER, WORKER, Connection
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.types import Seconds
 
@@ -54,10 +54,12 @@ class Sweeper:
     def sweep(self, now: Seconds, more: bool) -> None:
         """Act on every deadline that has passed. ``more``: whether to sweep again even if no connection is left."""
         everybody = self._connections.by_fd
+        if self._draining:
+            self._limit_idle(now)
         for connection in [each for each in list(everybody.values()) if each.deadline <= now]:
             self._too_late(connection, now)
-        if self._draining:
-            self._sweep_drain(now)
+        if now >= self._drain_until:
+            self._end_transfers()
         self.next_at = now + self._every if everybody or more else math.inf
 
     def _too_late(self, connection: Connection, now: Seconds) -> None:
@@ -69,14 +71,16 @@ class Sweeper:
             self._end(connection, PeerError(408, text))
         elif waiting is BODY:
             self._end(connection, PeerError(408, "The request's content came too slowly."))
+        elif connection.between_requests and connection.has_input():
+            pass  # its next request has come just now, and the poll that follows this sweep reports it
         elif waiting is not READER or self._reader_is_late(connection, now):
             self._connections.close(connection)
 
     def drain(self, until: Seconds) -> None:
         """
-        Begin a drain: close each connection when it becomes unused.
+        Begin a drain: close each connection that is unused for ``idle_grace``.
 
-        ``until``: when connections that no worker has are closed too: those of clients that send or read slowly.
+        ``until``: when all connections that no worker has are closed, also those of clients that send or read slowly.
         Requests that workers run go on.
         """
         self._draining = True
@@ -84,14 +88,21 @@ class Sweeper:
         self._every = min(self._every, _DRAIN_EVERY)
         self.next_at = 0.0
 
-    def _sweep_drain(self, now: Seconds) -> None:
+    def _limit_idle(self, now: Seconds) -> None:
         """
-        Close connections that have become unused since the last sweep. From ``_drain_until`` on, close all that no
-        worker has.
+        Let each connection on which no request has begun wait for one until ``idle_grace`` from now, and no longer.
+
+        This counts from the first sweep that finds it so. A worker may have told the client just before the drain that
+        the connection stays open, and give it back during the drain: the next request may be on its way then too.
         """
-        self._connections.close_unused()
-        if now < self._drain_until:
-            return
+        until = min(now + self._timeouts.idle_grace, self._drain_until)
+        for connection in list(self._connections.by_fd.values()):
+            if connection.deadline > until and connection.between_requests:
+                connection.deadline = until
+                connection.waiting = NEXT  # so a first request too has all of ``header_timeout`` from its first byte on
+
+    def _end_transfers(self) -> None:
+        """Close each connection that no worker has."""
         for connection in list(self._connections.by_fd.values()):
             if connection.waiting is HEAD or connection.waiting is BODY:
                 self._end(connection, PeerError(503, "The server is stopping."))

@@ -74,6 +74,19 @@ ROWS: tuple[Option, ...] = (
         example="60s",
     ),
     Option(
+        names=("idle_grace",),
+        parser=Duration(),
+        default=_TIMEOUTS.idle_grace,
+        unit="seconds",
+        field="timeouts.idle_grace",
+        since="0.1",
+        doc="How long a server that stops keeps connections on which no request has begun. A request that comes on one is"
+        " answered with Connection: close. Without such connections the stop takes no longer; 0 closes them at once.",
+        why="A client may have sent a request at the very moment at which the server would close its connection. A proxy"
+        " must not send a POST again, and answers 502.",
+        group="Patience",
+    ),
+    Option(
         names=("shutdown_timeout",),
         parser=Duration(),
         default=_TIMEOUTS.shutdown,
