@@ -119,6 +119,7 @@ def _server(
     with _told_to_operator():
         lines = lines_of(str(given.get("__file__") or ""))
         settings = read(local_conf, given, section_of(local_conf, given), dialect, lines)
+        _check_certificates(settings, lines)
 
     def serve(app: WSGIApplication) -> None:
         from pastepool.server import Server  # imported here because a check of the settings does not need it
@@ -128,6 +129,18 @@ def _server(
             Server(settings, app, _admin_application(settings)).serve()
 
     return serve
+
+
+def _check_certificates(settings: Settings, lines: Mapping[str, Mapping[str, int]]) -> None:
+    """
+    Refuse certificates that cannot be used before the application is loaded, which may take a while.
+
+    Raises: SettingsError: a file is missing, garbled or does not fit.
+    """
+    if any(endpoint.tls for endpoint in settings.listen):
+        from pastepool.runtime.sockets.tls_context import make_context  # most servers need no TLS
+
+        make_context(settings.tls, SettingsPlace(settings.section, settings.config_file, lines))
 
 
 def _check_application(app: object, config_file: str) -> None:

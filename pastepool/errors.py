@@ -91,6 +91,15 @@ class ClientGone(PastepoolError, ConnectionError):
     """The client has gone and takes no more bytes. Catcher: stop producing them; nobody made a mistake."""
 
 
+class TlsFailed(PastepoolError, ConnectionError):
+    """
+    The handshake with a client failed, or its bytes cannot be decrypted. ``str()`` is OpenSSL's reason, no sentence.
+
+    Catcher: close the connection after the client has had time to read why. Only a line at level info tells of it,
+    because each port scanner causes it.
+    """
+
+
 class InjectionUnavailable(PastepoolError):
     """
     This interpreter cannot raise in another thread, or cannot do so safely.

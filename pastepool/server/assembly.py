@@ -29,6 +29,7 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.caretaker import Caretaker
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.sockets.certificates import Certificates
 from pastepool.runtime.sockets.waker import Waker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
@@ -38,6 +39,7 @@ from pastepool.runtime.watching.admin_listener import AdminListener
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.runtime.watching.sampler import Sampler
 from pastepool.runtime.watching.server_view import OpenNow, ServerView
+from pastepool.settings.place import SettingsPlace
 from pastepool.settings.values import Settings
 from pastepool.types import Clock
 from pastepool.wsgi.call import Application
@@ -52,6 +54,7 @@ class HttpParts(NamedTuple):
     """The parts that turn connections into tasks of the pool, and the caretaker."""
 
     waker: Waker
+    certificates: Certificates
     connections: OpenConnections
     shared: Shared
     poller: Poller
@@ -71,6 +74,7 @@ class WatchingParts(NamedTuple):
 class ServerParts(NamedTuple):
     """All parts of one server."""
 
+    certificates: Certificates
     clock: Clock
     journal: EventJournal
     baton: Baton
@@ -116,6 +120,12 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
         old_protocol=settings.protocol_version == "HTTP/1.0",
         expose_tracebacks=settings.expose_tracebacks,
     )
+    certificates = Certificates(
+        settings.tls,
+        any(endpoint.tls for endpoint in settings.listen),
+        SettingsPlace(settings.section, settings.config_file),
+        base.clock,
+    )
     caretaker = Caretaker(base.baton, waker.wake, base.clock, base.signal.set, base.note_shed)
     poller = Poller(
         settings,
@@ -126,9 +136,10 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
         base.serials,
         on_hangup=caretaker.hung_up,
         on_turned_away=base.note_shed,
+        context=certificates.context,
     )
     leading = Leading(poller.next_task, poller.ready_tasks, caretaker.refuse, returning.wake_for_returned)
-    return HttpParts(waker, connections, shared, poller, caretaker, leading)
+    return HttpParts(waker, certificates, connections, shared, poller, caretaker, leading)
 
 
 def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admin: Application | None) -> WatchingParts:
@@ -192,6 +203,7 @@ def assemble_server(
     )
     watching = assemble_watching(settings, pool, http, admin)
     return ServerParts(
+        certificates=http.certificates,
         clock=clock,
         journal=base.journal,
         baton=base.baton,

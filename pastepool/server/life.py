@@ -116,12 +116,14 @@ class Server:
         """
         Open the listening sockets before ``serve``, which otherwise opens them.
 
-        Raises: StartError: a socket cannot be opened. The operator must change the settings or free the port.
+        Raises: StartError: a socket cannot be opened. SettingsError: a certificate cannot be used. The operator must change
+            the settings, free the port or correct the file.
         """
         if not self.listeners:
             fill_closed_descriptors()
             settings = self.settings
             self._service = service_manager(os.environ)
+            self.parts.certificates.load()
             passed = take_passed(settings.listen, os.environ)
             self.listeners = open_all(settings.listen, settings.listen_backlog, passed)
             try:
@@ -219,7 +221,11 @@ class Server:
         listeners = [(each.socket, _prototype(each, parts.paste_pool, public)) for each in self.listeners]
         _fit(parts.connections, self.settings, self._open_files)
         proxied = frozenset(each.fileno() for each in self.listeners if each.endpoint.proxy)
-        parts.poller.start(Acceptor(listeners, parts.clock, self._forking.shared, proxied))
+        encrypted = frozenset(each.fileno() for each in self.listeners if each.endpoint.tls)
+        parts.poller.start(Acceptor(listeners, parts.clock, self._forking.shared, proxied, encrypted))
+        if parts.certificates.in_use:
+            parts.certificates.tell()
+            spawn_thread(parts.certificates.run, "pastepool certificates")
         self._signals.install()
         if self._signals.handled:
             spawn_thread(self._errands.run, "pastepool signals")
@@ -281,6 +287,7 @@ class Server:
             parts.waker.wake,
             lambda: parts.pool.join(leave_for),
             parts.poller.close,
+            parts.certificates.close,
             lambda: parts.mailer.close(_EXIT_MARGIN),
             self._open_files.restore,
             lambda: scribe.end(_TELL_FOR),
@@ -377,7 +384,7 @@ def _prototype(listener: Listener, paste_pool: PastePool, public: PublicAddress 
         server_port=endpoint.server_port,
         software=f"pastepool/{__version__}",
         errors=errors_stream(),
-        extra={"paste.httpserver.thread_pool": paste_pool},
+        extra={"paste.httpserver.thread_pool": paste_pool, **({"HTTPS": "on"} if endpoint.tls else {})},
     )
 
 

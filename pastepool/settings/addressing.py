@@ -24,13 +24,15 @@ def endpoints_of(
     addresses: tuple[Endpoint, ...] = (),
     family: int = 0,
     narrow: bool = False,
+    tls: bool = False,
 ) -> tuple[Endpoint, ...]:
     """
     Make the endpoints out of a host and a port, or out of several addresses; none without a host and an address.
 
-    ``family``: the only IP family that is wanted, or 0. ``narrow``: ``::`` means IPv6 alone.
+    ``family``: the only IP family that is wanted, or 0. ``narrow``: ``::`` means IPv6 alone. ``tls``: the host and port
+    speak TLS.
     """
-    endpoints = addresses or ((Endpoint(host, port),) if host else ())
+    endpoints = addresses or ((Endpoint(host, port, tls=tls),) if host else ())
     return tuple(replace(each, family=6 if narrow and each.host == "::" else family) for each in endpoints)
 
 

@@ -24,6 +24,8 @@ from pastepool.settings.options import BY_NAME
 from pastepool.settings.parsing import AccessLogTarget, Anything, Choices, Number, Parser, Refused, Size, Text, Truth
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.rows.pool import MOST_WORKERS
+from pastepool.settings.tls_parsing import FilePath
+from pastepool.settings.tls_relations import all_with_tls
 
 WITHOUT_MEANING = (
     "asyncore_loop_timeout",
@@ -117,6 +119,10 @@ _MOVED_ROWS = (
     _row("graceful_timeout", BY_NAME["shutdown_timeout"].parser, "shutdown_timeout.", "30", group=GUNICORN),
     _row("keepalive", BY_NAME["keep_alive_timeout"].parser, "keep_alive_timeout.", "5", group=GUNICORN),
     _row("accesslog", AccessLogTarget(), "access_log = true, for the value -.", "-", group=GUNICORN),
+    _row("certfile", FilePath(), "ssl_certificate.", "/etc/ssl/shop.crt", group=GUNICORN),
+    _row("keyfile", FilePath(), "ssl_key.", "/etc/ssl/shop.key", group=GUNICORN),
+    _row("ca_certs", FilePath(), "ssl_client_ca.", "/etc/ssl/clients.pem", group=GUNICORN),
+    _row("ciphers", Text(), "ssl_ciphers.", "ECDHE+AESGCM", group=GUNICORN),
 )
 """Options of gunicorn and CherryPy that have an equivalent."""
 
@@ -126,6 +132,10 @@ _MOVED = {
     "graceful_timeout": "shutdown_timeout",
     "keepalive": "keep_alive_timeout",
     "accesslog": "access_log",
+    "certfile": "ssl_certificate",
+    "keyfile": "ssl_key",
+    "ca_certs": "ssl_client_ca",
+    "ciphers": "ssl_ciphers",
 }
 
 _PERMS_OF_WAITRESS = 0o600
@@ -175,6 +185,8 @@ def _rename(
             mistakes.add(place.twice(name, _shown(name, own[name]), other, _shown(other, own[other])))
         values[ours] = value
         spelt[ours] = name
+    if "certfile" in own and "bind" in own:
+        values["listen"] = all_with_tls(values["listen"])
 
 
 def _of_waitress(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Translated:

@@ -13,7 +13,7 @@ from pastepool.core.addresses import ip_address
 from pastepool.core.wording import host_and_port
 
 _LOCAL_NAME = "localhost"
-_HTTP_PORT = 80
+_HTTP_PORT, _HTTPS_PORT = 80, 443
 
 UNIX_MODE = 0o660
 """The mode of the file of a unix socket: its user and its group may connect, so that a proxy can be in the group."""
@@ -38,8 +38,8 @@ class Endpoint:
     addresses of this IP family are meant, 0 if there is no such condition. ``mode``, ``owner``: of the file of a unix
     socket; the owner is ``user``, ``user:group`` or ``:group``, empty for that of the process. ``backlog``: how many
     connections the kernel holds here; 0 for the number that holds for all. ``proxy``: every client begins with a header of
-    the PROXY protocol. ``systemd``: the name of a socket that systemd passes, or ``*`` for all; then nothing else has a
-    meaning but ``proxy``.
+    the PROXY protocol. ``tls``: clients speak TLS; behind that header, if there is one. ``systemd``: the name of a socket
+    that systemd passes, or ``*`` for all; then nothing else has a meaning but ``proxy`` and ``tls``.
     """
 
     host: str = ""
@@ -51,6 +51,7 @@ class Endpoint:
     backlog: int = 0
     proxy: bool = False
     systemd: str = ""
+    tls: bool = False
 
     def __str__(self) -> str:
         if self.systemd:
@@ -65,7 +66,7 @@ class Endpoint:
     @property
     def scheme(self) -> str:
         """Return the scheme that clients use here, for URLs and ``wsgi.url_scheme``."""
-        return "http"
+        return "https" if self.tls else "http"
 
     @property
     def server_name(self) -> str:
@@ -74,8 +75,8 @@ class Endpoint:
 
     @property
     def server_port(self) -> int:
-        """Return ``SERVER_PORT`` for requests that come in here. For a unix socket it is the port of HTTP, 80."""
-        return _HTTP_PORT if self.path else self.port
+        """Return ``SERVER_PORT`` for requests that come in here. For a unix socket it is the usual one, 80 or 443."""
+        return (_HTTPS_PORT if self.tls else _HTTP_PORT) if self.path else self.port
 
 
 def overlap(one: Endpoint, other: Endpoint) -> bool:

@@ -139,9 +139,19 @@ FOREIGN: tuple[Foreign, ...] = (
     ),
     Foreign(
         GUNICORN,
-        ("certfile", "keyfile", "ca_certs", "cert_reqs", "ciphers", "ssl_version", "do_handshake_on_connect"),
-        "TLS comes in a later release, so put a proxy that terminates TLS in front of the server and delete the line",
+        ("cert_reqs",),
+        "whether clients need a certificate is said by ssl_verify_client here: 0 is off, 1 optional and 2 required, so use"
+        " that",
+        "ssl_verify_client",
     ),
+    Foreign(
+        GUNICORN,
+        ("ssl_version",),
+        "the oldest version of TLS is set by ssl_minimum_version here, and what is older than 1.2 is not spoken, so use"
+        " that or delete the line",
+        "ssl_minimum_version",
+    ),
+    Foreign(GUNICORN, ("do_handshake_on_connect",), "a handshake never holds up a worker here, so delete the line"),
     Foreign(GUNICORN, ("suppress_ragged_eofs",), _STRICT),
     Foreign(
         GUNICORN,

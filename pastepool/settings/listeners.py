@@ -81,8 +81,8 @@ def _with_word(last: list[Endpoint], word: str) -> Endpoint:
         raise Unfit("stands before any address; write it after the address that it is about")
     endpoint = last[0]
     if not equals:
-        return replace(endpoint, proxy=True)
-    if endpoint.systemd and name != "proxy":
+        return replace(endpoint, tls=True) if name == "tls" else replace(endpoint, proxy=True)
+    if endpoint.systemd:
         raise Unfit(f"has no meaning for {endpoint}, which systemd opens; delete it, and set it in the .socket unit")
     if name in ("mode", "owner") and (not endpoint.path or endpoint.is_abstract):
         raise Unfit(f"has no meaning for {endpoint}, which has no file; delete it")
@@ -164,6 +164,7 @@ class FileOwner:
 
 
 _LISTENER_WORDS: Mapping[str, Parser] = {
+    "tls": Truth(),
     "proxy": Truth(),
     "mode=": FileMode(),
     "owner=": FileOwner(),

@@ -12,10 +12,11 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from pastepool.settings.option import Option
-from pastepool.settings.rows import address, http, limits, mail, overload, patience, pool, watching
+from pastepool.settings.rows import address, http, limits, mail, overload, patience, pool, tls, watching
 
 OPTIONS: tuple[Option, ...] = (
     *address.ROWS,
+    *tls.ROWS,
     *pool.ROWS,
     *overload.ROWS,
     *patience.ROWS,

@@ -99,6 +99,10 @@ class SettingsPlace:
         sentence = f"{self.at(key)}: {key} = {value} contradicts {other} = {other_value}; {because}."
         return self._error(sentence, key, value, other, contradicts=other)
 
+    def unusable(self, key: str, value: str, problem: str) -> SettingsError:
+        """Return the error for a value of the right form that cannot be used. ``problem``: with the remedy."""
+        return self._error(f"{self.at(key)}: {key} = {value} {problem}.", key, value, "")
+
     def left_out(self, key: str, option: Option, value: str, problem: str) -> str:
         """Return the note about a value that is not used. ``problem``: why, as words that follow the value."""
         return f"{self.at(key)}: {key} = {_quoted(key, value)} {problem}, so {option.show(option.default)} is used."

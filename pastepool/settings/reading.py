@@ -25,7 +25,16 @@ from pastepool.settings.parsing import Refused, Unfit, plain_text
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.relations import settle
 from pastepool.settings.secrets import mask
-from pastepool.settings.values import AdminSettings, MailSettings, ProxyHeaderRules, PublicAddress, Settings
+from pastepool.settings.tls_parsing import ContextObject
+from pastepool.settings.tls_relations import CERTIFICATES, guard_tls
+from pastepool.settings.values import (
+    AdminSettings,
+    MailSettings,
+    ProxyHeaderRules,
+    PublicAddress,
+    Settings,
+    TlsSettings,
+)
 
 RECIPIENTS = "error_email"
 
@@ -44,6 +53,7 @@ WITHOUT_EFFECT: Mapping[tuple[str, object], str] = {
 
 _PARTS: Mapping[str, Callable[..., object]] = {
     "listen": endpoints_of,
+    "tls": TlsSettings,
     "pool": PoolPolicy,
     "overload": OverloadPolicy,
     "timeouts": Timeouts,
@@ -95,6 +105,7 @@ def read(
     values.update(own | mail)
     split_addresses(values, own, mail, place, mistakes)
     check_addresses(values, own, translated.family, dialect.narrow, place, mistakes)
+    guard_tls(values, own, place, mistakes)
     notes += settle(values, frozenset(own), place, mistakes)
     mistakes.raise_all()
     notes += [f"{place}: {note}" for key, note in WITHOUT_EFFECT.items() if key[0] in own and own[key[0]] == key[1]]
@@ -128,6 +139,9 @@ def _read_section(
         option = dialect.options.get(key) or BY_NAME.get(key)
         if option is None:
             mistakes.add(_unknown(key, _shown_raw(raw), place, dialect))
+            continue
+        if isinstance(option.parser, ContextObject) and option.parser.takes(raw):
+            own[option.name] = raw
             continue
         with mistakes.noted():
             text = _text(key, option, raw, place)
@@ -185,7 +199,7 @@ def _text(key: str, option: Option, raw: object, place: SettingsPlace) -> str:
     try:
         return plain_text(raw)
     except Unfit as unfit:
-        if isinstance(option.parser, Refused):
+        if isinstance(option.parser, (Refused, ContextObject)):
             return _shown_raw(raw)
         raise place.unfit(key, option, _shown_raw(raw), unfit.problem) from None
 
@@ -246,7 +260,8 @@ def _build(
     ``translated``: what the dialect of the section says beside these values.
     """
     parts: dict[str, dict[str, Any]] = {name: {} for name in ("", *_PARTS)}
-    parts["listen"].update(family=translated.family, narrow=dialect.narrow)
+    tls = any(values[name] for name in CERTIFICATES)
+    parts["listen"].update(family=translated.family, narrow=dialect.narrow, tls=tls)
     parts[""]["proxy_trust"] = translated.proxy_trust
     shown = []
     for option in OPTIONS:

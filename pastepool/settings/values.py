@@ -74,6 +74,35 @@ class ProxyHeaderRules:
 
 
 @dataclass(frozen=True)
+class TlsSettings:
+    """
+    Certificates, and what is asked of clients. All files are absolute paths; empty for none.
+
+    ``pem``, or ``certificate`` and ``key``: the server's own. ``password_file``: has the password of every key.
+    ``certificates``: further ones, each a name of a host and a file like ``pem``. ``minimum_version``: ``1.2`` or
+    ``1.3``. ``ciphers``: empty for Python's choice. ``verify_client``: ``off``, ``optional`` or ``required``.
+    ``context``: an ``ssl.SSLContext`` of a program in place of all these, or None.
+    """
+
+    pem: str = ""
+    certificate: str = ""
+    key: str = ""
+    password_file: str = ""
+    certificates: tuple[tuple[str, str], ...] = ()
+    minimum_version: str = "1.2"
+    ciphers: str = ""
+    verify_client: str = "off"
+    client_ca: str = ""
+    crl: str = ""
+    context: object = None
+
+    @property
+    def has_certificate(self) -> bool:
+        """Return whether TLS can be spoken at all."""
+        return bool(self.pem or self.certificate or self.context is not None)
+
+
+@dataclass(frozen=True)
 class Settings:
     """
     Everything the operator has set, checked and without contradictions. Only ``read`` builds it.
@@ -81,6 +110,7 @@ class Settings:
     Large because it has one field for each thing that can be decided, or group of them.
 
     ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
+    ``tls``: for the listeners with that word.
     ``body_memory``, ``body_memory_total``, ``output_high_watermark`` and ``output_spool``: bytes. ``spool_total``: bytes;
     0 for no limit. ``health_path``: empty switches it off.
     ``protocol_version``: ``HTTP/1.1``, or ``HTTP/1.0`` to answer with it and close each connection. ``public``: what the
@@ -94,6 +124,7 @@ class Settings:
 
     listen: tuple[Endpoint, ...]
     listen_backlog: int
+    tls: TlsSettings
     pool: PoolPolicy
     overload: OverloadPolicy
     timeouts: Timeouts

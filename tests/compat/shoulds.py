@@ -117,7 +117,8 @@ RFC_9112 = (
     Should("RFC 9112 9.6", "send close before closing", "tests/wsgi/test_content.py::test_draining_server_closes"),
     Should("RFC 9112 9.6", "send close in the last answer to a client that asked for it",
            "tests/server/test_conversation.py::test_connection_close_is_obeyed"),
-    Should("RFC 9112 9.8", "expect an incomplete close of TLS", not_because="There is no TLS here."),
+    Should("RFC 9112 9.8", "expect an incomplete close of TLS",
+           "tests/server/test_tls.py::test_a_client_that_closes_without_a_word_of_tls_is_no_error"),
 )  # fmt: skip
 
 PEP_3333 = (
@@ -125,7 +126,8 @@ PEP_3333 = (
            "tests/server/test_content.py::test_5_mb_come_back_byte_for_byte"),
     Should("PEP 3333 environ Variables", "as many variables of CGI as apply",
            "tests/server/test_environ.py::test_keys_of_cgi_and_wsgi"),
-    Should("PEP 3333 environ Variables", "the variables of Apache's SSL", not_because="There is no TLS here."),
+    Should("PEP 3333 environ Variables", "the variables of Apache's SSL",
+           "tests/server/test_tls.py::test_the_application_is_told"),
     Should("PEP 3333 environ Variables", "document the variables",
            "tests/compat/test_shoulds.py::test_every_key_of_the_environ_is_documented"),
     Should("PEP 3333 environ Variables", "leave out what is not known",

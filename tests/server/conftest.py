@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificates import server_pem
 from tests.server.fronts import Front, accepts
 from tests.server.serving import App, Running, running
 from tests.waiting import PROGRAM_WATCHDOG, until
@@ -17,13 +18,28 @@ from tests.waiting import PROGRAM_WATCHDOG, until
 Serve = Callable[..., Running]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of a module with the mark ``over_tls`` twice, unless it has the mark ``plain_only``."""
+    marks = metafunc.definition
+    if "carrier" in metafunc.fixturenames and marks.get_closest_marker("over_tls"):
+        carriers = ["plain"] if marks.get_closest_marker("plain_only") else ["plain", "tls"]
+        metafunc.parametrize("carrier", carriers, indirect=True)
+
+
 @pytest.fixture
-def serve() -> Iterator[Serve]:
+def carrier(request: pytest.FixtureRequest) -> str:
+    """What the bytes go through: ``plain`` or ``tls``."""
+    return str(getattr(request, "param", "plain"))
+
+
+@pytest.fixture
+def serve(carrier: str) -> Iterator[Serve]:
     """Start servers (``serve(app, queue_limit=3)``), each stopped, and seen to end, when the test does."""
+    more = {"ssl_pem": server_pem()} if carrier == "tls" else {}
     with contextlib.ExitStack() as stack:
 
         def start(app: App, **options: object) -> Running:
-            return stack.enter_context(running(app, **options))
+            return stack.enter_context(running(app, **{**more, **options}))
 
         yield start
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pastepool.server import Server
 from pastepool.settings import read
+from tests.certificates import TlsClientSide
 from tests.waiting import WATCHDOG
 
 Environ = dict[str, Any]
@@ -114,16 +115,18 @@ class Response(NamedTuple):
 
 
 class Client:
-    """One connection to a server. No read waits longer than ``WATCHDOG``."""
+    """One connection to a server, with TLS or without. No read waits longer than ``WATCHDOG``."""
 
-    def __init__(self, port: int, receive_buffer: int = 0) -> None:
-        self.sock = socket.socket()
+    def __init__(self, port: int, receive_buffer: int = 0, tls: bool = False) -> None:
+        self.sock: Any = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(WATCHDOG)
+        if tls:
+            self.sock = TlsClientSide(self.sock)
         try:
             self.sock.connect(("127.0.0.1", port))
-        except OSError:
+        except (OSError, EOFError):
             self.sock.close()
             raise
         self._unread = b""
@@ -240,6 +243,8 @@ class Client:
 
     def is_silent(self) -> bool:
         """Return whether, at this moment, the connection is open and there is nothing to read."""
+        if isinstance(self.sock, TlsClientSide):
+            return self.sock.is_silent() and not self._unread
         readable, _, _ = select.select([self.sock], [], [], 0)
         return not readable and not self._unread
 
@@ -255,7 +260,8 @@ class Running:
         self.server = server or Server(
             read({**_address(options), "shutdown_timeout": 3 * WATCHDOG, "idle_grace": 0, **options}, {}), app
         )
-        self.port = self.server.bind()[0].endpoint.port
+        endpoint = self.server.bind()[0].endpoint
+        self.port, self.tls = endpoint.port, endpoint.tls
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._serve, name="server under test", daemon=True)
 
@@ -271,7 +277,7 @@ class Running:
         return self
 
     def client(self, receive_buffer: int = 0) -> Client:
-        return Client(self.port, receive_buffer)
+        return Client(self.port, receive_buffer, self.tls)
 
     def get(
         self, target: str = "/", *lines: str, method: str = "GET", version: str = "1.1", body: bytes = b""

@@ -14,6 +14,8 @@ from tests.server.hanging import Hanging
 from tests.server.serving import Client, Environ, Held, path_echo
 from tests.waiting import until
 
+pytestmark = pytest.mark.over_tls
+
 LINE = re.compile(
     r"127\.0\.0\.1 - (?P<user>\S+) \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] "
     r'"(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}|-) (?P<size>\d+|-) '

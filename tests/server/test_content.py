@@ -18,6 +18,8 @@ from tests.server.conftest import Serve
 from tests.server.serving import Environ, Held, body_echo, path_echo, plain
 from tests.waiting import WATCHDOG, until
 
+pytestmark = pytest.mark.over_tls
+
 MEBIBYTE = 1048576
 NOISE = random.Random(1).randbytes(5 * MEBIBYTE)
 
@@ -301,6 +303,7 @@ def sent_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("receive_buffer", [0, 4096])
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.plain_only("with TLS the kernel cannot send it")
 def test_file_goes_by_sendfile_intact(
     serve: Serve, large_file: Path, sent_by_the_kernel: list[int], receive_buffer: int, version: str
 ) -> None:

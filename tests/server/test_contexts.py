@@ -17,6 +17,8 @@ from tests.server.conftest import Serve
 from tests.server.serving import Environ, Running
 from tests.waiting import until
 
+pytestmark = pytest.mark.over_tls
+
 SEEN: ContextVar[str] = ContextVar("SEEN")
 NOTHING = "-"
 

@@ -17,6 +17,8 @@ from tests.server.conftest import Serve
 from tests.server.serving import Environ, Held, Running, body_echo, path_echo, plain
 from tests.waiting import until
 
+pytestmark = pytest.mark.over_tls
+
 HTTP_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
 

@@ -14,6 +14,8 @@ from tests.server.conftest import Serve
 from tests.server.serving import Environ
 from tests.waiting import WATCHDOG, until
 
+pytestmark = pytest.mark.over_tls
+
 
 class Endless:
     """

@@ -38,6 +38,8 @@ from tests.server.conftest import Serve
 from tests.server.serving import Client, Environ, Running
 from tests.waiting import WATCHDOG, until
 
+pytestmark = pytest.mark.over_tls
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Pyramid imports pkg_resources
     from pyramid.config import Configurator
@@ -317,6 +319,7 @@ def never_ready(data: bytes) -> int:
 
 
 @pytest.mark.parametrize("by_worker", [True, False])
+@pytest.mark.plain_only("with TLS the kernel cannot send it")
 def test_file_truncated_while_it_is_sent(
     serve: Serve, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, by_worker: bool
 ) -> None:
@@ -339,6 +342,7 @@ def test_file_truncated_while_it_is_sent(
 
 
 @pytest.mark.parametrize("fields", [[], [("Content-Length", str(len(CONTENT)))]])
+@pytest.mark.plain_only("with TLS the kernel cannot send it")
 def test_file_that_grows_while_it_is_sent(
     serve: Serve, path: Path, monkeypatch: pytest.MonkeyPatch, fields: list[tuple[str, str]]
 ) -> None:

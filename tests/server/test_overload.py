@@ -20,6 +20,8 @@ from tests.server.conftest import Serve
 from tests.server.serving import Client, Environ, Held, Running, body_echo, path_echo
 from tests.waiting import WATCHDOG, Stopwatch, until
 
+pytestmark = pytest.mark.over_tls
+
 LATE = 0.5
 """Seconds by which an answer that is due at once may be late on a busy machine."""
 
@@ -293,6 +295,7 @@ def test_many_newcomers_each_get_a_place(serve: Serve) -> None:
         assert run.connections <= 50
 
 
+@pytest.mark.plain_only("a client with TLS gets no answer before the handshake")
 def test_connection_limit_per_address(serve: Serve) -> None:
     """One address has its own limit, another one is served, and a place that is left is given again."""
     run = serve(path_echo, connection_limit_per_address=2)
@@ -312,6 +315,7 @@ def test_connection_limit_per_address(serve: Serve) -> None:
     assert not run.server.parts.connections._by_address
 
 
+@pytest.mark.plain_only("a client with TLS gets no answer before the handshake")
 def test_connection_limit_refuses_when_nobody_is_idle(serve: Serve) -> None:
     """With every place in use a new client is told 503 at once; a place that is left is given again."""
     with all_workers_hung(serve, connection_limit=2) as (run, app):

@@ -15,6 +15,8 @@ from tests.server.conftest import Serve
 from tests.server.serving import Client, Environ, Response, Running, body_echo, path_echo, plain
 from tests.waiting import Stopwatch, until
 
+pytestmark = pytest.mark.over_tls
+
 HEAD = b"GET / HTTP/1.1\r\nHost: h\r\n"
 
 BROKEN = [

@@ -11,6 +11,8 @@ import pytest
 from tests.server.conftest import Serve
 from tests.server.serving import Environ, body_echo
 
+pytestmark = pytest.mark.over_tls
+
 Start = Callable[..., Any]
 
 

@@ -22,6 +22,8 @@ from tests.server.programs import ENDS_SOON, Program, is_free
 from tests.server.serving import Client, Environ, Held, Running, path_echo, running
 from tests.waiting import WATCHDOG, until
 
+pytestmark = pytest.mark.over_tls
+
 STOPS = [signal.SIGTERM, signal.SIGINT]
 
 

@@ -16,6 +16,7 @@ from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.options import BY_NAME
 from pastepool.settings.parsing import Refused
 from tests.meta.repository import ROOT
+from tests.settings.companions import companions
 
 WHERE = "[server:main]"
 
@@ -252,8 +253,7 @@ def test_rows_of_waitress_are_no_rows_of_ours() -> None:
 def test_every_row_of_waitress_accepts_its_sample(name: str) -> None:
     """What a remedy recommends is accepted, and blank means not set or has a meaning of its own."""
     option = WAITRESS.options[name]
-    needed = {"trusted_proxy": "127.0.0.1", **({"unix_socket": "/a"} if name == "unix_socket_perms" else {})}
-    settings(**{**needed, name: option.sample()})
+    settings(**{"trusted_proxy": "127.0.0.1", **companions(name), name: option.sample()})
     settings(**{name: ""})
     assert option.parser.expects
     assert option.doc.endswith(".")

@@ -16,9 +16,11 @@ from pastepool.settings.foreign import BY_FOREIGN_NAME, FOREIGN
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, OPTIONS, nearest
 from pastepool.settings.parsing import Refused
+from pastepool.settings.tls_parsing import ContextObject
+from tests.settings.companions import companions
 
 SPELLINGS = [(name, option) for option in OPTIONS for name in option.names]
-SERVED = [(name, option) for name, option in SPELLINGS if not isinstance(option.parser, Refused)]
+SERVED = [(name, option) for name, option in SPELLINGS if not isinstance(option.parser, (Refused, ContextObject))]
 
 
 def test_no_spelling_stands_in_two_rows() -> None:
@@ -43,7 +45,7 @@ def test_every_default_is_shown_in_words(option: Option) -> None:
 @pytest.mark.parametrize(("name", "option"), SERVED, ids=lambda value: value if isinstance(value, str) else "")
 def test_every_spelling_reads_its_sample(name: str, option: Option) -> None:
     """The value a remedy recommends is accepted under every name of the row and arrives in the row's field."""
-    settings = read({name: option.sample()})
+    settings = read({**companions(name), name: option.sample()})
     if option.field:
         shown = dict(settings.shown)[option.name]
         assert shown == ("***" if option.secret else option.sample())

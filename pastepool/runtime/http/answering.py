@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from pastepool.core.deadlines import deadline
 from pastepool.core.policy import OverloadPolicy, Timeouts
-from pastepool.errors import AppError, PeerError
+from pastepool.errors import AppError, PeerError, TlsFailed
 from pastepool.http1.engine import Request
 from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
 from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEXT, READER, Connection
@@ -21,6 +21,7 @@ from pastepool.runtime.http.output import Output
 from pastepool.runtime.http.shared import Shared
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.readiness import READ
+from pastepool.runtime.sockets.tls_socket import ClientSocket
 from pastepool.types import Seconds
 
 _log = scribbled("pastepool.http")
@@ -110,20 +111,24 @@ class Answering:
             self._tell_of_limit(connection.sock, f"The server has its limit of {self._connections.limit} connections.")
         self._connections.close(connection)
 
-    def turn_away(self, sock: socket.socket, address: str = "") -> None:
+    def turn_away(self, sock: socket.socket, address: str = "", *, encrypted: bool = False) -> None:
         """
         Refuse an accepted socket, because there are too many connections already, and close it.
 
         ``address``: the client's address, if it is this address that has too many; empty if the server has too many.
+        ``encrypted``: the client speaks TLS. It gets no answer, because one in plain text would only puzzle it.
         """
         if address:
             text = f"{address} has its limit of {self._connections.limit_per_address} connections."
         else:
             text = f"The server has its limit of {self._connections.limit} connections."
-        self._tell_of_limit(sock, text)
+        if encrypted:
+            self._on_turned_away("turned_away", self._now())
+        else:
+            self._tell_of_limit(sock, text)
         sock.close()
 
-    def _tell_of_limit(self, sock: socket.socket, text: str) -> None:
+    def _tell_of_limit(self, sock: ClientSocket, text: str) -> None:
         self._on_turned_away("turned_away", self._now())
         stamp = self._shared.date_header.joined()
         answer = short_answer(503, text, stamp, retry_after=self._overload.retry_after)
@@ -140,6 +145,10 @@ class Answering:
         """
         if isinstance(error, PeerError):
             self._refuse(connection, error)
+            return
+        if isinstance(error, TlsFailed):
+            _log.info("%s: TLS failed: %s", connection.peer, error)
+            self.linger(connection)  # so that the client can read the alert
             return
         if connection.closed:
             return  # its worker or the supervisor has closed it meanwhile, which caused this error

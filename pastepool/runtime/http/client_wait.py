@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pastepool.runtime.http.connection import Connection
-from pastepool.runtime.sockets.unacknowledged import unacknowledged
 from pastepool.types import Clock, Seconds
 
 
@@ -44,7 +43,7 @@ class ClientWait:
         output = self._connection.output
         if output is None:
             return now
-        output.note_progress(unacknowledged(self._connection.sock), now)
+        output.note_progress(self._connection.unacknowledged(), now)
         return output.moved_at
 
     def cut(self) -> bool:

@@ -14,11 +14,14 @@ import enum
 import math
 import socket
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
 from pastepool.runtime.sockets.readiness import READ
+from pastepool.runtime.sockets.tls_socket import ClientSocket, TlsSocket
+from pastepool.runtime.sockets.unacknowledged import unacknowledged
 
 if TYPE_CHECKING:
     from pastepool.runtime.http.content import Content
@@ -61,23 +64,25 @@ class Connection:
     read with one look-up each.
 
     ``waiting``: what the poller waits for. ``deadline``: when the poller acts if that has not happened. ``gone``: the
-    client has closed or reset its side. ``watched``: the readiness mask that is registered now; 0 for none.
+    client has closed or reset its side. ``sock``: what the bytes go through: ``bare``, the
+    socket itself, or TLS around it. ``watched``: the readiness mask that is registered now; 0 for none.
     ``began_at``: when the present transfer began. ``closed``: the socket is closed. ``resets``: closing sends a reset.
     """
 
     __slots__ = (
-        "sock", "fd", "peer", "port", "engine", "recv", "send", "owner", "waiting", "deadline", "began_at",
+        "bare", "sock", "fd", "peer", "port", "engine", "recv", "send", "owner", "waiting", "deadline", "began_at",
         "gone", "closed", "watched", "output", "content", "keep_alive", "lingered", "resets",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: str, port: int, limits: Limits, prototype: dict[str, Any]) -> None:
-        self.sock = sock
+        self.bare = sock
+        self.sock: ClientSocket = sock
         self.fd = sock.fileno()
         self.peer = peer
         self.port = port
         self.engine = Engine(limits, prototype)
-        self.recv = sock.recv
-        self.send = sock.send
+        self.recv: Callable[[int], bytes] = sock.recv
+        self.send: Callable[[bytes], int] = sock.send
         self.owner: OwningRequest | None = None
         self.waiting = HEAD
         self.deadline = NEVER
@@ -90,6 +95,20 @@ class Connection:
         self.keep_alive = True
         self.lingered = 0
         self.resets = False
+
+    def encrypt(self, tls: TlsSocket) -> None:
+        """Let all further bytes go through TLS. ``tls``: has the socket of this connection."""
+        self.sock, self.recv, self.send = tls, tls.recv, tls.send
+
+    def begin_engine(self, limits: Limits, prototype: dict[str, Any]) -> None:
+        """Begin with the first request. What went before, a header of a proxy or a handshake, changed the prototype."""
+        self.engine.close()
+        self.engine = Engine(limits, prototype)
+
+    def unacknowledged(self) -> int:
+        """Return how many bytes the kernel keeps for the client. Runs on: any thread."""
+        sock = self.sock
+        return sock.unacknowledged() if isinstance(sock, TlsSocket) else unacknowledged(self.bare)
 
     @property
     def between_requests(self) -> bool:

@@ -7,9 +7,9 @@ Runs on: the worker of the response, then the baton's holder; never both at once
 from __future__ import annotations
 
 import os
-import socket
 
 from pastepool.errors import AppError, ClientGone
+from pastepool.runtime.sockets.tls_socket import ClientSocket
 
 _STRETCH = 1048576
 """The most bytes that one ``send`` asks the kernel to send."""
@@ -40,7 +40,7 @@ class FilePart:
         """Change to a duplicate of the descriptor, which ``close`` closes. Raises: OSError: no descriptor is left."""
         self.fd = os.dup(self.fd)
 
-    def send(self, sock: socket.socket) -> int:
+    def send(self, sock: ClientSocket) -> int:
         """
         Send some bytes, and return how many.
 
@@ -55,8 +55,12 @@ class FilePart:
         self.skip(sent)
         return sent
 
-    def _send_by_kernel(self, sock: socket.socket) -> int:
-        """Return how many bytes the kernel sent: 0 at the end of the file, and where it refuses to send the file."""
+    def _send_by_kernel(self, sock: ClientSocket) -> int:
+        """
+        Return how many bytes the kernel sent: 0 at the end of the file, and where it refuses to send the file.
+
+        It refuses with TLS too, whose sockets have no descriptor to send to.
+        """
         try:
             return os.sendfile(sock.fileno(), self.fd, self.offset, min(self.left, _STRETCH))
         except (BlockingIOError, InterruptedError):
@@ -86,7 +90,7 @@ class FilePart:
         os.close(self.fd)
 
 
-def _send(sock: socket.socket, block: bytes) -> int:
+def _send(sock: ClientSocket, block: bytes) -> int:
     try:
         return sock.send(block)
     except (BlockingIOError, InterruptedError):

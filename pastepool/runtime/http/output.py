@@ -8,7 +8,6 @@ once never comes here.
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from pastepool.errors import ClientGone
 from pastepool.runtime.http.file_part import FilePart
 from pastepool.runtime.http.spool import Spool, SpooledPart
+from pastepool.runtime.sockets.tls_socket import ClientSocket
 from pastepool.types import Seconds
 
 _STRETCH = 1048576
@@ -153,7 +153,7 @@ class Output:
             self.finished = True
             return True
 
-    def flush(self, sock: socket.socket) -> bool:
+    def flush(self, sock: ClientSocket) -> bool:
         """
         Send what the socket takes, up to about ``_STRETCH`` bytes. Returns whether nothing is left.
 

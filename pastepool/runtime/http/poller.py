@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import socket
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +22,7 @@ from pastepool.runtime.http.answering import Answering
 from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEVER, NEXT, READER, WORKER, Connection
 from pastepool.runtime.http.content import Content
+from pastepool.runtime.http.encrypting import Encrypting
 from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.request_looks import RequestLooks
@@ -32,6 +33,7 @@ from pastepool.runtime.http.welcoming import Welcoming
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_receiver
 from pastepool.runtime.sockets.readiness import READ, Readiness, open_readiness
+from pastepool.runtime.sockets.tls_socket import ClientSocket
 from pastepool.runtime.sockets.waker import Waker
 from pastepool.settings.values import Settings
 from pastepool.types import Seconds
@@ -59,7 +61,8 @@ class Poller:
 
     ``connections``: the open connections by descriptor; each single operation on it is atomic. ``serials``: yields the
     serial numbers of tasks. ``on_hangup``: called with each exchange whose client has gone. ``on_turned_away``: called
-    for each client for which there is no room. Runs on: baton.
+    for each client for which there is no room. ``context``: returns that of TLS with the present certificate. Runs on:
+    baton.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Poller:
         *,
         on_hangup: Callable[[Any], None],
         on_turned_away: Callable[[str, Seconds], None],
+        context: Callable[[], ssl.SSLContext],
     ) -> None:
         clock, timeouts, overload = shared.clock, settings.timeouts, settings.overload
         self.connections = connections.by_fd
@@ -100,6 +104,7 @@ class Poller:
             connections, self._answering, self._sweeper, clock,
             limits=settings.limits, timeouts=timeouts, spool_files=shared.spool_room.files,
             proxy_headers=settings.proxy_headers,
+            encrypting=Encrypting(settings.limits, context, lambda: self._batch),
         )  # fmt: skip
         self._returned = returning.queue
         self._steps: tuple[Callable[[Connection], Exchange | None], ...] = (
@@ -186,7 +191,7 @@ class Poller:
             tasks.append(task)
         return tasks
 
-    def _from_batch(self, held_receive: Callable[[socket.socket], bytes] | None = None) -> Exchange | None:
+    def _from_batch(self, held_receive: Callable[[ClientSocket], bytes] | None = None) -> Exchange | None:
         """
         Handle the events of the batch until a request is complete. Returns None at the end of the batch.
 

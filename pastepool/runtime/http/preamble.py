@@ -72,10 +72,11 @@ class Preamble:
     """
     The engine of a connection until its header is complete: see ``http1.engine.Engine`` for what it stands in for.
 
-    ``begin``: called with what the header says; gives the connection its real engine and returns it.
+    ``begin``: called with what the header says and the bytes behind it; gives the connection its real engine, feeds it
+    and returns it.
     """
 
-    def __init__(self, headers: ProxyHeaders, peer: str, begin: Callable[[ProxySource], Engine]) -> None:
+    def __init__(self, headers: ProxyHeaders, peer: str, begin: Callable[[ProxySource, bytes], Engine]) -> None:
         self.rest = b""
         self.body = io.BytesIO()
         self._headers = headers
@@ -83,7 +84,7 @@ class Preamble:
         self._begin = begin
         self._so_far = b""
         self._engine: Engine | None = None
-        self._refused = False
+        self._is_over = False
 
     @property
     def started(self) -> bool:
@@ -110,19 +111,18 @@ class Preamble:
             raise ClientGone(str(error)) from error
         if source is None:
             return
-        self._engine = self._begin(source)
+        self._is_over = True
         rest, self._so_far = self._so_far[source.size :], b""
-        if rest:
-            self._engine.feed(rest)
+        self._engine = self._begin(source, rest)
 
     def close(self) -> None:
         """Count a connection that ends before its header is complete."""
-        if self._engine is None:
+        if not self._is_over:
             self._refuse("it is missing or came too late")
 
     def _refuse(self, why: str) -> None:
-        if not self._refused:
-            self._refused = True
+        if not self._is_over:
+            self._is_over = True
             self._headers.refuse(self._peer, why)
 
 
@@ -131,25 +131,27 @@ def with_preamble(
     headers: ProxyHeaders,
     limits: Limits,
     prototype: dict[str, Any],
-    ready: Callable[[], None],
+    ready: Callable[[bytes], bytes],
 ) -> None:
     """
     Make a new connection begin with a PROXY header.
 
     The client's address of the header becomes ``REMOTE_ADDR``; that of the connection stays in ``pastepool.peer``, and
     counts for access to the page of watch_threads. ``prototype``: of the connection's environs. ``ready``: called when
-    the header is complete.
+    the header is complete, with the bytes behind it; returns those of them that are for the engine.
     """
 
-    def begin(source: ProxySource) -> Engine:
+    def begin(source: ProxySource, rest: bytes) -> Engine:
         if source.address:
             prototype["pastepool.peer"] = prototype["REMOTE_ADDR"]
             prototype["REMOTE_ADDR"], prototype["REMOTE_PORT"] = source.address, str(source.port)
         if source.over_tls:
             prototype["wsgi.url_scheme"] = "https"
-        engine = connection.engine = Engine(limits, prototype)
-        ready()
-        return engine
+        connection.begin_engine(limits, prototype)
+        rest = ready(rest)
+        if rest:
+            connection.engine.feed(rest)
+        return connection.engine
 
     connection.engine.close()
     connection.engine = Preamble(headers, connection.peer, begin)  # type: ignore[assignment]

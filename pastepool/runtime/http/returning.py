@@ -22,7 +22,6 @@ from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.output import Output
 from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.sockets.readiness import HANGUP, HANGUP_ONCE, READ, WRITE
-from pastepool.runtime.sockets.unacknowledged import unacknowledged
 from pastepool.types import Clock, Seconds
 
 _READS = (HEAD, BODY, NEXT)
@@ -152,7 +151,7 @@ class Rearming:
         if output is None or output.flushed:
             return
         connection.waiting = READER
-        output.unacknowledged = unacknowledged(connection.sock)
+        output.unacknowledged = connection.unacknowledged()
         self._set_deadline(connection, output, self._now())
         self._connections.watch(connection, WRITE)
 
@@ -161,7 +160,7 @@ class Rearming:
         output = connection.output
         if output is None or output.flushed:
             return False
-        output.note_progress(unacknowledged(connection.sock), now)
+        output.note_progress(connection.unacknowledged(), now)
         if now >= self._late_at(output):
             return True
         self._set_deadline(connection, output, now)
@@ -186,7 +185,7 @@ class Rearming:
             return False
         if not output.flush(connection.sock):
             now = self._now()
-            output.note_progress(unacknowledged(connection.sock), now)
+            output.note_progress(connection.unacknowledged(), now)
             self._set_deadline(connection, output, now)
             return False
         if not output.finished:

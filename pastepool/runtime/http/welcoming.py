@@ -17,6 +17,7 @@ from pastepool.core.policy import Timeouts
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.answering import Answering
 from pastepool.runtime.http.connection import Connection
+from pastepool.runtime.http.encrypting import Encrypting
 from pastepool.runtime.http.evicting import Evicting
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.preamble import ProxyHeaders, with_preamble
@@ -33,7 +34,7 @@ class Welcoming:
     """
     Makes connections of the sockets that the acceptor yields, and makes the sweeper watch their deadlines.
 
-    ``spool_files``: has an element for each temporary file that is open.
+    ``spool_files``: has an element for each temporary file that is open. ``encrypting``: begins TLS.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Welcoming:
         timeouts: Timeouts,
         spool_files: Sized,
         proxy_headers: ProxyHeaderRules,
+        encrypting: Encrypting,
     ) -> None:
         self._acceptor: Acceptor
         self._connections = connections
@@ -57,6 +59,7 @@ class Welcoming:
         self._header_timeout = timeouts.header
         self._spool_files = spool_files
         self._header_of_proxy_within = proxy_headers.timeout
+        self._encrypting = encrypting
         self.proxy_headers = ProxyHeaders(proxy_headers.allowed, clock)
         self._evicting = Evicting(connections, timeouts, clock, answering.evict)
 
@@ -74,7 +77,7 @@ class Welcoming:
         if fd not in self._acceptor.fds:
             return
         for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room):
-            self._welcome(sock, address, prototype, fd in self._acceptor.proxied)
+            self._welcome(sock, address, prototype, fd)
         if self._acceptor.paused:
             self._sweeper.soon(self._now())  # the sweep ends the pause
 
@@ -101,16 +104,17 @@ class Welcoming:
         """Accept the connections that the kernel has ready, then close the listeners."""
         for fd in list(self._acceptor.fds):
             for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room, everything=True):
-                self._welcome(sock, address, prototype, fd in self._acceptor.proxied)
+                self._welcome(sock, address, prototype, fd)
         self.close()
 
-    def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any], proxied: bool) -> None:
+    def _welcome(self, sock: socket.socket, address: Any, prototype: dict[str, Any], fd: int) -> None:
         """
         Make a connection of an accepted socket, or refuse it if there are too many connections.
 
-        ``proxied``: it begins with a header of the PROXY protocol.
+        ``fd``: of the listener.
         """
         connections = self._connections
+        proxied, encrypted = fd in self._acceptor.proxied, fd in self._acceptor.encrypted
         is_unix = not isinstance(address, tuple)  # the address of a client on a unix socket is a path, mostly empty
         peer, port = ("", 0) if is_unix else (client_address(address[0]), address[1])
         if proxied and not self.proxy_headers.admits(peer):
@@ -118,10 +122,10 @@ class Welcoming:
             sock.close()
             return
         if connections.are_too_many_from(peer):
-            self._answering.turn_away(sock, peer)
+            self._answering.turn_away(sock, peer, encrypted=encrypted)
             return
         if not self._has_room() and not self._evicting.make_room():
-            self._answering.turn_away(sock)
+            self._answering.turn_away(sock, encrypted=encrypted)
             return
         credentials = credentials_of(sock) if is_unix else None
         environ = connection_prototype(prototype, peer, port, credentials)
@@ -130,17 +134,30 @@ class Welcoming:
         connection.began_at = now
         connection.deadline = deadline(now, self._header_timeout)
         if proxied:
-            self._await_proxy_header(connection, environ)
+            self._await_proxy_header(connection, environ, encrypted)
+        elif encrypted:
+            self._encrypting.begin(connection, environ)
         connections.enter(connection)
         if self._sweeper.next_at == float("inf"):
             self._sweeper.soon(now)
 
-    def _await_proxy_header(self, connection: Connection, environ: dict[str, Any]) -> None:
-        """Let a connection begin with a header of the PROXY protocol. ``environ``: its prototype."""
+    def _await_proxy_header(self, connection: Connection, environ: dict[str, Any], encrypted: bool) -> None:
+        """
+        Let a connection begin with a header of the PROXY protocol.
+
+        ``environ``: its prototype. ``encrypted``: TLS begins behind the header.
+        """
         request_by = connection.deadline
 
-        def ready() -> None:
+        def ready(rest: bytes) -> bytes:
             connection.deadline = request_by
+            if not encrypted:
+                return rest
+            tls = self._encrypting.begin(connection, environ)
+            try:
+                return tls.receive(rest)
+            except BlockingIOError:
+                return b""
 
         connection.deadline = connection.began_at + self._header_of_proxy_within
         with_preamble(connection, self.proxy_headers, self._limits, environ, ready)

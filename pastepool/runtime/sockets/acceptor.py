@@ -37,7 +37,8 @@ class Acceptor:
     """
     Listening sockets, each with the environ prototype of its clients.
 
-    ``proxied``: the descriptors of those whose clients begin with a header of the PROXY protocol. ``shared``: other
+    ``proxied``: the descriptors of those whose clients begin with a header of the PROXY protocol. ``encrypted``: of those
+    whose clients speak TLS. ``shared``: other
     processes may serve on the same sockets, and go on when this one stops.
     """
 
@@ -47,8 +48,10 @@ class Acceptor:
         clock: Clock,
         shared: bool = False,
         proxied: Collection[int] = frozenset(),
+        encrypted: Collection[int] = frozenset(),
     ) -> None:
         self.proxied = proxied
+        self.encrypted = encrypted
         self.fds: dict[int, tuple[socket.socket, dict[str, Any]]] = {
             sock.fileno(): (sock, prototype) for sock, prototype in listeners
         }

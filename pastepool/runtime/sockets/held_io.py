@@ -13,6 +13,8 @@ The race: another thread may close the socket at any moment. The next file that 
 a read or write with the old number would go to that file. So the number is asked for (-1 if the socket is closed) and
 used within one call written in C, ``next``, in which no other thread runs.
 
+With TLS the number is -1 too. Then nothing is received or sent here, and the methods of the socket do it.
+
 Without the GIL (a free-threaded build) there is nothing to keep, and other threads run in that call too. So there the
 methods of the socket are used.
 """
@@ -25,6 +27,7 @@ from collections.abc import Callable
 from itertools import repeat, starmap
 
 from pastepool.core.interpreter import runs_without_gil
+from pastepool.runtime.sockets.tls_socket import ClientSocket
 
 HELD_AT_MOST = 16384
 """The most bytes that are copied while the GIL is held. Copying so many takes some microseconds."""
@@ -56,7 +59,7 @@ def held_at_most() -> int:
     return -1 if runs_without_gil() else HELD_AT_MOST
 
 
-def held_receiver() -> Callable[[socket.socket], bytes] | None:
+def held_receiver() -> Callable[[ClientSocket], bytes] | None:
     """
     Return a function that receives from a socket, at most ``HELD_AT_MOST`` bytes at a time. None without the GIL.
 
@@ -69,14 +72,14 @@ def held_receiver() -> Callable[[socket.socket], bytes] | None:
     buffer = ctypes.create_string_buffer(HELD_AT_MOST)
     buffers, sizes = repeat(buffer), repeat(HELD_AT_MOST)
 
-    def held_receive(sock: socket.socket) -> bytes:
+    def held_receive(sock: ClientSocket) -> bytes:
         received: int = next(map(_receive, starmap(sock.fileno, _ONCE), buffers, sizes, _RECEIVE_FLAGS))
         return buffer[:received] if received > 0 else b""  # type: ignore[return-value]  # a slice of chars is bytes
 
     return held_receive
 
 
-def held_send(sock: socket.socket, data: bytes) -> int:
+def held_send(sock: ClientSocket, data: bytes) -> int:
     """
     Send as much of ``data`` as the socket takes. ``data`` is not longer than ``HELD_AT_MOST``.
 

@@ -48,6 +48,10 @@ class Listener:
     inherited: bool = False
     file: SocketFile | None = None
 
+    def like(self, wanted: Endpoint) -> Listener:
+        """Return the same listener with what ``wanted`` says of its clients, which the kernel does not know."""
+        return replace(self, endpoint=replace(self.endpoint, proxy=wanted.proxy, tls=wanted.tls))
+
     def fileno(self) -> int:
         """Return the descriptor, for a poller or for a child process."""
         return self.socket.fileno()
@@ -148,7 +152,7 @@ def open_listeners(endpoint: Endpoint, backlog: int) -> tuple[Listener, ...]:
         tries -= 1
         try:
             opened = _open_targets(targets, endpoint.port, backlog)
-            return tuple(replace(each, endpoint=replace(each.endpoint, proxy=endpoint.proxy)) for each in opened)
+            return tuple(each.like(endpoint) for each in opened)
         except _BindError as failure:
             if failure.cause.errno != errno.EADDRINUSE or not tries:
                 raise StartError(_sentence(failure, endpoint.host)) from failure.cause

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import MutableMapping, Sequence
-from dataclasses import replace
 
 from pastepool.core.wording import counted
 from pastepool.errors import StartError
@@ -94,6 +93,5 @@ def _assigned(wanted: Sequence[Endpoint], passed: dict[int, str]) -> dict[Endpoi
             )
     for descriptor, owner in owners.items():
         if owner is not None:
-            taken = adopt(descriptor, f" ({passed[descriptor]})")
-            assigned[owner].append(replace(taken, endpoint=replace(taken.endpoint, proxy=owner.proxy)))
+            assigned[owner].append(adopt(descriptor, f" ({passed[descriptor]})").like(owner))
     return assigned

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pastepool.settings.listeners import Listeners
 from pastepool.settings.option import Option
-from pastepool.settings.parsing import PORT, HostPort, Number, Refused
-
-_TLS_LATER = "TLS comes in a later release; put a proxy that terminates TLS in front of the server"
+from pastepool.settings.parsing import PORT, HostPort, Number
 
 ROWS: tuple[Option, ...] = (
     Option(
@@ -43,7 +41,8 @@ ROWS: tuple[Option, ...] = (
         doc="The places to listen on, separated by blanks or line breaks: host:port (port 8080 without one),"
         " unix:/run/shop.sock for a unix socket, unix:@shop for an abstract name of Linux, systemd for the sockets that"
         " systemd passes, systemd:NAME for one of them. After a place may stand"
-        " proxy (every client begins with a header of the PROXY protocol), backlog=, and for the file of a unix socket"
+        " tls (clients speak TLS; see ssl_pem), proxy (every client begins with a header of the PROXY protocol),"
+        " backlog=, and for the file of a unix socket"
         " mode= (660 if not set) and owner=user:group. host and port are refused beside it.",
         why="One address is the usual case, and Paste's names for it are host and port.",
         group="Address",
@@ -62,29 +61,5 @@ ROWS: tuple[Option, ...] = (
         why="With Paste's 5, connections are lost when many clients connect at once. A waiting connection costs almost"
         " nothing.",
         group="Address",
-    ),
-    Option(
-        names=("ssl_pem",),
-        parser=Refused(_TLS_LATER),
-        default=None,
-        unit="",
-        field="",
-        since="0.1",
-        doc="The PEM file with key and certificate chain. This release does not serve TLS, so the option is refused.",
-        why="Serving plain HTTP where TLS was asked for would be worse than not starting.",
-        group="Address",
-        default_text="not set",
-    ),
-    Option(
-        names=("ssl_context",),
-        parser=Refused(_TLS_LATER),
-        default=None,
-        unit="",
-        field="",
-        since="0.1",
-        doc="An SSL context object, set by a program. This release does not serve TLS, so the option is refused.",
-        why="Serving plain HTTP where TLS was asked for would be worse than not starting.",
-        group="Address",
-        default_text="not set",
     ),
 )

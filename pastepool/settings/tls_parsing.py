@@ -1,0 +1,100 @@
+"""Parsers of the options of TLS: names of files, names of hosts, and an object from a program."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from pastepool.settings.parsing import Unfit
+
+MAKE_ONE = (
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=localhost"
+    " -keyout server.pem -out server.pem"
+)
+"""The command that makes a key and a certificate that nobody has signed, for trying things out."""
+
+_DNS_NAME = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?")
+
+
+@dataclass(frozen=True)
+class FilePath:
+    """
+    The path of a file. A relative one is taken from the directory in which the server is started.
+
+    The value is absolute, because the application may change the directory later.
+    """
+
+    @property
+    def expects(self) -> str:
+        return "the path of a file such as /etc/ssl/shop.pem"
+
+    def __call__(self, text: str) -> str:
+        if not text.isprintable() or text.endswith("/"):
+            raise Unfit(f"is not {self.expects}")
+        return os.path.abspath(text)
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
+class PemPath(FilePath):
+    """The path of the file with key and certificate. Paste's ``*`` is refused: it makes a key that nobody can trust."""
+
+    def __call__(self, text: str) -> str:
+        if text == "*":
+            raise Unfit(
+                f"asks for a key made at the start, as Paste makes it, and no client can trust that; make one with '{MAKE_ONE}'"
+                " and name that file"
+            )
+        return super().__call__(text)
+
+
+@dataclass(frozen=True)
+class CertificateNames:
+    """
+    Names of hosts, each with the file of its key and certificate: ``shop.example: /a.pem, *.shop.example: /b.pem``.
+
+    The value is a tuple of pairs of a name in lower case and an absolute path.
+    """
+
+    @property
+    def expects(self) -> str:
+        return "names with files such as shop.example: /etc/ssl/shop.pem, separated by commas or line breaks"
+
+    def __call__(self, text: str) -> tuple[tuple[str, str], ...]:
+        found: dict[str, str] = {}
+        for entry in filter(None, (each.strip() for each in re.split(r"[,\n]", text))):
+            name, _, path = (part.strip() for part in entry.partition(":"))
+            name = name.lower().rstrip(".")
+            if not _DNS_NAME.fullmatch(name) or not path:
+                raise Unfit(f"is not {self.expects}")
+            if name in found:
+                raise Unfit(f"has {name} twice; delete one of the two")
+            found[name] = FilePath()(path)
+        if not found:
+            raise Unfit(f"is not {self.expects}")
+        return tuple(found.items())
+
+    def show(self, value: tuple[tuple[str, str], ...]) -> str:
+        return ", ".join(f"{name}: {path}" for name, path in value)
+
+
+@dataclass(frozen=True)
+class ContextObject:
+    """An ``ssl.SSLContext`` from a program. Text is refused, because no text means one."""
+
+    @property
+    def expects(self) -> str:
+        return "an object of ssl.SSLContext, which only a program can give"
+
+    def takes(self, value: object) -> bool:
+        """Say whether an object is one. It is not asked for its class, because ``ssl`` need not be loaded for a check."""
+        return hasattr(value, "wrap_bio")
+
+    def __call__(self, text: str) -> object:
+        raise Unfit(f"is not {self.expects}; in a file, set ssl_pem")
+
+    def show(self, value: object) -> str:
+        return "an object from a program"
