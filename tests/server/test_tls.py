@@ -356,7 +356,7 @@ def test_a_drain_ends_idle_connections_and_those_in_a_handshake(serve: Serve) ->
 
 
 def test_a_unix_socket_may_speak_tls(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whoever wants it; the port is then that of https."""
+    """As on an address of IP; the port is then that of https."""
     path = tmp_path_factory.mktemp("s") / "s"
     serve(tell, listen=f"127.0.0.1:0 unix:{path} tls", ssl_pem=server_pem())
     with socket.socket(socket.AF_UNIX) as raw:

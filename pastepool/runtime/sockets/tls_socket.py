@@ -3,7 +3,7 @@ Put TLS around the socket of one client: what is received is decrypted, what is 
 
 A ``TlsSocket`` has the methods of a socket that the server calls, so the rest of the server treats both alike. The bytes
 go through two buffers in memory, and OpenSSL never sees the socket. So a read that has to write, or a handshake that
-takes several packets, is no special case: whoever has the connection gives the bytes on.
+takes several packets, is no special case: the thread that has the connection gives the bytes on.
 
 Two rules keep the poller simple. ``recv`` returns all that can be decrypted of what came: nothing readable is left in
 here, of which the poller would not be told. And ``send`` counts bytes as sent when the kernel has all of the records that
