@@ -1,3 +1,28 @@
-"""pastepool: the Paste Deploy server that does not hang. Importing it does nothing."""
+"""
+pastepool: the Paste Deploy server that does not hang. Importing it does nothing.
+
+``WorkerPool`` is the pool without the server, ``Work`` is what it is given (docs/reference/worker-pool.md). Both are
+loaded when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pastepool.pooling.work import Work as Work
+    from pastepool.pooling.worker_pool import WorkerPool as WorkerPool
 
 __version__ = "0.1.0"
+
+__all__ = ["Work", "WorkerPool", "__version__"]
+
+_HOMES = {"Work": "pastepool.pooling.work", "WorkerPool": "pastepool.pooling.worker_pool"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public class from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pastepool' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -30,6 +30,24 @@ _FILES = {
 
 _TESTS = (
     (
+        "pooling/test_worker_pool.py",
+        KILLS,
+        """
+        test_hung_work_is_replaced_and_killed test_work_is_woken_when_it_is_killed
+        test_zombies_end_the_process_as_the_host_says
+        """,
+    ),
+    (
+        "pooling/test_requests.py",
+        KILLS,
+        """
+        test_only_the_request_is_hung_and_killed test_kill_that_is_swallowed_ends_the_worker_all_the_same
+        test_request_may_set_its_own_limit_and_be_told test_no_kill_lands_while_a_piece_of_the_response_is_sent
+        test_killed_request_sends_nothing_any_more test_operator_kills_the_request_he_saw
+        """,
+    ),
+    ("pooling/test_executor.py", KILLS, "test_killed_call_has_the_kill_as_its_exception"),
+    (
         "runtime/supervision/test_supervisor.py",
         KILLS,
         """

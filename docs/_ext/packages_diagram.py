@@ -50,7 +50,7 @@ PLACES: Mapping[str, Box] = {
     "demo": Box(860, 0),
     "watch": Box(70, 1),
     "server": Box(640, 1),
-    "pooling": Box(400, 2),
+    "pooling": Box(600, 2),
     "runtime.watching": Box(440, 3),
     "runtime.supervision": Box(270, 4),
     "runtime.http": Box(560, 4),

@@ -18,10 +18,11 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.tally import Tally
+from pastepool.runtime.pool.worker import OwnPool, Worker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.runtime.system.threads import spawn_thread
-from pastepool.types import Clock, Seconds, Signal, Spawner
+from pastepool.types import Clock, Seconds, Signal, Spawner, WorkerId
 
 
 class PoolBase(NamedTuple):
@@ -81,6 +82,7 @@ def assemble_pool(
     inspector: Inspector | None = None,
     mail: Callable[[Notice], None] = lambda notice: None,
     mail_hung: bool = False,
+    make_worker: Callable[[WorkerId, str, OwnPool, Baton, Clock], Worker] = Worker,
 ) -> PoolParts:
     """
     Make a pool and its supervisor; neither has a thread yet.
@@ -95,9 +97,10 @@ def assemble_pool(
         inspector: looks into threads; if None, the supervisor gets one of its own.
         mail: takes each notice that should be mailed; must return at once.
         mail_hung: whether requests that became hung are mailed too.
+        make_worker: makes each worker.
     """
     clock, baton, changed = base.clock, base.baton, base.signal.set
-    pool = Pool(baton, policy, clock, spawn, leading, base.tally, changed, logger)
+    pool = Pool(baton, policy, clock, spawn, leading, base.tally, changed, logger, make_worker)
     supervisor = Supervisor(
         pool,
         baton,

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 
 from pastepool import __version__
@@ -19,7 +19,6 @@ from pastepool.runtime.inspection.stacks import frame_of, stack_lines, stack_of
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.pool import Pool
-from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.sockets.listener import Listener, url
 from pastepool.runtime.system.loggers import write_line
 from pastepool.settings.values import Settings
@@ -112,14 +111,6 @@ def tell_exit(where: str, stack: Sequence[str], status: int) -> None:
 def lines_of(frame: FrameType | None) -> list[str]:
     """Return a stack as lines of text, innermost call last; a line that says so if no Python runs there."""
     return list(stack_lines(stack_of(frame))) or ["  (no Python runs there)"]
-
-
-def tell_what_did_not_stop(workers: Iterable[Worker]) -> None:
-    """Log each request that still runs, with the stack of its worker."""
-    for worker in workers:
-        task = worker.task
-        if task is not None:
-            _log.error("%s did not stop: %s\n%s", worker.name, task.title(), _stack_of(worker.ident))
 
 
 def tell_what_is_waited_for(patience: Seconds) -> None:

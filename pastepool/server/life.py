@@ -21,6 +21,7 @@ from pastepool.core.overload import connections_that_fit
 from pastepool.core.ownership import claim
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
+from pastepool.pooling.leftovers import tell_what_did_not_stop
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.log import scribe
 from pastepool.runtime.sockets.acceptor import Acceptor
@@ -38,7 +39,6 @@ from pastepool.server.announcing import (
     announce,
     status_line,
     tell_stopping,
-    tell_what_did_not_stop,
     tell_what_is_waited_for,
     tell_what_keeps_the_process,
 )

@@ -19,7 +19,7 @@ from pastepool.runtime.pool.baton import Baton
 from pastepool.runtime.pool.clearing import Clearing
 from pastepool.runtime.pool.leading import Leading
 from pastepool.runtime.pool.tally import Tally
-from pastepool.runtime.pool.worker import Fact, Worker
+from pastepool.runtime.pool.worker import Fact, OwnPool, Worker
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.types import Clock, Seconds, Spawner, WorkerId
 
@@ -48,6 +48,7 @@ class Pool:
         tally: Tally,
         changed: Callable[[], None],
         logger: str,
+        make_worker: Callable[[WorkerId, str, OwnPool, Baton, Clock], Worker] = Worker,
     ) -> None:
         self.workers: dict[WorkerId, Worker] = {}
         self.expected_wait = 0.0
@@ -62,6 +63,7 @@ class Pool:
         self._baton = baton
         self._clock = clock
         self._spawn = spawn
+        self._make_worker = make_worker
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._empty = threading.Event()
@@ -87,7 +89,7 @@ class Pool:
         Start one worker. Returns None if the pool is closing, or if the system has no thread left, which is logged.
         """
         worker_id = next(self._ids)
-        worker = Worker(worker_id, f"pastepool worker {worker_id}", self, self._baton, self._clock)
+        worker = self._make_worker(worker_id, f"pastepool worker {worker_id}", self, self._baton, self._clock)
         with self._lock:
             if self._closing:
                 return None  # ``close`` has told all workers to leave, and would miss this one

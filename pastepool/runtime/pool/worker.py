@@ -268,17 +268,12 @@ class Worker:
         ended = now()
         pool = self._pool
         duration = ended - started
-        if duration > pool.tally.slow_above:
-            pool.tally.note_slow(task, self.worker_id, duration, ended)
-        if task.arrived_at:
-            self._count_wait(started - task.arrived_at)
-        self._calls[bisect(BOUNDS, duration)] += 1
+        self._count_task(task, started, ended)
         task.conclude(ended)
         if duration > NEGLIGIBLE or pool.expected_wait > NEGLIGIBLE:
             pool.expected_wait = expected_wait(pool.expected_wait, duration)
             if duration >= LONG or pool.long_kinds.names:
                 pool.long_kinds.note(task.kind, duration)
-        self.served += 1
         if self.window.killed or self.fact[0] is not _BUSY:
             self.leaving = True
             if self.window.killed:
@@ -287,6 +282,15 @@ class Worker:
             self.fact = (_IDLE, ended, None)
         if duration > pool.long_call:
             pool.changed()
+
+    def _count_task(self, task: Task, started: Seconds, ended: Seconds) -> None:
+        duration = ended - started
+        if duration > self._pool.tally.slow_above:
+            self._pool.tally.note_slow(task, self.worker_id, duration, ended)
+        if task.arrived_at:
+            self._count_wait(started - task.arrived_at)
+        self._calls[bisect(BOUNDS, duration)] += 1
+        self.served += 1
 
     def _count_wait(self, waited: Seconds) -> None:
         self.tally.waits[bisect(BOUNDS, waited)] += 1

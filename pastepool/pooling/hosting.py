@@ -1,0 +1,124 @@
+"""
+Make all parts of a ``WorkerPool``: the same objects as in our own server, without a poller and without a caretaker.
+
+Nobody polls, so no worker takes the baton: each idle worker sleeps as a follower, and the thread that submits work wakes
+the one that fell asleep last (docs/adr/0015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from pastepool.core.policy import OverloadPolicy
+from pastepool.errors import PoolClosed
+from pastepool.pooling.assembly import PoolBase, assemble_base, assemble_pool
+from pastepool.pooling.keywords import shown_of
+from pastepool.runtime.mail.mailer import Mailer
+from pastepool.runtime.mail.smtp import deliver
+from pastepool.runtime.pool.host_worker import HostWorker
+from pastepool.runtime.pool.leading import Leading
+from pastepool.runtime.pool.pool import Pool
+from pastepool.runtime.supervision.supervisor import Supervisor
+from pastepool.runtime.system.threads import spawn_thread
+from pastepool.runtime.watching.paste_pool import PastePool
+from pastepool.runtime.watching.sampler import Sampler
+from pastepool.runtime.watching.server_view import OpenNow, ServerView
+from pastepool.settings.values import Settings
+from pastepool.types import Clock, Spawner
+
+
+class _PastePool(PastePool):
+    """The pool in the shape of Paste's. What is added to it is work like any other."""
+
+    def __init__(self, submit: Callable[[Callable[[], object]], bool], *rest: Any) -> None:
+        super().__init__(*rest)
+        self._submit = submit
+
+    def add_task(self, task: Callable[[], Any]) -> None:
+        if not self._submit(task):
+            raise PoolClosed("The task was not taken: the pool stops, or queue_limit tasks wait already.")
+
+
+class HostedParts(NamedTuple):
+    """The parts of one ``WorkerPool``. They work once: after a stop and after a fork it gets new ones."""
+
+    base: PoolBase
+    pool: Pool
+    supervisor: Supervisor
+    mailer: Mailer
+    sampler: Sampler
+    paste_pool: PastePool
+
+
+def assemble_hosted(
+    settings: Settings,
+    name: str,
+    clock: Clock,
+    end_process: Callable[[str], None],
+    draining: Callable[[], bool],
+    submit: Callable[[Callable[[], object]], bool],
+    spawn: Spawner = spawn_thread,
+) -> HostedParts:
+    """
+    Make the parts; none has a thread yet.
+
+    Args:
+        settings: its pool, mail, logger and limit of the backlog are read.
+        name: of the host, for the page.
+        clock: tells the time.
+        end_process: called with the reason when there are too many zombies. Runs on: supervisor.
+        draining: says whether the pool stops.
+        submit: takes a callable that a program gives to Paste's ``add_task``.
+        spawn: starts the thread of a worker.
+    """
+    overload = OverloadPolicy(queue_limit=settings.overload.queue_limit, queue_timeout=0.0)
+    base = assemble_base(overload, clock, _nothing)
+    mailer = Mailer(settings.mail, clock, config_file=settings.config_file, deliver=base.journal.noting_mail(deliver))
+    # Nobody leads, so a worker of this pool calls the last of these alone.
+    leading = Leading(lambda: None, lambda most: (), lambda task: None, _nothing)
+    _, pool, supervisor = assemble_pool(
+        base,
+        settings.pool,
+        leading,
+        end_process=end_process,
+        logger=settings.logger,
+        spawn=spawn,
+        mail=mailer.submit,
+        mail_hung=settings.mail.when_hung,
+        make_worker=HostWorker,
+    )
+    sampler = Sampler(pool, base.baton, settings.pool, clock, spawn_thread)
+    view = ServerView(
+        host=name,
+        pool=pool,
+        baton=base.baton,
+        supervisor=supervisor,
+        policy=settings.pool,
+        overload=overload,
+        clock=clock,
+        tally=base.tally,
+        journal=base.journal,
+        sampler=sampler,
+        spawn=spawn_thread,
+        began_at=clock.now(),
+        shown=shown_of(settings),
+        config_file=settings.config_file,
+        draining=draining,
+        connections=OpenNow,
+    )
+    paste_pool = _PastePool(submit, pool, base.baton, settings.pool, clock, base.serials, supervisor.ask_kill, view)
+    return HostedParts(base, pool, supervisor, mailer, sampler, paste_pool)
+
+
+def _nothing() -> None:
+    """Do nothing: there is no poll to wake."""
+
+
+def unlimited(settings: Settings) -> Settings:
+    """Return the settings of a pool that holds any number of tasks back. Without a limit in the keywords it has none."""
+    return replace(settings, overload=replace(settings.overload, queue_limit=_MANY))
+
+
+_MANY = 2**31

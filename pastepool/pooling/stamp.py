@@ -1,0 +1,72 @@
+"""
+``with pool.request(environ):``: tell the pool which request the calling worker runs, and since when.
+
+Limits count from here, a kill is meant for this request alone, and it may land only in here. On a thread that is no
+worker of the pool nothing happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+from pastepool.pooling.hosted import HostedRequest
+from pastepool.runtime.pool.host_worker import HostWorker
+from pastepool.runtime.pool.worker import Fact
+
+
+class Stamp:
+    """
+    The context of one request. ``request``: None on a thread that is no worker of the pool.
+
+    ``now``: the pool's clock. Runs on: the worker.
+    """
+
+    def __init__(self, worker: HostWorker | None, request: HostedRequest | None, now: Callable[[], float]) -> None:
+        self.request = request
+        self._worker = worker
+        self._now = now
+        self._before: Fact
+
+    def __enter__(self) -> Stamp:
+        worker, request = self._worker, self.request
+        if worker is not None and request is not None:
+            if request.outer.open:
+                worker.window.shut()
+            self._before = worker.begin_request(request)
+            worker.window.open(request.serial)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        worker, request = self._worker, self.request
+        if worker is not None and request is not None and not worker.orphaned:
+            worker.shut_window()
+            worker.end_request(request, self._before)
+            request.environ = {}  # breaks the reference cycle through the callables in it
+            request.outer.request_ended_at = self._now()
+            if request.outer.open and not worker.window.killed:
+                worker.window.open(request.outer.serial)
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[None]:
+        """
+        Keep kills away while a piece of the response is sent: it would be cut in the middle.
+
+        The first piece takes the claim to the response: from then on a kill does not answer the client any more. Raises:
+        WorkerKilled, if a kill has the claim already.
+        """
+        worker, request = self._worker, self.request
+        if worker is None or request is None:
+            yield
+            return
+        worker.window.shut()
+        worker.raise_if_killed()
+        request.began = request.writing = True
+        try:
+            yield
+        finally:
+            request.writing = False
+        worker.window.open(request.serial)

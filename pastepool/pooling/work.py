@@ -1,0 +1,64 @@
+"""What a program gives to a ``WorkerPool``: ``Work``, the base class of it, and the same for a plain callable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pastepool.core.ownership import calls_application
+from pastepool.core.wording import printable
+from pastepool.errors import WorkerKilled
+from pastepool.runtime.system.loggers import own_logger
+
+_log = own_logger("pastepool.app")
+
+
+class Work:
+    """
+    One piece of work for a pool. Override ``run``, and what else you need.
+
+    ``environ``: the WSGI environ, if the work is a request; the page shows it. ``holds_requests``: the work is a
+    connection on which requests come, and only these can hang: each of them runs inside ``WorkerPool.request``. The rest
+    of the time the worker waits for its host. If it is false, as here, the whole of ``run`` can be hung and killed.
+
+    Each piece of work ends in exactly one of two ways: ``run`` and then ``finished``; ``refused``.
+    """
+
+    environ: Mapping[str, object] | None = None
+    holds_requests: bool = False
+
+    def run(self) -> object:
+        """Do the work. A kill raises ``WorkerKilled`` in here. Runs on: a worker."""
+        raise NotImplementedError
+
+    def title(self) -> str:
+        """Name the work for people, in a few words and without secrets. Runs on: any thread."""
+        return type(self).__qualname__
+
+    def failed(self, error: BaseException) -> None:
+        """Handle what ``run`` raised, a kill included. No kill can come any more. Runs on: its worker."""
+        if not isinstance(error, WorkerKilled):  # of a kill the supervisor has told
+            _log.error("%s failed", printable(self.title(), 200), exc_info=error)
+
+    def finished(self) -> None:
+        """Give back all that the work holds. The last call after ``run``, even if that raised. Runs on: its worker."""
+
+    def refused(self, reason: str) -> None:
+        """End work that was never run: the pool stopped before a worker took it. Runs on: the thread that stops."""
+        _log.error("%s was not run: %s", printable(self.title(), 200), reason)
+
+    def cancel(self) -> None:
+        """Wake a ``run`` that is being killed, for instance by closing what it waits for. Runs on: another thread."""
+
+
+class CallableWork(Work):
+    """A callable without arguments as work."""
+
+    def __init__(self, called: Callable[[], object]) -> None:
+        self._called = called
+
+    @calls_application
+    def run(self) -> object:
+        return self._called()
+
+    def title(self) -> str:
+        return f"callable {getattr(self._called, '__qualname__', self._called)!r}"

@@ -1,0 +1,17 @@
+"""What ``from pastepool import ...`` has."""
+
+from __future__ import annotations
+
+import pytest
+
+import pastepool
+
+
+def test_public_names_are_loaded_when_they_are_asked_for() -> None:
+    """They are the classes of the manual; another name is an ordinary error."""
+    assert {name: getattr(pastepool, name).__module__ for name in ("Work", "WorkerPool")} == {
+        "Work": "pastepool.pooling.work",
+        "WorkerPool": "pastepool.pooling.worker_pool",
+    }
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        pastepool.nothing  # noqa: B018
