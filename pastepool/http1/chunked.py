@@ -1,12 +1,13 @@
 """
 Limit the chunked content of one request: its size, and the bytes of framing that come with it.
 
-Bytes are only counted; their meaning is the parser's matter.
+Bytes are only counted here; their meaning is the matter of ``chunk_lines`` and of the parser.
 """
 
 from __future__ import annotations
 
-from pastepool.errors import PeerError
+from pastepool.errors import InternalError, PeerError
+from pastepool.http1.chunk_lines import ChunkLines
 from pastepool.http1.content_end import ContentEnd
 
 _FRAMING_ALLOWANCE = 65536
@@ -25,7 +26,7 @@ class ChunkedContent:
     count; the owner sets it to 0 when it empties the buffer.
     """
 
-    __slots__ = ("end", "collected", "_limit", "_received", "_decoded", "_barren")
+    __slots__ = ("end", "collected", "_lines", "_limit", "_received", "_decoded", "_barren", "_removed")
 
     def __init__(self, limit: int) -> None:
         """``limit``: the most bytes of content; 0 for no limit."""
@@ -35,6 +36,29 @@ class ChunkedContent:
         self._received = 0
         self._decoded = 0
         self._barren = 0
+        self._lines = ChunkLines()
+        self._removed = 0
+
+    def cleaned(self, data: bytes) -> bytes:
+        """Return the next bytes without chunk extensions. When the parser was fed them, ``settle`` has to be called."""
+        found = self._lines.without_extensions(data)
+        self._removed = len(data) - len(found)
+        return found
+
+    def settle(self) -> None:
+        """
+        Count the bytes that ``cleaned`` has removed. They are few (``chunk_lines``).
+
+        Raises: PeerError: an extension is refused.
+        """
+        lines, removed = self._lines, self._removed
+        if lines.refused:
+            raise PeerError(400, lines.refused)
+        if not removed:
+            return
+        if lines.content != self._decoded and lines.content is not None:
+            raise InternalError(f"{self._decoded} bytes of content came where the chunks have {lines.content}.")
+        self._received += removed
 
     def count(self, size: int, collected: int) -> None:
         """

@@ -13,7 +13,8 @@ number of these steps is limited. Beyond it the end may be missed; then the conn
 
 llhttp knows a fixed list of methods. When it refuses another one, the same head is parsed again by a new parser, which
 is fed GET in its place (``_StandIn``). Only the bytes of the method are replaced, and only if they are a token. For
-llhttp, framing does not depend on the method of a request, except for CONNECT, which it knows itself.
+llhttp, framing does not depend on the method of a request, except for CONNECT, which it knows itself. It is also fed no
+chunk extension that it might refuse (``chunk_lines``).
 
 No byte may cost much more than a byte of an honest upload (``benchmarks/hostile``). So blank lines before a request are
 skipped here and not parsed one by one, a head with too many lines is refused before it is parsed, and no bytes are
@@ -215,10 +216,20 @@ class Engine:
         begin = 0
         if not self._fed and data.startswith((b"\r", b"\n")):
             begin = self._skip_line_breaks(data)
+        chunked = self._chunked
+        if chunked is not None:
+            data = chunked.cleaned(data)
+            size = len(data)
         while begin < size and not self.complete:
             end = self._feed_until(data, begin, size)
             self._feed_parser(data[begin:end], end - begin)
             begin = end
+            if chunked is None and self._chunked is not None:
+                chunked = self._chunked
+                data = chunked.cleaned(data[begin:])
+                begin, size = 0, len(data)
+        if chunked is not None:
+            chunked.settle()
         self.rest = self.rest or data[begin:]
 
     def _feed_whole_head(self, data: bytes, size: int) -> None:

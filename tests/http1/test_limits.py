@@ -199,9 +199,9 @@ def test_taking_the_content_early_does_not_reset_its_limit() -> None:
 
 def test_each_chunked_request_has_the_whole_limit() -> None:
     """Content and framing of one request do not count for the next on the same connection."""
-    request = CHUNKED + b"a;%b\r\n" % (b"e" * 40000) + b"x" * 10 + b"\r\n0\r\n\r\n"
+    request = CHUNKED + b"1;%b\r\nx\r\n" % (b"e" * 2000) * 20 + b"0\r\n\r\n"
     for pieces in (whole(request * 3), dribbled(request * 3, 1000)):
-        assert [seen.content for seen in outcome(pieces, Limits(body_bytes=10)).requests] == [b"x" * 10] * 3
+        assert [seen.content for seen in outcome(pieces, Limits(body_bytes=20)).requests] == [b"x" * 20] * 3
 
 
 def test_zero_means_no_limit_for_content() -> None:
@@ -217,11 +217,21 @@ def test_chunks_of_one_byte_pass() -> None:
         assert outcome(pieces).requests[0].content == b"x" * 30000
 
 
-@pytest.mark.parametrize("framing", [b"1;%b\r\nx\r\n" % (b"e" * 70000), b"1;%b\r\nx\r\n" % (b"e" * 100) * 1000])
+@pytest.mark.parametrize("framing", [b"1;%b\r\nx\r\n" % (b"e" * 2000) * 50, b"1;%b\r\nx\r\n" % (b"e" * 100) * 1000])
 def test_endless_chunk_extensions_are_refused(framing: bytes) -> None:
     """Chunk framing far beyond the content it carries is 400, in large pieces and in small."""
     for pieces in (whole(CHUNKED + framing), dribbled(CHUNKED + framing, 1000)):
         assert refusal(pieces) == (400, "The request's chunks carry far more framing than content.")
+
+
+@pytest.mark.parametrize("extension", [b";", b" ;", b';a="', b"\t"])
+def test_extensions_of_one_chunk_have_a_limit(extension: bytes) -> None:
+    """2,048 bytes behind a size may wait for the end of their line; more are 400 even if it never comes."""
+    data = CHUNKED + b"1" + extension.ljust(2048, b"e")
+    assert outcome(whole(data)).pending
+    assert outcome(dribbled(data)).pending
+    for pieces in (whole(data + b"e"), dribbled(data + b"e"), whole(data + b"e" * 100_000)):
+        assert refusal(pieces) == (400, "The extensions of a chunk are longer than 2048 bytes.")
 
 
 def test_endless_trailer_is_refused_whatever_content_went_before() -> None:

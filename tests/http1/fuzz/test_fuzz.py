@@ -36,8 +36,9 @@ X_Y: z
 fffffffff
 0
 """
-WORDS = b"HTTP/1.0 HTTP/1.1 HTTP/2.0 RTSP/1.0 GET CONNECT chunked ;x=y , : - # * \x16 \xff \x00 a".split(b" ")
+WORDS = b"HTTP/1.0 HTTP/1.1 HTTP/2.0 RTSP/1.0 GET CONNECT chunked ;x=y ;= , : - # * \x16 \xff \x00 a".split(b" ")
 BREAKS = [b"\r\n", b"\n", b"\r", b" ", b"\t", b"\r\n\r\n", b"\r\n ", b"0\r\n\r\n"]
+EXTENSIONS = [b"", b";a", b';a="b"', b"; a =\tb ;c", b';a="\\"; 0"']
 fragments = st.sampled_from([line + b"\r\n" for line in FRAMING.split(b"\n")] + WORDS + BREAKS)
 
 
@@ -72,7 +73,7 @@ def chunked(draw: st.DrawFn, content: bytes) -> bytes:
     framed = b""
     while content:
         size = draw(st.integers(1, len(content)))
-        framed += b"%x%b\r\n%b\r\n" % (size, draw(st.sampled_from([b"", b";a", b';a="b"'])), content[:size])
+        framed += b"%x%b\r\n%b\r\n" % (size, draw(st.sampled_from(EXTENSIONS)), content[:size])
         content = content[size:]
     return framed + b"0\r\n" + draw(st.sampled_from([b"", b"X-T: y\r\n", b"Host: evil\r\nX:\r\n"])) + b"\r\n"
 
