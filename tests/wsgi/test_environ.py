@@ -64,28 +64,35 @@ def test_path_is_decoded_once_to_latin_1_and_the_query_not_at_all(target: str, p
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(st.text("%%%%4125aAfFgz/ _\\x\x00!\xe9", min_size=0, max_size=60), st.sampled_from(["", "%41" * 17, "%" * 17]))
+@given(
+    st.text("%%%%4125aAfFgz/ _=\\x\x00\r\n!\xe9", min_size=0, max_size=60),
+    st.sampled_from(["", "%41" * 401, "%" * 401, "%3D%5C%00%" * 101, "%41=" * 401, "%41=\\\\" * 401]),
+)
 def test_many_escapes_are_undone_as_few_are(path: str, more: str) -> None:
     """Whole, broken and nested escapes, backslashes and all: what takes one step for all gives what single steps give."""
-    raw = (path + more).encode("latin-1")
-    assert unescaped(raw) == unquote_to_bytes(raw).decode("latin-1")
+    for raw in ((path + more).encode("latin-1"), (more + path).encode("latin-1")):
+        assert unescaped(raw) == unquote_to_bytes(raw).decode("latin-1")
 
 
-@pytest.mark.parametrize("escape", [b"%41", b"%", b"%z", b"%4z", b"%41%", b"%5c"])
-def test_thousands_of_escapes_take_no_more_steps_than_some(escape: bytes) -> None:
+@pytest.mark.parametrize("line_break", [b"\r", b"\n", b"\r\n", b"\n\r", b" \n"])
+def test_line_break_behind_a_percent_sign_is_kept(line_break: bytes) -> None:
+    """The decoder of quoted-printable would drop both. No request has one in its target, but callers may."""
+    for raw in (b"a%" + line_break + b"b%41", b"%41%" + line_break, b"%4" + line_break + b"1"):
+        assert unescaped(raw) == unquote_to_bytes(raw).decode("latin-1")
+
+
+@pytest.mark.parametrize("escape", [b"%41", b"%", b"%z", b"%4z", b"%41%", b"%5c", b"%41=", b"%41=\\"])
+def test_thousands_of_escapes_take_no_step_each(escape: bytes) -> None:
     """Whole or broken, they cost no step of ours each: what is counted are calls, which no busy machine changes."""
-
-    def steps(path: bytes) -> int:
-        calls: list[str] = []
-        own = unescaped.__code__  # not what the collector of garbage calls meanwhile
-        sys.setprofile(lambda frame, event, _: calls.append(event) if frame.f_code is own else None)
-        try:
-            unescaped(path)
-        finally:
-            sys.setprofile(None)
-        return len(calls)
-
-    assert steps(b"/" + escape * (8000 // len(escape))) == steps(b"/" + escape * 20) < 30
+    calls: list[str] = []
+    ours = sys.modules[unescaped.__module__].__file__  # not what the collector of garbage calls meanwhile
+    path = b"/" + escape * (8000 // len(escape))
+    sys.setprofile(lambda frame, event, _: calls.append(event) if frame.f_code.co_filename == ours else None)
+    try:
+        unescaped(path)
+    finally:
+        sys.setprofile(None)
+    assert 3 < len(calls) < 60
 
 
 def test_options_asterisk_is_its_path() -> None:
