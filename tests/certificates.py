@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import socket
 import ssl
 import tempfile
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 NAME = "shop.example"
 
@@ -43,12 +49,12 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="pp")
 
 
-def trusting(*, client: trustme.LeafCert | None = None) -> ssl.SSLContext:
-    """Return a client's context that trusts the authority. ``client``: the client's own certificate."""
+def trusting(client: Path | None = None) -> ssl.SSLContext:
+    """Return a client's context that trusts the authority. ``client``: the file of the client's own key and certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority().configure_trust(context)
     if client is not None:
-        client.configure_cert(context)
+        context.load_cert_chain(client)
     return context
 
 
@@ -166,3 +172,71 @@ class TlsClientSide:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)
+
+
+Names = Sequence[tuple[x509.ObjectIdentifier, str] | Sequence[tuple[x509.ObjectIdentifier, str]]]
+"""The parts of a distinguished name; a part may have several values."""
+
+
+@functools.cache
+def signer() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """Return the certificate and the key of the authority of all tests."""
+    key = serialization.load_pem_private_key(authority().private_key_pem.bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return x509.load_pem_x509_certificate(authority().cert_pem.bytes()), key
+
+
+def name_of(parts: Names) -> x509.Name:
+    """Make a distinguished name."""
+    made = []
+    for part in parts:
+        pairs: Any = [part] if isinstance(part[0], x509.ObjectIdentifier) else part
+        made.append(x509.RelativeDistinguishedName([x509.NameAttribute(kind, value) for kind, value in pairs]))
+    return x509.Name(made)
+
+
+def client_pem(path: Path, parts: Names, *, by: Any = None, ended: bool = False) -> Path:
+    """Write a client's key and certificate into a file. ``by``: certificate and key of another authority."""
+    issuer, issuer_key = by or signer()
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name_of(parts))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now + timedelta(days=-1 if ended else 1))
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+        .sign(issuer_key, hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, *form) + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+def revoking(path: Path, *pems: Path) -> Path:
+    """Write a list of revoked certificates into a file."""
+    issuer, issuer_key = signer()
+    now = datetime.now(timezone.utc)
+    crl = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
+    crl = crl.last_update(now - timedelta(days=1)).next_update(now + timedelta(days=1))
+    for pem in pems:
+        serial = x509.load_pem_x509_certificate(pem.read_bytes()).serial_number
+        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - timedelta(hours=1))
+        crl = crl.add_revoked_certificate(revoked.build())
+    path.write_bytes(crl.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def shaken(server: ssl.SSLContext, client: ssl.SSLContext, name: str = NAME) -> ssl.SSLObject:
+    """Make a handshake in memory, and return the server's side."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = server.wrap_bio(to_server, to_client, server_side=True)
+    theirs = client.wrap_bio(to_client, to_server, server_hostname=name)
+    for side in (theirs, ours) * 3:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return ours

@@ -15,6 +15,7 @@ from typing import Any
 
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.connection import Connection
+from pastepool.runtime.sockets.tls_context import facts_of
 from pastepool.runtime.sockets.tls_socket import TlsSocket
 from pastepool.wsgi.tls_keys import tls_keys
 
@@ -66,7 +67,7 @@ class Encrypting:
         """
 
         def on_open(tls: ssl.SSLObject) -> None:
-            environ.update(tls_keys(tls))
+            environ.update(tls_keys(facts_of(tls)))
             connection.begin_engine(self._limits, environ)
 
         encrypted = TlsSocket(connection.bare, self._context(), self._turns.take, on_open)

@@ -22,11 +22,13 @@ from pastepool.core.certificate import valid_until
 from pastepool.errors import SettingsError
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.values import TlsSettings
+from pastepool.wsgi.tls_keys import TlsFacts
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
-_MISMATCH = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "UNKNOWN_CERTIFICATE_TYPE"})
+_MISMATCH = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+"""What OpenSSL says of a key that belongs to another certificate; the last for a key of another kind."""
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _VERIFY = {"off": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
@@ -232,6 +234,15 @@ def files_of(tls: TlsSettings) -> tuple[str, ...]:
     """Return the paths of all files that ``make_context`` reads."""
     named = (path for _, path in tls.certificates)
     return tuple(filter(None, (tls.pem, tls.certificate, tls.key, tls.password_file, *named, tls.client_ca, tls.crl)))
+
+
+def facts_of(tls: ssl.SSLObject) -> TlsFacts:
+    """Return what an application may be told of an open connection."""
+    cipher = tls.cipher()
+    asked_for = tls.asked_for if isinstance(tls, AskingObject) else ""
+    certificate = tls.getpeercert() or {}
+    der = tls.getpeercert(True) if certificate else None
+    return TlsFacts(tls.version(), cipher[0] if cipher else None, asked_for, certificate, der or b"")
 
 
 def context_for(name: str, named: Mapping[str, ssl.SSLContext]) -> ssl.SSLContext | None:
