@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from pastepool.runtime.sockets.tls_context import facts_of
+from pastepool.runtime.http.encrypting import facts_of
 from pastepool.wsgi.tls_keys import TlsFacts, tls_keys
 from tests.certificates import Names, authority, client_pem, server_pem, shaken, trusting
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.connection import Connection
-from pastepool.runtime.sockets.tls_context import facts_of
+from pastepool.runtime.sockets.tls_context import AskingObject
 from pastepool.runtime.sockets.tls_socket import TlsSocket
-from pastepool.wsgi.tls_keys import tls_keys
+from pastepool.wsgi.tls_keys import TlsFacts, tls_keys
 
 STEPS_IN_ONE_LOOK = 4
 """How many steps of handshakes are taken in one look: about two milliseconds of work, with a key of RSA."""
@@ -73,3 +73,12 @@ class Encrypting:
         encrypted = TlsSocket(connection.bare, self._context(), self._turns.take, on_open)
         connection.encrypt(encrypted)
         return encrypted
+
+
+def facts_of(tls: ssl.SSLObject) -> TlsFacts:
+    """Return what an application may be told of an open connection."""
+    cipher = tls.cipher()
+    asked_for = tls.asked_for if isinstance(tls, AskingObject) else ""
+    certificate = tls.getpeercert() or {}
+    der = tls.getpeercert(True) if certificate else None
+    return TlsFacts(tls.version(), cipher[0] if cipher else None, asked_for, certificate, der or b"")

@@ -22,7 +22,6 @@ from pastepool.core.certificate import valid_until
 from pastepool.errors import SettingsError
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.values import TlsSettings
-from pastepool.wsgi.tls_keys import TlsFacts
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -234,15 +233,6 @@ def files_of(tls: TlsSettings) -> tuple[str, ...]:
     """Return the paths of all files that ``make_context`` reads."""
     named = (path for _, path in tls.certificates)
     return tuple(filter(None, (tls.pem, tls.certificate, tls.key, tls.password_file, *named, tls.client_ca, tls.crl)))
-
-
-def facts_of(tls: ssl.SSLObject) -> TlsFacts:
-    """Return what an application may be told of an open connection."""
-    cipher = tls.cipher()
-    asked_for = tls.asked_for if isinstance(tls, AskingObject) else ""
-    certificate = tls.getpeercert() or {}
-    der = tls.getpeercert(True) if certificate else None
-    return TlsFacts(tls.version(), cipher[0] if cipher else None, asked_for, certificate, der or b"")
 
 
 def context_for(name: str, named: Mapping[str, ssl.SSLContext]) -> ssl.SSLContext | None:
