@@ -35,12 +35,16 @@ from pastepool.core.ending import end_at
 from pastepool.errors import SettingsError, StartError
 from pastepool.runtime.system.loggers import own_logger, write_line
 from pastepool.settings import Settings, factory_named_in, lines_of, read, section_of
+from pastepool.settings.again import read_again, variables_of
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
 from pastepool.settings.place import SettingsPlace
 from pastepool.types import Seconds
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+    from pastepool.process.seat import Seat
+    from pastepool.server.membership import Membership
 
 COMMANDS = frozenset(
     {"paste.script.serve", "pyramid.scripts.pserve", "gearbox.commands.serve", "Zope2.Startup.serve"},
@@ -63,22 +67,25 @@ MONITOR_VARIABLE = "PASTE_MONITOR_SHOULD_RUN"
 APPLICATION_SECTION = "app:... use = egg:pastepool#watch_threads"
 """How errors name the section of an application: Paste Deploy does not tell an application factory the name."""
 
+_EXIT_FUNCTIONS_FOR: Seconds = 3.0
+"""How long the exit functions of a program may take in a worker."""
+
 SETTINGS_STATUS = 1
 START_STATUS = 3
 
 
 class CommandExit(BaseException):
     """
-    Carries an error to the top of a command, past handlers that would hide it.
+    Carries an exit status to the top of a command, past handlers that would hide it.
 
     It is not an Exception, so ``gearbox`` does not catch it. It is not a SystemExit, so ``paster`` and ``pserve`` do
-    not catch it. Only ``sys.excepthook`` handles it.
+    not catch it. Only ``sys.excepthook`` handles it. ``error``: what is told; None if the end was wanted.
     """
 
-    def __init__(self, error: SettingsError | StartError) -> None:
-        super().__init__(str(error))
+    def __init__(self, error: SettingsError | StartError | None, status: int) -> None:
+        super().__init__("" if error is None else str(error))
         self.error = error
-        self.status = _status(error)
+        self.status = status
 
 
 def http(global_conf: Mapping[str, object] | None = None, /, **local_conf: object) -> Callable[[WSGIApplication], None]:
@@ -91,11 +98,13 @@ def http(global_conf: Mapping[str, object] | None = None, /, **local_conf: objec
         global_conf: [DEFAULT] and command-line variables, with ``__file__``.
         local_conf: the section's options (see the table in ``settings.options``).
 
+    Under a command, with ``processes``, this call forks: it returns in each worker, and never in the parent.
+
     Returns:
         a callable that serves one application and returns when the server has drained.
     Raises:
         SettingsError: the section has a mistake; the operator must edit it.
-        CommandExit: the same, when a serve command is running.
+        CommandExit: the same, when a serve command is running; or the end of the parent.
     Runs on:
         the thread that loads the configuration; the callable serves on the thread that calls it.
     """
@@ -121,12 +130,15 @@ def _server(
         settings = read(local_conf, given, section_of(local_conf, given), dialect, lines)
         _check_certificates(settings, lines)
 
-    def serve(app: WSGIApplication) -> None:
-        from pastepool.server import Server  # imported here because a check of the settings does not need it
+    forks = settings.processes.processes > 0 and not _is_reloaded(settings)
+    again = _reader_of(settings, given, dialect)
+    seat = _worker_seat(settings, again) if forks and _runs_in_command() else None
 
-        with _told_to_operator():
-            _check_application(app, settings.config_file)
-            Server(settings, app, _admin_application(settings)).serve()
+    def serve(app: WSGIApplication) -> None:
+        if forks and seat is None:
+            _serve_in_program(app, settings, again)
+        else:
+            _serve(app, settings if seat is None else seat.settings, seat)
 
     return serve
 
@@ -141,6 +153,77 @@ def _check_certificates(settings: Settings, lines: Mapping[str, Mapping[str, int
         from pastepool.runtime.sockets.tls_context import make_context  # most servers need no TLS
 
         make_context(settings.tls, SettingsPlace(settings.section, settings.config_file, lines))
+
+
+def _serve(app: WSGIApplication, settings: Settings, seat: Membership | None) -> None:
+    """Serve in this process. ``seat``: its place among several."""
+    from pastepool.server import Server  # imported here because a check of the settings does not need it
+
+    with _told_to_operator():
+        _check_application(app, settings.config_file)
+        Server(settings, app, _admin_application(settings), seat).serve()
+
+
+def _worker_seat(settings: Settings, again: Callable[[], Settings]) -> Seat:
+    """
+    Fork the workers, before the command loads the application in each of them.
+
+    Returns: the seat, in each worker. Raises: CommandExit: in the parent, which never loads the application.
+    """
+    from pastepool.process.beginning import ParentEnds, become_parent  # imported here: one process does not need it
+
+    with _told_to_operator():
+        try:
+            return become_parent(settings, again)
+        except ParentEnds as end:
+            _speak_at_exit()
+            raise CommandExit(None, end.status) from None
+
+
+def _serve_in_program(app: WSGIApplication, settings: Settings, again: Callable[[], Settings]) -> None:
+    """
+    Serve with several processes in a program that has loaded its application already.
+
+    Each worker ends here. The program goes on in the parent, when all have ended. Raises: SystemExit: it ended badly.
+    """
+    from pastepool.process.beginning import ParentEnds, become_parent
+    from pastepool.runtime.system.forced_exit import end_process
+
+    try:
+        seat = become_parent(settings, again)
+    except ParentEnds as end:
+        if end.status:
+            raise SystemExit(end.status) from None
+        return
+    try:
+        _serve(app, seat.settings, seat)
+    except BaseException:
+        seat.failed(traceback.format_exc())
+        end_process(1, 0.0)
+    end_process(0, _EXIT_FUNCTIONS_FOR)
+
+
+def _reader_of(settings: Settings, given: Mapping[str, object], dialect: Dialect) -> Callable[[], Settings]:
+    """Return what reads the section anew, with the same variables of the command line. A program has no file."""
+    if not settings.config_file or not settings.processes.processes:
+        return lambda: settings
+    variables = variables_of(given, settings.config_file)
+
+    def again() -> Settings:
+        fresh = read_again(settings.config_file, settings.section, variables, dialect)
+        _check_certificates(fresh, lines_of(settings.config_file))
+        return fresh
+
+    return again
+
+
+def _is_reloaded(settings: Settings) -> bool:
+    """Say, and log, whether a reloader watches the modules of this process. Then all has to happen in it."""
+    hupper = sys.modules.get("hupper")
+    if not os.environ.get(RELOADER_VARIABLE) and not (hupper is not None and hupper.is_active()):
+        return False
+    own_logger("pastepool").warning("processes has no effect under --reload, which watches this one process")
+    return True
 
 
 def _check_application(app: object, config_file: str) -> None:
@@ -218,7 +301,7 @@ def _told_to_operator() -> Iterator[None]:
         if not _runs_in_command():
             raise
         _speak_at_exit()
-        raise CommandExit(error) from error
+        raise CommandExit(error, _status(error)) from error
 
 
 def _runs_in_command() -> bool:
@@ -276,6 +359,8 @@ def _speak_at_exit() -> None:
         if not isinstance(value, CommandExit):
             previous(kind, value, trace)
             return
+        if value.error is None:
+            raise SystemExit(value.status)
         wants_traceback = os.environ.get(TRACEBACK_VARIABLE, "0") not in ("", "0")
         said = "".join(traceback.format_exception(value.error)).rstrip() if wants_traceback else str(value)
         if sys.stderr is None:

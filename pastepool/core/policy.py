@@ -83,6 +83,24 @@ class Timeouts:
     shutdown: Seconds = 10.0
 
 
+@dataclass(frozen=True)
+class ProcessPolicy:
+    """
+    How many worker processes there are, and how long each of their steps may take.
+
+    ``processes``: how many serve; 0: the server runs in the process of the command, and there is no parent.
+    ``startup``: from the fork of a child until it is ready; 0 for no limit. ``drain``: how long a child that is
+    replaced may finish its requests. ``shutdown``: the same for the end of all. ``start_failure``: what the parent does
+    if the first child of all does not become ready: ``retry``, ``exit``, or empty for what suits where it was started.
+    """
+
+    processes: int = 0
+    startup: Seconds = 60.0
+    drain: Seconds = 30.0
+    shutdown: Seconds = 10.0
+    start_failure: str = ""
+
+
 MINIMUM_RATE = 4096
 """
 A transfer of at least this many bytes a second may go on beyond its timeout. A slower client looks the same as one that

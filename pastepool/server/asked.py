@@ -1,5 +1,6 @@
 """
-What the server does when a signal asks for it and it goes on serving: SIGQUIT, SIGUSR1 and SIGUSR2.
+What the server does when a signal asks for it and it goes on serving: SIGQUIT, SIGUSR1 and SIGUSR2. One of several
+processes goes on after any signal: SIGTERM asks its parent for a replacement, and SIGINT and SIGHUP are the parent's.
 
 Runs on: the thread of ``runtime.system.errands``.
 """
@@ -19,14 +20,25 @@ from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.pool import Pool
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.system.errands import Errands
+from pastepool.server.membership import Membership
 from pastepool.types import Clock
 
 _log = scribbled("pastepool")
 
 
-def errands_by_signal(errands: Errands, pool: Pool, clock: Clock) -> Mapping[int, Callable[[], object]]:
+def errands_by_signal(
+    errands: Errands, pool: Pool, clock: Clock, membership: Membership | None = None
+) -> Mapping[int, Callable[[], object]]:
     """Return what each signal asks for, as functions that only ask ``errands`` to do it: safe in a signal handler."""
+    of_several: Mapping[int, Callable[[], object]] = {}
+    if membership is not None:
+        of_several = {
+            signal.SIGTERM: partial(errands.ask, partial(membership.condemned, "SIGTERM asked for its end")),
+            signal.SIGINT: _leave_to_parent,
+            signal.SIGHUP: _leave_to_parent,
+        }
     return {
+        **of_several,
         signal.SIGQUIT: partial(errands.ask, partial(_dump_stacks, pool, clock)),
         signal.SIGUSR1: partial(errands.ask, _reopen),
         signal.SIGUSR2: partial(errands.ask, _ignore),
@@ -62,6 +74,10 @@ def _reopen() -> None:
         _log.info("SIGUSR1: %s opened again: %s", counted(len(opened), "log file"), ", ".join(sorted(opened)))
     elif not failed:
         _log.info("SIGUSR1: no file of a log handler was moved, so none was opened again")
+
+
+def _leave_to_parent() -> None:
+    """Do nothing. The signal came to all processes of a terminal, or to this one by mistake."""
 
 
 def _ignore() -> None:

@@ -47,6 +47,7 @@ from pastepool.server.assembly import assemble_server
 from pastepool.server.belonging import files_of_application
 from pastepool.server.exiting import Exiting
 from pastepool.server.forking import Forking
+from pastepool.server.membership import Membership
 from pastepool.settings.origin import named_in
 from pastepool.settings.values import PublicAddress, Settings
 from pastepool.types import Seconds
@@ -89,19 +90,28 @@ class Server:
 
     ``serve`` blocks until the server was stopped and has drained. ``stop`` may be called from any thread and from a
     signal handler, any number of times. ``ready`` is set when the server takes requests. ``admin``: the application of
-    ``admin_listen``. ``parts``: the objects it consists of.
+    ``admin_listen``. ``parts``: the objects it consists of. ``membership``: if this is one of several processes that
+    serve. The process then belongs to the server, and ends with it.
     """
 
-    def __init__(self, settings: Settings, application: Application, admin: Application | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        application: Application,
+        admin: Application | None = None,
+        membership: Membership | None = None,
+    ) -> None:
         self.settings = settings
         self.parts = assemble_server(settings, application, admin, self._end_for_zombies)
         self.listeners: tuple[Listener, ...] = ()
         self.admin_listeners: tuple[Listener, ...] = ()
         self.ready = threading.Event()
         self._service = ServiceManager("", 0.0)
+        self._membership = membership
+        self._patience = settings.timeouts.shutdown
         self._forced_exit = ForcedExit(self.parts.clock, self._give_up, self.stop)
         self._errands = Errands()
-        asked = errands_by_signal(self._errands, self.parts.pool, self.parts.clock)
+        asked = errands_by_signal(self._errands, self.parts.pool, self.parts.clock, membership)
         self._signals = Signals(self._first_signal, self._second_signal, self._handler_exits, asked)
         self._open_files = OpenFiles()
         self._forking = Forking(self.parts, self._signals)
@@ -122,10 +132,13 @@ class Server:
         if not self.listeners:
             fill_closed_descriptors()
             settings = self.settings
-            self._service = service_manager(os.environ)
             self.parts.certificates.load()
-            passed = take_passed(settings.listen, os.environ)
-            self.listeners = open_all(settings.listen, settings.listen_backlog, passed)
+            if self._membership is None:
+                self._service = service_manager(os.environ)
+                passed = take_passed(settings.listen, os.environ)
+                self.listeners = open_all(settings.listen, settings.listen_backlog, passed)
+            else:
+                self.listeners = self._membership.listeners
             try:
                 if self.parts.admin is not None:
                     self.admin_listeners = open_all(settings.admin.listen, _ADMIN_BACKLOG)
@@ -188,6 +201,8 @@ class Server:
         if self._stopped():
             self._begin_stop(0)
         self._service.ready()
+        if self._membership is not None:
+            self._membership.serving(self._retire)
         self.ready.set()
         raised: BaseException | None = None
         for _ in range(2):
@@ -215,10 +230,10 @@ class Server:
         with contextlib.suppress(OSError):
             tempfile.gettempdir()  # resolves a relative TMPDIR now: the application may change the working directory
         claim(files_of_application(parts.shared.application, *named_in(self.settings.config_file)))
-        for note in self.settings.notes:
+        for note in self.settings.notes if self._membership is None else ():
             _log.warning("%s", note)
-        public = self.settings.public
-        listeners = [(each.socket, _prototype(each, parts.paste_pool, public)) for each in self.listeners]
+        public, shared = self.settings.public, self._membership is not None
+        listeners = [(each.socket, _prototype(each, parts.paste_pool, public, shared)) for each in self.listeners]
         _fit(parts.connections, self.settings, self._open_files)
         proxied = frozenset(each.fileno() for each in self.listeners if each.endpoint.proxy)
         encrypted = frozenset(each.fileno() for each in self.listeners if each.endpoint.tls)
@@ -245,7 +260,8 @@ class Server:
             parts.sampler.watched(for_ever=True)
         connections, files = parts.connections.limit, self._open_files.limit
         fewer = connections if connections != self.settings.overload.connection_limit else 0
-        announce(self.settings, self.listeners, self.admin_listeners, fewer, files)
+        if self._membership is None:
+            announce(self.settings, self.listeners, self.admin_listeners, fewer, files)
 
     def stop(self) -> None:
         """
@@ -255,14 +271,24 @@ class Server:
         """
         self._begin_stop(0)
 
+    def _retire(self, patience: Seconds) -> None:
+        """Begin the end of one of several servers, or bring it forward. Runs on: the thread that hears the parent."""
+        self._patience = patience
+        self._begin_stop(0)
+
     def _stopped(self) -> bool:
         return self._stop_asked
+
+    @property
+    def _ends_process(self) -> bool:
+        """Whether the process ends with the server: a program may have other work to do."""
+        return self._signals.fired or self._status != 0 or self._membership is not None
 
     def _begin_stop(self, status: int) -> None:
         self._stop_asked = True
         if not self._started or self._forking.orphaned:
             return
-        self._forced_exit.arm(self.parts.clock.now() + self.settings.timeouts.shutdown, status)
+        self._forced_exit.arm(self.parts.clock.now() + self._patience, status)
         self.parts.waker.ask(self._drain)
         self.parts.baton.ring()
 
@@ -297,7 +323,7 @@ class Server:
             self._forced_exit.finish(self._status)
             # The reaper ends the process. A SystemExit raised here would be swallowed by paster (contract P11).
             threading.Event().wait()
-        if self._signals.fired:
+        if self._ends_process:
             self._forced_exit.extend(parts.clock.now() + _EXIT_MARGIN)
             atexit.register(self._forced_exit.exit_begins)
             _attempt(lambda: tell_what_is_waited_for(self._forced_exit.time_left()))
@@ -317,18 +343,23 @@ class Server:
         Runs on: baton.
         """
         parts = self.parts
+        shutdown = self._patience
         if parts.shared.draining:
+            if self._membership is not None:
+                parts.poller.drain(self._readers_end_at())  # the whole fleet ends now, and that may be earlier
             return
         parts.shared.drain()
-        shutdown = self.settings.timeouts.shutdown
         self._service.stopping(shutdown + _EXIT_MARGIN)
         _attempt(lambda: remove_files(self.listeners))
         try:
-            parts.poller.drain(parts.clock.now() + shutdown - min(_CLIENTS_END_EARLY, shutdown / 4))
+            parts.poller.drain(self._readers_end_at())
             again = self._signals.ends_at_once
             _attempt(lambda: tell_stopping(parts.pool, parts.baton, parts.connections, self.settings.timeouts, again))
         finally:
             parts.connections.when_empty(parts.caretaker.finish)
+
+    def _readers_end_at(self) -> Seconds:
+        return self.parts.clock.now() + self._patience - min(_CLIENTS_END_EARLY, self._patience / 4)
 
     def _first_signal(self, number: int) -> None:
         self._begin_stop(0)
@@ -340,8 +371,11 @@ class Server:
         self._errands.ask(partial(self._exiting.raised, error))
 
     def _end_for_zombies(self, reason: str) -> None:
-        """End the server because it has too many zombies. Runs on: supervisor."""
-        self._end_with(_DIED_OF_ZOMBIES)
+        """End the server because it has too many zombies; one of several is replaced first. Runs on: supervisor."""
+        if self._membership is None:
+            self._end_with(_DIED_OF_ZOMBIES)
+        else:
+            self._membership.condemned(reason)
 
     def _end_with(self, status: int) -> None:
         """End the server, and the process with ``status`` if no other end came first. Runs on: any thread."""
@@ -356,7 +390,7 @@ class Server:
         ``stop``, and ``serve`` returns to it. Runs on: reaper.
         """
         self._gave_up = True
-        ours = self._signals.fired or self._status != 0
+        ours = self._ends_process
         if not run_apart(lambda: self._tell_what_did_not_stop(ours), _TELL_FOR):
             _attempt(lambda: self._tell_what_did_not_stop(ours))
         if ours:
@@ -371,11 +405,14 @@ class Server:
             tell_what_keeps_the_process(main_thread_too=self._ended)
 
 
-def _prototype(listener: Listener, paste_pool: PastePool, public: PublicAddress | None = None) -> dict[str, Any]:
+def _prototype(
+    listener: Listener, paste_pool: PastePool, public: PublicAddress | None = None, multiprocess: bool = False
+) -> dict[str, Any]:
     """
     Make the environ that all requests of one listener share.
 
-    ``public``: what the application is told instead of the listener's own scheme and name.
+    ``public``: what the application is told instead of the listener's own scheme and name. ``multiprocess``: other
+    processes call the same application.
     """
     endpoint = listener.endpoint
     return listener_prototype(
@@ -384,6 +421,7 @@ def _prototype(listener: Listener, paste_pool: PastePool, public: PublicAddress 
         server_port=endpoint.server_port,
         software=f"pastepool/{__version__}",
         errors=errors_stream(),
+        multiprocess=multiprocess,
         extra={"paste.httpserver.thread_pool": paste_pool, **({"HTTPS": "on"} if endpoint.tls else {})},
     )
 

@@ -116,7 +116,6 @@ _ROWS = (
 _MOVED_ROWS = (
     _row("numthreads", BY_NAME["threadpool_workers"].parser, "threadpool_workers.", "10", group=CHERRYPY),
     _row("bind", Binds(), "listen.", "127.0.0.1:8000", group=GUNICORN),
-    _row("graceful_timeout", BY_NAME["shutdown_timeout"].parser, "shutdown_timeout.", "30", group=GUNICORN),
     _row("keepalive", BY_NAME["keep_alive_timeout"].parser, "keep_alive_timeout.", "5", group=GUNICORN),
     _row("accesslog", AccessLogTarget(), "access_log = true, for the value -.", "-", group=GUNICORN),
     _row("certfile", FilePath(), "ssl_certificate.", "/etc/ssl/shop.crt", group=GUNICORN),
@@ -129,7 +128,6 @@ _MOVED_ROWS = (
 _MOVED = {
     "numthreads": "threadpool_workers",
     "bind": "listen",
-    "graceful_timeout": "shutdown_timeout",
     "keepalive": "keep_alive_timeout",
     "accesslog": "access_log",
     "certfile": "ssl_certificate",

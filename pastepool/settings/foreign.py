@@ -41,8 +41,8 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign(
         GUNICORN,
         ("workers",),
-        "it counts processes there, and here threads of one process serve the requests; so delete the line, and set"
-        " threadpool_workers to the number of requests that should run at once",
+        "it counts processes there, which processes does here; most applications need none but this one, so delete the"
+        " line, and set threadpool_workers to the number of requests that should run at once",
         "threadpool_workers",
     ),
     Foreign(GUNICORN, ("worker_class", "worker_tmp_dir", "asgi_loop", "asgi_lifespan"), _PROCESSES),

@@ -12,12 +12,13 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from pastepool.settings.option import Option
-from pastepool.settings.rows import address, http, limits, mail, overload, patience, pool, tls, watching
+from pastepool.settings.rows import address, http, limits, mail, overload, patience, pool, processes, tls, watching
 
 OPTIONS: tuple[Option, ...] = (
     *address.ROWS,
     *tls.ROWS,
     *pool.ROWS,
+    *processes.ROWS,
     *overload.ROWS,
     *patience.ROWS,
     *limits.ROWS,

@@ -79,6 +79,11 @@ def lines_of(config_file: str) -> dict[str, dict[str, int]]:
     return sections
 
 
+def defaults_of(config_file: str) -> dict[str, str]:
+    """Return the lines of [DEFAULT] as they stand in a file; empty for a file that cannot be read."""
+    return dict(_parsed(config_file).defaults())
+
+
 def named_in(config_file: str) -> tuple[frozenset[str], frozenset[str]]:
     """
     Return the distributions (``egg:shop``) and the modules (``call:shop.wsgi:main``, ``paste.app_factory = ...``) that a

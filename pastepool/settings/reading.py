@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
+from pastepool.core.policy import OverloadPolicy, PoolPolicy, ProcessPolicy, Timeouts
 from pastepool.core.proxy_trust import TrustedProxies
 from pastepool.errors import SettingsError
 from pastepool.http1.limits import Limits
@@ -55,6 +55,7 @@ _PARTS: Mapping[str, Callable[..., object]] = {
     "listen": endpoints_of,
     "tls": TlsSettings,
     "pool": PoolPolicy,
+    "processes": ProcessPolicy,
     "overload": OverloadPolicy,
     "timeouts": Timeouts,
     "limits": Limits,

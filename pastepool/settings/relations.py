@@ -106,6 +106,8 @@ def settle(values: dict[str, Any], given: frozenset[str], place: SettingsPlace, 
         a sentence for every default that was changed.
     """
     _spread_socket_timeout(values, given)
+    if "graceful_timeout" in given and "shutdown_timeout" not in given and not values["processes"]:
+        values["shutdown_timeout"] = values["graceful_timeout"]  # as in gunicorn
     if MAX_WORKERS not in given:
         values[MAX_WORKERS] = math.inf
     notes = [note for relation in RELATIONS for note in _apply(relation, values, given, place, mistakes)]

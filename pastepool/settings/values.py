@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pastepool.core.addresses import Network
-from pastepool.core.policy import OverloadPolicy, PoolPolicy, Timeouts
+from pastepool.core.policy import OverloadPolicy, PoolPolicy, ProcessPolicy, Timeouts
 from pastepool.core.proxy_trust import ProxyTrust, TrustedProxies
 from pastepool.http1.limits import Limits
 from pastepool.settings.endpoint import Endpoint
@@ -126,6 +126,7 @@ class Settings:
     listen_backlog: int
     tls: TlsSettings
     pool: PoolPolicy
+    processes: ProcessPolicy
     overload: OverloadPolicy
     timeouts: Timeouts
     limits: Limits

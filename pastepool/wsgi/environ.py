@@ -18,21 +18,29 @@ from pastepool.wsgi.file_wrapper import FileWrapper
 
 
 def listener_prototype(
-    *, scheme: str, server_name: str, server_port: int, software: str, errors: Any, extra: dict[str, Any]
+    *,
+    scheme: str,
+    server_name: str,
+    server_port: int,
+    software: str,
+    errors: Any,
+    extra: dict[str, Any],
+    multiprocess: bool = False,
 ) -> dict[str, Any]:
     """
     Return the keys that all environs of one listener share.
 
     ``scheme``: what its clients speak, ``http`` or ``https``. ``server_name``: an IPv6 address gets brackets in
     ``SERVER_NAME`` (RFC 3875 4.1.14). ``errors``: the stream for ``wsgi.errors``. ``extra``: keys
-    that third parties look for (``paste.httpserver.thread_pool``).
+    that third parties look for (``paste.httpserver.thread_pool``). ``multiprocess``: other processes may call the same
+    application at the same time.
     """
     return {
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scheme,
         "wsgi.errors": errors,
         "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
+        "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
         "wsgi.file_wrapper": FileWrapper,

@@ -33,7 +33,7 @@ import atexit, sys, types
 from pastepool.runtime.sockets.listener import open_all
 
 class Server:
-    def __init__(self, settings, app, admin=None):
+    def __init__(self, settings, app, admin=None, membership=None):
         self.settings = settings
     def serve(self):
         open_all(self.settings.listen, self.settings.listen_backlog)

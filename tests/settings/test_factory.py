@@ -24,7 +24,7 @@ SERVED: list[tuple[Settings, object]] = []
 class RecordingServer:
     """Stands for the server: notes what it was built from, and fails to start when the port is 1."""
 
-    def __init__(self, settings: Settings, app: object, admin: object = None) -> None:
+    def __init__(self, settings: Settings, app: object, admin: object = None, membership: object = None) -> None:
         self.settings = settings
         self.app = app
 

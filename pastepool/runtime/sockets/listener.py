@@ -103,7 +103,7 @@ def open_all(
     """
     opened: list[Listener] = [listener for given in (passed or {}).values() for listener in given]
     try:
-        for endpoint in _without_overlap([endpoint for endpoint in endpoints if not endpoint.systemd]):
+        for endpoint in without_overlap([endpoint for endpoint in endpoints if not endpoint.systemd]):
             opened += open_listeners(endpoint, backlog)
     except BaseException:
         for listener in opened:
@@ -112,7 +112,7 @@ def open_all(
     return tuple(opened)
 
 
-def _without_overlap(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+def without_overlap(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     """
     Let ``::`` take IPv6 connections alone where an IPv4 address has the same port.
 

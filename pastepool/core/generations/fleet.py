@@ -1,0 +1,213 @@
+"""
+Define what is known of the worker processes, as a value, and how each event changes it.
+
+A child is one worker process. Its slot is its place in the fleet, 1 to N; while a child is replaced, two have the same
+slot. A generation is what one request for a reload has asked for, counted from 1: each child loads what is on disk when
+it is forked, so it belongs to the newest generation at that time.
+
+Knows no process, no signal and no clock. ``planning`` decides what is done about it.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pastepool.types import Seconds
+
+LIVED_LONG: Seconds = 60.0
+"""A child that was ready for so long and then dies is replaced at once. Earlier deaths of its slot do not count then."""
+
+FORKS_WITHIN: Seconds = 10.0
+"""For how long a fork counts when children are forked too often."""
+
+
+class ChildPhase(enum.Enum):
+    """
+    What is stored of a child. There is no phase for one that has ended: the fleet forgets it.
+
+    ``BOOTING``: it loads the application. ``READY``: it serves. ``RETIRING``: it was told to finish its requests and end.
+    ``KILLED``: it was sent SIGKILL.
+    """
+
+    BOOTING = "booting"
+    READY = "ready"
+    RETIRING = "retiring"
+    KILLED = "killed"
+
+
+@dataclass(frozen=True)
+class Child:
+    """
+    One worker process. ``serial``: its number; none is used twice. ``since``: when its phase began. ``why``: why it is
+    to be replaced, in words; empty for a child that may stay.
+    """
+
+    serial: int
+    slot: int
+    generation: int
+    since: Seconds
+    phase: ChildPhase = ChildPhase.BOOTING
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Deaths:
+    """The children of one slot that died young, one after the other. ``luck``: as for ``Fleet.ended``."""
+
+    count: int
+    at: Seconds
+    luck: float
+
+
+_NONE = Deaths(0, -math.inf, 0.0)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """
+    All worker processes, and what was asked for.
+
+    Large because each fact that a plan may need is stored here, once.
+
+    ``asked``: the newest generation. ``goal``: the generation that children must have; older ones are replaced.
+    ``loaded``: the newest generation of which a child was ready; 0 for none. ``failed``: the newest generation whose
+    candidate did not become ready; 0 for none. ``misses``: the children that in a row did not become ready. ``deaths``:
+    the children that died young, by slot. ``forks``: when the last children were forked. ``hurried_at``: when a client
+    was last seen to wait for a first child. ``stopping_since``: when the end was asked for. ``at_once``: not to wait.
+    """
+
+    children: tuple[Child, ...] = ()
+    asked: int = 1
+    goal: int = 1
+    loaded: int = 0
+    failed: int = 0
+    misses: Deaths = _NONE
+    deaths: tuple[tuple[int, Deaths], ...] = ()
+    forks: tuple[Seconds, ...] = ()
+    hurried_at: Seconds = -math.inf
+    stopping_since: Seconds = math.inf
+    at_once: bool = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end was asked for."""
+        return self.stopping_since < math.inf
+
+    @property
+    def reloading(self) -> bool:
+        """Whether a generation was asked for of which it is not known yet whether it loads."""
+        return self.asked > max(self.goal, self.failed)
+
+    @property
+    def loads(self) -> bool:
+        """Whether what is on disk is known to load: the last child that tried became ready, and none was asked since."""
+        return self.loaded == self.asked and not self.misses.count
+
+    def deaths_of(self, slot: int) -> Deaths:
+        """Return what is known of the children of a slot that died young."""
+        return dict(self.deaths).get(slot, _NONE)
+
+    def find(self, serial: int) -> Child | None:
+        """Return a child by its number; None if it has ended."""
+        return next((child for child in self.children if child.serial == serial), None)
+
+    def is_fresh(self, child: Child) -> bool:
+        """Say whether a child serves and may stay."""
+        return child.phase is ChildPhase.READY and child.generation >= self.goal and not child.why
+
+    # ------------------------------------------------------------------------------------------ what the parent does
+
+    def forked(self, serial: int, slot: int, now: Seconds) -> Fleet:
+        """Note a new child. It loads the newest generation."""
+        child = Child(serial, slot, self.asked, now)
+        kept = [at for at in self.forks if at > now - FORKS_WITHIN]
+        return replace(self, children=(*self.children, child), forks=(*kept, now))
+
+    def retired(self, serial: int, why: str, now: Seconds) -> Fleet:
+        """Note that a child was told to finish its requests and end."""
+        return self._with(serial, ChildPhase.RETIRING, now, why)
+
+    def killed(self, serial: int, why: str, now: Seconds, luck: float, counts: bool) -> Fleet:
+        """Note that a child was sent SIGKILL. ``counts``: it failed to become ready. ``luck``: as for ``ended``."""
+        child = self.find(serial)
+        missed = self._missed(now, luck) if child is not None and counts else self
+        return missed._with(serial, ChildPhase.KILLED, now, why)
+
+    # -------------------------------------------------------------------------------------------- what happens to it
+
+    def became_ready(self, serial: int, now: Seconds) -> Fleet:
+        """Note that a child serves from now on. One that was told to end, or that was killed, is not ready any more."""
+        child = self.find(serial)
+        if child is None or child.phase is not ChildPhase.BOOTING:
+            return self
+        fleet = self._with(serial, ChildPhase.READY, now, child.why)
+        if child.generation != self.asked:
+            return fleet
+        goal = self.goal if self.failed == self.asked else self.asked
+        return replace(fleet, loaded=self.asked, goal=goal, misses=_NONE)
+
+    def ended(self, serial: int, now: Seconds, luck: float) -> Fleet:
+        """
+        Forget a child whose process has ended.
+
+        ``luck``: between -1 and 1, drawn anew for each call. It makes the pause before the next attempt longer or
+        shorter, so that several machines do not start anew at the same instant.
+        """
+        child = self.find(serial)
+        if child is None:
+            return self
+        fleet = replace(self, children=tuple(each for each in self.children if each.serial != serial))
+        if child.phase is ChildPhase.BOOTING:
+            return fleet._missed(now, luck) if not child.why else fleet
+        if child.phase is ChildPhase.READY:
+            young = now < child.since + LIVED_LONG
+            count = self.deaths_of(child.slot).count + 1 if young else 0
+            others = [(slot, deaths) for slot, deaths in self.deaths if slot != child.slot]
+            return replace(fleet, deaths=(*others, (child.slot, Deaths(count, now, luck))))
+        return fleet
+
+    # ------------------------------------------------------------------------------------------------- what is asked
+
+    def reload(self) -> Fleet:
+        """
+        Ask for a new generation. Children that boot are too late: they are given up, and count for nothing. Nor do the
+        forks until now, because a reload needs some.
+        """
+        children = tuple(
+            replace(child, why="a newer generation was asked for") if child.phase is ChildPhase.BOOTING else child
+            for child in self.children
+        )
+        return replace(self, children=children, asked=self.asked + 1, misses=_NONE, forks=())
+
+    def refused(self) -> Fleet:
+        """Note that the newest generation cannot be tried: the machine refuses what its settings ask for."""
+        return replace(self, failed=self.asked)
+
+    def condemned(self, serial: int, why: str) -> Fleet:
+        """Ask for the replacement of one child. The first reason counts."""
+        return self._changed(serial, lambda child: child if child.why else replace(child, why=why))
+
+    def hurried(self, now: Seconds) -> Fleet:
+        """Note that a client waits and nothing serves."""
+        return replace(self, hurried_at=now)
+
+    def stopped(self, now: Seconds, at_once: bool = False) -> Fleet:
+        """Ask for the end of all. ``at_once``: their requests are not finished."""
+        return replace(self, stopping_since=min(self.stopping_since, now), at_once=self.at_once or at_once)
+
+    # ---------------------------------------------------------------------------------------------------------- steps
+
+    def _missed(self, now: Seconds, luck: float) -> Fleet:
+        """Note that a child of the newest generation did not become ready: of an older one none boots."""
+        failed = self.asked if self.asked > self.goal else self.failed
+        return replace(self, failed=failed, misses=Deaths(self.misses.count + 1, now, luck))
+
+    def _with(self, serial: int, phase: ChildPhase, now: Seconds, why: str) -> Fleet:
+        return self._changed(serial, lambda child: replace(child, phase=phase, since=now, why=why))
+
+    def _changed(self, serial: int, change: Callable[[Child], Child]) -> Fleet:
+        children = tuple(change(child) if child.serial == serial else child for child in self.children)
+        return replace(self, children=children)

@@ -1,0 +1,71 @@
+"""
+Begin to serve with several processes: check that this process may fork, open the sockets, and become the parent.
+
+Source: ours. After a fork only the thread that forked exists in the child, and a lock that another one held stays held.
+So nothing is forked where another thread runs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+from pastepool.errors import SettingsError, StartError
+from pastepool.process.offer import offer
+from pastepool.process.parent import Parent
+from pastepool.process.seat import Seat
+from pastepool.runtime.sockets.passed import take_passed
+from pastepool.runtime.system.clock import MonotonicClock
+from pastepool.runtime.system.standard_streams import fill_closed_descriptors
+from pastepool.settings.values import Settings
+
+
+class ParentEnds(BaseException):
+    """The parent has ended, and all workers before it. ``status``: of its process. Catcher: let the process end."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Seat:
+    """
+    Fork the workers and look after them.
+
+    ``read_again``: reads the settings anew, for a reload. Returns: in each worker its seat. Raises: ParentEnds: in the
+    parent, at the end of all. StartError: the process cannot fork safely, or a socket cannot be opened.
+    """
+    refuse_to_fork_beside_threads()
+    fill_closed_descriptors()
+    given = offer(settings, None, take_passed(settings.listen, os.environ))
+    parent = Parent(given, lambda: _checked(read_again()), MonotonicClock())
+    seat = parent.run()
+    if seat is None:
+        raise ParentEnds(parent.status)
+    return seat
+
+
+def refuse_to_fork_beside_threads() -> None:
+    """Raises: StartError: this process cannot be a parent; the sentence says why."""
+    others = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
+    if not hasattr(os, "fork"):
+        problem = "this system has no fork"
+    elif threading.current_thread() is not threading.main_thread():
+        problem = f"the server runs in the thread {threading.current_thread().name}, not in the main thread"
+    elif others:
+        problem = f"other threads run already ({', '.join(others)})"
+    else:
+        return
+    raise StartError(f"processes is set, but {problem}; delete processes, or start the server with its own command.")
+
+
+def _checked(settings: Settings) -> Settings:
+    """Raises: SettingsError: a reload cannot bring what these settings ask for."""
+    if not settings.processes.processes:
+        raise SettingsError(
+            f"{settings.config_file} [{settings.section}]: processes is not set any more; that needs a restart.",
+            section=settings.section,
+            key="processes",
+        )
+    return settings

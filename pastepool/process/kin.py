@@ -1,0 +1,101 @@
+"""The processes that the parent has forked: their wires, their pids, and how they are forked, told and reaped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pastepool.process.parent_signals import ParentSignals
+from pastepool.process.seat import Seat
+from pastepool.process.wire import Wire, wires
+
+
+@dataclass
+class Kin:
+    """
+    One worker process, as the parent has it.
+
+    ``failure``: why it did not become ready, in its own words. ``silent``: it has closed its side of the wire.
+    """
+
+    serial: int
+    pid: int
+    wire: Wire
+    failure: str = ""
+    silent: bool = False
+
+    def messages(self) -> Iterator[tuple[str, str]]:
+        """Yield what it has said by now."""
+        while not self.silent and (there := self.wire.receive(wait=False)) != []:
+            self.silent = there is None
+            yield from there or ()
+
+
+class Kinship:
+    """All worker processes by serial. Runs on: the only thread of the parent."""
+
+    def __init__(self, signals: ParentSignals) -> None:
+        self._signals = signals
+        self.by_serial: dict[int, Kin] = {}
+
+    def fork(self, serial: int, seat: Seat) -> bool:
+        """
+        Fork a worker. ``seat``: what it gets; its wire is put in here.
+
+        Returns: whether this is the child. It has closed what belongs to the parent and to its siblings.
+        Raises: OSError: the machine has no process or no descriptor left.
+        """
+        ours, theirs = wires()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()  # what is in its buffer would be written twice
+        try:
+            with self._signals.blocked():
+                pid = os.fork()
+                if not pid:
+                    self._signals.in_child()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
+        if pid:
+            theirs.close()
+            self.by_serial[serial] = Kin(serial, pid, ours)
+            return False
+        ours.close()
+        for sibling in self.by_serial.values():
+            sibling.wire.close()
+        seat.take(theirs)
+        return True
+
+    def tell(self, serial: int, word: str, text: str = "") -> None:
+        """Send a message to one worker. It is lost if the worker has ended."""
+        if serial in self.by_serial:
+            self.by_serial[serial].wire.send(word, text)
+
+    def signal(self, serial: int, number: int) -> None:
+        """Send a signal to one worker, if it has not been reaped."""
+        if serial in self.by_serial:
+            os.kill(self.by_serial[serial].pid, number)
+
+    def reap(self) -> Iterator[tuple[Kin, int]]:
+        """Yield each worker that has ended, with its status, and forget it. As PID 1, wait for strangers too."""
+        by_pid = {kin.pid: kin for kin in self.by_serial.values()}
+        for pid, status in _ended([-1] if os.getpid() == 1 else list(by_pid)):
+            kin = by_pid.get(pid)
+            if kin is not None:
+                yield kin, status
+                del self.by_serial[kin.serial]
+                kin.wire.close()
+
+
+def _ended(asked: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield pid and status of children that have ended. ``asked``: their pids, or -1 for any, orphans included."""
+    for one in asked:
+        try:
+            while (found := os.waitpid(one, os.WNOHANG))[0]:
+                yield found
+        except ChildProcessError:
+            pass  # no child is left

@@ -1,0 +1,96 @@
+"""
+Tell people what the parent does: lines on standard error, the start lines on standard output.
+
+The parent must not wait for a log. So its lines do not go through ``logging``, whose handlers may block, but to standard
+error, and only as much as it takes at once. What it does not take is lost, and counted.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+
+from pastepool import __version__
+from pastepool.core.generations.fleet import Child, ChildPhase
+from pastepool.core.wording import counted
+from pastepool.process.kin import Kin
+from pastepool.runtime.sockets.listener import Listener, url
+from pastepool.runtime.system.loggers import write_line
+from pastepool.settings.values import Settings
+
+_PIECE = 4096
+"""A pipe that is ready takes so many bytes without blocking (PIPE_BUF of Linux)."""
+
+
+class Teller:
+    """Writes the lines of the parent. ``lost``: how many could not be written."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+
+    def info(self, text: str) -> None:
+        """Tell what was to be expected."""
+        self._write("INFO", text)
+
+    def error(self, text: str) -> None:
+        """Tell what an operator should look at."""
+        self._write("ERROR", text)
+
+    def _write(self, level: str, text: str) -> None:
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        line = f"{now} {level:7} [pastepool.parent] {text}"
+        try:
+            descriptor = sys.stderr.fileno()
+        except (AttributeError, OSError, ValueError):
+            write_line(sys.stderr, line)  # a file of paster's --log-file, which opens it when it writes
+            return
+        data = (line + "\n").encode("utf-8", "backslashreplace")
+        for at in range(0, len(data), _PIECE):
+            if not _takes(descriptor, data[at : at + _PIECE]):
+                self.lost += 1
+                return
+
+
+def _takes(descriptor: int, data: bytes) -> bool:
+    """Write to a descriptor if that does not block. Returns whether it was written."""
+    try:
+        ready = select.poll()
+        ready.register(descriptor, select.POLLOUT)
+        return bool(ready.poll(0)) and os.write(descriptor, data) == len(data)
+    except OSError:
+        return False  # the disk is full, or nobody reads the pipe
+
+
+def name_of(child: Child, pid: int) -> str:
+    """Name a worker process in a line of the log."""
+    return f"worker process {child.slot} (pid {pid}, generation {child.generation})"
+
+
+def announce_processes(settings: Settings, listeners: Sequence[Listener]) -> None:
+    """Write the start lines: where the server listens, and how many processes and workers it has."""
+    source = f"{settings.config_file} [{settings.section}]" if settings.config_file else "a program"
+    lines = [f"serving on {url(listener)}" for listener in listeners]
+    processes = counted(settings.processes.processes, "process").replace("processs", "processes")
+    lines.append(f"pastepool {__version__}: {processes} x {counted(settings.pool.workers, 'worker')}")
+    lines.append(f"settings from {source}; parent pid {os.getpid()}, SIGTERM stops, SIGHUP loads new code")
+    write_line(sys.stdout, "\n".join(lines))
+
+
+def tell_end(tell: Teller, child: Child, kin: Kin, status: int) -> None:
+    """Tell that a worker process has ended. ``status``: as ``waitpid`` gives it."""
+    name, phase = name_of(child, kin.pid), child.phase
+    if os.WIFSIGNALED(status):
+        words = f"was killed by signal {os.WTERMSIG(status)}"
+    else:
+        words = f"ended with status {os.WEXITSTATUS(status)}"
+    if phase is ChildPhase.BOOTING and not child.why:
+        said = f":\n{kin.failure}" if kin.failure else ""
+        tell.error(f"{name} {words} before it was ready{said}")
+    elif phase is ChildPhase.READY:
+        outside = " from outside, probably because memory ran out" if words.endswith("signal 9") else ""
+        tell.error(f"{name} {words}{outside}; it is replaced")
+    else:
+        tell.info(f"{name} {words} ({child.why})")

@@ -1,0 +1,28 @@
+"""What a server asks of the process that has forked it, if it is one of several that serve on the same sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from pastepool.runtime.sockets.listener import Listener
+from pastepool.types import Seconds
+
+
+class Membership(Protocol):
+    """The place of a server among several. Only the parent decides when such a server ends."""
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Return the sockets, which the parent has opened."""
+
+    def serving(self, retire: Callable[[Seconds], None]) -> None:
+        """
+        Say that the server takes requests.
+
+        ``retire``: begins the end, with the time there is for it. It is called on another thread, when the parent wants
+        it or has gone.
+        """
+
+    def condemned(self, why: str) -> None:
+        """Ask to be replaced by another process, after which the parent retires this one. Safe in a signal handler."""

@@ -1,0 +1,148 @@
+"""A site with several processes under a real serve command, whose application the tests change and break."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.server.commands import Command, arguments, get
+from tests.waiting import until
+
+APPLICATION = """\
+import os, sys, time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+exec((HERE / "boot.py").read_text())
+
+
+def wait_for(name):
+    while not (HERE / name).exists():
+        time.sleep(0.005)
+
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path.startswith("/held"):
+        (HERE / (path[1:] + "-began")).touch()
+        wait_for("gate")
+    if path == "/die":
+        os._exit(9)
+    text = f"{os.getpid()} {os.getppid()} {VERSION} {environ['wsgi.multiprocess']}"
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [text.encode()]
+
+
+def make_app(global_conf, **local_conf):
+    return app
+"""
+
+INI = """\
+[server:main]
+use = egg:pastepool#http
+port = 0
+{options}
+
+[app:main]
+paste.app_factory = several:make_app
+"""
+
+SERVES = re.compile(r"worker process (\d+) \(pid (\d+), generation (\d+)\) serves")
+
+
+class Site(Command):
+    """A serve command with ``processes``. ``version``, ``boot``: change what the application is, for the next worker."""
+
+    def __init__(self, folder: Path, command: str = "paster", words: tuple[str, ...] = (), **options: object) -> None:
+        self.folder = folder
+        (folder / "several.py").write_text(APPLICATION)
+        self.boot("VERSION = 1")
+        self.configure(**{"processes": 2, "threadpool_workers": 2, **options})
+        super().__init__(
+            arguments(command, folder / "site.ini", *words),
+            folder,
+            PYTHONPATH=str(folder),
+            PYTHONDONTWRITEBYTECODE="1",
+        )
+
+    def configure(self, **options: object) -> None:
+        """Write the INI file, for the next start or reload."""
+        options.setdefault("threadpool_spawn_if_under", 2)
+        text = "\n".join(f"{name} = {value}" for name, value in options.items())
+        (self.folder / "site.ini").write_text(INI.format(options=text))
+
+    def boot(self, source: str) -> None:
+        """Set the source that the application runs when it is imported."""
+        fresh = self.folder / "boot.fresh"
+        fresh.write_text(source)
+        fresh.replace(self.folder / "boot.py")
+
+    def serving(self, generation: int = 1, workers: int = 2) -> dict[int, int]:
+        """Wait until so many workers of a generation serve. Returns their pids by slot."""
+        while len(found := self.workers(generation)) < workers:
+            self.read_until(SERVES)
+        return found
+
+    def workers(self, generation: int = 1) -> dict[int, int]:
+        """The pid of the newest worker of a generation in each slot, as far as the output has been read."""
+        return {int(slot): int(pid) for slot, pid, number in SERVES.findall(self.said) if int(number) == generation}
+
+    @property
+    def at(self) -> int:
+        """The port."""
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", self.said)
+        return int(found[1]) if found else self.port()
+
+    @property
+    def pid(self) -> int:
+        """The pid of the parent."""
+        found = re.search(r"parent pid (\d+)", self.said)
+        assert found, self.said
+        return int(found[1])
+
+    def answer(self, path: str = "/") -> tuple[int, int, str]:
+        """Ask once on a new connection: the pid of the worker, that of its parent, and the version."""
+        status, body = get(self.at, path)
+        assert status == 200, body
+        pid, parent, version, multiprocess = body.decode().split()
+        assert multiprocess == "True"
+        return int(pid), int(parent), version
+
+    def answered_by_all(self, pids: set[int]) -> None:
+        """Wait until each of these workers has answered: which one accepts is a matter of chance."""
+        seen: set[int] = set()
+
+        def all_seen() -> bool:
+            seen.add(self.answer()[0])
+            return pids <= seen
+
+        until(all_seen, f"answers of {pids}")
+
+    def hold(self, name: str) -> None:
+        """Wait until a request has reached the application and waits at the gate."""
+        until((self.folder / f"{name}-began").exists, f"{name} runs")
+
+    def open_gate(self) -> None:
+        """Let all held requests go on."""
+        (self.folder / "gate").touch()
+
+    def hup(self) -> None:
+        """Ask the parent for a reload."""
+        os.kill(self.pid, signal.SIGHUP)
+
+    def await_line(self, pattern: str) -> re.Match[str]:
+        """Wait for a line of the output that has not been read yet."""
+        return self.read_until(re.compile(pattern))
+
+
+@contextlib.contextmanager
+def ending(site: Site) -> Iterator[Site]:
+    """Run a site, and see that it ends in order when told to."""
+    with site:
+        yield site
+        assert site.end() == 0, site.said
