@@ -87,6 +87,10 @@ class TlsClientSide:
     def connect(self, address: tuple[str, int]) -> None:
         """Connect, and make the handshake."""
         self.raw.connect(address)
+        self.shake()
+
+    def shake(self) -> None:
+        """Make the handshake on a socket that is connected."""
         self._until_done(self._tls.do_handshake)
 
     def _until_done(self, step: Any) -> Any:

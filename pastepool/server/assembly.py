@@ -10,6 +10,7 @@ baton, and the waker of the poll. ``pooling.assembly`` makes the parts that know
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from pastepool.core.addresses import is_within
@@ -147,7 +148,7 @@ def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admi
     base = pool.base
     clock, baton, policy = base.clock, base.baton, settings.pool
     sampler = Sampler(pool.pool, baton, policy, clock, spawn_thread)
-    shared, opened = http.shared, http.connections
+    shared = http.shared
     server_view = ServerView(
         host="pastepool",
         pool=pool.pool,
@@ -164,7 +165,7 @@ def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admi
         shown=settings.shown,
         config_file=settings.config_file,
         draining=lambda: shared.draining,
-        connections=lambda: OpenNow(len(opened.by_fd), opened.limit, shared.spool_room.taken),
+        connections=partial(_open_now, http),
     )
     ask_kill = pool.supervisor.ask_kill
     paste_pool = PastePool(pool.pool, baton, policy, clock, base.serials, ask_kill, server_view)
@@ -177,6 +178,19 @@ def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admi
         )
     )
     return WatchingParts(sampler, server_view, paste_pool, listener)
+
+
+def _open_now(http: HttpParts) -> OpenNow:
+    """Count connections, and what went wrong before they could ask for anything."""
+    opened, certificates = http.connections, http.certificates
+    return OpenNow(
+        open=len(opened.by_fd),
+        limit=opened.limit,
+        spooled=http.shared.spool_room.taken,
+        proxy_refused=http.poller.proxy_refused,
+        tls_failures=certificates.failures,
+        certificate_ends_at=certificates.ends_at,
+    )
 
 
 def assemble_server(

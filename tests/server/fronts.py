@@ -14,6 +14,7 @@ ELSEWHERE = "127.0.0.2"
 """Another address of this machine than the one from which a program in front connects."""
 
 
+HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 Front = Callable[[list[str], "int | Path"], None]
 """Start a program, and wait until it listens on a port or at a path."""

@@ -222,3 +222,25 @@ def test_a_program_brings_its_own_context(serve: Serve, pem: Path) -> None:
     run = serve(tell, ssl_context=context)
     with handshake(run.port) as sock:
         assert b'"SSL_PROTOCOL": "TLSv1.3"' in answered(sock)
+
+
+def test_the_page_has_the_counters(serve: Serve, pem: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused headers of proxies, certificates that could not be used, and when the certificate ends."""
+    monkeypatch.setattr(certificates, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(certificates, "SETTLES_IN", 0.02)
+    run = serve(
+        path_echo,
+        listen="127.0.0.1:0 tls 127.0.0.1:0 proxy",
+        proxy_from="127.0.0.1",
+        ssl_pem=str(pem),
+        shutdown_timeout=30,
+    )
+    view = run.server.parts.paste_pool.server_view
+    assert view is not None
+    shown = view.connections
+    assert shown()[3:] == (0, 0, "3000-01-01T00:00:00Z")
+    replace_by_broken(run, pem)
+    with socket.create_connection(("127.0.0.1", run.server.listeners[1].endpoint.port), WATCHDOG) as sock:
+        sock.sendall(REQUEST)
+        assert sock.recv(1) == b""
+    until(lambda: shown()[3:5] == (1, 1), "both are counted")

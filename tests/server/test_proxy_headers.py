@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import struct
 from collections.abc import Callable
@@ -14,12 +13,11 @@ from typing import Any
 import pytest
 
 from tests.meta.repository import ROOT
-from tests.server.fronts import ELSEWHERE, NGINX, ClientElsewhere, Front, free_port
+from tests.server.fronts import ELSEWHERE, HAPROXY, NGINX, ClientElsewhere, Front, free_port
 from tests.server.serving import Held, Running, plain
 from tests.waiting import until
 
 Serve = Callable[..., Running]
-HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
 STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 LINE = b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n"
 REQUEST = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"

@@ -115,6 +115,11 @@ class Poller:
         )
         """The function for each ``returning.Step``."""
 
+    @property
+    def proxy_refused(self) -> int:
+        """How many connections were closed because their header of the PROXY protocol was not right."""
+        return self._welcoming.proxy_headers.refused
+
     def start(self, acceptor: Acceptor) -> None:
         """Open what polling needs, such as the epoll descriptor. Call this in the process that will serve."""
         self._readiness = open_readiness()

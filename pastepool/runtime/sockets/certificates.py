@@ -87,10 +87,12 @@ class Certificates:
         return self._current.context
 
     @property
-    def valid_to(self) -> float | None:
-        """Return when the first of the certificates ends, in POSIX time; None if that is not known."""
-        current = self._current
-        return min((each.valid_to for each in current.certificates), default=None) if current is not None else None
+    def ends_at(self) -> str | None:
+        """Return when the first of the certificates ends, in UTC as ISO 8601; None if that is not known."""
+        known = self._current.certificates if self._current is not None else ()
+        if not known:
+            return None
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(each.valid_to for each in known)))
 
     def run(self) -> None:
         """Look at the files again and again until ``close``."""

@@ -173,7 +173,7 @@ def test_the_end_of_a_certificate_is_warned_of(tmp_path: Path, caplog: pytest.Lo
         f"[server:main] of shop.ini: the certificate in {file} {when}; {remedy}"
         for when in (*within, f"has ended on {ends}")
     ]
-    assert kept.kept.valid_to == pytest.approx((now + 20 * DAY).timestamp(), abs=1)
+    assert kept.kept.ends_at == (now + 20 * DAY).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def test_a_key_that_all_may_read_is_warned_of(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
@@ -191,7 +191,7 @@ def test_without_tls_nothing_is_read() -> None:
     kept = Certificates(TlsSettings(pem="/nowhere"), False, PLACE, FakeClock())
     kept.load()
     kept.tell()
-    assert kept.valid_to is None
+    assert kept.ends_at is None
     with pytest.raises(InternalError):
         kept.context()
 
