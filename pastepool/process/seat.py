@@ -16,6 +16,7 @@ from types import TracebackType
 from pastepool.process.offer import Offer
 from pastepool.process.wire import LONGEST, Wire
 from pastepool.runtime.sockets.listener import Listener
+from pastepool.runtime.sockets.siblings import Siblings
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.settings.values import Settings
 from pastepool.types import Seconds
@@ -40,6 +41,11 @@ class Seat:
         self._drain_for: Seconds = given.settings.processes.drain
         self._wire: Wire
         self._is_ready = False
+
+    @property
+    def siblings(self) -> Siblings | None:
+        """None: a worker sees nothing of its siblings yet."""
+        return None
 
     def take(self, wire: Wire) -> None:
         """Become the worker: this is its process, just forked. Runs on: its only thread."""

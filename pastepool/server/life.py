@@ -13,6 +13,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -108,6 +109,7 @@ class Server:
         self.ready = threading.Event()
         self._service = ServiceManager("", 0.0)
         self._membership = membership
+        self._siblings = None if membership is None else membership.siblings
         self._patience = settings.timeouts.shutdown
         self._forced_exit = ForcedExit(self.parts.clock, self._give_up, self.stop)
         self._errands = Errands()
@@ -237,7 +239,8 @@ class Server:
         _fit(parts.connections, self.settings, self._open_files)
         proxied = frozenset(each.fileno() for each in self.listeners if each.endpoint.proxy)
         encrypted = frozenset(each.fileno() for each in self.listeners if each.endpoint.tls)
-        parts.poller.start(Acceptor(listeners, parts.clock, self._forking.shared, proxied, encrypted))
+        acceptor = Acceptor(listeners, parts.clock, self._forking.shared or shared, proxied, encrypted)
+        parts.poller.start(acceptor, self._siblings)
         if parts.certificates.in_use:
             parts.certificates.tell()
             spawn_thread(parts.certificates.run, "pastepool certificates")
@@ -352,9 +355,11 @@ class Server:
         self._service.stopping(shutdown + _EXIT_MARGIN)
         _attempt(lambda: remove_files(self.listeners))
         try:
-            parts.poller.drain(self._readers_end_at())
+            alone = self._siblings is None or not self._siblings.go_on()
+            parts.poller.drain(self._readers_end_at(), everything=alone)
             again = self._signals.ends_at_once
-            _attempt(lambda: tell_stopping(parts.pool, parts.baton, parts.connections, self.settings.timeouts, again))
+            timeouts = replace(self.settings.timeouts, shutdown=shutdown)
+            _attempt(lambda: tell_stopping(parts.pool, parts.baton, parts.connections, timeouts, again))
         finally:
             parts.connections.when_empty(parts.caretaker.finish)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pastepool.runtime.sockets.listener import Listener
+from pastepool.runtime.sockets.siblings import Siblings
 from pastepool.types import Seconds
 
 
@@ -15,6 +16,10 @@ class Membership(Protocol):
     @property
     def listeners(self) -> tuple[Listener, ...]:
         """Return the sockets, which the parent has opened."""
+
+    @property
+    def siblings(self) -> Siblings | None:
+        """Return the other processes, as far as this one sees them; None if it sees nothing of them."""
 
     def serving(self, retire: Callable[[Seconds], None]) -> None:
         """

@@ -28,11 +28,13 @@ from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.request_looks import RequestLooks
 from pastepool.runtime.http.returning import Rearming, Returning
 from pastepool.runtime.http.shared import Shared
+from pastepool.runtime.http.sharing import Sharing, Workers
 from pastepool.runtime.http.sweeper import Sweeper
 from pastepool.runtime.http.welcoming import Welcoming
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_receiver
 from pastepool.runtime.sockets.readiness import READ, Readiness, open_readiness
+from pastepool.runtime.sockets.siblings import Siblings
 from pastepool.runtime.sockets.tls_socket import ClientSocket
 from pastepool.runtime.sockets.waker import Waker
 from pastepool.settings.values import Settings
@@ -60,9 +62,9 @@ class Poller:
     cost each of them a look-up or a call.
 
     ``connections``: the open connections by descriptor; each single operation on it is atomic. ``serials``: yields the
-    serial numbers of tasks. ``on_hangup``: called with each exchange whose client has gone. ``on_turned_away``: called
-    for each client for which there is no room. ``context``: returns that of TLS with the present certificate. Runs on:
-    baton.
+    serial numbers of tasks. ``workers``: says how many are free (``sharing``). ``on_hangup``: called with each exchange
+    whose client has gone. ``on_turned_away``: called for each client for which there is no room. ``context``: returns
+    that of TLS with the present certificate. Runs on: baton.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Poller:
         waker: Waker,
         serials: itertools.count[int],
         *,
+        workers: Workers,
         on_hangup: Callable[[Any], None],
         on_turned_away: Callable[[str, Seconds], None],
         context: Callable[[], ssl.SSLContext],
@@ -82,6 +85,8 @@ class Poller:
         self.connections = connections.by_fd
         self.serials = serials
         self._shared = shared
+        self._workers = workers
+        self._sharing: Sharing | None = None
         self._connections = connections
         self._now = clock.now
         self._timeouts = timeouts
@@ -120,12 +125,18 @@ class Poller:
         """How many connections were closed because their header of the PROXY protocol was not right."""
         return self._welcoming.proxy_headers.refused
 
-    def start(self, acceptor: Acceptor) -> None:
-        """Open what polling needs, such as the epoll descriptor. Call this in the process that will serve."""
+    def start(self, acceptor: Acceptor, siblings: Siblings | None = None) -> None:
+        """
+        Open what polling needs, such as the epoll descriptor. Call this in the process that will serve.
+
+        ``siblings``: the other processes that serve on the same sockets; None if there are none.
+        """
         self._readiness = open_readiness()
         self._connections.start(self._readiness)
         self._readiness.register(self._waker.open(), READ)
-        self._welcoming.start(acceptor, self._readiness)
+        if siblings is not None:
+            self._sharing = Sharing(siblings, acceptor, self._workers, self._shared.clock)
+        self._welcoming.start(acceptor, self._readiness, self._sharing)
 
     def close(self) -> None:
         """Close everything that ``start`` and polling opened. Does nothing before ``start``. Runs on: baton, last."""
@@ -149,15 +160,16 @@ class Poller:
         self._waker.close()
         self._connections.in_child(forked_by)
 
-    def drain(self, until: Seconds) -> None:
+    def drain(self, until: Seconds, everything: bool = True) -> None:
         """
         Take no new clients, and close each connection on which no request begins within ``idle_grace``.
 
         ``until``: when all connections that no worker has are closed, also those of clients that send or read slowly.
-        Requests that workers run go on.
+        Requests that workers run go on. ``everything``: the connections that the kernel has ready are accepted first,
+        because no other process will.
         """
         self._sweeper.drain(until)
-        self._welcoming.stop()
+        self._welcoming.stop_accepting(everything)
         self._sweeper.sweep(self._now(), more=False)
 
     def next_task(self, until: Seconds = math.inf) -> Exchange | None:
@@ -244,6 +256,8 @@ class Poller:
         if now >= self._sweeper.next_at:
             self._sweeper.sweep(now, self._welcoming.resume(now))
         wait_until = min(until, self._sweeper.next_at)
+        if self._sharing is not None:
+            wait_until = min(wait_until, self._sharing.look(now))
         # Without a deadline to sweep and without ``until``, sleep until something happens.
         timeout = -1.0 if wait_until == math.inf else min(max(0.0, wait_until - now), _LONGEST_POLL)
         batch = self._readiness.poll(timeout, _BATCH)

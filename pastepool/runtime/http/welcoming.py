@@ -6,6 +6,7 @@ Runs on: baton.
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Sized
 from typing import Any
@@ -14,6 +15,7 @@ from pastepool.core.addresses import client_address
 from pastepool.core.deadlines import deadline
 from pastepool.core.overload import accept
 from pastepool.core.policy import Timeouts
+from pastepool.core.sharing import AT_ONCE
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.answering import Answering
 from pastepool.runtime.http.connection import Connection
@@ -21,6 +23,7 @@ from pastepool.runtime.http.encrypting import Encrypting
 from pastepool.runtime.http.evicting import Evicting
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.preamble import ProxyHeaders, with_preamble
+from pastepool.runtime.http.sharing import Sharing
 from pastepool.runtime.http.sweeper import Sweeper
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.peer_credentials import credentials_of
@@ -51,6 +54,7 @@ class Welcoming:
         encrypting: Encrypting,
     ) -> None:
         self._acceptor: Acceptor
+        self._sharing: Sharing | None = None
         self._connections = connections
         self._answering = answering
         self._sweeper = sweeper
@@ -63,9 +67,10 @@ class Welcoming:
         self.proxy_headers = ProxyHeaders(proxy_headers.allowed, clock)
         self._evicting = Evicting(connections, timeouts, clock, answering.evict)
 
-    def start(self, acceptor: Acceptor, readiness: Readiness) -> None:
-        """Start to accept clients. Call this in the process that will serve."""
+    def start(self, acceptor: Acceptor, readiness: Readiness, sharing: Sharing | None = None) -> None:
+        """Start to accept clients. Call this in the process that will serve. ``sharing``: if it is one of several."""
         self._acceptor = acceptor
+        self._sharing = sharing
         acceptor.start(readiness)
 
     def close(self) -> None:
@@ -76,7 +81,8 @@ class Welcoming:
         """Accept clients from the listener with this descriptor. Does nothing if no listener has it."""
         if fd not in self._acceptor.fds:
             return
-        for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room):
+        most = AT_ONCE if self._sharing is None else self._sharing.clients_to_take()
+        for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room, most):
             self._welcome(sock, address, prototype, fd)
         if self._acceptor.paused:
             self._sweeper.soon(self._now())  # the sweep ends the pause
@@ -100,10 +106,14 @@ class Welcoming:
         if not self._has_room(new=1):
             self._evicting.make_room()
 
-    def stop(self) -> None:
-        """Accept the connections that the kernel has ready, then close the listeners."""
-        for fd in list(self._acceptor.fds):
-            for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room, everything=True):
+    def stop_accepting(self, everything: bool) -> None:
+        """
+        Close the listeners.
+
+        ``everything``: accept first the connections that the kernel has ready, because no other process will.
+        """
+        for fd in list(self._acceptor.fds) if everything else ():
+            for sock, address, prototype in self._acceptor.accept(fd, self._evicting.make_room, math.inf):
                 self._welcome(sock, address, prototype, fd)
         self.close()
 
@@ -138,6 +148,8 @@ class Welcoming:
         elif encrypted:
             self._encrypting.begin(connection, environ)
         connections.enter(connection)
+        if self._sharing is not None:
+            self._sharing.note(connection)
         if self._sweeper.next_at == float("inf"):
             self._sweeper.soon(now)
 

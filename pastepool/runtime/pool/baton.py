@@ -94,6 +94,7 @@ class Baton:
         self._followers: list[Follower] = []
         self._lock = threading.Lock()
         self._with_caretaker = True
+        self._wants_workers = False
         self._parked = False
         self._bell = threading.Lock()
         self._bell.acquire()
@@ -114,7 +115,7 @@ class Baton:
             if self.pick_up():
                 return LEAD
             self._followers.append(worker)
-            wake_poller = self._with_caretaker
+            wake_poller = self._with_caretaker or self._wants_workers
         if wake_poller:
             self._wake_poller()
         return worker.sleep()
@@ -248,6 +249,18 @@ class Baton:
     def follower_count(self) -> int:
         """Return how many workers sleep and can be woken."""
         return len(self._followers)
+
+    def free_count(self) -> int:
+        """
+        Return how many workers could begin a request now, less the tasks that wait for one. Runs on: baton.
+
+        The holder itself is one of them, unless it is the caretaker.
+        """
+        return len(self._followers) + (not self._with_caretaker) - len(self.backlog)
+
+    def want_workers(self, wanted: bool) -> None:
+        """Have the poll woken when a worker becomes free, or no more. Runs on: baton."""
+        self._wants_workers = wanted
 
     # For the caretaker.
 

@@ -11,15 +11,13 @@ import socket
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from pastepool.core.sharing import AT_ONCE
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.listener import stop_listening
 from pastepool.runtime.sockets.readiness import READ, Readiness
 from pastepool.types import Clock, Seconds
 
 _log = scribbled("pastepool.http")
-
-_AT_ONCE = 64
-"""The most clients accepted per event. Without a limit, a flood of new clients would delay those already connected."""
 
 _PAUSE_FOR: Seconds = 1.0
 
@@ -38,8 +36,8 @@ class Acceptor:
     Listening sockets, each with the environ prototype of its clients.
 
     ``proxied``: the descriptors of those whose clients begin with a header of the PROXY protocol. ``encrypted``: of those
-    whose clients speak TLS. ``shared``: other
-    processes may serve on the same sockets, and go on when this one stops.
+    whose clients speak TLS. ``shared``: other processes may serve on the same sockets, and go on when this one stops.
+    ``left``: new clients are left to them now.
     """
 
     def __init__(
@@ -59,13 +57,32 @@ class Acceptor:
         self._shared = shared
         self._resume_at = 0.0
         self._complained = False
+        self.left = False
+        self._watched = False
         self._readiness: Readiness
 
     def start(self, readiness: Readiness) -> None:
         """Register the listening sockets with the poller, which then reports new clients."""
         self._readiness = readiness
+        self._watch()
+
+    def _watch(self) -> None:
+        """Register the listening sockets with the poller, or unregister them, as it should be now."""
+        wanted = not self.paused and not self.left
+        if wanted == self._watched:
+            return
+        self._watched = wanted
         for fd in self.fds:
-            readiness.register(fd, READ)
+            if wanted:
+                self._readiness.register(fd, READ)
+            else:
+                self._readiness.unregister(fd)
+
+    def leave(self, leaves: bool) -> None:
+        """Leave new clients to the other processes that listen on the same sockets, or take them again."""
+        if leaves != self.left:
+            self.left = leaves
+            self._watch()
 
     @property
     def paused(self) -> bool:
@@ -73,17 +90,17 @@ class Acceptor:
         return self._resume_at > 0.0
 
     def accept(
-        self, fd: int, make_room: Callable[[], bool] = lambda: False, everything: bool = False
+        self, fd: int, make_room: Callable[[], bool] = lambda: False, most: float = AT_ONCE
     ) -> Iterator[tuple[socket.socket, Any, dict[str, Any]]]:
         """
         Yield new clients: socket, address and environ prototype.
 
         ``make_room``: called if the process has no descriptor left; closes a connection, and returns whether it did.
-        ``everything``: accept until the kernel has no more, not only ``_AT_ONCE``.
+        ``most``: how many at most; infinity for all that the kernel has.
         """
         listener, prototype = self.fds[fd]
         accepted = 0
-        while everything or accepted < _AT_ONCE:
+        while accepted < most:
             try:
                 sock, address = listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -116,17 +133,14 @@ class Acceptor:
                 "connection_limit.",
                 error.strerror,
             )
-        if not self.paused:
-            for fd in self.fds:
-                self._readiness.unregister(fd)
         self._resume_at = self._clock.now() + _PAUSE_FOR
+        self._watch()
 
     def resume(self, now: Seconds) -> None:
         """Accept again if the pause is over."""
         if self.paused and now >= self._resume_at:
             self._resume_at = 0.0
-            for fd in self.fds:
-                self._readiness.register(fd, READ)
+            self._watch()
 
     def close(self) -> None:
         """Accept no more. May be called twice."""

@@ -152,6 +152,29 @@ def test_free_worker_takes_what_waits_first_and_the_baton_second(world: World) -
     assert world.follow(Sleeper("a"), Sleeper("b"), Sleeper("c")) == [task, Turn.LEAD, None]
 
 
+def test_free_workers_are_counted_with_the_leader_and_without_those_that_are_waited_for(world: World) -> None:
+    """The caretaker runs no requests, so it does not count."""
+    counts = [world.baton.free_count()]
+    world.led_by_a_worker()
+    counts.append(world.baton.free_count())
+    world.follow(Sleeper())
+    counts.append(world.baton.free_count())
+    for _ in range(4):
+        world.baton.offer(Task())
+        counts.append(world.baton.free_count())
+    assert counts == [0, 1, 2, 1, 0, -1, -2]
+
+
+def test_poll_that_wants_workers_is_woken_by_each_that_becomes_free(world: World) -> None:
+    """One of several processes takes clients again then. Otherwise a leader is not woken for that."""
+    world.led_by_a_worker()
+    before = world.wakes
+    for wanted, wakes in ((True, 1), (False, 1), (True, 2)):
+        world.baton.want_workers(wanted)
+        world.follow(Sleeper())
+        assert world.wakes == before + wakes
+
+
 def test_leaving_worker_takes_nothing(world: World) -> None:
     """A worker that has to go is told so, whatever waits."""
     world.led_by_a_worker()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from pastepool.core.sharing import AT_ONCE
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.readiness import READ, Readiness, open_readiness
 from pastepool.testing import FakeClock
@@ -77,8 +79,8 @@ class Scene:
         self.acceptor = Acceptor([(listener, {"n": listener.fd}) for listener in listeners], self.clock)  # type: ignore[misc]
         self.acceptor.start(self.kernel)  # type: ignore[arg-type]
 
-    def ports(self, fd: int, everything: bool = False) -> list[int]:
-        found = list(self.acceptor.accept(fd, everything=everything))
+    def ports(self, fd: int, most: float = AT_ONCE) -> list[int]:
+        found = list(self.acceptor.accept(fd, most=most))
         assert not any(client.blocking for client, _, _ in found)  # type: ignore[attr-defined]
         assert all(prototype == {"n": fd} for _, _, prototype in found)
         return [address[1] for _, address, _ in found]
@@ -100,7 +102,7 @@ def test_flood_does_not_starve_those_who_are_in() -> None:
     """64 at once; a drain takes everything."""
     scene = Scene(Listening(3, *range(1000)))
     assert len(scene.ports(3)) == 64
-    assert len(scene.ports(3, everything=True)) == 936
+    assert len(scene.ports(3, math.inf)) == 936
 
 
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO, errno.EPERM])
@@ -116,7 +118,7 @@ def test_client_that_broke_off_is_passed_over(number: int) -> None:
 def test_listener_that_somebody_else_shut_down_is_left(number: int) -> None:
     """A drain does not ask it for ever."""
     endless = Listening(3, *[OSError(number, "") for _ in range(10)])
-    assert Scene(endless).ports(3, everything=True) == []
+    assert Scene(endless).ports(3, math.inf) == []
     assert len(endless.outcomes) == 9
 
 
@@ -163,10 +165,28 @@ def test_making_room_in_vain_does_not_go_on_for_ever() -> None:
 def test_rest_asked_for_twice_is_one_rest() -> None:
     """Two listeners may find it out in the same batch of events, and a drain may ask during a rest."""
     scene = Scene(Listening(3, full(), full()), Listening(4, full()))
-    assert (scene.ports(3), scene.ports(4), scene.ports(3, everything=True)) == ([], [], [])
+    assert (scene.ports(3), scene.ports(4), scene.ports(3, math.inf)) == ([], [], [])
     scene.clock.advance(1)
     scene.acceptor.resume(scene.clock.now())
     assert scene.kernel.fds == {3: READ, 4: READ}
+
+
+def test_clients_left_to_other_processes_are_no_events_here() -> None:
+    """Also where accepting rests meanwhile; the listeners are watched again only when both are over."""
+    scene = Scene(Listening(3, full(), 1), Listening(4))
+    scene.acceptor.leave(True)
+    scene.acceptor.leave(True)
+    assert scene.kernel.fds == {}
+    scene.acceptor.leave(False)
+    assert scene.kernel.fds == {3: READ, 4: READ}
+    assert scene.ports(3) == []
+    scene.acceptor.leave(True)
+    scene.clock.advance(1)
+    scene.acceptor.resume(scene.clock.now())
+    assert scene.kernel.fds == {}
+    scene.acceptor.leave(False)
+    assert scene.kernel.fds == {3: READ, 4: READ}
+    assert scene.ports(3) == [1]
 
 
 @pytest.mark.parametrize("resting", [False, True])
