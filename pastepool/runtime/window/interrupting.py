@@ -42,7 +42,7 @@ _PAUSE: Seconds = 0.0005
 _LOOKS = 200
 """
 How long the thread has to leave its system call after the signal: one pause is enough, but it may have to wait for the
-GIL then, and for a processor. Nothing derives the numbers.
+GIL then, and for a processor. The numbers are choices.
 """
 
 _SEEN = 2

@@ -30,7 +30,7 @@ _ROUNDS = 10_000
 """
 The trial fails when the thread was armed so often and its loop has run so many rounds, or when it has lasted so long.
 Once, and a fraction of a millisecond, have always been enough. But a server may start on a machine so busy that the
-thread gets no processor for seconds, and would then do without for as long as it lives; nothing derives the numbers.
+thread gets no processor for seconds, and would then do without for as long as it lives. The numbers are choices.
 """
 
 

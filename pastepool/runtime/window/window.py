@@ -46,7 +46,7 @@ from pastepool.types import Injected, Seconds
 _HOLD_BACK: Seconds = 0.0005
 _HOLD_BACK_TIMES = 20
 """
-How long to let the worker run on from a place where a kill would hurt others, and how often. Nothing derives them.
+How long to let the worker run on from a place where a kill would hurt others, and how often. The numbers are choices.
 """
 
 _FLAG_IS_SHARED = sys.version_info < (3, 13)
