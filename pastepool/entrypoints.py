@@ -28,6 +28,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,10 @@ def _server(
         settings = read(local_conf, given, section_of(local_conf, given), dialect, lines)
         _check_certificates(settings, lines)
 
-    forks = settings.processes.processes > 0 and not _is_reloaded(settings)
+    reloaded = _is_reloaded()
+    if reloaded:
+        settings = _for_reloader(settings)
+    forks = settings.processes.processes > 0 and not reloaded
     again = _reader_of(settings, given, dialect)
     seat = _worker_seat(settings, again) if forks and _runs_in_command() else None
 
@@ -217,13 +221,21 @@ def _reader_of(settings: Settings, given: Mapping[str, object], dialect: Dialect
     return again
 
 
-def _is_reloaded(settings: Settings) -> bool:
-    """Say, and log, whether a reloader watches the modules of this process. Then all has to happen in it."""
+def _is_reloaded() -> bool:
+    """Say whether a reloader watches the modules of this process. Then all has to happen in it."""
     hupper = sys.modules.get("hupper")
-    if not os.environ.get(RELOADER_VARIABLE) and not (hupper is not None and hupper.is_active()):
-        return False
-    own_logger("pastepool").warning("processes has no effect under --reload, which watches this one process")
-    return True
+    return bool(os.environ.get(RELOADER_VARIABLE)) or (hupper is not None and hupper.is_active())
+
+
+def _for_reloader(settings: Settings) -> Settings:
+    """
+    Change the settings for a process that is started anew at each change of a file.
+
+    It does not wait for the connections that a browser keeps: ``pserve`` kills it after one second.
+    """
+    if settings.processes.processes:
+        own_logger("pastepool").warning("processes has no effect under --reload, which watches this one process")
+    return replace(settings, timeouts=replace(settings.timeouts, idle_grace=0.0))
 
 
 def _check_application(app: object, config_file: str) -> None:

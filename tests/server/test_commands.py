@@ -9,11 +9,13 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.server.commands import ADDRESS, SERVE, Command, alive, arguments, configuration, get, run
+from tests.server.serving import Client
 from tests.waiting import PROGRAM_WATCHDOG, until
 
 STARTING = re.compile(r"Starting server in PID (\d+)")
@@ -78,17 +80,19 @@ def test_paster_monitor_starts_a_killed_server_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["paster", "pserve"])
 def test_reload_follows_the_file(command: str, tmp_path: Path) -> None:
-    """Under --reload a changed configuration file starts the server anew."""
-    ini = configuration("development.ini", tmp_path)
+    """Under --reload a changed configuration file starts the server anew, whatever connections a browser keeps."""
+    ini = configuration("production.ini", tmp_path)
     began_at = ini.stat().st_mtime
     changes = itertools.count(1)
-    with Command(arguments(command, ini, "--reload", "http_port=0"), tmp_path) as running:
+    with Command(arguments(command, ini, "--reload", "http_port=0"), tmp_path) as running, ExitStack() as stack:
         first = int(running.read_until(STARTING)[1])
-        assert get(running.port())[0] == 200
+        browser = stack.enter_context(Client(running.port()))
+        assert not browser.get("/fast").closes
         # Changed again and again, because a change before the reloader's first look is none.
         running.read_until(RELOADING, lambda: os.utime(ini, (0, began_at + next(changes))))
         assert int(running.read_until(STARTING)[1]) != first
         assert get(running.port())[0] == 200
+        assert "idle connection" not in running.said
 
 
 def test_paster_user_option(tmp_path: Path) -> None:
