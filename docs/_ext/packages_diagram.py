@@ -47,6 +47,7 @@ class Box:
 
 PLACES: Mapping[str, Box] = {
     "entrypoints": Box(440, 0),
+    "cli": Box(700, 0),
     "demo": Box(860, 0),
     "watch": Box(110, 1),
     "process": Box(840, 1),
@@ -101,8 +102,11 @@ _STYLE = """
 
 
 def package_of(module: str) -> str:
-    """Return the box of a module: ``runtime.pool`` for ``pastepool.runtime.pool.worker``, empty for ``pastepool``."""
-    parts = module.split(".")[1:]
+    """
+    Return the box of a module: ``runtime.pool`` for ``pastepool.runtime.pool.worker``, empty for ``pastepool`` and for
+    its ``__main__``.
+    """
+    parts = [part for part in module.split(".")[1:] if part != "__main__"]
     inner = parts[0] in OPENED and len(parts) > 1 and (PACKAGE / parts[0] / parts[1]).is_dir() if parts else False
     return ".".join(parts[: 2 if inner else 1])
 

@@ -54,17 +54,22 @@ class PoolParts(NamedTuple):
 
 
 def assemble_base(
-    overload: OverloadPolicy, clock: Clock, wake_poller: Callable[[], None], signal: Signal | None = None
+    overload: OverloadPolicy,
+    clock: Clock,
+    wake_poller: Callable[[], None],
+    signal: Signal | None = None,
+    first_task: int = 1,
 ) -> PoolBase:
     """
     Make what the pool and the poller both need.
 
     ``wake_poller``: makes the thread that polls return. ``signal``: the supervisor's signal; a new event if None.
+    ``first_task``: the serial number of the first task.
     """
     return PoolBase(
         clock=clock,
         signal=threading.Event() if signal is None else signal,
-        serials=itertools.count(1),
+        serials=itertools.count(first_task),
         tally=Tally(clock),
         journal=EventJournal(clock),
         baton=Baton(overload, wake_poller),

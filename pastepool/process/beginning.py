@@ -12,11 +12,13 @@ import threading
 from collections.abc import Callable
 
 from pastepool.errors import SettingsError, StartError
+from pastepool.process.control import Control, name_for
 from pastepool.process.offer import offer
 from pastepool.process.parent import Parent
 from pastepool.process.seat import Seat
 from pastepool.runtime.sockets.passed import take_passed
 from pastepool.runtime.system.clock import MonotonicClock
+from pastepool.runtime.system.service_manager import service_manager
 from pastepool.runtime.system.standard_streams import fill_closed_descriptors
 from pastepool.settings.values import Settings
 
@@ -39,7 +41,8 @@ def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Sea
     refuse_to_fork_beside_threads()
     fill_closed_descriptors()
     given = offer(settings, None, take_passed(settings.listen, os.environ))
-    parent = Parent(given, lambda: _checked(read_again()), MonotonicClock())
+    control = Control(name_for(settings.config_file, settings.section, os.geteuid()))
+    parent = Parent(given, lambda: _checked(read_again()), MonotonicClock(), service_manager(os.environ), control)
     seat = parent.run()
     if seat is None:
         raise ParentEnds(parent.status)

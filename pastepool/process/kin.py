@@ -70,6 +70,11 @@ class Kinship:
         seat.take(theirs)
         return True
 
+    def pid_of(self, serial: int) -> int:
+        """Return the pid of a worker; 0 if it has been reaped."""
+        kin = self.by_serial.get(serial)
+        return kin.pid if kin is not None else 0
+
     def tell(self, serial: int, word: str, text: str = "") -> None:
         """Send a message to one worker. It is lost if the worker has ended."""
         if serial in self.by_serial:

@@ -14,13 +14,19 @@ from pastepool.runtime.sockets.listener import Listener, open_listeners, without
 from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.values import Settings
 
+_ADMIN_BACKLOG = 16
+"""The kernel's backlog of the admin listener."""
+
+Places = Mapping[Endpoint, Sequence[Listener]]
+
 
 @dataclass(frozen=True)
 class Offer:
-    """``listeners``: by the place in the settings that they belong to."""
+    """``listeners``, ``admin``: by the place in ``listen`` and ``admin_listen`` that they belong to."""
 
     settings: Settings
-    listeners: Mapping[Endpoint, Sequence[Listener]]
+    listeners: Places
+    admin: Places
 
     @property
     def policy(self) -> ProcessPolicy:
@@ -29,40 +35,56 @@ class Offer:
 
     @property
     def sockets(self) -> tuple[Listener, ...]:
-        """All listeners, in the order of the settings."""
+        """The listeners for clients, in the order of the settings."""
         return tuple(listener for each in self.listeners.values() for listener in each)
 
-    def for_worker(self) -> tuple[Listener, ...]:
-        """The same listeners as a worker has them: they belong to others too, and so does the file of a unix socket."""
-        return tuple(replace(listener, inherited=True, file=None) for listener in self.sockets)
+    @property
+    def admin_sockets(self) -> tuple[Listener, ...]:
+        """The listeners for the operator."""
+        return tuple(listener for each in self.admin.values() for listener in each)
 
     def close_all_but(self, other: Offer | None) -> None:
         """Close the sockets that another offer does not have. ``other``: None to close all."""
-        kept = [] if other is None else [id(listener) for listener in other.sockets]
-        for listener in self.sockets:
+        kept = [] if other is None else [id(listener) for listener in (*other.sockets, *other.admin_sockets)]
+        for listener in (*self.sockets, *self.admin_sockets):
             if id(listener) not in kept:
                 listener.close()
 
 
-def offer(
-    settings: Settings, before: Offer | None, passed: Mapping[Endpoint, Sequence[Listener]] | None = None
-) -> Offer:
+def shared(listeners: Sequence[Listener]) -> tuple[Listener, ...]:
+    """Return listeners as a worker has them: they belong to others too, and so does the file of a unix socket."""
+    return tuple(replace(listener, inherited=True, file=None) for listener in listeners)
+
+
+def offer(settings: Settings, before: Offer | None, passed: Places | None = None) -> Offer:
     """
     Open what the settings ask for and is not open yet.
 
     ``before``: what the workers have until now. ``passed``: sockets of systemd. Raises: StartError: a socket cannot be
     opened; none stays open that was not open before.
     """
-    there: dict[Endpoint, Sequence[Listener]] = {**(passed or {}), **(before.listeners if before else {})}
+    there: Places = {**(passed or {}), **(before.listeners if before else {})}
+    opened = _opened(settings.listen, settings.listen_backlog, there)
+    try:
+        admin = _opened(settings.admin.listen, _ADMIN_BACKLOG, before.admin if before else {})
+    except BaseException:
+        Offer(settings, opened, {}).close_all_but(before)
+        raise
+    return Offer(settings, opened, admin)
+
+
+def _opened(endpoints: Sequence[Endpoint], backlog: int, there: Places) -> Places:
+    """Open each place that is not ``there``. Raises: StartError: one cannot be opened; no other stays open for it."""
     opened: dict[Endpoint, Sequence[Listener]] = {}
     try:
-        for endpoint, bound in zip(settings.listen, without_overlap(settings.listen), strict=True):
+        for endpoint, bound in zip(endpoints, without_overlap(endpoints), strict=True):
             if endpoint in there or not endpoint.systemd:
-                opened[endpoint] = there.get(endpoint) or open_listeners(bound, settings.listen_backlog)
+                opened[endpoint] = there.get(endpoint) or open_listeners(bound, backlog)
     except BaseException:
-        Offer(settings, {place: each for place, each in opened.items() if place not in there}).close_all_but(None)
+        for listener in (listener for place, each in opened.items() if place not in there for listener in each):
+            listener.close()
         raise
-    return Offer(settings, opened)
+    return opened
 
 
 class Offers:

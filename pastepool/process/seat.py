@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
-from pastepool.process.offer import Offer
+from pastepool.process.offer import Offer, shared
 from pastepool.process.wire import LONGEST, Wire
 from pastepool.runtime.sockets.listener import Listener
 from pastepool.runtime.sockets.siblings import Siblings
@@ -29,15 +29,23 @@ CONDEMNED = "condemned"
 RETIRE = "retire"
 """What a worker is told: to finish its requests within so many seconds, and end."""
 
+_TASKS_OF_ONE = 10**9
+"""
+How many tasks one worker process may number. So a kill that an operator asks for on the page of one process, and that
+reaches another one, finds no such task there.
+"""
+
 
 class Seat:
     """One worker's place. ``slot``, ``generation``: as in ``core.generations``."""
 
-    def __init__(self, slot: int, generation: int, given: Offer) -> None:
+    def __init__(self, serial: int, slot: int, generation: int, given: Offer) -> None:
         self.slot = slot
         self.generation = generation
+        self.first_task = serial * _TASKS_OF_ONE + 1
         self.settings: Settings = given.settings
-        self.listeners: tuple[Listener, ...] = given.for_worker()
+        self.listeners: tuple[Listener, ...] = shared(given.sockets)
+        self.admin_listeners: tuple[Listener, ...] = shared(given.admin_sockets)
         self._drain_for: Seconds = given.settings.processes.drain
         self._wire: Wire
         self._is_ready = False

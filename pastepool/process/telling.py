@@ -11,15 +11,14 @@ import os
 import select
 import sys
 import time
-from collections.abc import Sequence
 
 from pastepool import __version__
 from pastepool.core.generations.fleet import Child, ChildPhase
 from pastepool.core.wording import counted
 from pastepool.process.kin import Kin
-from pastepool.runtime.sockets.listener import Listener, url
+from pastepool.process.offer import Offer
+from pastepool.runtime.sockets.listener import url
 from pastepool.runtime.system.loggers import write_line
-from pastepool.settings.values import Settings
 
 _PIECE = 4096
 """A pipe that is ready takes so many bytes without blocking (PIPE_BUF of Linux)."""
@@ -69,28 +68,35 @@ def name_of(child: Child, pid: int) -> str:
     return f"worker process {child.slot} (pid {pid}, generation {child.generation})"
 
 
-def announce_processes(settings: Settings, listeners: Sequence[Listener]) -> None:
+def announce_processes(tell: Teller, given: Offer) -> None:
     """Write the start lines: where the server listens, and how many processes and workers it has."""
+    settings = given.settings
+    for note in settings.notes:
+        tell.error(note)
     source = f"{settings.config_file} [{settings.section}]" if settings.config_file else "a program"
-    lines = [f"serving on {url(listener)}" for listener in listeners]
-    processes = counted(settings.processes.processes, "process").replace("processs", "processes")
+    lines = [f"serving on {url(listener)}" for listener in given.sockets]
+    number = settings.processes.processes
+    processes = "1 process" if number == 1 else f"{number} processes"
     lines.append(f"pastepool {__version__}: {processes} x {counted(settings.pool.workers, 'worker')}")
+    lines += [f"threads of one process are shown on {url(listener)}" for listener in given.admin_sockets]
     lines.append(f"settings from {source}; parent pid {os.getpid()}, SIGTERM stops, SIGHUP loads new code")
     write_line(sys.stdout, "\n".join(lines))
 
 
-def tell_end(tell: Teller, child: Child, kin: Kin, status: int) -> None:
-    """Tell that a worker process has ended. ``status``: as ``waitpid`` gives it."""
+def tell_end(tell: Teller, child: Child, kin: Kin, status: int) -> str:
+    """Tell that a worker process has ended. Returns why it did not become ready; empty if it was, or was not to be."""
     name, phase = name_of(child, kin.pid), child.phase
     if os.WIFSIGNALED(status):
         words = f"was killed by signal {os.WTERMSIG(status)}"
     else:
         words = f"ended with status {os.WEXITSTATUS(status)}"
     if phase is ChildPhase.BOOTING and not child.why:
-        said = f":\n{kin.failure}" if kin.failure else ""
-        tell.error(f"{name} {words} before it was ready{said}")
-    elif phase is ChildPhase.READY:
+        text = f"{name} {words} before it was ready" + (f":\n{kin.failure}" if kin.failure else "")
+        tell.error(text)
+        return text
+    if phase is ChildPhase.READY:
         outside = " from outside, probably because memory ran out" if words.endswith("signal 9") else ""
         tell.error(f"{name} {words}{outside}; it is replaced")
     else:
         tell.info(f"{name} {words} ({child.why})")
+    return ""

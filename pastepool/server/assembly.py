@@ -195,15 +195,20 @@ def _open_now(http: HttpParts) -> OpenNow:
 
 
 def assemble_server(
-    settings: Settings, application: Application, admin: Application | None, end_process: Callable[[str], None]
+    settings: Settings,
+    application: Application,
+    admin: Application | None,
+    end_process: Callable[[str], None],
+    first_task: int = 1,
 ) -> ServerParts:
     """
     Make all parts of a server.
 
-    ``admin``: as for ``assemble_watching``. ``end_process``: as for ``assemble_pool``.
+    ``admin``: as for ``assemble_watching``. ``end_process``: as for ``assemble_pool``. ``first_task``: as for
+    ``assemble_base``.
     """
     clock, waker = MonotonicClock(), Waker()
-    base = assemble_base(settings.overload, clock, waker.wake)
+    base = assemble_base(settings.overload, clock, waker.wake, first_task=first_task)
     noted = base.journal.noting_mail(deliver)
     mailer = Mailer(settings.mail, clock, config_file=settings.config_file, deliver=noted)
     http = assemble_http(settings, application, base, waker)

@@ -103,7 +103,9 @@ class Server:
         membership: Membership | None = None,
     ) -> None:
         self.settings = settings
-        self.parts = assemble_server(settings, application, admin, self._end_for_zombies)
+        self.parts = assemble_server(
+            settings, application, admin, self._end_for_zombies, membership.first_task if membership else 1
+        )
         self.listeners: tuple[Listener, ...] = ()
         self.admin_listeners: tuple[Listener, ...] = ()
         self.ready = threading.Event()
@@ -142,7 +144,9 @@ class Server:
             else:
                 self.listeners = self._membership.listeners
             try:
-                if self.parts.admin is not None:
+                if self.parts.admin is not None and self._membership is not None:
+                    self.admin_listeners = self._membership.admin_listeners
+                elif self.parts.admin is not None:
                     self.admin_listeners = open_all(settings.admin.listen, _ADMIN_BACKLOG)
             except StartError:
                 for listener in self.listeners:

@@ -21,6 +21,14 @@ class Membership(Protocol):
     def siblings(self) -> Siblings | None:
         """Return the other processes, as far as this one sees them; None if it sees nothing of them."""
 
+    @property
+    def admin_listeners(self) -> tuple[Listener, ...]:
+        """Return the sockets for ``admin_listen``. Any of the processes may answer there."""
+
+    @property
+    def first_task(self) -> int:
+        """Return the serial number of its first task. No other process has tasks with the same numbers."""
+
     def serving(self, retire: Callable[[Seconds], None]) -> None:
         """
         Say that the server takes requests.

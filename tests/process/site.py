@@ -45,7 +45,6 @@ def make_app(global_conf, **local_conf):
 INI = """\
 [server:main]
 use = egg:pastepool#http
-port = 0
 {options}
 
 [app:main]
@@ -72,7 +71,7 @@ class Site(Command):
 
     def configure(self, **options: object) -> None:
         """Write the INI file, for the next start or reload."""
-        options.setdefault("threadpool_spawn_if_under", 2)
+        options = {"port": 0, "threadpool_spawn_if_under": 2, **options}
         text = "\n".join(f"{name} = {value}" for name, value in options.items())
         (self.folder / "site.ini").write_text(INI.format(options=text))
 

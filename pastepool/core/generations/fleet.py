@@ -106,6 +106,12 @@ class Fleet:
         """Whether what is on disk is known to load: the last child that tried became ready, and none was asked since."""
         return self.loaded == self.asked and not self.misses.count
 
+    def is_settled(self, processes: int) -> bool:
+        """Say whether it is known what became of the newest generation: it has failed, or so many of its children serve."""
+        if self.failed == self.asked:
+            return True
+        return self.goal == self.asked and sum(map(self.is_fresh, self.children)) >= processes
+
     def deaths_of(self, slot: int) -> Deaths:
         """Return what is known of the children of a slot that died young."""
         return dict(self.deaths).get(slot, _NONE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, MutableMapping
 
 from pastepool.errors import StartError
@@ -44,6 +45,24 @@ class ServiceManager:
         """Tell that the server serves."""
         self._send("READY=1")
 
+    def reloading(self) -> None:
+        """Tell that a reload has begun. Its end is told by ``ready``."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={int(time.monotonic() * _MICRO)}")
+
+    @property
+    def every(self) -> Seconds:
+        """How often ``tell`` is to be called."""
+        return min(_STATUS_EVERY, self.period / 2) if self.period else _STATUS_EVERY
+
+    def tell(self, status: str, alive: bool = True) -> None:
+        """Tell the status if it has changed, and give a sign of life if one is wanted. ``alive``: whether to give it."""
+        lines = ["WATCHDOG=1"] if self.period and alive else []
+        if status != self._told:
+            self._told = status
+            lines.append(f"STATUS={status}")
+        if lines:
+            self._send(*lines)
+
     def stopping(self, patience: Seconds) -> None:
         """Tell that the server drains. ``patience``: how long the process may take to end."""
         self._send("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(patience * _MICRO)}")
@@ -57,16 +76,9 @@ class ServiceManager:
         ``status``: one line for ``systemctl status``. Runs on: a thread of
         its own.
         """
-        every = min(_STATUS_EVERY, self.period / 2) if self.period else _STATUS_EVERY
         while True:
-            lines = ["WATCHDOG=1"] if self.period else []
-            now = status()
-            if now != self._told:
-                self._told = now
-                lines.append(f"STATUS={now}")
-            if lines:
-                self._send(*lines)
-            if self._closed.wait(every):
+            self.tell(status())
+            if self._closed.wait(self.every):
                 return
 
     def close(self) -> None:

@@ -141,11 +141,14 @@ def test_reload_boots_one_candidate_and_then_one_after_the_other() -> None:
     world.reload()
     assert (world.of(BOOTING), world.of(READY)) == ([3], [1, 2])
     assert world.fleet.reloading
+    assert not world.fleet.is_settled(2)
     world.ready(3)
+    assert not world.fleet.is_settled(2)
     assert (world.of(BOOTING), world.of(READY), world.of(RETIRING)) == ([4], [2, 3], [1])
     assert not world.fleet.reloading
     world.ready(4)
     assert (world.of(READY), world.of(RETIRING)) == ([3, 4], [1, 2])
+    assert world.fleet.is_settled(2)
     world.end(1)
     world.end(2)
     assert world.last.look_again_at == math.inf
@@ -158,6 +161,7 @@ def test_candidate_that_fails_changes_nothing() -> None:
     world.end(3)
     assert world.of(READY) == [1, 2]
     assert world.fleet.failed == 2
+    assert world.fleet.is_settled(2)
     assert not world.fleet.reloading
     assert world.last.look_again_at == math.inf
     world.reload()

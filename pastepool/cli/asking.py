@@ -1,0 +1,49 @@
+"""Ask the parent of a file one thing over its control socket, and wait for the answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from pastepool.process.control import names_there, user_of
+from pastepool.process.reports import RELOAD, STATUS, STOP
+
+__all__ = ["RELOAD", "STATUS", "STOP", "ask"]
+
+
+def ask(word: str, config_file: str, section: str) -> tuple[bool, str]:
+    """Ask, and wait as long as it takes. Returns whether it was done, and what to tell."""
+    for name in names_there(config_file, section):
+        with socket.socket(socket.AF_UNIX) as sock:
+            try:
+                sock.connect(name)
+                if user_of(sock) != os.geteuid() and os.geteuid() != 0:
+                    continue  # anybody may have bound this name
+                sock.sendall(word.encode())
+                said = b"".join(iter(lambda: sock.recv(65536), b""))
+            except OSError:
+                continue
+        if not said:
+            return (
+                False,
+                f"The server of {config_file} [{section}] gave no answer: it has ended, or does not know {word}.",
+            )
+        answer = json.loads(said)
+        return answer["ok"], _shown(answer) if "workers" in answer else answer["text"]
+    return False, (
+        f"No server with processes runs for {config_file} [{section}] under this user; start it, or name the section with"
+        " --server-name."
+    )
+
+
+def _shown(answer: Mapping[str, Any]) -> str:
+    """Write the workers as a table."""
+    lines = [f"parent pid {answer['pid']}, generation {answer['generation']}"]
+    lines.append(f"{'slot':>4} {'pid':>8} {'generation':>10}  {'state':<9} {'for':>9}  why")
+    for row in answer["workers"]:
+        shown = f"{row['slot']:>4} {row['pid']:>8} {row['generation']:>10}  {row['state']:<9} {row['for']:>7.1f} s"
+        lines.append(f"{shown}  {row['why']}".rstrip())
+    return "\n".join([*lines, *([f"last failure: {answer['failure']}"] if answer["failure"] else [])])

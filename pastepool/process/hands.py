@@ -1,0 +1,64 @@
+"""Do what a plan says: fork a worker, tell one to end, kill one. Each is noted in the fleet as it is done."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable
+
+from pastepool.core.generations.fleet import Fleet
+from pastepool.core.generations.planning import ForkChild, KillChild, RetireChild
+from pastepool.process.kin import Kinship
+from pastepool.process.offer import Offers
+from pastepool.process.seat import RETIRE, Seat
+from pastepool.process.telling import Teller, name_of
+from pastepool.types import Seconds
+
+
+class Hands:
+    """``close``: closes in a child what belongs to the parent alone. Runs on: the only thread of the parent."""
+
+    def __init__(self, kinship: Kinship, offers: Offers, tell: Teller, close: Callable[[], None]) -> None:
+        self._kinship = kinship
+        self._offers = offers
+        self._tell = tell
+        self._close = close
+        self._serials = 0
+
+    def apply(
+        self, action: ForkChild | RetireChild | KillChild, fleet: Fleet, now: Seconds
+    ) -> tuple[Fleet, Seat | None]:
+        """Do one thing. Returns: the fleet after it; and in the child of a fork its seat."""
+        if isinstance(action, ForkChild):
+            return self._fork(action, fleet, now)
+        if isinstance(action, RetireChild):
+            self._kinship.tell(action.serial, RETIRE, str(action.patience))
+            return fleet.retired(action.serial, action.why, now), None
+        return self._kill(action, fleet, now), None
+
+    def _fork(self, action: ForkChild, fleet: Fleet, now: Seconds) -> tuple[Fleet, Seat | None]:
+        self._serials += 1
+        serial = self._serials
+        seat = Seat(serial, action.slot, fleet.asked, self._offers.newest(fleet.reloading))
+        forked = fleet.forked(serial, action.slot, now)
+        try:
+            if self._kinship.fork(serial, seat):
+                self._close()
+                return forked, seat
+        except OSError as error:
+            self._tell.error(f"a worker cannot be forked: {error.strerror}")
+            return forked.ended(serial, now, luck()), None
+        return forked, None
+
+    def _kill(self, action: KillChild, fleet: Fleet, now: Seconds) -> Fleet:
+        child = fleet.find(action.serial)
+        if child is not None:
+            tell = self._tell.info if child.why else self._tell.error
+            tell(f"{name_of(child, self._kinship.pid_of(child.serial))} is killed: {action.why}")
+        self._kinship.signal(action.serial, signal.SIGKILL)
+        return fleet.killed(action.serial, action.why, now, luck(), action.failed)
+
+
+def luck() -> float:
+    """Draw what makes a pause longer or shorter (``Fleet.ended``)."""
+    return random.uniform(-1.0, 1.0)

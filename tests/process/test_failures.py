@@ -1,0 +1,204 @@
+"""What the parent does when a worker cannot start, dies, or is killed; and what workers do when the parent is killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.process.site import SERVES, Site, ending
+from tests.server.commands import alive, get
+from tests.server.programs import is_free
+from tests.waiting import until
+
+FAILS = re.compile(r"before it was ready")
+
+
+def test_first_start_that_fails_is_tried_again_until_it_succeeds(tmp_path: Path) -> None:
+    """A client that waits fetches the next attempt forward, and is answered as soon as the application loads."""
+    with ending(_broken(tmp_path)) as site:
+        for _ in range(3):
+            site.read_until(FAILS)
+        assert "Traceback" in site.said
+        assert site.process.poll() is None
+        port = _port_of(site.process.pid)
+        site.boot("VERSION = 5")
+        assert get(port)[1].split()[2] == b"5"
+        site.serving()
+
+
+def test_attempts_of_a_failing_start_are_not_a_loop(tmp_path: Path) -> None:
+    """After the third failure two seconds pass at least, with a fifth less by chance."""
+    with _broken(tmp_path) as site:
+        times = []
+        for _ in range(4):
+            site.read_until(FAILS)
+            times.append(time.monotonic())
+        assert times[3] - times[0] > 0.8 + 1.6
+        assert site.end() == 0
+
+
+def test_start_failure_exit_ends_with_status_3(tmp_path: Path) -> None:
+    """After one attempt."""
+    with _broken(tmp_path, start_failure="exit") as site:
+        assert site.wait() == 3
+        assert len(FAILS.findall(site.said)) == 1
+        assert "RuntimeError: not yet" in site.said
+
+
+def test_killed_worker_is_replaced_and_no_other_request_is_cut(tmp_path: Path) -> None:
+    """Its own request is cut. The line says that nobody of ours did it."""
+    with ending(Site(tmp_path, threadpool_workers=4)) as site:
+        workers = site.serving()
+        victim = site.answer()[0]
+        survivor = next(pid for pid in workers.values() if pid != victim)
+        os.kill(victim, signal.SIGKILL)
+        site.await_line(r"was killed by signal 9 from outside, probably because memory ran out")
+        assert site.answer()[0] == survivor
+        until(
+            lambda: len(set(site.workers().values())) and _new_worker(site, {victim, survivor}), "a new worker serves"
+        )
+
+
+def test_worker_that_dies_young_again_and_again_is_slowed_down(tmp_path: Path) -> None:
+    """Its slot waits longer each time; the other worker serves all the while."""
+    with ending(Site(tmp_path)) as site:
+        workers = site.serving()
+        site.boot(
+            "import threading\nVERSION = 2\ndef die():\n"
+            "    while not (HERE / 'die').exists():\n        time.sleep(0.01)\n    os._exit(7)\n"
+            "threading.Thread(target=die).start()"
+        )
+        os.kill(workers[2], signal.SIGKILL)
+        died = []
+        for _ in range(3):
+            site.read_until(SERVES)
+            (tmp_path / "die").touch()
+            site.await_line("ended with status 7; it is replaced")
+            died.append(time.monotonic())
+            (tmp_path / "die").unlink()
+            assert site.answer()[2] == "1"
+        assert died[2] - died[0] > 1.6 + 3.2  # the pauses after the second and the third death, a fifth shorter
+
+
+def test_too_many_deaths_are_no_fork_bomb(tmp_path: Path) -> None:
+    """Each new worker is killed as soon as it serves. There are never more than 2N + 2, and one fork a second then."""
+    with Site(tmp_path, processes=2) as site:
+        site.serving()
+        began = time.monotonic()
+        while time.monotonic() < began + 6.0:
+            children = _children(site.pid)
+            assert len(children) <= 6
+            for pid in children:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+        forks = len(re.findall(r"was killed by signal 9|serves", site.said))
+        assert forks <= 6 + 2 * (4 + 7)
+
+
+def test_workers_finish_and_leave_when_the_parent_is_killed(tmp_path: Path) -> None:
+    """The port is free at once for a new start, which serves while an old request still runs."""
+    answers: list[tuple[int, int, str]] = []
+    (tmp_path / "new").mkdir()
+    with Site(tmp_path) as site:
+        workers = site.serving()
+        caller = threading.Thread(target=lambda: answers.append(site.answer("/held")))
+        caller.start()
+        site.hold("held")
+        port = site.at
+        os.kill(site.pid, signal.SIGKILL)
+        until(lambda: is_free(port), "the port is free")
+        with ending(Site(tmp_path / "new", port=port)) as new:
+            new.serving()
+            assert new.answer()[0] not in workers.values()
+        site.open_gate()
+        caller.join()
+        until(lambda: not any(map(alive, workers.values())), "the old workers have left")
+    assert answers[0][0] in workers.values()
+
+
+def test_worker_that_stops_answering_the_parent_is_killed_in_the_end(tmp_path: Path) -> None:
+    """A request that never ends holds a replaced worker no longer than graceful_timeout, and some seconds."""
+    with ending(Site(tmp_path, graceful_timeout=1, threadpool_workers=4)) as site:
+        old = site.serving()
+        caller = threading.Thread(target=_ask, args=(site.at, "/held"))
+        caller.start()
+        site.hold("held")
+        site.hup()
+        site.serving(generation=2)
+        until(lambda: not any(map(alive, old.values())), "the old workers have ended, the held request with them")
+        caller.join()
+
+
+def test_hup_and_int_to_a_worker_mean_nothing(tmp_path: Path) -> None:
+    """``pkill -HUP`` reaches all processes."""
+    with ending(Site(tmp_path)) as site:
+        workers = site.serving()
+        for pid in workers.values():
+            os.kill(pid, signal.SIGHUP)
+            os.kill(pid, signal.SIGINT)
+        site.answered_by_all(set(workers.values()))
+
+
+def test_term_to_a_worker_replaces_it_first(tmp_path: Path) -> None:
+    """Then it drains."""
+    with ending(Site(tmp_path)) as site:
+        workers = site.serving()
+        os.kill(workers[1], signal.SIGTERM)
+        site.await_line(rf"worker process 1 \(pid {workers[1]}, .*ended with status 0 \(SIGTERM asked for its end\)")
+        assert site.workers()[1] != workers[1]
+        site.answered_by_all(set(site.workers().values()))
+
+
+def test_term_to_the_whole_group_ends_in_order(tmp_path: Path) -> None:
+    """As systemd sends it: nothing is replaced, and no line is an error."""
+    with Site(tmp_path) as site:
+        site.serving()
+        os.killpg(site.process.pid, signal.SIGTERM)
+        assert site.wait() == 0
+        assert "ERROR" not in site.said
+        assert len(re.findall("generation 1\\) serves", site.said)) == 2
+
+
+def _broken(folder: Path, **options: Any) -> Site:
+    """A site whose application does not load."""
+    return _Broken(folder, **options)
+
+
+class _Broken(Site):
+    def boot(self, source: str) -> None:
+        """The first source is replaced by one that fails."""
+        super().boot("raise RuntimeError('not yet')" if source == "VERSION = 1" else source)
+
+
+def _port_of(pid: int) -> int:
+    """The port on which a process listens: it has not told it yet."""
+    inodes = {
+        os.readlink(f"/proc/{pid}/fd/{name}")[8:-1]
+        for name in os.listdir(f"/proc/{pid}/fd")
+        if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+    }
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        words = line.split()
+        if words[9] in inodes and words[3] == "0A":
+            return int(words[1].partition(":")[2], 16)
+    raise AssertionError("it listens nowhere")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _new_worker(site: Site, old: set[int]) -> bool:
+    return bool(set(_children(site.pid)) - old) and site.answer()[0] not in old
+
+
+def _ask(port: int, path: str) -> None:
+    try:
+        get(port, path)
+    except (TimeoutError, OSError):
+        pass
