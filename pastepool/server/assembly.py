@@ -138,7 +138,7 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
         workers=base.baton,
         on_hangup=caretaker.hung_up,
         on_turned_away=base.note_shed,
-        context=certificates.context,
+        context_for=certificates.context_for,
     )
     leading = Leading(poller.next_task, poller.ready_tasks, caretaker.refuse, returning.wake_for_returned)
     return HttpParts(waker, certificates, connections, shared, poller, caretaker, leading)

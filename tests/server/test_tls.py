@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -377,3 +379,44 @@ def test_a_client_that_closes_without_a_word_of_tls_is_no_error(serve: Serve, ca
                 client.send(more)
         until(lambda: run.connections == 0, "the connection is closed")
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+def test_keys_are_changed_while_a_connection_is_open(serve: Serve) -> None:
+    """A client of OpenSSL asks for new keys between two requests."""
+    run = serving(serve)
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{run.port}", "-tls1_3"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+        assert client.stdin is not None and client.stdout is not None
+        for target in (b"/1", b"/2", b"/3"):
+            client.stdin.write(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % target)
+            client.stdin.flush()
+            read_until(client.stdout, b"\r\n\r\n" + target)
+            client.stdin.write(b"K\n")
+            client.stdin.flush()
+            read_until(client.stdout, b"KEYUPDATE")
+        client.stdin.write(b"Q\n")
+        client.stdin.flush()
+    until(lambda: run.connections == 0, "the connection is closed")
+
+
+def read_until(output: IO[bytes], end: bytes) -> None:
+    """Read what a program says up to some words."""
+    said = b""
+    while end not in said:
+        data = os.read(output.fileno(), 65536)
+        assert data, said
+        said += data
+
+
+@pytest.mark.parametrize("bad", [b"\xff", b"\n"])
+def test_a_name_that_is_none_is_no_line_on_standard_error(
+    serve: Serve, capfd: pytest.CaptureFixture[str], bad: bytes
+) -> None:
+    """The client is served or refused by OpenSSL; the standard library would print a traceback for each of them."""
+    run = serving(serve)
+    data = hello().replace(b"shop.example", b"shop.exampl" + bad)
+    with socket.create_connection(("127.0.0.1", run.port), WATCHDOG) as sock:
+        sock.sendall(data)
+        sock.recv(100)
+    until(lambda: run.connections == 0, "the connection is closed")
+    assert "Exception ignored" not in capfd.readouterr().err

@@ -25,7 +25,7 @@ def server(verify: ssl.VerifyMode = ssl.CERT_NONE) -> ssl.SSLContext:
 
 def told(tls: ssl.SSLObject) -> dict[str, str]:
     """What an application is told of an open connection."""
-    return tls_keys(facts_of(tls))
+    return tls_keys(facts_of(tls, ""))
 
 
 def openssl(pem: Path, *words: str) -> str:

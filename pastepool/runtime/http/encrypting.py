@@ -15,7 +15,6 @@ from typing import Any
 
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.connection import Connection
-from pastepool.runtime.sockets.tls_context import AskingObject
 from pastepool.runtime.sockets.tls_socket import TlsSocket
 from pastepool.wsgi.tls_keys import TlsFacts, tls_keys
 
@@ -51,12 +50,14 @@ class Encrypting:
     """
     Puts TLS around the sockets of new connections.
 
-    ``context``: returns the context with the present certificate. ``look``: see ``HandshakeTurns``.
+    ``context_for``: returns the context with the present certificate for a host. ``look``: see ``HandshakeTurns``.
     """
 
-    def __init__(self, limits: Limits, context: Callable[[], ssl.SSLContext], look: Callable[[], object]) -> None:
+    def __init__(
+        self, limits: Limits, context_for: Callable[[str], ssl.SSLContext], look: Callable[[], object]
+    ) -> None:
         self._limits = limits
-        self._context = context
+        self._context_for = context_for
         self._turns = HandshakeTurns(look)
 
     def begin(self, connection: Connection, environ: dict[str, Any]) -> TlsSocket:
@@ -66,19 +67,18 @@ class Encrypting:
         ``environ``: its prototype, which is told of the client's certificate and of the cipher after the handshake.
         """
 
-        def on_open(tls: ssl.SSLObject) -> None:
-            environ.update(tls_keys(facts_of(tls)))
+        def on_open(tls: ssl.SSLObject, asked_for: str) -> None:
+            environ.update(tls_keys(facts_of(tls, asked_for)))
             connection.begin_engine(self._limits, environ)
 
-        encrypted = TlsSocket(connection.bare, self._context(), self._turns.take, on_open)
+        encrypted = TlsSocket(connection.bare, self._context_for, self._turns.take, on_open)
         connection.encrypt(encrypted)
         return encrypted
 
 
-def facts_of(tls: ssl.SSLObject) -> TlsFacts:
-    """Return what an application may be told of an open connection."""
+def facts_of(tls: ssl.SSLObject, asked_for: str) -> TlsFacts:
+    """Return what an application may be told of an open connection. ``asked_for``: the host; empty for none."""
     cipher = tls.cipher()
-    asked_for = tls.asked_for if isinstance(tls, AskingObject) else ""
     certificate = tls.getpeercert() or {}
     der = tls.getpeercert(True) if certificate else None
     return TlsFacts(tls.version(), cipher[0] if cipher else None, asked_for, certificate, der or b"")

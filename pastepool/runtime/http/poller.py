@@ -63,8 +63,8 @@ class Poller:
 
     ``connections``: the open connections by descriptor; each single operation on it is atomic. ``serials``: yields the
     serial numbers of tasks. ``workers``: says how many are free (``sharing``). ``on_hangup``: called with each exchange
-    whose client has gone. ``on_turned_away``: called for each client for which there is no room. ``context``: returns
-    that of TLS with the present certificate. Runs on: baton.
+    whose client has gone. ``on_turned_away``: called for each client for which there is no room. ``context_for``:
+    returns that of TLS for the host that a client asks for. Runs on: baton.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Poller:
         workers: Workers,
         on_hangup: Callable[[Any], None],
         on_turned_away: Callable[[str, Seconds], None],
-        context: Callable[[], ssl.SSLContext],
+        context_for: Callable[[str], ssl.SSLContext],
     ) -> None:
         clock, timeouts, overload = shared.clock, settings.timeouts, settings.overload
         self.connections = connections.by_fd
@@ -109,7 +109,7 @@ class Poller:
             connections, self._answering, self._sweeper, clock,
             limits=settings.limits, timeouts=timeouts, spool_files=shared.spool_room.files,
             proxy_headers=settings.proxy_headers,
-            encrypting=Encrypting(settings.limits, context, lambda: self._batch),
+            encrypting=Encrypting(settings.limits, context_for, lambda: self._batch),
         )  # fmt: skip
         self._returned = returning.queue
         self._steps: tuple[Callable[[Connection], Exchange | None], ...] = (

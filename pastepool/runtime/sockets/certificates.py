@@ -80,11 +80,11 @@ class Certificates:
                 )
         self._warn_of_end()
 
-    def context(self) -> ssl.SSLContext:
-        """Return the context for a new client."""
+    def context_for(self, name: str) -> ssl.SSLContext:
+        """Return the context for a new client. ``name``: the host that it asks for; empty for none."""
         if self._current is None:
             raise InternalError("No certificate was loaded.")
-        return self._current.context
+        return self._current.context_for(name)
 
     @property
     def ends_at(self) -> str | None:

@@ -36,19 +36,6 @@ _HANDSHAKE_STEPS = 4
 """How many steps each side of a handshake takes at most."""
 
 
-class AskingObject(ssl.SSLObject):
-    """The TLS of one client that remembers which name it has asked for (SNI). ``asked_for``: empty for none."""
-
-    asked_for = ""
-
-    def note_name(self, name: str | None, named: Mapping[str, ssl.SSLContext]) -> None:
-        """Note the name, and take the context that has a certificate for it."""
-        self.asked_for = name or ""
-        context = context_for(self.asked_for, named)
-        if context is not None:
-            self.context = context
-
-
 @dataclass(frozen=True)
 class Certificate:
     """
@@ -67,10 +54,20 @@ class Certificate:
 
 @dataclass(frozen=True)
 class TlsContext:
-    """A context, and what is known of the certificates in it. That of a program has none that is known."""
+    """
+    A context, and those for some names of hosts.
+
+    ``certificates``: what is known of the certificates in them; of that in a context of a program nothing is.
+    """
 
     context: ssl.SSLContext
     certificates: tuple[Certificate, ...] = ()
+    named: Mapping[str, ssl.SSLContext] = field(default_factory=dict)
+
+    def context_for(self, name: str) -> ssl.SSLContext:
+        """Choose by the host that a client asks for. ``*.example`` covers one part; any other name gets the first."""
+        plain = name.lower().rstrip(".")
+        return self.named.get(plain) or self.named.get("*." + plain.partition(".")[2]) or self.context
 
 
 @dataclass
@@ -81,20 +78,14 @@ class _Maker:
     place: SettingsPlace
     certificates: list[Certificate] = field(default_factory=list)
 
-    def make(self) -> ssl.SSLContext:
+    def make(self) -> TlsContext:
         tls = self.tls
         if tls.pem:
             context = self._for_certificate("ssl_pem", tls.pem, tls.pem)
         else:
             context = self._for_certificate("ssl_certificate", tls.certificate, tls.key or tls.certificate)
         named = {name: self._for_certificate("ssl_certificates", path, path) for name, path in tls.certificates}
-
-        def choose(asking: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-            if isinstance(asking, AskingObject):
-                asking.note_name(name, named)
-
-        context.sni_callback = choose
-        return context
+        return TlsContext(context, tuple(self.certificates), named)
 
     def _for_certificate(self, option: str, path: str, key_path: str) -> ssl.SSLContext:
         """Make a context with one certificate, and try it. Raises: SettingsError."""
@@ -117,14 +108,13 @@ class _Maker:
             ) from None
         is_open = bool(os.stat(key_path).st_mode & stat.S_IROTH)
         self.certificates.append(Certificate(option, path, key_path, valid_to, is_open))
-        self._try(context, option, path)
+        self.try_out(context, option, path)
         return context
 
     def _without_certificate(self) -> ssl.SSLContext:
         """Make a context with all settings but the certificate. Raises: SettingsError."""
         tls = self.tls
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.sslobject_class = AskingObject
         context.minimum_version = _VERSIONS[tls.minimum_version]
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         context.set_alpn_protocols(["http/1.1"])
@@ -190,14 +180,17 @@ class _Maker:
             problem = f"cannot be read ({error.strerror}); correct the path or the rights of the file"
             raise self.unusable(option, path, problem) from None
 
-    def _try(self, context: ssl.SSLContext, option: str, path: str) -> None:
+    def try_out(self, context: ssl.SSLContext, option: str, path: str) -> None:
         """Make a handshake in memory. Raises: SettingsError: it fails, for example because no cipher fits the key."""
         client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         client_context.check_hostname = False
         client_context.verify_mode = ssl.CERT_NONE
         to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
         client = client_context.wrap_bio(to_client, to_server)
-        server = context.wrap_bio(to_server, to_client, server_side=True)
+        try:
+            server = context.wrap_bio(to_server, to_client, server_side=True)
+        except ssl.SSLError as error:
+            raise self.unusable(option, path, f"is not one of a server ({_reason(error)})") from None
         failure: ssl.SSLError | None = None
         for side in (client, server) * _HANDSHAKE_STEPS:
             try:
@@ -223,22 +216,17 @@ def make_context(tls: TlsSettings, place: SettingsPlace) -> TlsContext:
     ``place``: of the options, for errors.
     Raises: SettingsError: a file is missing, garbled or does not fit. The operator must correct it.
     """
-    if isinstance(tls.context, ssl.SSLContext):
-        return TlsContext(tls.context)
     maker = _Maker(tls, place)
-    return TlsContext(maker.make(), tuple(maker.certificates))
+    if isinstance(tls.context, ssl.SSLContext):
+        maker.try_out(tls.context, "ssl_context", "an object from a program")
+        return TlsContext(tls.context)
+    return maker.make()
 
 
 def files_of(tls: TlsSettings) -> tuple[str, ...]:
     """Return the paths of all files that ``make_context`` reads."""
     named = (path for _, path in tls.certificates)
     return tuple(filter(None, (tls.pem, tls.certificate, tls.key, tls.password_file, *named, tls.client_ca, tls.crl)))
-
-
-def context_for(name: str, named: Mapping[str, ssl.SSLContext]) -> ssl.SSLContext | None:
-    """Choose the context for the name that a client asks for; None for the usual one. ``*.example`` covers one part."""
-    plain = name.lower().rstrip(".")
-    return named.get(plain) or named.get("*." + plain.partition(".")[2])
 
 
 def _kinds(pem: bytes) -> set[bytes]:

@@ -5,6 +5,9 @@ A ``TlsSocket`` has the methods of a socket that the server calls, so the rest o
 go through two buffers in memory, and OpenSSL never sees the socket. So a read that has to write, or a handshake that
 takes several packets, is no special case: the thread that has the connection gives the bytes on.
 
+A client that has sent nothing costs no more than one without TLS: everything is made when its first message is complete.
+Then it is known which host it asks for, and so which certificate it gets.
+
 Two rules keep the poller simple. ``recv`` returns all that can be decrypted of what came: nothing readable is left in
 here, of which the poller would not be told. And ``send`` counts bytes as sent when the kernel has all of the records that
 hold them; until then the caller must send the same bytes again, as it does with those that a socket did not take. So
@@ -24,6 +27,7 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
+from pastepool.core.client_hello import ClientHello
 from pastepool.errors import PeerError, TlsFailed
 from pastepool.runtime.sockets.unacknowledged import unacknowledged
 
@@ -41,7 +45,7 @@ class Stage(enum.Enum):
     """
     How far a connection is.
 
-    ``NEW``: the client has sent nothing. ``SHAKING``: the handshake is not over. ``OPEN``: bytes are encrypted.
+    ``NEW``: the client's first message is not complete. ``SHAKING``: the handshake is not over. ``OPEN``: bytes are encrypted.
     ``PLAIN``: the client speaks without TLS, and gets its answer in the same way. ``ENDED``: this side sends nothing more,
     and what still comes is not decrypted.
     """
@@ -70,37 +74,39 @@ class TlsSocket:
     """
 
     __slots__ = (
-        "raw", "_tls", "_incoming", "_outgoing", "_lock", "_stage",
-        "_unsent", "_unreported", "_taken", "_may_shake", "_on_open",
+        "raw", "_tls", "_incoming", "_outgoing", "_lock", "_stage", "_hello",
+        "_unsent", "_unreported", "_taken", "_context_for", "_may_shake", "_on_open",
     )  # fmt: skip
 
     def __init__(
         self,
         raw: socket.socket,
-        context: ssl.SSLContext,
+        context_for: Callable[[str], ssl.SSLContext],
         may_shake: Callable[[], bool],
-        on_open: Callable[[ssl.SSLObject], None],
+        on_open: Callable[[ssl.SSLObject, str], None],
     ) -> None:
         """
         Put TLS around a socket; nothing is sent before the client has spoken.
 
         Args:
             raw: the socket, non-blocking.
-            context: has the server's certificate.
+            context_for: returns what has the certificate for the host that the client asks for; empty for no host.
             may_shake: says whether a step of the handshake may be taken now. If not, the bytes stay in the kernel.
-            on_open: called when the handshake is over.
+            on_open: called when the handshake is over, with the name of that host too.
         """
         self.raw = raw
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._tls: ssl.SSLObject
         self._lock = threading.Lock()
         self._stage = NEW
+        self._hello = ClientHello()
         self._unsent: bytes | memoryview = b""
         self._unreported = 0
         self._taken = 0
+        self._context_for = context_for
         self._may_shake = may_shake
-        self._on_open: Callable[[ssl.SSLObject], None] | None = on_open
+        self._on_open: Callable[[ssl.SSLObject, str], None] | None = on_open
 
     def fileno(self) -> int:
         """Return -1, so that nothing is sent or received round this object."""
@@ -140,10 +146,8 @@ class TlsSocket:
 
     def _shake(self, data: bytes) -> bytes:
         """Take a step of the handshake. Raises: as ``recv``."""
-        if self._stage is NEW and data[:1].isalpha():
-            self._stage = PLAIN
-            raise PeerError(400, "This port speaks TLS; write https:// before its address, and not http://.")
-        self._stage = SHAKING
+        if self._stage is NEW:
+            data = self._greeted(data)
         self._incoming.write(data)
         try:
             self._tls.do_handshake()
@@ -156,8 +160,24 @@ class TlsSocket:
         self._send_own()
         on_open, self._on_open = self._on_open, None
         if on_open is not None:
-            on_open(self._tls)
+            on_open(self._tls, self._hello.name)
         return self._decrypted()
+
+    def _greeted(self, data: bytes) -> bytes:
+        """
+        Collect the first message of the client, and return it when it is complete.
+
+        Raises: BlockingIOError: it is not; PeerError: the client does not speak TLS.
+        """
+        if not self._hello.received and data[:1].isalpha():
+            self._stage = PLAIN
+            raise PeerError(400, "This port speaks TLS; write https:// before its address, and not http://.")
+        if not self._hello.add(data):
+            raise BlockingIOError
+        self._tls = self._context_for(self._hello.name).wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._stage = SHAKING
+        whole, self._hello.received = bytes(self._hello.received), bytearray()
+        return whole
 
     def _decrypted(self) -> bytes:
         """Decrypt all that came. Returns ``b""`` if the client has ended. Raises: BlockingIOError, TlsFailed."""
@@ -265,6 +285,9 @@ class TlsSocket:
     def _send_own(self) -> None:
         """Send what TLS itself has to say: the handshake, an alert, a change of keys. Raises: OSError."""
         records = self._outgoing.read()
+        if len(self._unsent) > _BLOCK:
+            self._stage = ENDED
+            raise TlsFailed("the client asks again and again for new keys, and does not read the answers")
         if records:
             self._unsent = b"".join((self._unsent, records)) if self._unsent else records
             self._flush()
@@ -306,7 +329,7 @@ class TlsSocket:
 
     def close(self) -> None:
         """Close the socket and say nothing. May be called twice."""
-        self._on_open = None  # breaks a cycle of references
+        self._on_open = None  # it has a reference to the connection, which has one to this object
         self.raw.close()
 
 

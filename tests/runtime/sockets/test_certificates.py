@@ -41,7 +41,7 @@ class Kept:
         context = trusting()
         context.sslobject_class = type("Client", (ssl.SSLObject,), {})
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-        server = self.kept.context().wrap_bio(to_server, to_client, server_side=True)
+        server = self.kept.context_for("").wrap_bio(to_server, to_client, server_side=True)
         client = context.wrap_bio(to_client, to_server, server_hostname="shop.example")
         for side in (client, server) * 3:
             try:
@@ -193,7 +193,7 @@ def test_without_tls_nothing_is_read() -> None:
     kept.tell()
     assert kept.ends_at is None
     with pytest.raises(InternalError):
-        kept.context()
+        kept.context_for("")
 
 
 def test_a_start_with_a_missing_file_is_refused(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_the_thread_looks_in_time_and_ends(kept: Kept, tmp_path: Path) -> None:
 
 def test_open_connections_keep_their_certificate(kept: Kept) -> None:
     """A context that is not used for new clients any more is still good for those that have it."""
-    old = kept.kept.context()
+    old = kept.kept.context_for("")
     write(issue(), kept.pem)
     kept.settle()
     assert shaken(old, trusting()).version() == "TLSv1.3"

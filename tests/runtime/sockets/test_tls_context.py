@@ -14,7 +14,7 @@ import trustme
 from cryptography.x509.oid import NameOID
 
 from pastepool.errors import SettingsError
-from pastepool.runtime.sockets.tls_context import context_for, files_of, make_context
+from pastepool.runtime.sockets.tls_context import TlsContext, files_of, make_context
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.values import TlsSettings
 from tests.certificates import NAME, authority, client_pem, issue, revoking, shaken, trusting, write
@@ -155,10 +155,9 @@ def test_names_choose_certificates(tmp_path: Path) -> None:
     made = make_context(TlsSettings(pem=files["usual"], certificates=certificates), PLACE)
     assert len(made.certificates) == 4
     for name in (NAME, "a.example", "x.b.example", "c.b.example"):
-        assert shaken(made.context, trusting(), name).version()  # the client checks the name
+        assert shaken(made.context_for(name), trusting(), name).version()  # the client checks the name
     for name in ("other.example", "b.example", "x.y.b.example"):
-        with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-            shaken(made.context, trusting(), name)
+        assert made.context_for(name) is made.context
     (tmp_path / "star.pem").write_text("x")
     assert f"ssl_certificates = {files['star']} has no certificate" in complaint(
         TlsSettings(pem=files["usual"], certificates=certificates)
@@ -167,11 +166,11 @@ def test_names_choose_certificates(tmp_path: Path) -> None:
 
 def test_the_name_is_compared_without_case_and_without_the_last_dot() -> None:
     """As DNS does."""
-    one, other = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    named = {"a.example": one, "*.example": other}
-    assert context_for("A.Example.", named) is one
-    assert context_for("b.EXAMPLE", named) is other
-    assert context_for("", named) is context_for("example", named) is None
+    one, other, usual = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(3))
+    made = TlsContext(usual, (), {"a.example": one, "*.example": other})
+    assert made.context_for("A.Example.") is one
+    assert made.context_for("b.EXAMPLE") is other
+    assert made.context_for("") is made.context_for("example") is usual
 
 
 @pytest.mark.parametrize("verify", ["optional", "required"])
@@ -198,8 +197,12 @@ def test_clients_with_certificates(pem: Path, tmp_path: Path, verify: str) -> No
     assert f"ssl_client_ca = {trusted} is refused by OpenSSL" in complaint(tls)
 
 
-def test_a_context_of_a_program_is_taken_as_it_is() -> None:
-    """Nothing is known of its certificate."""
+def test_a_context_of_a_program_is_taken_as_it_is(pem: Path) -> None:
+    """Nothing is known of its certificate; but it is tried, because no client could be served with one for clients."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert "does not fit to the other options of TLS (no shared cipher)" in complaint(TlsSettings(context=context))
+    context.load_cert_chain(pem)
     made = make_context(TlsSettings(context=context), PLACE)
     assert (made.context, made.certificates) == (context, ())
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    assert "ssl_context = an object from a program is not one of a server" in complaint(TlsSettings(context=client))

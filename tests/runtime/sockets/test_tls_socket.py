@@ -64,7 +64,7 @@ Wrap = Callable[..., TlsSocket]
 
 def wrapped(raw: DribbleSocket | socket.socket, may_shake: Callable[[], bool] = lambda: True) -> TlsSocket:
     """Put TLS around a server's socket."""
-    return TlsSocket(raw, server_context(), may_shake, lambda tls: None)  # type: ignore[arg-type]
+    return TlsSocket(raw, lambda name: server_context(), may_shake, lambda tls, name: None)  # type: ignore[arg-type]
 
 
 def opened(raw: DribbleSocket) -> tuple[TlsSocket, Client]:
@@ -349,3 +349,16 @@ def test_the_kernel_is_asked_without_what_does_not_count_as_sent(pair: tuple[soc
     until(lambda: select.select([ours], [], [], 0)[0], "the record is there")
     assert tls.recv(1, socket.MSG_PEEK) == b"\x17"
     assert tls.recv(100) == b"x"
+
+
+def test_answers_that_nobody_reads_are_bounded() -> None:
+    """A client may ask for new keys again and again, and each time there is an answer; it must not fill the memory."""
+    raw = DribbleSocket(at_once=100_000, room=100_000)
+    tls, client = opened(raw)
+    raw.room = 0
+    with pytest.raises(TlsFailed, match="does not read the answers"):
+        for _ in range(2000):
+            tls._outgoing.write(bytes(100))  # what OpenSSL does with a message of its client
+            assert tls.receive(client.encrypted(b"x")) == b"x"
+    with pytest.raises(BrokenPipeError):
+        tls.send(b"x")
