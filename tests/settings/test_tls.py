@@ -16,6 +16,7 @@ from pastepool.settings import Settings, read
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
 from pastepool.settings.endpoint import Endpoint
 from pastepool.settings.parsing import Unfit
+from pastepool.settings.place import SettingsPlace
 from pastepool.settings.tls_parsing import MAKE_ONE, CertificateNames, ContextObject
 from pastepool.settings.values import TlsSettings
 
@@ -148,3 +149,12 @@ def test_what_asks_for_the_usual_needs_no_certificate() -> None:
     """A template may set what is the default anyway."""
     assert not settings(ssl_verify_client="off", ssl_minimum_version="1.2").tls.has_certificate
     assert settings(ssl_pem=PEM, **CLIENTS).tls.verify_client == "required"
+
+
+def test_a_file_that_cannot_be_used_is_told_with_its_place() -> None:
+    """Section, file, line, key and value, as for every mistake."""
+    place = SettingsPlace("server:main", "shop.ini", {"server:main": {"ssl_pem": 7}})
+    error = place.unusable("ssl_pem", PEM, "is empty; name another file")
+    assert str(error) == f"[server:main] of shop.ini, line 7: ssl_pem = {PEM} is empty; name another file."
+    assert (error.key, error.value, error.line) == ("ssl_pem", PEM, 7)
+    assert "is not one line of printable ASCII" in complaint(ssl_pem=PEM, ssl_ciphers="ü")
