@@ -390,16 +390,16 @@ def test_keys_are_changed_while_a_connection_is_open(serve: Serve) -> None:
         for target in (b"/1", b"/2", b"/3"):
             client.stdin.write(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % target)
             client.stdin.flush()
-            read_until(client.stdout, b"\r\n\r\n" + target)
+            await_words(client.stdout, b"\r\n\r\n" + target)
             client.stdin.write(b"K\n")
             client.stdin.flush()
-            read_until(client.stdout, b"KEYUPDATE")
+            await_words(client.stdout, b"KEYUPDATE")
         client.stdin.write(b"Q\n")
         client.stdin.flush()
     until(lambda: run.connections == 0, "the connection is closed")
 
 
-def read_until(output: IO[bytes], end: bytes) -> None:
+def await_words(output: IO[bytes], end: bytes) -> None:
     """Read what a program says up to some words."""
     said = b""
     while end not in said:
