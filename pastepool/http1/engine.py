@@ -514,7 +514,7 @@ class Engine:
             raise self._long_line()
         if b" HTTP/" not in line:
             raise self._refusal(
-                505, f"The request names no version of HTTP; {_SPOKEN}."
+                505, f"The request names no version of HTTP that is spoken here; {_SPOKEN}."
             )  # the parser accepts RTSP as well
         version: str = self._parser.get_http_version()
         return version

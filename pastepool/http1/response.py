@@ -142,7 +142,9 @@ def _length(value: str, before: int | None) -> int:
 
 
 def _render_status(status: Any) -> tuple[int, bytes]:
-    match = _STATUS.fullmatch(status) if type(status) is str else None
+    if type(status) is not str:
+        raise AppError(f"Response status {status!r:.200} is of type {type(status).__name__}, not str (PEP 3333).")
+    match = _STATUS.fullmatch(status)
     if match is None:
         raise AppError(f"Response status {status!r:.200} is not of the form '200 OK' (PEP 3333).")
     code = int(match[1])
