@@ -65,10 +65,6 @@ class Follower(Protocol):
 
     leaving: bool
 
-    @property
-    def polling(self) -> bool:
-        """Return whether the worker is the leader and runs no application call."""
-
     def wake(self, turn: Task | Turn) -> None: ...
     def sleep(self) -> Task | Turn: ...
     def retire(self) -> None:
@@ -225,10 +221,11 @@ class Baton:
 
     def dismiss(self, worker: Follower) -> bool:
         """
-        Tell a worker to leave if it has nothing to do.
+        Tell a worker to leave if it is a follower. Returns whether it is.
 
-        Returns whether the worker is a follower. Only a follower becomes retiring. A leader that polls has nothing to
-        do either, but it may get a request before it notices; it then leaves after that request.
+        A leader that polls has nothing to do either, but it may have a request before it hears of it. If it left later,
+        nobody who counts the workers meanwhile would know that there will be one less. So it stays, unless its
+        ``leaving`` was set before: then it is woken.
         """
         with self._lock:
             follows = worker in self._followers
@@ -239,9 +236,7 @@ class Baton:
                 # the phase of a gone worker must not change to retiring.
                 worker.retire()
                 worker.wake(LEAVE)
-            elif worker.polling:
-                worker.leaving = True
-        if not follows:
+        if not follows and worker.leaving:
             self._wake_poller()
         return follows
 

@@ -33,7 +33,6 @@ class Sleeper:
     def __init__(self, name: str = "worker") -> None:
         self.name = name
         self.leaving = False
-        self.polling = False
         self.turns: list[Any] = []
         self.sleeps = False
         self.retired_before: list[int] = []
@@ -394,11 +393,20 @@ def test_follower_is_noted_as_retiring_before_it_is_woken(world: World) -> None:
 def test_leader_that_polls_is_woken_to_leave(world: World) -> None:
     """It is not called retiring: when it hears of it, it may have a task already."""
     leader = world.led_by_a_worker()
-    leader.polling = True
+    leader.leaving = True
     before = world.wakes
     assert not world.baton.dismiss(leader)
-    assert (leader.leaving, leader.retired_before) == (True, [])
+    assert leader.retired_before == []
     assert world.wakes == before + 1
+
+
+def test_leader_that_is_one_too_many_stays(world: World) -> None:
+    """It would leave after its next request, counted until then among those who stay: a follower leaves in its place."""
+    leader = world.led_by_a_worker()
+    before = world.wakes
+    assert not world.baton.dismiss(leader)
+    assert not leader.leaving
+    assert world.wakes == before
 
 
 def test_busy_worker_stays(world: World) -> None:

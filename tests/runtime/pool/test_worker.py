@@ -379,9 +379,10 @@ def test_killed_leader_leaves_the_baton_to_a_follower(live: LivePool) -> None:
 
 
 def test_dismissed_leader_leaves_although_it_always_leads(alone: LivePool) -> None:
-    """A leader that polls and is told to leave does so, and the baton goes to the caretaker."""
+    """A leader that polls and has to leave does so, and the baton goes to the caretaker."""
     await_leader(alone)
     [worker] = alone.pool.workers.values()
+    worker.leaving = True
     assert not alone.baton.dismiss(worker)
     assert alone.exits.acquire(timeout=WATCHDOG)
     until(lambda: alone.feed.polled_by == "caretaker", "the caretaker has the baton")
@@ -406,6 +407,7 @@ def test_starting_and_leaving_are_logged(caplog: pytest.LogCaptureFixture) -> No
         [job] = live.run(lambda: None)
         assert job.done.wait(WATCHDOG)
         [worker] = live.pool.workers.values()
+        worker.leaving = True
         live.baton.dismiss(worker)
         assert live.exits.acquire(timeout=WATCHDOG)
     assert "pastepool worker 1 is ready (native id " in caplog.text

@@ -74,6 +74,7 @@ def test_nudges_in_a_row_are_one_look() -> None:
 def test_a_workers_exit_is_noticed_and_made_good() -> None:
     """A worker that ends for whatever reason is forgotten and replaced, without a request and without a moment of time."""
     with Supervised(workers=3, run=True) as pool:
+        pool.workers[0].leaving = True
         pool.baton.dismiss(pool.workers[0])
         until(lambda: [number for number, _ in pool.facts()] == [2, 3, 4], "worker 1 is replaced by worker 4")
 
