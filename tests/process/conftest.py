@@ -6,6 +6,10 @@ import socket
 
 import pytest
 
+from tests.server.conftest import front
+
+__all__ = ["front"]
+
 
 @pytest.fixture
 def unused_port() -> int:

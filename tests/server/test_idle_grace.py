@@ -6,7 +6,6 @@ import contextlib
 import signal
 import socket
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from typing import Any
 import pytest
 
 from tests.server.commands import ROOT
-from tests.server.fronts import NGINX, Front, free_port
+from tests.server.fronts import NGINX, Front
 from tests.server.passing import start_with
+from tests.server.posting import Posting, keeping
 from tests.server.programs import Program, is_free
-from tests.server.serving import Client, Environ, Running, path_echo
+from tests.server.serving import Environ, Running, path_echo
 from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG, Stopwatch, until
 
 LONG = 3 * WATCHDOG
@@ -130,49 +130,6 @@ def app(environ, start_response):
 Server(read({{"listen": "systemd"}}, {{}}), app).serve()
 """
 
-KEEPS = """\
-daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1; events {{ }}
-http {{
-    access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/c;
-    upstream shop {{ server 127.0.0.1:{behind}; keepalive 16; }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{ proxy_pass http://shop; proxy_http_version 1.1; proxy_set_header Connection ""; }}
-    }}
-}}
-"""
-
-
-class Posting:
-    """Clients of nginx that send one POST after the other. ``statuses``: how often each came."""
-
-    def __init__(self, port: int, clients: int = 8) -> None:
-        self.statuses: Counter[int | str] = Counter()
-        self._port = port
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._post) for _ in range(clients)]
-
-    def _post(self) -> None:
-        with Client(self._port) as client:
-            while not self._over.is_set():
-                self.statuses[client.get("/", method="POST", body=b"content").status] += 1
-
-    def __enter__(self) -> Posting:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *ignored: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(PROGRAM_WATCHDOG)
-
-    def go_on(self) -> None:
-        """Wait until each client has had some more answers."""
-        wanted = self.statuses.total() + 20 * len(self._threads)
-        until(lambda: self.statuses.total() >= wanted, "the clients are answered", PROGRAM_WATCHDOG)
-
 
 @pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed")
 def test_proxy_that_keeps_connections_answers_every_post_over_restarts(folder: Path, front: Front) -> None:
@@ -181,12 +138,10 @@ def test_proxy_that_keeps_connections_answers_every_post_over_restarts(folder: P
 
     The listening socket stays open, as under systemd: clients that come between two servers wait there.
     """
-    source, port = SERVED.format(root=str(ROOT)), free_port()
+    source = SERVED.format(root=str(ROOT))
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
-        text = KEEPS.format(folder=folder, port=port, behind=listening.getsockname()[1])
-        (folder / "nginx.conf").write_text(text)
-        front([NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")], port)
+        port = keeping(front, folder, listening.getsockname()[1])
         server = start_with(source, [listening], "shop")
         stack.callback(lambda: server.communicate())
         stack.callback(lambda: server.kill())
