@@ -41,9 +41,10 @@ def ask(word: str, config_file: str, section: str) -> tuple[bool, str]:
 
 def _shown(answer: Mapping[str, Any]) -> str:
     """Write the workers as a table."""
-    lines = [f"parent pid {answer['pid']}, generation {answer['generation']}"]
-    lines.append(f"{'slot':>4} {'pid':>8} {'generation':>10}  {'state':<9} {'for':>9}  why")
+    lines = [f"parent pid {answer['pid']}, generation {answer['generation']}, {answer['requests']} requests"]
+    lines.append(f"{'slot':>4} {'pid':>8} {'generation':>10}  {'state':<9} {'for':>9} {'requests':>9}  why")
     for row in answer["workers"]:
-        shown = f"{row['slot']:>4} {row['pid']:>8} {row['generation']:>10}  {row['state']:<9} {row['for']:>7.1f} s"
+        counted = f"{row['for']:>7.1f} s {row['requests']:>9}"
+        shown = f"{row['slot']:>4} {row['pid']:>8} {row['generation']:>10}  {row['state']:<9} {counted}"
         lines.append(f"{shown}  {row['why']}".rstrip())
     return "\n".join([*lines, *([f"last failure: {answer['failure']}"] if answer["failure"] else [])])

@@ -92,6 +92,9 @@ class ProcessPolicy:
     ``startup``: from the fork of a child until it is ready; 0 for no limit. ``drain``: how long a child that is
     replaced may finish its requests. ``shutdown``: the same for the end of all. ``start_failure``: what the parent does
     if the first child of all does not become ready: ``retry``, ``exit``, or empty for what suits where it was started.
+    ``deadlock``: a child that gives no sign of life for so long is replaced and killed. A child is replaced after
+    ``max_requests`` requests, after ``restart_every`` seconds, after ``inactive`` seconds without a request, or from
+    ``max_memory`` bytes on. 0 switches off any of these five.
     """
 
     processes: int = 0
@@ -99,6 +102,11 @@ class ProcessPolicy:
     drain: Seconds = 30.0
     shutdown: Seconds = 10.0
     start_failure: str = ""
+    deadlock: Seconds = 60.0
+    max_requests: int = 0
+    restart_every: Seconds = 0.0
+    inactive: Seconds = 0.0
+    max_memory: int = 0
 
 
 MINIMUM_RATE = 4096

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from pastepool.errors import SettingsError, StartError
 from pastepool.process.control import Control, name_for
+from pastepool.process.naming import middle_of, name_process
 from pastepool.process.offer import offer
 from pastepool.process.parent import Parent
 from pastepool.process.seat import Seat
@@ -43,6 +44,7 @@ def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Sea
     given = offer(settings, None, take_passed(settings.listen, os.environ))
     control = Control(name_for(settings.config_file, settings.section, os.geteuid()))
     parent = Parent(given, lambda: _checked(read_again()), MonotonicClock(), service_manager(os.environ), control)
+    name_process(middle_of(settings), "parent", "main")
     seat = parent.run()
     if seat is None:
         raise ParentEnds(parent.status)

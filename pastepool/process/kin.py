@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pastepool.process.board import Board, BoardRow
 from pastepool.process.parent_signals import ParentSignals
 from pastepool.process.seat import Seat
 from pastepool.process.wire import Wire, wires
@@ -17,12 +19,15 @@ class Kin:
     """
     One worker process, as the parent has it.
 
+    ``row``: what it shows on the board. ``dump``: the descriptor of the file in memory that takes its stacks.
     ``failure``: why it did not become ready, in its own words. ``silent``: it has closed its side of the wire.
     """
 
     serial: int
     pid: int
     wire: Wire
+    row: BoardRow
+    dump: int
     failure: str = ""
     silent: bool = False
 
@@ -32,12 +37,18 @@ class Kin:
             self.silent = there is None
             yield from there or ()
 
+    def close(self) -> None:
+        """Close what this process has of it."""
+        self.wire.close()
+        os.close(self.dump)
+
 
 class Kinship:
     """All worker processes by serial. Runs on: the only thread of the parent."""
 
     def __init__(self, signals: ParentSignals) -> None:
         self._signals = signals
+        self._board = Board()
         self.by_serial: dict[int, Kin] = {}
 
     def fork(self, serial: int, seat: Seat) -> bool:
@@ -48,6 +59,7 @@ class Kinship:
         Raises: OSError: the machine has no process or no descriptor left.
         """
         ours, theirs = wires()
+        row, dump = self._board.take(), _file_in_memory()
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()  # what is in its buffer would be written twice
@@ -57,23 +69,29 @@ class Kinship:
                 if not pid:
                     self._signals.in_child()
         except OSError:
-            ours.close()
+            Kin(serial, 0, ours, row, dump).close()
             theirs.close()
+            row.clear()
             raise
         if pid:
             theirs.close()
-            self.by_serial[serial] = Kin(serial, pid, ours)
+            self.by_serial[serial] = Kin(serial, pid, ours, row, dump)
             return False
         ours.close()
         for sibling in self.by_serial.values():
-            sibling.wire.close()
-        seat.take(theirs)
+            sibling.close()
+        seat.take(theirs, row, dump)
         return True
 
     def pid_of(self, serial: int) -> int:
         """Return the pid of a worker; 0 if it has been reaped."""
         kin = self.by_serial.get(serial)
         return kin.pid if kin is not None else 0
+
+    def requests_of(self, serial: int) -> int:
+        """Return how many requests a worker has had; 0 if it has been reaped."""
+        kin = self.by_serial.get(serial)
+        return kin.row.figures[1] if kin is not None else 0
 
     def tell(self, serial: int, word: str, text: str = "") -> None:
         """Send a message to one worker. It is lost if the worker has ended."""
@@ -93,7 +111,15 @@ class Kinship:
             if kin is not None:
                 yield kin, status
                 del self.by_serial[kin.serial]
-                kin.wire.close()
+                kin.close()
+
+
+def _file_in_memory() -> int:
+    """Return the descriptor of a file without a name: in memory where the system can do that."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("pastepool stacks")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def _ended(asked: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -21,6 +21,7 @@ from pastepool.errors import PastepoolError
 from pastepool.process.control import Control
 from pastepool.process.hands import Hands, luck
 from pastepool.process.kin import Kin, Kinship
+from pastepool.process.looking import Looking
 from pastepool.process.offer import Offer, Offers
 from pastepool.process.parent_signals import STOPS, ParentSignals
 from pastepool.process.reports import RELOAD, STOP, Reports
@@ -57,6 +58,7 @@ class Parent:
         self._signals = ParentSignals()
         self._kinship = Kinship(self._signals)
         self._tell = Teller()
+        self._looking = Looking(self._kinship, self._tell, clock.now())
         self._reports = Reports(service, control)
         self._hands = Hands(self._kinship, self._offers, self._tell, control.close)
         self._on_failed_start = EXIT if all(map(os.isatty, (0, 1, 2))) else RETRY
@@ -72,6 +74,7 @@ class Parent:
         """
         self._signals.install()
         while True:
+            self._fleet = self._looking.look(self._fleet, self._now(), self._policy())
             seat = self._look()
             if seat is not None:
                 return seat
@@ -97,7 +100,7 @@ class Parent:
             if planned.held_back and not self._held_back:
                 self._tell.error("workers are forked too often; from now on one a second at most")
             self._held_back = planned.held_back
-            self._look_at = planned.look_again_at
+            self._look_at = min(planned.look_again_at, self._looking.next_at(self._fleet))
             for action in planned.actions:
                 if isinstance(action, EndParent):
                     self.status = self.status or action.status
@@ -105,6 +108,8 @@ class Parent:
                     continue
                 if isinstance(action, KillChild) and action.failed:
                     self._reports.failure = f"a worker was killed: {action.why}"
+                    stacks = self._looking.stacks_now(action.serial)
+                    self._tell.error(f"the threads of a worker that does not get ready:\n{stacks}")
                 self._fleet, seat = self._hands.apply(action, self._fleet, self._now())
                 if seat is not None:
                     return seat
@@ -133,7 +138,7 @@ class Parent:
         for word in self._reports.control.asked(ready):
             self._obey(word)
         self._bury()
-        self._reports.answer_status(self._fleet, self._kinship, self._now())
+        self._reports.answer_status(self._fleet, self._kinship, self._now(), self._looking.total())
 
     def _is_idle(self) -> bool:
         """Say whether nothing serves and the next attempt to load waits, which a client can fetch forward."""
@@ -206,6 +211,7 @@ class Parent:
         """Take note of the workers that have ended."""
         for kin, status in self._kinship.reap():
             self._listen(kin)
+            self._looking.forget(kin.serial)
             child = self._fleet.find(kin.serial)
             if child is not None:
                 self._reports.failure = tell_end(self._tell, child, kin, status) or self._reports.failure

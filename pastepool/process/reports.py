@@ -63,8 +63,8 @@ class Reports:
             status = f"generation {fleet.goal}, {serving} of {counted(processes, 'worker')} ready{failed}"
             self._service.tell(status, alive=serving > 0)
 
-    def answer_status(self, fleet: Fleet, kinship: Kinship, now: Seconds) -> None:
-        """Answer all that have asked for the status."""
+    def answer_status(self, fleet: Fleet, kinship: Kinship, now: Seconds, total: int) -> None:
+        """Answer all that have asked for the status. ``total``: the requests of all workers since the start."""
         if self.control.waits_for(STATUS):
             rows = [
                 {
@@ -73,6 +73,7 @@ class Reports:
                     "generation": child.generation,
                     "state": child.phase.value,
                     "for": round(now - child.since, 1),
+                    "requests": kinship.requests_of(child.serial),
                     "why": child.why,
                 }
                 for child in sorted(fleet.children, key=lambda child: (child.slot, child.serial))
@@ -82,6 +83,7 @@ class Reports:
                 "pid": os.getpid(),
                 "generation": fleet.goal,
                 "failure": self.failure,
+                "requests": total,
                 "workers": rows,
             }
             self.control.answer(STATUS, answer)

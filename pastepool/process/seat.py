@@ -7,12 +7,18 @@ nobody listens, because the application is being loaded.
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
+import itertools
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from types import TracebackType
 
+from pastepool.process.board import BoardRow
+from pastepool.process.naming import middle_of, name_process
 from pastepool.process.offer import Offer, shared
 from pastepool.process.wire import LONGEST, Wire
 from pastepool.runtime.sockets.listener import Listener
@@ -35,6 +41,10 @@ How many tasks one worker process may number. So a kill that an operator asks fo
 reaches another one, finds no such task there.
 """
 
+_BEATS_A_SECOND = 4
+_PARENTLESS = 3
+"""A worker that stands still ends after so many times ``deadlock_timeout``, if no parent has killed it before."""
+
 
 class Seat:
     """One worker's place. ``slot``, ``generation``: as in ``core.generations``."""
@@ -47,17 +57,26 @@ class Seat:
         self.listeners: tuple[Listener, ...] = shared(given.sockets)
         self.admin_listeners: tuple[Listener, ...] = shared(given.admin_sockets)
         self._drain_for: Seconds = given.settings.processes.drain
+        self._deadlock: Seconds = given.settings.processes.deadlock
+        self._row: BoardRow
+        self._dump = -1
         self._wire: Wire
         self._is_ready = False
 
     @property
-    def siblings(self) -> Siblings | None:
-        """None: a worker sees nothing of its siblings yet."""
-        return None
+    def siblings(self) -> Siblings:
+        """The others, as the board shows them."""
+        return self._row
 
-    def take(self, wire: Wire) -> None:
-        """Become the worker: this is its process, just forked. Runs on: its only thread."""
-        self._wire = wire
+    def take(self, wire: Wire, row: BoardRow, dump: int) -> None:
+        """
+        Become the worker: this is its process, just forked. Runs on: its only thread.
+
+        ``row``: where it shows how it is. ``dump``: the descriptor to which SIGUSR2 writes the stacks, in C.
+        """
+        self._wire, self._row, self._dump = wire, row, dump
+        faulthandler.register(signal.SIGUSR2, file=dump, all_threads=True)
+        self._name("boots")
         importlib.invalidate_caches()  # modules may have come since the parent has looked
         previous = sys.excepthook
 
@@ -69,17 +88,25 @@ class Seat:
 
         sys.excepthook = hook
 
+    def _name(self, state: str) -> None:
+        what = f"worker {self.slot} gen {self.generation} {state}"
+        name_process(middle_of(self.settings), what, f"{self.slot} g{self.generation}")
+
     def failed(self, text: str) -> None:
         """Say why the worker cannot serve. What an operator needs stands at the end of a traceback."""
         self._wire.send(FAILED, text.rstrip()[-LONGEST:])
 
-    def serving(self, retire: Callable[[Seconds], None]) -> None:
+    def serving(self, retire: Callable[[Seconds], None], figures: Callable[[], tuple[int, int]]) -> None:
         """
-        Say that this worker serves, and obey the parent from now on.
+        Say that this worker serves, show that it lives, and obey the parent from now on.
 
-        ``retire``: called with the time there is; on a thread of its own, and when the parent has gone.
+        ``retire``: called with the time there is; on a thread of its own, and when the parent has gone. ``figures``:
+        returns how many requests there were, and how many run.
         """
         self._is_ready = True
+        self._name("ready")
+        self._row.beat(*figures())
+        spawn_thread(lambda: self._beat(figures), "pastepool beat")
         spawn_thread(lambda: self._obey(retire), "pastepool parent")
         self._wire.send(READY)
 
@@ -87,9 +114,28 @@ class Seat:
         """Ask to be replaced. Safe in a signal handler."""
         self._wire.send(CONDEMNED, why)
 
+    def ending(self, figures: tuple[int, int]) -> None:
+        """Show the last figures: no request comes any more."""
+        self._row.beat(*figures)
+
+    def _beat(self, figures: Callable[[], tuple[int, int]]) -> None:
+        """
+        Show that Python code runs in this process.
+
+        If the interpreter stands still, and the parent has gone, which would have killed it, a thread in C ends the
+        process in the end.
+        """
+        never = threading.Event()
+        for count in itertools.count():
+            self._row.beat(*figures())
+            if self._deadlock and count % _BEATS_A_SECOND == 0:
+                faulthandler.dump_traceback_later(_PARENTLESS * self._deadlock, file=self._dump, exit=True)
+            never.wait(1 / _BEATS_A_SECOND)
+
     def _obey(self, retire: Callable[[Seconds], None]) -> None:
         while (messages := self._wire.receive(wait=True)) is not None:
             for word, text in messages:
                 if word == RETIRE:
+                    self._name("leaves")
                     retire(float(text))
         retire(self._drain_for)  # the parent has gone

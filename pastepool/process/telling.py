@@ -94,7 +94,7 @@ def tell_end(tell: Teller, child: Child, kin: Kin, status: int) -> str:
         text = f"{name} {words} before it was ready" + (f":\n{kin.failure}" if kin.failure else "")
         tell.error(text)
         return text
-    if phase is ChildPhase.READY:
+    if phase in (ChildPhase.READY, ChildPhase.STUCK):
         outside = " from outside, probably because memory ran out" if words.endswith("signal 9") else ""
         tell.error(f"{name} {words}{outside}; it is replaced")
     else:

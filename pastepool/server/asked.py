@@ -37,11 +37,12 @@ def errands_by_signal(
             signal.SIGINT: _leave_to_parent,
             signal.SIGHUP: _leave_to_parent,
         }
+    else:
+        of_several = {signal.SIGUSR2: partial(errands.ask, _ignore)}  # the parent has stacks written with it
     return {
         **of_several,
         signal.SIGQUIT: partial(errands.ask, partial(_dump_stacks, pool, clock)),
         signal.SIGUSR1: partial(errands.ask, _reopen),
-        signal.SIGUSR2: partial(errands.ask, _ignore),
     }
 
 

@@ -208,7 +208,7 @@ class Server:
             self._begin_stop(0)
         self._service.ready()
         if self._membership is not None:
-            self._membership.serving(self._retire)
+            self._membership.serving(self._retire, self._figures)
         self.ready.set()
         raised: BaseException | None = None
         for _ in range(2):
@@ -283,6 +283,13 @@ class Server:
         self._patience = patience
         self._begin_stop(0)
 
+    def _figures(self) -> tuple[int, int]:
+        """Return how many requests there were, and how many run. Runs on: any thread."""
+        pool = self.parts.pool
+        workers = list(pool.workers.values())
+        served = pool.tally.gone_requests + sum(sum(worker.tally.calls) for worker in workers)
+        return served, sum(worker.task is not None for worker in workers)
+
     def _stopped(self) -> bool:
         return self._stop_asked
 
@@ -312,6 +319,7 @@ class Server:
         leave_for = _LEAVE_FOR if self._gave_up or self._status else _EXIT_MARGIN
         steps: tuple[Callable[[], object], ...] = (
             self._service.close,
+            lambda: None if self._membership is None else self._membership.ending(self._figures()),
             lambda: remove_files(self.listeners),
             parts.supervisor.close,
             lambda: None if admin is None else admin.close(_EXIT_MARGIN),

@@ -29,13 +29,18 @@ class Membership(Protocol):
     def first_task(self) -> int:
         """Return the serial number of its first task. No other process has tasks with the same numbers."""
 
-    def serving(self, retire: Callable[[Seconds], None]) -> None:
+    def serving(self, retire: Callable[[Seconds], None], figures: Callable[[], tuple[int, int]]) -> None:
         """
         Say that the server takes requests.
+
+        ``figures``: returns how many requests there were, and how many run. Called four times a second on a thread.
 
         ``retire``: begins the end, with the time there is for it. It is called on another thread, when the parent wants
         it or has gone.
         """
+
+    def ending(self, figures: tuple[int, int]) -> None:
+        """Say that all requests have ended, and how many there were."""
 
     def condemned(self, why: str) -> None:
         """Ask to be replaced by another process, after which the parent retires this one. Safe in a signal handler."""

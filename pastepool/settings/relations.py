@@ -27,6 +27,7 @@ fourth still works.
 
 SPAWN_IF_UNDER = "threadpool_spawn_if_under"
 
+MAX_ZOMBIES = "threadpool_max_zombie_threads_before_die"
 SOCKET_TIMEOUT = "socket_timeout"
 CLIENT_TIMEOUTS = ("header_timeout", "body_timeout", "keep_alive_timeout", "send_timeout")
 
@@ -106,6 +107,8 @@ def settle(values: dict[str, Any], given: frozenset[str], place: SettingsPlace, 
         a sentence for every default that was changed.
     """
     _spread_socket_timeout(values, given)
+    if values["processes"] and MAX_ZOMBIES not in given:
+        values[MAX_ZOMBIES] = 1  # one of several processes is replaced without a pause
     if "graceful_timeout" in given and "shutdown_timeout" not in given and not values["processes"]:
         values["shutdown_timeout"] = values["graceful_timeout"]  # as in gunicorn
     if MAX_WORKERS not in given:

@@ -109,6 +109,7 @@ class Settings:
 
     Large because it has one field for each thing that can be decided, or group of them.
 
+    ``display_name``: for the titles of several processes; empty for the file's name.
     ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
     ``tls``: for the listeners with that word.
     ``body_memory``, ``body_memory_total``, ``output_high_watermark`` and ``output_spool``: bytes. ``spool_total``: bytes;
@@ -127,6 +128,7 @@ class Settings:
     tls: TlsSettings
     pool: PoolPolicy
     processes: ProcessPolicy
+    display_name: str
     overload: OverloadPolicy
     timeouts: Timeouts
     limits: Limits

@@ -13,7 +13,7 @@ from tests.server.commands import Command, arguments, get
 from tests.waiting import until
 
 APPLICATION = """\
-import os, sys, time
+import ctypes, os, sys, time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -26,13 +26,25 @@ def wait_for(name):
         time.sleep(0.005)
 
 
+KEPT = []
+
+
+def stand_still(seconds):
+    ctypes.PyDLL(None).sleep(seconds)  # PyDLL keeps the lock of the interpreter
+
+
 def app(environ, start_response):
     path = environ["PATH_INFO"]
     if path.startswith("/held"):
         (HERE / (path[1:] + "-began")).touch()
         wait_for("gate")
-    if path == "/die":
-        os._exit(9)
+    if path == "/stuck":
+        (HERE / "stuck-began").touch()
+        stand_still(600)
+    if path == "/pause":
+        stand_still(7)
+    if path == "/grow":
+        KEPT.append(b"x" * 200_000_000)
     text = f"{os.getpid()} {os.getppid()} {VERSION} {environ['wsgi.multiprocess']}"
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [text.encode()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
@@ -9,14 +10,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pastepool.entrypoints import http
 from pastepool.errors import StartError
-from tests.process.site import Site
+from tests.process.site import Site, ending
 from tests.server.commands import ROOT, Command, alive, environment, get, run
 from tests.server.commands import arguments as words_of
 from tests.server.programs import is_free
@@ -177,24 +178,45 @@ def test_command_waits_for_the_reload_and_tells_how_it_ended(tmp_path: Path) -> 
     """Status 0 with the new generation, 1 with the error's text; ``status`` shows the workers; ``stop`` ends all."""
     with Site(tmp_path) as site:
         workers = site.serving()
-        shown = _pastepool(tmp_path, "status", "site.ini")
+        shown = pastepool(tmp_path, "status", "site.ini")
         assert shown.returncode == 0
         assert all(str(pid) in shown.stdout for pid in workers.values())
-        done = _pastepool(tmp_path, "reload", "site.ini")
+        done = pastepool(tmp_path, "reload", "site.ini")
         assert (done.returncode, done.stdout) == (0, "generation 2 serves\n")
         site.boot("raise RuntimeError('broken on purpose')")
-        failed = _pastepool(tmp_path, "reload", "site.ini")
+        failed = pastepool(tmp_path, "reload", "site.ini")
         assert failed.returncode == 1
         assert "RuntimeError: broken on purpose" in failed.stderr
         site.configure(processes="many")
-        refused = _pastepool(tmp_path, "reload", "site.ini")
+        refused = pastepool(tmp_path, "reload", "site.ini")
         assert (refused.returncode, "processes = 'many'" in refused.stderr) == (1, True)
-        assert "last failure: " in _pastepool(tmp_path, "status", "site.ini").stdout
-        assert _pastepool(tmp_path, "stop", "site.ini").returncode == 0
+        assert "last failure: " in pastepool(tmp_path, "status", "site.ini").stdout
+        assert pastepool(tmp_path, "stop", "site.ini").returncode == 0
         assert site.wait() == 0
-        gone = _pastepool(tmp_path, "reload", "site.ini", "--server-name", "other")
+        gone = pastepool(tmp_path, "reload", "site.ini", "--server-name", "other")
         assert gone.returncode == 1
         assert "No server with processes runs for site.ini [server:other]" in gone.stderr
+
+
+def test_processes_have_names(tmp_path: Path) -> None:
+    """The kernel's short names without setproctitle; the title of the whole command line with it."""
+    titles = importlib.util.find_spec("setproctitle") is not None
+    with ending(Site(tmp_path, display_name="shop")) as site:
+        workers = site.serving()
+        shown = _titles(workers.values()) if titles else _short_names(workers.values())
+        expected = "pastepool: shop worker {} gen 1 ready" if titles else "pastepool {} g1"
+        assert shown == [expected.format(slot) for slot in workers]
+        assert ["pastepool: shop parent" if titles else "pastepool main"] == (
+            _titles([site.pid]) if titles else _short_names([site.pid])
+        )
+
+
+def _titles(pids: Iterable[int]) -> list[str]:
+    return [Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ") for pid in pids]
+
+
+def _short_names(pids: Iterable[int]) -> list[str]:
+    return [Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids]
 
 
 DEMO = """\
@@ -230,7 +252,8 @@ sys.stdout.flush()
 """
 
 
-def _pastepool(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def pastepool(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command ``pastepool`` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "pastepool", *words],
         cwd=folder,

@@ -29,10 +29,14 @@ class Place:
         self.slot = slot
         self.listeners = listeners
         self.siblings = self
+        self.first_task = 1
 
-    def serving(self, retire):
+    def serving(self, retire, figures):
         self.retire = retire
         say("process serves")
+
+    def ending(self, figures):
+        pass
 
     def condemned(self, why):
         self.retire(30.0)

@@ -28,12 +28,13 @@ class ChildPhase(enum.Enum):
     """
     What is stored of a child. There is no phase for one that has ended: the fleet forgets it.
 
-    ``BOOTING``: it loads the application. ``READY``: it serves. ``RETIRING``: it was told to finish its requests and end.
-    ``KILLED``: it was sent SIGKILL.
+    ``BOOTING``: it loads the application. ``READY``: it serves. ``STUCK``: its interpreter stands still. ``RETIRING``: it
+    was told to finish its requests and end. ``KILLED``: it was sent SIGKILL.
     """
 
     BOOTING = "booting"
     READY = "ready"
+    STUCK = "stuck"
     RETIRING = "retiring"
     KILLED = "killed"
 
@@ -174,6 +175,14 @@ class Fleet:
             others = [(slot, deaths) for slot, deaths in self.deaths if slot != child.slot]
             return replace(fleet, deaths=(*others, (child.slot, Deaths(count, now, luck))))
         return fleet
+
+    def stood_still(self, serial: int, now: Seconds) -> Fleet:
+        """Note that the interpreter of a ready child gives no sign of life."""
+        return self._with(serial, ChildPhase.STUCK, now, "its interpreter stands still")
+
+    def went_on(self, serial: int, now: Seconds) -> Fleet:
+        """Note that a child that stood still gives signs of life again. It is replaced nevertheless."""
+        return self._with(serial, ChildPhase.READY, now, "its interpreter stood still")
 
     # ------------------------------------------------------------------------------------------------- what is asked
 

@@ -18,6 +18,9 @@ from pastepool.types import Seconds
 LATE_BY: Seconds = 5.0
 """How long after its own deadline a child that was told to end is sent SIGKILL. It needs this time for exit functions."""
 
+STUCK_FOR: Seconds = 1.0
+"""How long a child that stands still lives at least, so that its stack can be written."""
+
 FAILED_START = 3
 """The exit status of a parent whose first child does not become ready, if it does not try again."""
 
@@ -81,7 +84,7 @@ def plan(fleet: Fleet, now: Seconds, policy: ProcessPolicy) -> FleetPlan:
     Decide what the parent should do now.
 
     Rules, in order:
-        1. kill each child that is past its deadline, or that boots for nothing;
+        1. kill each child that is past its deadline, that boots for nothing, or that stands still and was replaced;
         2. retire each child for which another one serves in the same slot, and those whose slot is not wanted any more;
         3. fork children for vacant slots, and a replacement for a child that is to be replaced (``_wanted``), with
            pauses after failures;
@@ -126,6 +129,10 @@ def _kill_at(fleet: Fleet, child: Child, policy: ProcessPolicy) -> tuple[Seconds
         return late, f"it was not ready within startup_timeout = {policy.startup:g} s", True
     if phase is ChildPhase.RETIRING:
         return child.since + policy.drain + LATE_BY, "it did not end in time", False
+    if phase is ChildPhase.STUCK:
+        replaced = any(fleet.is_fresh(each) for each in fleet.children if each.slot == child.slot)
+        patience = STUCK_FOR if replaced else max(STUCK_FOR, policy.startup)
+        return child.since + patience, child.why, False
     return never
 
 

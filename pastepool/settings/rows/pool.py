@@ -93,7 +93,7 @@ ROWS: tuple[Option, ...] = (
         field="pool.max_zombies",
         since="0.1",
         doc="With more zombies than this the process ends with status 3, so that a process monitor starts it again;"
-        " 0 never ends it.",
+        " 0 never ends it. With processes it is replaced instead, and 1 is the default.",
         why="The same as in Paste (contract P10). Ending the process helps only if something starts it again.",
         group="Pool",
     ),

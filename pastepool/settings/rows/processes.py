@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pastepool.core.policy import ProcessPolicy
 from pastepool.settings.option import Option
-from pastepool.settings.parsing import Choice, Duration, Number
+from pastepool.settings.parsing import Choice, Duration, Number, Size, Text
 
 MOST_PROCESSES = 1000
 
@@ -63,5 +63,78 @@ ROWS: tuple[Option, ...] = (
         group="Processes",
         default_text="exit if started from a terminal, else retry",
         example="retry",
+    ),
+    Option(
+        names=("deadlock_timeout",),
+        parser=Duration(),
+        default=_PROCESSES.deadlock,
+        unit="seconds",
+        field="processes.deadlock",
+        since="0.2",
+        doc="A process in which no Python code runs for so long, because one call keeps the lock of the interpreter, is"
+        " replaced, and killed when its replacement serves. After 5 seconds its stacks are in the log. 0 never does"
+        " so.",
+        why="Some calls in C take seconds and then return.",
+        group="Processes",
+    ),
+    Option(
+        names=("maximum_requests",),
+        parser=Number(0, 10**12),
+        default=_PROCESSES.max_requests,
+        unit="requests",
+        field="processes.max_requests",
+        since="0.2",
+        doc="A process is replaced after so many requests, or up to a tenth more, which is different for each; 0 for"
+        " no limit. Its replacement serves first, and never two leave at once.",
+        why="Most applications need no replacement.",
+        group="Processes",
+    ),
+    Option(
+        names=("restart_interval",),
+        parser=Duration(),
+        default=_PROCESSES.restart_every,
+        unit="seconds",
+        field="processes.restart_every",
+        since="0.2",
+        doc="A process is replaced when it has served for so long; 0 for no limit.",
+        why="Most applications need no replacement.",
+        group="Processes",
+    ),
+    Option(
+        names=("inactivity_timeout",),
+        parser=Duration(),
+        default=_PROCESSES.inactive,
+        unit="seconds",
+        field="processes.inactive",
+        since="0.2",
+        doc="A process is replaced when it has had no request for so long, which gives its memory back; 0 for no limit.",
+        why="The next client would find cold caches.",
+        group="Processes",
+    ),
+    Option(
+        names=("memory_limit",),
+        parser=Size(0, 2**50),
+        default=_PROCESSES.max_memory,
+        unit="bytes",
+        field="processes.max_memory",
+        since="0.2",
+        doc="A process is replaced when its resident memory was larger at two measurements, ten seconds apart; 0 for no"
+        " limit. Linux only.",
+        why="How much is too much depends on the machine.",
+        group="Processes",
+    ),
+    Option(
+        names=("display_name",),
+        parser=Text(),
+        default="",
+        unit="",
+        field="display_name",
+        since="0.2",
+        doc="What names the server in the titles of its processes, between pastepool: and the role. The titles need the"
+        " package setproctitle; without it Linux shows 15 characters without this name.",
+        why="The name of the file tells most servers apart.",
+        group="Processes",
+        default_text="the name of the file and of the section",
+        example="shop",
     ),
 )

@@ -98,6 +98,22 @@ class Histories(RuleBasedStateMachine):
         for serial in self.world.of(ChildPhase.READY):
             self.world.condemn(serial)
 
+    @rule(number=picks)
+    def a_child_stands_still(self, number: int) -> None:
+        """C code keeps the lock of its interpreter."""
+        serial = self.pick(number, ChildPhase.READY)
+        if serial is not None:
+            self.world.fleet = self.world.fleet.stood_still(serial, self.world.now)
+            self.world.look()
+
+    @rule(number=picks)
+    def a_child_goes_on(self, number: int) -> None:
+        """Its C code has returned."""
+        serial = self.pick(number, ChildPhase.STUCK)
+        if serial is not None:
+            self.world.fleet = self.world.fleet.went_on(serial, self.world.now)
+            self.world.look()
+
     @rule()
     def a_client_waits(self) -> None:
         """And nothing serves."""
@@ -173,7 +189,7 @@ class Histories(RuleBasedStateMachine):
         """Each child has an order to end and an instant at which it is killed."""
         world = self.world
         if world.fleet.stopping:
-            assert not world.of(ChildPhase.BOOTING, ChildPhase.READY)
+            assert not world.of(ChildPhase.BOOTING, ChildPhase.READY, ChildPhase.STUCK)
             assert world.fleet.children or world.status is not None
             assert world.last.look_again_at < math.inf or not world.of(ChildPhase.RETIRING)
 

@@ -16,7 +16,7 @@ from tests.core.generations.simulated_fleet import SimulatedFleet
 
 TWO = ProcessPolicy(processes=2)
 ONE = ProcessPolicy(processes=1)
-BOOTING, READY, RETIRING, KILLED = ChildPhase
+BOOTING, READY, STUCK, RETIRING, KILLED = ChildPhase
 
 
 def world_of(processes: int) -> SimulatedFleet:
@@ -399,6 +399,42 @@ def test_fleet_is_never_larger_than_twice_and_two() -> None:
     world.wait(600.0)
     assert len(world.fleet.children) == 4
     assert world.last.look_again_at == math.inf
+
+
+# --------------------------------------------------------------------------------------------- an interpreter stands still
+
+
+def test_child_that_stands_still_is_replaced_and_then_killed() -> None:
+    """It gets a second for its stack; the replacement is there before it goes."""
+    world = world_of(1)
+    world.fleet = world.fleet.stood_still(1, world.now)
+    world.look()
+    assert (world.of(STUCK), world.of(BOOTING)) == ([1], [2])
+    world.wait(3.0)
+    assert world.of(STUCK) == [1]
+    world.ready(2)
+    assert world.of(KILLED) == [1]
+    world.end(1)
+    assert world.of(BOOTING) == []
+
+
+def test_child_that_stands_still_is_killed_even_without_a_replacement() -> None:
+    """When the replacement should have been there."""
+    world = world_of(1)
+    world.fleet = world.fleet.stood_still(1, world.now)
+    world.look()
+    world.wait(60.0)
+    assert 1 in world.of(KILLED)
+
+
+def test_child_that_goes_on_is_replaced_without_being_killed() -> None:
+    """It finishes its requests."""
+    world = world_of(1)
+    world.fleet = world.fleet.stood_still(1, world.now)
+    world.look()
+    world.fleet = world.fleet.went_on(1, world.now)
+    world.ready(2)
+    assert world.of(RETIRING) == [1]
 
 
 # -------------------------------------------------------------------------------------------------------------- the end

@@ -1,0 +1,94 @@
+"""
+Judge how the children are, from what they show: which stands still, and which has served long enough.
+
+Knows numbers and instants, and no process. ``Signs`` is what the parent has seen of one child.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pastepool.core.generations.fleet import Child, ChildPhase, Fleet
+from pastepool.core.policy import ProcessPolicy
+from pastepool.core.wording import spoken
+from pastepool.types import Seconds
+
+LOOK_EVERY: Seconds = 0.5
+"""How often the parent looks at what the children show."""
+
+LATE: Seconds = 5.0
+"""A child that has shown nothing for so long has its stacks written, once. It may go on by itself."""
+
+YOUNGEST: Seconds = 10.0
+"""A child is not replaced for its age, its requests or its memory before it has served for so long."""
+
+SPREAD = 0.1
+"""By how much of it the limit on requests is larger for some children, so that not all reach it at once."""
+
+_GOLDEN = 0.618034
+"""Multiples of it, without their whole part, lie far from each other (golden section)."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """
+    What was seen of one child.
+
+    ``beat``: the last beat, which is only compared. ``silent_for``: for how long of the time that was watched it was the
+    same: a parent that was stopped itself has seen nothing. ``requests``: how many it has had. ``active_at``: when one
+    ran or came last. ``memory``: the smaller of the last two sizes in bytes; 0 if not known.
+    """
+
+    beat: float = 0.0
+    silent_for: Seconds = 0.0
+    requests: int = 0
+    active_at: Seconds = 0.0
+    memory: int = 0
+
+    def seen(self, beat: float, requests: int, running: int, now: Seconds, passed: Seconds) -> Signs:
+        """Note a look at the board. ``passed``: the time since the last one."""
+        silent = 0.0 if beat != self.beat else self.silent_for + min(passed, 2 * LOOK_EVERY)
+        active = now if running or requests != self.requests or not self.active_at else self.active_at
+        return replace(self, beat=beat, silent_for=silent, requests=requests, active_at=active)
+
+    def with_memory(self, size: int) -> Signs:
+        """Note the smaller of the last two sizes."""
+        return replace(self, memory=size)
+
+
+def is_late(signs: Signs, policy: ProcessPolicy) -> bool:
+    """Say whether the stacks of a child should be written, if that was not done yet."""
+    return policy.deadlock > 0 and signs.silent_for >= min(LATE, policy.deadlock)
+
+
+def judged(fleet: Fleet, signs: Mapping[int, Signs], now: Seconds, policy: ProcessPolicy) -> Fleet:
+    """Return the fleet with the children marked that stand still, go on again, or are to be replaced for their limits."""
+    for child in fleet.children:
+        shown = signs.get(child.serial)
+        if shown is None:
+            continue
+        stuck = policy.deadlock > 0 and shown.silent_for >= policy.deadlock
+        if child.phase is ChildPhase.READY and stuck:
+            fleet = fleet.stood_still(child.serial, now)
+        elif child.phase is ChildPhase.STUCK and not shown.silent_for:
+            fleet = fleet.went_on(child.serial, now)
+        elif child.phase is ChildPhase.READY and not child.why and now >= child.since + YOUNGEST:
+            why = _limit_reached(child, shown, now, policy)
+            fleet = fleet.condemned(child.serial, why) if why else fleet
+    return fleet
+
+
+def _limit_reached(child: Child, shown: Signs, now: Seconds, policy: ProcessPolicy) -> str:
+    """Return which limit a child has reached, in words; empty for none."""
+    most = int(policy.max_requests * (1 + SPREAD * (child.serial * _GOLDEN % 1)))
+    if policy.max_requests and shown.requests >= most:
+        return f"it has served {shown.requests} requests (maximum_requests)"
+    if policy.restart_every and now >= child.since + policy.restart_every:
+        return f"it has served for {spoken(now - child.since)} (restart_interval)"
+    if policy.inactive and now >= max(shown.active_at, child.since) + policy.inactive:
+        return f"it has had no request for {spoken(now - shown.active_at)} (inactivity_timeout)"
+    if policy.max_memory and shown.memory >= policy.max_memory:
+        mebibyte = 1024 * 1024
+        return f"it uses {shown.memory // mebibyte} MiB of memory (memory_limit = {policy.max_memory // mebibyte} MiB)"
+    return ""

@@ -1,0 +1,101 @@
+"""Which child stands still, and which has served long enough."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pastepool.core.generations.fleet import ChildPhase, Fleet
+from pastepool.core.generations.health import LOOK_EVERY, YOUNGEST, Signs, is_late, judged
+from pastepool.core.policy import ProcessPolicy
+
+MIB = 1024 * 1024
+POLICY = ProcessPolicy(1, deadlock=60.0)
+
+
+def fleet_of(*phases: ChildPhase) -> Fleet:
+    """Children that have been ready since 0."""
+    fleet = Fleet()
+    for serial, phase in enumerate(phases, 1):
+        fleet = fleet.forked(serial, serial, 0.0).became_ready(serial, 0.0)
+        fleet = fleet.stood_still(serial, 0.0) if phase is ChildPhase.STUCK else fleet
+    return fleet
+
+
+def test_silence_is_counted_only_while_somebody_watches() -> None:
+    """A parent that was stopped for an hour has seen nothing, and takes nobody for stuck."""
+    signs = Signs().seen(1.0, 0, 0, 100.0, 0.5)
+    assert signs.silent_for == 0.0
+    signs = signs.seen(1.0, 0, 0, 3700.0, 3600.0)
+    assert signs.silent_for == 2 * LOOK_EVERY
+    assert signs.seen(2.0, 0, 0, 3700.5, 0.5).silent_for == 0.0
+
+
+def test_child_is_active_while_requests_run_or_come() -> None:
+    """Or have come since the last look."""
+    signs = Signs().seen(1.0, 5, 0, 10.0, 0.5)
+    assert signs.active_at == 10.0
+    assert signs.seen(2.0, 5, 0, 20.0, 0.5).active_at == 10.0
+    assert signs.seen(2.0, 6, 0, 20.0, 0.5).active_at == 20.0
+    assert signs.seen(2.0, 5, 1, 20.0, 0.5).active_at == 20.0
+
+
+def test_late_child_is_told_before_it_counts_as_stuck() -> None:
+    """After five seconds, or at the limit if that is earlier; never if nobody wants to know."""
+    assert not is_late(Signs(silent_for=4.9), POLICY)
+    assert is_late(Signs(silent_for=5.0), POLICY)
+    assert is_late(Signs(silent_for=2.0), replace(POLICY, deadlock=2.0))
+    assert not is_late(Signs(silent_for=99.0), replace(POLICY, deadlock=0.0))
+
+
+def test_child_without_beats_stands_still_and_may_go_on() -> None:
+    """From deadlock_timeout on."""
+    fleet = fleet_of(ChildPhase.READY)
+    assert judged(fleet, {1: Signs(silent_for=59.9)}, 100.0, POLICY) == fleet
+    stuck = judged(fleet, {1: Signs(silent_for=60.0)}, 100.0, POLICY)
+    assert stuck.children[0].phase is ChildPhase.STUCK
+    assert judged(stuck, {1: Signs(silent_for=70.0)}, 110.0, POLICY) == stuck
+    again = judged(stuck, {1: Signs(silent_for=0.0)}, 110.0, POLICY)
+    assert (again.children[0].phase, bool(again.children[0].why)) == (ChildPhase.READY, True)
+    assert judged(fleet, {1: Signs(silent_for=600.0)}, 700.0, replace(POLICY, deadlock=0.0)) == fleet
+    assert judged(fleet, {}, 100.0, POLICY) == fleet
+
+
+@pytest.mark.parametrize(
+    ("policy", "signs", "why"),
+    [
+        (ProcessPolicy(1, max_requests=100), Signs(requests=110, active_at=99.0), "110 requests (maximum_requests)"),
+        (ProcessPolicy(1, restart_every=100.0), Signs(active_at=99.0), "served for 100 s (restart_interval)"),
+        (ProcessPolicy(1, inactive=50.0), Signs(active_at=50.0), "no request for 50 s (inactivity_timeout)"),
+        (ProcessPolicy(1, max_memory=9 * MIB), Signs(active_at=99.0, memory=10 * MIB), "10 MiB of memory"),
+    ],
+    ids=["requests", "age", "inactivity", "memory"],
+)
+def test_limits_condemn_a_child(policy: ProcessPolicy, signs: Signs, why: str) -> None:
+    """Each names itself. A child that is young, or stands below the limit, stays."""
+    fleet = fleet_of(ChildPhase.READY)
+    assert why in judged(fleet, {1: signs}, 100.0, policy).children[0].why
+    below = replace(signs, requests=90, active_at=99.0, memory=8 * MIB)
+    assert judged(fleet, {1: below}, 99.0, policy) == fleet
+    young = fleet.retired(1, "", 0.0).forked(2, 1, 95.0).became_ready(2, 95.0)
+    assert judged(young, {2: signs}, 95.0 + YOUNGEST - 0.1, replace(policy, inactive=0.0)) == young
+
+
+def test_limit_on_requests_differs_from_child_to_child() -> None:
+    """By at most a tenth, so that not all reach it at once."""
+    policy = ProcessPolicy(9, max_requests=1000)
+    reached = set()
+    for serial in range(1, 10):
+        fleet = replace(
+            fleet_of(ChildPhase.READY), children=(replace(fleet_of(ChildPhase.READY).children[0], serial=serial),)
+        )
+        reached.add(
+            next(n for n in range(1000, 1101) if judged(fleet, {serial: Signs(requests=n)}, 100.0, policy) != fleet)
+        )
+    assert len(reached) == 9
+
+
+def test_two_sizes_of_memory_are_needed() -> None:
+    """One large response is no leak."""
+    assert Signs().with_memory(5).memory == 5
