@@ -21,7 +21,7 @@ STAMPS := .stamps
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 # Every pip below takes these versions, also one that a test or tox starts. A URL, because pip splits a value at blanks.
 export PIP_CONSTRAINT := file://$(subst $() ,%20,$(CURDIR))/constraints.txt
-PACKAGING := setup.cfg setup.py pyproject.toml constraints.txt pastepool/__init__.py
+PACKAGING := setup.cfg setup.py pyproject.toml constraints.txt pastepool/__init__.py $(wildcard pastepool/_fast/*.[ch])
 CODE := $(shell find pastepool tests benchmarks -name '*.py' 2>/dev/null)
 CORPUS := $(shell find tests benchmarks -type f ! -name '*.py' ! -name '*.pyc' 2>/dev/null)
 PAGES := $(shell find docs changelog.d -type f -not -path 'docs/_build/*' 2>/dev/null) README.md CHANGELOG.md CONTRIBUTING.md
@@ -33,6 +33,8 @@ COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepoo
 # The tests that cover these branches. No other tests run under coverage, because of a fault of CPython 3.11: after an
 # injected exception was withdrawn, its flag stays set. While it is set, the interpreter repeats the start of a traced
 # function for ever, so a traced thread can hang.
+# They run without the accelerator, so that every rule in Python is reached. Those that it has a part in run with it too.
+ACCELERATED := tests/http1 tests/wsgi tests/compat
 PURE := tests/core tests/http1 tests/settings tests/testing tests/wsgi tests/compat tests/watch/test_options.py
 
 .PHONY: serve test lint docs bench tox slow pins clean retest
@@ -102,9 +104,10 @@ $(STAMPS)/lint: $(STAMPS)/dev $(CODE)
 	@touch $@
 
 $(STAMPS)/pytest: $(STAMPS)/dev $(CODE) $(CORPUS) $(PAGES) development.ini production.ini Makefile
-	@$(BIN)/coverage run -m pytest -q $(PURE)
+	@PASTEPOOL_PURE=1 $(BIN)/coverage run -m pytest -q $(PURE)
 	@$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(COVERED)'
-	@$(BIN)/python -m pytest -q $(addprefix --ignore=,$(PURE))
+	@$(BIN)/python -m pytest -q tests/fast $(ACCELERATED)
+	@$(BIN)/python -m pytest -q --ignore=tests/fast $(addprefix --ignore=,$(PURE))
 	@touch $@
 
 $(STAMPS)/docs: $(STAMPS)/dev $(PAGES) $(CODE)

@@ -73,6 +73,7 @@ PLACES: Mapping[str, Box] = {
     "http1": Box(620, 10),
     "types": Box(340, 11),
     "errors": Box(500, 11),
+    "_fast": Box(720, 11),
 }
 ASIDE = ("demo", "testing")
 """Packages that are no part of a running server. Their boxes have a broken line."""

@@ -30,6 +30,7 @@ from typing import Any
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
+from pastepool._fast import fast
 from pastepool.errors import InternalError, PeerError
 from pastepool.http1.caches import make_cache
 from pastepool.http1.chunked import ChunkedContent
@@ -100,21 +101,23 @@ class Request:
     there is no content or its length is not known.
     """
 
-    plain = False
     content_length: int | None = None
     chunked = False
     expects_continue = False
 
-    def __init__(self, method: str, target: bytes, version: str, fields: dict[str, Any], keep_alive: bool) -> None:
+    def __init__(
+        self, method: str, target: bytes, version: str, fields: dict[str, Any], keep_alive: bool, plain: bool = False
+    ) -> None:
         self.method = method
         self.target = target
         self.path, _, self.query = target.partition(b"?")
         self.version = version
         self.fields = fields
         self.keep_alive = keep_alive
+        self.plain = plain
 
 
-class Engine:
+class Engine(fast.HeadCallbacks):
     """
     Turn one connection's bytes into requests, one at a time.
 
@@ -128,38 +131,39 @@ class Engine:
     """
 
     __slots__ = (
-        "request", "complete", "body", "rest", "on_body",
-        "_parser", "_limits", "_prototype", "_most_fields", "_fields", "_repeated", "_target",
-        "_fed", "_remaining", "_head_bytes", "_head_lines", "_most_lines", "_few_bytes", "_longest_line",
-        "_tail", "_host", "_fault",
-        "_chunked", "_trailers",
+        "body", "rest", "on_body", "_limits", "_remaining", "_head_bytes", "_head_lines", "_most_lines", "_few_bytes",
+        "_longest_line", "_tail", "_fault", "_chunked", "_trailers",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, prototype: dict[str, Any]) -> None:
-        self.request: Request | None = None
+        self.request = None
         self.complete = False
+        self._keys = KEYS
+        self._methods = _METHODS
+        self._make_request = Request
+        self._prototype = prototype
+        self._most_fields = len(prototype) + limits.header_count
+        self._longest_target = limits.request_target
+        self._fields = None
+        self._repeated = 0
+        self._target = b""
+        self._fed = b""
+        self._host = ""
         self.body = io.BytesIO()
         self.rest = b""
         self.on_body = self.body.write
         self._limits = limits
-        self._prototype = prototype
-        self._most_fields = len(prototype) + limits.header_count
         self._most_lines = limits.header_count + _OTHER_LINES
         self._few_bytes = limits.header_count * _SHORT_FIELD
         self._longest_line = limits.request_target + _BESIDE_TARGET
-        self._fields: dict[str, Any] | None = None
-        self._repeated = 0
-        self._target = b""
-        self._fed = b""
         self._remaining = 0
         self._head_bytes = 0
         self._head_lines = 0
         self._trailers = 0
         self._chunked: ChunkedContent | None = None
         self._tail = b""
-        self._host: str | None = ""
         self._fault: Exception | None = None
-        self._parser: Any = HttpRequestParser(self)
+        self._parser = HttpRequestParser(self)
 
     def close(self) -> None:
         """
@@ -180,7 +184,7 @@ class Engine:
 
         The caller must have taken the content of the request from ``body`` before.
         """
-        request = self.request
+        request: Request | None = self.request
         if request is None:
             raise InternalError("No request is complete.")
         self.request = None
@@ -438,7 +442,7 @@ class Engine:
 
     # The parser calls the methods below, in the order in which the parts of a message arrive.
 
-    def on_url(self, piece: bytes) -> None:
+    def any_url(self, piece: bytes) -> None:
         if self._fields is None:
             if self.complete:
                 raise self._refusal(400, "A request began before the one ahead of it had ended.")
@@ -450,7 +454,7 @@ class Engine:
         if len(self._target) > self._limits.request_target:
             raise self._refusal(414, f"The request target is longer than {self._limits.request_target} bytes.")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
+    def any_field(self, name: bytes, value: bytes) -> None:
         fields = self._fields
         if fields is None:
             self._skip_trailer()
@@ -472,7 +476,7 @@ class Engine:
         if self._trailers > _MOST_TRAILERS:
             raise self._refusal(431, f"The request has more than {_MOST_TRAILERS} trailer fields.")
 
-    def on_headers_complete(self) -> None:
+    def any_end(self) -> None:
         fields = self._fields
         if fields is None:
             raise InternalError("The parser ended a head that it had not begun.")
@@ -496,9 +500,6 @@ class Engine:
             raise
         request.plain = version == "1.1" and request.keep_alive and method != "HEAD"
         self.request = request
-
-    def on_message_complete(self) -> None:
-        self.complete = True
 
     def _learn_method(self, wire_method: bytes) -> str:
         if wire_method == b"CONNECT":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pastepool._fast import fast
 from pastepool.errors import AppError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ _colon_joined = ": ".join
 """Renders a pair of name and value as one line. Raises TypeError if one of them is not text."""
 
 
-def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
+def _any_head(status: str, headers: list[tuple[str, str]]) -> Head:
     """
     Check the status and the headers of an application's response, and render them.
 
@@ -121,6 +122,9 @@ def render_head(status: str, headers: list[tuple[str, str]]) -> Head:
         raise AppError(f"Response headers must be latin-1 text (PEP 3333): {error}.") from error
     # Not ``Head(...)``: for a short head the generated ``__new__`` costs as much as all the rest.
     return _new_tuple(Head, (code, status_line, fields, content_length, has_date, has_server))
+
+
+render_head = fast.head_renderer(_STATUS_LINES, _KINDS, Head, _any_head)
 
 
 def _learn(name: Any) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from pastepool import __version__
+from pastepool._fast import fast
 from pastepool.core.interpreter import runs_without_gil
 from pastepool.core.policy import PoolPolicy, Timeouts
 from pastepool.core.states import Status, classify
@@ -44,9 +45,10 @@ def announce(
     source = f"{settings.config_file} [{settings.section}]" if settings.config_file else "a program"
     kills = policy.kill_after and (policy.kill_without_gil or not runs_without_gil())
     killing = f"killed after {policy.kill_after:g} s" if kills else "never killed"
+    language = "" if fast.LANGUAGE == "C" else f" ({fast.LANGUAGE})"
     lines = [f"serving on {url(listener)}" for listener in listeners]
     lines.append(
-        f"pastepool {__version__}: {policy.workers} workers, at most {policy.max_workers}; "
+        f"pastepool {__version__}{language}: {policy.workers} workers, at most {policy.max_workers}; "
         f"requests are hung after {policy.hung_after:g} s, {killing}"
     )
     if fewer_connections:

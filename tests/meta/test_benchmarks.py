@@ -18,7 +18,7 @@ from wsgiref.validate import validator
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import idle, load, measure, profile, report, tab, targets
+from benchmarks import idle, instructions, load, measure, profile, report, tab, targets
 from benchmarks.app import LARGE, ROUTES, app
 from benchmarks.errors import BenchError, ServerFailed
 from benchmarks.load import BROWSER_HEADERS, Load
@@ -405,3 +405,40 @@ def test_cost_of_a_tab_can_be_measured(capsys: pytest.CaptureFixture[str]) -> No
     assert status in (0, 1) and said.err == ""
     assert "1 round of 200 requests each." in said.out
     assert "| workers, all hung |" in said.out and "| 3 |" in said.out
+
+
+# --- instructions
+
+
+def test_request_of_a_load_is_what_wrk_would_send() -> None:
+    """With its fields and as much content as it says."""
+    loads = {row.name: row.load for row in SCENARIOS}
+    assert instructions.request(loads["hello"], 80) == b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n"
+    head, _, content = instructions.request(loads["upload"], 80).partition(b"\r\n\r\n")
+    assert b"\r\nContent-Length: 65536" in head
+    assert len(content) == 65536
+
+
+@pytest.mark.parametrize(
+    "framed", [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"]
+)
+def test_answer_is_read_to_its_end(framed: bytes) -> None:
+    """Framed by its length or in chunks, in whatever pieces it comes; an error and an early end are told."""
+    mine, peer = socket.socketpair()
+    with mine, peer:
+        mine.settimeout(5.0)
+        peer.sendall(b"HTTP/1.1 200 OK\r\n" + framed)
+        instructions.read_answer(mine)
+        peer.sendall(b"HTTP/1.1 404 Not Found\r\n" + framed)
+        with pytest.raises(ServerFailed, match="404"):
+            instructions.read_answer(mine)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        peer.close()
+        with pytest.raises(ServerFailed, match="the connection ended"):
+            instructions.read_answer(mine)
+
+
+def test_scenario_that_cannot_be_counted_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its count would depend on the scheduler. The error names those that can be."""
+    assert instructions.main(["block-10ms"]) == 1
+    assert "block-10ms: not one of hello, browser" in capsys.readouterr().err

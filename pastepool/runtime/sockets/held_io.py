@@ -15,6 +15,8 @@ used within one call written in C, ``next``, in which no other thread runs.
 
 With TLS the number is -1 too. Then nothing is received or sent here, and the methods of the socket do it.
 
+The accelerator does the same without ``ctypes``, for a tenth of its price.
+
 Without the GIL (a free-threaded build) there is nothing to keep, and other threads run in that call too. So there the
 methods of the socket are used.
 """
@@ -26,6 +28,7 @@ import socket
 from collections.abc import Callable
 from itertools import repeat, starmap
 
+from pastepool._fast import fast
 from pastepool.core.interpreter import runs_without_gil
 from pastepool.runtime.sockets.tls_socket import ClientSocket
 
@@ -67,8 +70,10 @@ def held_receiver() -> Callable[[ClientSocket], bytes] | None:
     ``socket.recv`` then tells which. Each function has one buffer, so only one thread at a time may call it: the holder
     of the baton.
     """
-    if runs_without_gil():
-        return None
+    return None if runs_without_gil() else fast.held_receive or _receiver()
+
+
+def _receiver() -> Callable[[ClientSocket], bytes]:
     buffer = ctypes.create_string_buffer(HELD_AT_MOST)
     buffers, sizes = repeat(buffer), repeat(HELD_AT_MOST)
 
@@ -79,11 +84,14 @@ def held_receiver() -> Callable[[ClientSocket], bytes] | None:
     return held_receive
 
 
-def held_send(sock: ClientSocket, data: bytes) -> int:
-    """
-    Send as much of ``data`` as the socket takes. ``data`` is not longer than ``HELD_AT_MOST``.
-
-    Returns: how many bytes were sent. 0 when none could be sent; ``socket.send`` then tells why. Runs on: any thread.
-    """
+def _send_held(sock: ClientSocket, data: bytes) -> int:
     sent: int = next(map(_send, starmap(sock.fileno, _ONCE), (data,), (len(data),), _SEND_FLAGS))
     return max(0, sent)
+
+
+held_send: Callable[[ClientSocket, bytes], int] = fast.held_send or _send_held
+"""
+Send as much of some bytes as a socket takes, at most ``HELD_AT_MOST``.
+
+Returns: how many bytes were sent. 0 when none could be sent; ``socket.send`` then tells why. Runs on: any thread.
+"""

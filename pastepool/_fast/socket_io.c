@@ -1,0 +1,74 @@
+/*
+ * Receive and send without releasing the GIL (runtime/sockets/held_io.py says why).
+ *
+ * The number of the socket is asked for and used without running other code of Python in between, so nobody can close
+ * the socket and open another file with the same number meanwhile.
+ */
+
+#include "fast.h"
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+enum { HELD_AT_MOST = 16384 };
+
+static PyObject *fileno_name;
+
+/* Return the number of a socket; -1 if it is closed, and -1 with an exception set if it is none. */
+static int
+number_of(PyObject *sock)
+{
+    PyObject *number = PyObject_CallMethodObjArgs(sock, fileno_name, NULL);
+    if (number == NULL) {
+        return -1;
+    }
+    int fd = (int)PyLong_AsLong(number);
+    Py_DECREF(number);
+    return fd;
+}
+
+static PyObject *
+held_receive(PyObject *Py_UNUSED(module), PyObject *sock)
+{
+    char buffer[HELD_AT_MOST];
+    int fd = number_of(sock);
+    if (fd < 0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    ssize_t received = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    return PyBytes_FromStringAndSize(buffer, received > 0 ? received : 0);
+}
+
+static PyObject *
+held_send(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
+{
+    REFUSE_OTHER_COUNT("held_send", count, 2);
+    char *data;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(arguments[1], &data, &size) < 0) {
+        return NULL;
+    }
+    int fd = number_of(arguments[0]);
+    if (fd < 0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    ssize_t sent = send(fd, data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return PyLong_FromSsize_t(sent > 0 ? sent : 0);
+}
+
+static PyMethodDef functions[] = {
+    {"held_receive", held_receive, METH_O, NULL},
+    {"held_send", FAST_FUNCTION(held_send), METH_FASTCALL, NULL},
+    {NULL},
+};
+
+int
+add_socket_io(PyObject *module)
+{
+    fileno_name = PyUnicode_InternFromString("fileno");
+    return fileno_name == NULL ? -1 : PyModule_AddFunctions(module, functions);
+}
