@@ -30,6 +30,15 @@ _FILES = {
 
 _TESTS = (
     (
+        "adapters/test_cheroot_served.py",
+        KILLS,
+        """
+        test_hung_requests_do_not_stop_the_server test_hung_requests_over_tls test_hung_requests_over_a_unix_socket
+        test_killed_request_is_closed
+        """,
+    ),
+    ("adapters/test_cherrypy.py", KILLS, "test_hung_page_is_shown_and_killed"),
+    (
         "pooling/test_worker_pool.py",
         KILLS,
         """

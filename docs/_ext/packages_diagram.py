@@ -49,6 +49,7 @@ PLACES: Mapping[str, Box] = {
     "entrypoints": Box(440, 0),
     "cli": Box(700, 0),
     "demo": Box(860, 0),
+    "adapters": Box(460, 1),
     "watch": Box(110, 1),
     "process": Box(840, 1),
     "server": Box(640, 1),
@@ -75,6 +76,9 @@ PLACES: Mapping[str, Box] = {
     "errors": Box(500, 11),
     "_fast": Box(720, 11),
 }
+PUBLIC = {"pastepool.Work": "pastepool.pooling", "pastepool.WorkerPool": "pastepool.pooling"}
+"""The homes of the names that the package itself has."""
+
 ASIDE = ("demo", "testing")
 """Packages that are no part of a running server. Their boxes have a broken line."""
 
@@ -107,7 +111,7 @@ def package_of(module: str) -> str:
     Return the box of a module: ``runtime.pool`` for ``pastepool.runtime.pool.worker``, empty for ``pastepool`` and for
     its ``__main__``.
     """
-    parts = [part for part in module.split(".")[1:] if part != "__main__"]
+    parts = [part for part in PUBLIC.get(module, module).split(".")[1:] if part != "__main__"]
     inner = parts[0] in OPENED and len(parts) > 1 and (PACKAGE / parts[0] / parts[1]).is_dir() if parts else False
     return ".".join(parts[: 2 if inner else 1])
 

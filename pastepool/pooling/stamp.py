@@ -55,11 +55,11 @@ class Stamp:
         """
         Keep kills away while a piece of the response is sent: it would be cut in the middle.
 
-        The first piece takes the claim to the response: from then on a kill does not answer the client any more. Raises:
-        WorkerKilled, if a kill has the claim already.
+        It may be nested. The first piece takes the claim to the response: from then on a kill does not answer the client
+        any more. Raises: WorkerKilled, if a kill has the claim already.
         """
         worker, request = self._worker, self.request
-        if worker is None or request is None:
+        if worker is None or request is None or request.writing:
             yield
             return
         worker.window.shut()

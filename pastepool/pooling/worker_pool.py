@@ -247,6 +247,15 @@ class WorkerPool:
             parts.pool.changed()  # the supervisor decides whether workers hang that must be replaced
         return True
 
+    def take_back(self) -> Work | None:
+        """Take the piece of work away that has waited longest; no worker has it. Returns None if none waits."""
+        with self._lock:
+            task = self._parts.base.baton.next_waiting()
+            if not isinstance(task, HostTask):
+                return None
+            self._taken -= 1
+        return task.work
+
     def _make_room(self, more: int) -> bool:
         """
         Start a worker if there is none for what was taken and ``more``. Returns whether there is one. Under the lock.

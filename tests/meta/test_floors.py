@@ -18,11 +18,14 @@ FLOORS = [re.findall(r"\w+", line) for line in lines_of("importlinter:contract:f
 ASIDE = lines_of("importlinter:contract:floors", "exhaustive_ignores")
 VALUES = lines_of("importlinter:contract:values", "source_modules")
 FORBIDDEN = lines_of("importlinter:contract:values", "forbidden_modules")
+PUBLIC = {"Work": "pooling", "WorkerPool": "pooling"}
+"""The rooms of the names that the package itself has."""
 
 
 def floor_of(name: str) -> int | None:
     """0 for the ground floor; None for what stands beside the house."""
     top = name.split(".")[1] if "." in name else ""
+    top = PUBLIC.get(top, top)
     return next((number for number, rooms in enumerate(reversed(FLOORS)) if top in rooms), None)
 
 

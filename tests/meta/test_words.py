@@ -13,8 +13,11 @@ from pastepool.settings.options import BY_NAME
 from tests.meta.repository import PACKAGE, ROOT, module_name, sources, tree
 
 WORDS = (ROOT / "docs" / "discussion" / "words.md").read_text(encoding="utf-8")
-CODE = [path for path in sources() if PACKAGE / "demo" not in path.parents]
-"""The demonstration is an application like any other: it is not the package's to name things."""
+CODE = [path for path in sources() if not {PACKAGE / "demo", PACKAGE / "adapters"} & set(path.parents)]
+"""
+The demonstration is an application like any other: it is not the package's to name things. The adapters have the names
+of the libraries that they stand for.
+"""
 
 
 def rows(columns: int) -> list[list[str]]:

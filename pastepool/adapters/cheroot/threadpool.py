@@ -1,0 +1,219 @@
+"""``ThreadPool``: cheroot's pool, and the connections that it is given. Names in this module are cheroot's."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+import weakref
+from typing import Any
+
+from pastepool import Work, WorkerPool
+from pastepool.adapters.cheroot.gateway import hang_up, stamped
+from pastepool.adapters.cheroot.statistics import NOTHING, Counted, WorkerStatistics, WorkerThread, added, since
+from pastepool.errors import WorkerKilled
+
+_GENERATIONS = 4
+"""A pool with no ``max`` grows up to this many times ``min``. cheroot's own pool does not grow at all."""
+
+
+class _Connection(Work):
+    """One turn of a connection. ``keep``: it goes back to cheroot's connection manager after it."""
+
+    holds_requests = True
+
+    def __init__(self, pool: ThreadPool, conn: Any) -> None:
+        self.conn = conn
+        self._pool = pool
+        self._keep = False
+        self._interrupt: BaseException | None = None
+
+    def run(self) -> None:
+        self._pool.begin(self.conn)
+        self._keep = bool(self.conn.communicate())
+
+    def title(self) -> str:
+        return f"connection of {self.conn.remote_addr or 'a client'}"
+
+    def failed(self, error: BaseException) -> None:
+        log, whose = self._pool.server.error_log, f"{self.conn.remote_addr}:{self.conn.remote_port}"
+        if isinstance(error, WorkerKilled):
+            log(f"A request of {whose} was killed by the pool", level=logging.WARNING)
+        elif isinstance(error, ConnectionError):
+            log(f"Got a connection error while handling a connection from {whose} ({error!s})", level=logging.INFO)
+        elif isinstance(error, (KeyboardInterrupt, SystemExit)):
+            log(f"Got a server shutdown request while handling {whose} ({error!s})", level=logging.DEBUG)
+            self._interrupt = error
+        else:
+            log(f"Unhandled error while processing {whose}: {error!r}", level=logging.ERROR, traceback=True)
+
+    def finished(self) -> None:
+        server = self._pool.server
+        try:
+            if self._keep:
+                server.put_conn(self.conn)
+            else:
+                self.conn.close()
+        finally:
+            self._pool.end(self.conn)
+        if self._interrupt is not None:
+            server.interrupt = self._interrupt  # stops the server, this pool too, from this thread
+
+    def refused(self, reason: str) -> None:
+        self.conn.close()
+
+
+class ThreadPool:
+    """
+    ``cheroot.workers.threadpool.ThreadPool`` on our pool: cheroot's names, arguments and errors, and our ``options``.
+
+    ``pool``: the ``WorkerPool`` below it.
+    """
+
+    def __init__(
+        self,
+        server: Any,
+        min: int = 10,
+        max: float = -1,
+        accepted_queue_size: int = -1,
+        accepted_queue_timeout: float = 10,
+        **options: Any,
+    ) -> None:
+        if min < 1:
+            raise ValueError(f"min={min!s} must be > 0")
+        if max != float("inf") and (not isinstance(max, int) or max == 0):
+            raise TypeError(f"Expected an integer or the infinity value for the `max` argument but got {max!r}.")
+        self.max = float("inf") if max < 0 else max
+        if self.max < min:
+            raise ValueError(f"max={max!s} must be > min={min!s} (or infinity for no max)")
+        self.server = server
+        self.min = min
+        self._options = {**options, **({"queue_limit": accepted_queue_size} if accepted_queue_size > 0 else {})}
+        self._queue_put_timeout = accepted_queue_timeout
+        self._changed = threading.Condition()
+        self._full_since: float | None = None
+        self._faces: dict[str, WorkerThread] = {}
+        self.ended = NOTHING
+        self._seen: weakref.WeakKeyDictionary[Any, Counted] = weakref.WeakKeyDictionary()
+        self._started = False
+        self.pool = self._make()
+
+    def _make(self) -> WorkerPool:
+        most = self.max if self.max != float("inf") else _GENERATIONS * self.min
+        given: dict[str, Any] = {"threadpool_spawn_if_under": 0, **self._options}
+        return WorkerPool("cheroot", most=int(most), workers=self.min, **given)
+
+    def start(self) -> None:
+        """Start the workers. Raises: RuntimeError: they were started already."""
+        if self._started:
+            raise RuntimeError("Threadpools can only be started once.")
+        if self.pool.settings.pool.workers != self.min:
+            self.pool = self._make()
+        self._started = True
+        self._faces.clear()
+        self._gateway = self.server.gateway
+        self.server.gateway = stamped(self._gateway, self.pool, self._count_request)
+        self.server.stats["Worker Threads"] = WorkerStatistics(self)
+        self.pool.start()
+
+    def stop(self, timeout: float | None = 5) -> None:
+        """
+        Finish what was taken, then cut its connections. Returns within ``timeout`` and a second, whatever hangs.
+
+        ``timeout``: None for as long as it takes; a negative one is 0.
+        """
+        if self._started:
+            self._started = False
+            self.server.gateway = self._gateway
+        if not self.pool.stop(timeout):
+            for thread in self._threads:
+                if thread.conn is not None:
+                    hang_up(thread.conn)
+
+    def put(self, obj: Any) -> None:
+        """
+        Give a connection to a worker. Raises: queue.Full: the queue has had no room for ``accepted_queue_timeout``.
+
+        Only the first connection that finds it full waits that long. Otherwise those behind it would wait for the sum.
+        """
+        work = _Connection(self, obj)
+        with self._changed:
+            while not self.pool.submit(work):
+                now = time.monotonic()
+                since = self._full_since = now if self._full_since is None else self._full_since
+                left = since + self._queue_put_timeout - now
+                if left <= 0 or not self._started or threading.current_thread().name in self._faces:
+                    raise queue.Full
+                self._changed.wait(left)
+            self._full_since = None
+            self._changed.notify_all()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Take a waiting connection away from the workers. Raises: queue.Empty: none came in time."""
+        found: list[Work] = []
+
+        def came() -> bool:
+            work = self.pool.take_back()
+            found.extend([] if work is None else [work])
+            return bool(found)
+
+        with self._changed:
+            if not self._changed.wait_for(came, timeout if block else 0):
+                raise queue.Empty
+        return found[0].conn  # type: ignore[attr-defined]
+
+    def grow(self, amount: int) -> None:
+        """Start workers, not above ``max``."""
+        self.pool.grow(amount)
+
+    def shrink(self, amount: int) -> None:
+        """Tell idle workers to leave, not below ``min``."""
+        self.pool.shrink(amount)
+
+    @property
+    def idle(self) -> int:
+        """Return how many workers have no connection."""
+        return self.pool.idle
+
+    @property
+    def qsize(self) -> int:
+        """Return how many connections wait."""
+        return self.pool.qsize
+
+    @property
+    def _threads(self) -> list[WorkerThread]:
+        """Return the live workers. What those that are gone have counted is kept in one sum."""
+        names = {worker.name for worker in self.pool.workers}
+        with self._changed:
+            for name in self._faces.keys() - names:
+                self.ended = added(self.ended, self._faces.pop(name).counted)
+            return [self._face(name) for name in sorted(names)]
+
+    def _face(self, name: str) -> WorkerThread:
+        return self._faces.setdefault(name, WorkerThread(self.server, name))
+
+    def begin(self, conn: Any) -> None:
+        """Note that the calling worker serves a connection, and that there is room in the queue."""
+        face = self._face(threading.current_thread().name)
+        face.conn = conn
+        self._seen[conn] = (*self._seen.get(conn, NOTHING)[:3], time.monotonic())
+        if self._full_since is not None:
+            with self._changed:
+                self._changed.notify_all()
+
+    def _count_request(self) -> None:
+        # cheroot itself counts a connection that its client closes as one more request.
+        if self.server.stats["Enabled"]:
+            face = self._face(threading.current_thread().name)
+            face.counted = added(face.counted, (1, 0, 0, 0.0))
+
+    def end(self, conn: Any) -> None:
+        """Count what the calling worker did for a connection since ``begin``; what came before was counted then."""
+        face = self._face(threading.current_thread().name)
+        before = self._seen[conn]
+        now = (0, conn.rfile.bytes_read, conn.wfile.bytes_written, time.monotonic())
+        self._seen[conn] = now
+        if self.server.stats["Enabled"]:
+            face.counted = added(face.counted, since(before, now))
+        face.conn = None
