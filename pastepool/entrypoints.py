@@ -121,6 +121,44 @@ def main(global_conf: Mapping[str, object] | None = None, /, **local_conf: objec
     return _server(global_conf or {}, local_conf, WAITRESS)
 
 
+def fcgi(global_conf: Mapping[str, object] | None = None, /, **local_conf: object) -> Callable[[WSGIApplication], None]:
+    """Make flup's FastCGI server on our pool: ``use = egg:pastepool#fcgi``, with the options of ``egg:flup#fcgi``."""
+    return _flup("fcgi", global_conf or {}, local_conf)
+
+
+def scgi(global_conf: Mapping[str, object] | None = None, /, **local_conf: object) -> Callable[[WSGIApplication], None]:
+    """Make flup's SCGI server on our pool: ``use = egg:pastepool#scgi``, with the options of ``egg:flup#scgi``."""
+    return _flup("scgi", global_conf or {}, local_conf)
+
+
+def ajp(global_conf: Mapping[str, object] | None = None, /, **local_conf: object) -> Callable[[WSGIApplication], None]:
+    """Make flup's AJP server on our pool: ``use = egg:pastepool#ajp``, with the options of ``egg:flup#ajp``."""
+    return _flup("ajp", global_conf or {}, local_conf)
+
+
+def _flup(
+    protocol: str, given: Mapping[str, object], local_conf: Mapping[str, object]
+) -> Callable[[WSGIApplication], None]:
+    """
+    Read and check the options of a section for a server of flup, and return what serves an application with it.
+
+    Raises: SettingsError: the section has a mistake. StartError: flup is not installed. CommandExit: either, when a serve
+    command is running.
+    """
+    with _told_to_operator():
+        try:
+            from pastepool.adapters.flup import factory
+        except ImportError as error:
+            raise StartError(str(error)) from error
+        serve_with_flup = factory(protocol, given, local_conf)
+
+    def serve(app: WSGIApplication) -> None:
+        with _told_to_operator():
+            serve_with_flup(app)
+
+    return serve
+
+
 def _server(
     given: Mapping[str, object], local_conf: Mapping[str, object], dialect: Dialect
 ) -> Callable[[WSGIApplication], None]:

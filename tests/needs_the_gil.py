@@ -37,6 +37,7 @@ _TESTS = (
         test_killed_request_is_closed
         """,
     ),
+    ("adapters/test_flup_nginx.py", KILLS, "test_fastcgi_behind_nginx test_scgi_behind_nginx"),
     ("adapters/test_cherrypy.py", KILLS, "test_hung_page_is_shown_and_killed"),
     (
         "pooling/test_worker_pool.py",

@@ -173,7 +173,8 @@ class HostedRequest:
         self.fate = ""
         self.cancellations: list[Callable[[], object]] = list(outer.cancellations or ())
         # The application may change the environ, and drops it when it likes.
-        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+        path = str(environ.get("REQUEST_URI") or "").partition("?")[0]
+        path = path or f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
         self._title = printable(
             f"{environ.get('REQUEST_METHOD', '')} {masked_path(beginning(path, _TITLE_LIMIT))}", _TITLE_LIMIT
         )

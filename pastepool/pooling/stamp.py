@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any
 
+from pastepool.core.ownership import calls_application
 from pastepool.pooling.hosted import HostedRequest
 from pastepool.runtime.pool.host_worker import HostWorker
 from pastepool.runtime.pool.worker import Fact
@@ -30,10 +32,12 @@ class Stamp:
         self._before: Fact
 
     def __enter__(self) -> Stamp:
+        """Begin the request. Raises: WorkerKilled: an earlier request of the same work was killed, and it went on."""
         worker, request = self._worker, self.request
         if worker is not None and request is not None:
             if request.outer.open:
                 worker.window.shut()
+            worker.raise_if_killed()
             self._before = worker.begin_request(request)
             worker.window.open(request.serial)
         return self
@@ -49,6 +53,16 @@ class Stamp:
             request.outer.request_ended_at = self._now()
             if request.outer.open and not worker.window.killed:
                 worker.window.open(request.outer.serial)
+
+    @calls_application
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """
+        Call what runs the request, and return its result.
+
+        Only code of pastepool has to call it through this: otherwise its own function, in which no kill may land, would
+        stand between the request and the pool.
+        """
+        return function(*args)
 
     @contextlib.contextmanager
     def sending(self) -> Iterator[None]:

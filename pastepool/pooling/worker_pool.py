@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Collection, MutableMapping
 from typing import Any
 
-from pastepool.core.states import Phase, Status, classify
+from pastepool.core.states import Phase, Record, Status, classify
 from pastepool.errors import NoThread, StartError
 from pastepool.pooling.executor import PoolExecutor
 from pastepool.pooling.hosted import HostedRequest, HostTask
@@ -38,6 +38,12 @@ _log = scribbled("pastepool")
 
 _LOST = (Status.HUNG, Status.DYING, Status.ZOMBIE, Status.RETIRING, Status.GONE)
 """The statuses of workers that cannot be counted on."""
+
+_LOST_AFTER: Seconds = 1.0
+"""
+After waiting this long for its host, a worker cannot be counted on either: no client takes so long between connecting and
+sending. With a shorter time a burst would get more workers than ``most`` while the machine is busy.
+"""
 
 _ABLE = (Phase.STARTING, Phase.IDLE, Phase.BUSY)
 """The phases of workers that take another piece of work after the present one, unless they were told to leave."""
@@ -273,10 +279,15 @@ class WorkerPool:
         if able >= self._taken - elsewhere + more:
             return True
         records, now = pool.records(), self._clock.now()
-        serving = sum(classify(record, now, policy) not in _LOST for record in records)
+        serving = sum(self._counts(record, now) for record in records)
         if serving >= self._most or len(records) >= policy.max_workers:
             return False
         return pool.spawn() is not None
+
+    def _counts(self, record: Record, now: Seconds) -> bool:
+        """Return whether a worker is one of ``most``."""
+        lost = classify(record, now, self.settings.pool) in _LOST
+        return not lost and now < record.sending_since + _LOST_AFTER
 
     def _end_one(self, task: HostTask) -> None:
         with self._lock:
@@ -329,8 +340,9 @@ class WorkerPool:
         policy, pool = self.settings.pool, self._parts.pool
         with self._lock:
             records = pool.records()
-            lost = sum(classify(record, self._clock.now(), policy) in _LOST for record in records)
-            room = min(self._most - len(records) + lost, policy.max_workers - len(records))
+            now = self._clock.now()
+            serving = sum(self._counts(record, now) for record in records)
+            room = min(self._most - serving, policy.max_workers - len(records))
             return sum(pool.spawn() is not None for _ in range(min(amount, room)))
 
     def shrink(self, amount: int) -> int:

@@ -47,7 +47,7 @@ class Application:
         special = self._special.get(path.lstrip("/"))
         if special is not None:
             special()
-        length = len(environ["wsgi.input"].read()) if environ.get("CONTENT_LENGTH") else 0
+        length = len(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
         body = f"{environ['REQUEST_METHOD']} {path} {length}".encode()
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
         return [body]

@@ -24,7 +24,10 @@ def test_entry_points_load() -> None:
     servers = {
         point.name: point.load() for point in entry_points(group="paste.server_factory", module="pastepool.entrypoints")
     }
-    assert servers == {"http": entrypoints.http, "main": entrypoints.main}
+    flup = {
+        f"{name}{suffix}": getattr(entrypoints, name) for name in ("fcgi", "scgi", "ajp") for suffix in ("", "_thread")
+    }
+    assert servers == {"http": entrypoints.http, "main": entrypoints.main, **flup}
     (point,) = (
         point for point in entry_points(group="paste.app_factory", name="demo") if point.module == "pastepool.demo"
     )

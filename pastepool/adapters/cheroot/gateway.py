@@ -41,7 +41,7 @@ class _Stamped:
             req.ensure_headers_sent = _unless_killed(_sending(stamp, send_headers))
             if write is not None:
                 self.write = _sending(stamp, write)
-            super().respond()  # type: ignore[misc]
+            stamp.call(super().respond)  # type: ignore[misc]
 
 
 def _sending(stamp: Any, send: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,132 @@
+"""Make a server class of flup like another one, but on our pool. Names in this module are flup's."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import socket
+import threading
+from typing import Any
+
+from pastepool.adapters.flup.threadpool import ThreadPool
+from pastepool.errors import StartError, WorkerKilled
+
+_POOL = ("minSpare", "maxSpare", "maxThreads")
+
+
+def on_our_pool(server_class: type[Any]) -> type[Any]:
+    """
+    Return a class like one of flup's threaded ``WSGIServer`` classes, on our pool.
+
+    Its constructor takes flup's arguments, ``shutdown_timeout`` and the options of ``WorkerPool``.
+    """
+    return type(server_class.__name__, (_OnOurPool, server_class), {})
+
+
+class _OnOurPool:
+    """What is put before a server class of flup."""
+
+    _bindAddress: Any
+    _keepGoing: bool
+    _jobClass: Any
+
+    def __init__(self, application: Any, *args: Any, **kwargs: Any) -> None:
+        theirs = _arguments_of(type(self).__mro__[2])
+        ours = {name: kwargs.pop(name) for name in list(kwargs) if name not in theirs}
+        # flup's own pool gets no thread.
+        super().__init__(application, *args, **kwargs, minSpare=0, maxSpare=0)  # type: ignore[call-arg]
+        self._threadPool = ThreadPool(**ours)
+        if getattr(self._jobClass, "_multiplexed", False):
+            self._jobClass = _multiplexed(self._jobClass, self._threadPool)
+
+    @property
+    def pool(self) -> ThreadPool:
+        """Return the pool."""
+        return self._threadPool
+
+    def stop(self) -> None:
+        """End ``run``, within a second and the time for the drain. Runs on: any thread."""
+        self._keepGoing = False
+
+    def _setupSocket(self) -> socket.socket:  # noqa: N802
+        """Open the listening socket. Raises: StartError: it cannot be opened; flup's own way to say so is a TypeError."""
+        try:
+            return super()._setupSocket()  # type: ignore[misc, no-any-return]
+        except OSError as error:
+            raise StartError(f"Cannot listen on {self._bindAddress}: {error.strerror or error}.") from error
+
+    def handler(self, req: Any) -> Any:
+        """Run a request inside of its stamp; what it sends is sent with the window shut."""
+        environ = req.params if hasattr(req, "params") else req.environ
+        if isinstance(getattr(req, "stdin", None), io.StringIO):
+            req.stdin = io.BytesIO()  # flup gives a request without content a file of text
+        with self._threadPool.pool.request(environ, hang_up=lambda: _cut_if_begun(req)) as stamp:
+            names = ("stdout",) if hasattr(req, "stdout") else ("startResponse", "write")
+            before = {name: getattr(req, name) for name in names}
+            try:
+                for name, value in before.items():
+                    setattr(req, name, _Sending(value, stamp))
+                return stamp.call(super().handler, req)  # type: ignore[misc]
+            except WorkerKilled:
+                req._conn._keepGoing = False  # its worker leaves, so the front-end has to open another connection
+                raise
+            finally:
+                for name, value in before.items():
+                    setattr(req, name, value)  # flup's page about an error is no part of the request
+
+    def _installSignalHandlers(self) -> None:
+        """Install flup's handlers, in the main thread alone: elsewhere Python refuses it, and its host has its own."""
+        self._oldSIGs: list[Any] = []
+        if threading.current_thread() is threading.main_thread():
+            super()._installSignalHandlers()  # type: ignore[misc]
+
+
+class _Sending:
+    """A function or a file through which a response is sent, with kills kept away meanwhile."""
+
+    def __init__(self, through: Any, stamp: Any) -> None:
+        self._through = through
+        self._stamp = stamp
+
+    def __call__(self, *args: Any) -> Any:
+        with self._stamp.sending():
+            return self._through(*args)
+
+    def write(self, data: bytes) -> None:
+        with self._stamp.sending():
+            self._through.write(data)
+
+    def flush(self) -> None:
+        with self._stamp.sending():
+            self._through.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._through, name)
+
+
+def _cut_if_begun(req: Any) -> None:
+    """Cut the connection of a killed request whose response has begun; to another one flup sends a page about the error."""
+    begun = req.stdout.dataWritten if hasattr(req, "stdout") else req._headersSent
+    if begun:
+        with contextlib.suppress(OSError, ValueError), socket.socket(fileno=os.dup(req._conn._sock.fileno())) as own:
+            own.shutdown(socket.SHUT_RDWR)
+
+
+def _multiplexed(connection_class: type[Any], pool: ThreadPool) -> type[Any]:
+    """Return a class of connections whose requests run on the pool; flup starts a bare thread for each."""
+
+    def _start_request(self: Any, req: Any) -> None:
+        if not pool.addJob(req, allowQueuing=False):
+            self.end_request(req, 0, _OVERLOADED, remove=True)
+
+    return type(connection_class.__name__, (connection_class,), {"_start_request": _start_request})
+
+
+_OVERLOADED = 2
+"""FastCGI's word for "no thread left"."""
+
+
+def _arguments_of(server_class: type[Any]) -> frozenset[str]:
+    code = server_class.__init__.__code__  # type: ignore[misc]
+    return frozenset(code.co_varnames[: code.co_argcount])
