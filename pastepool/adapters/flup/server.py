@@ -49,7 +49,7 @@ class _OnOurPool:
         """End ``run``, within a second and the time for the drain. Runs on: any thread."""
         self._keepGoing = False
 
-    def _setupSocket(self) -> socket.socket:  # noqa: N802
+    def _setupSocket(self) -> socket.socket:
         """Open the listening socket. Raises: StartError: it cannot be opened; flup's own way to say so is a TypeError."""
         try:
             return super()._setupSocket()  # type: ignore[misc, no-any-return]
