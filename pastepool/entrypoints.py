@@ -202,8 +202,13 @@ def _serve(app: WSGIApplication, settings: Settings, seat: Membership | None) ->
     from pastepool.server import Server  # imported here because a check of the settings does not need it
 
     with _told_to_operator():
-        _check_application(app, settings.config_file)
-        Server(settings, app, _admin_application(settings), seat).serve()
+        try:
+            _check_application(app, settings.config_file)
+            Server(settings, app, _admin_application(settings), seat).serve()
+        except (SettingsError, StartError) as error:
+            if seat is not None:
+                seat.failed(str(error))
+            raise
 
 
 def _worker_seat(settings: Settings, again: Callable[[], Settings]) -> Seat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -62,7 +63,8 @@ class Kinship:
         row, dump = self._board.take(), _file_in_memory()
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
-                stream.flush()  # what is in its buffer would be written twice
+                with contextlib.suppress(Exception):  # the disk is full
+                    stream.flush()  # what is in its buffer would be written twice
         try:
             with self._signals.blocked():
                 pid = os.fork()

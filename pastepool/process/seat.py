@@ -7,6 +7,7 @@ nobody listens, because the application is being loaded.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import itertools
@@ -15,6 +16,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
 from pastepool.process.board import BoardRow
@@ -42,8 +44,14 @@ reaches another one, finds no such task there.
 """
 
 _BEATS_A_SECOND = 4
+_ARMED_FOR: Seconds = 5.0
+"""How often the thread in C is put off, at most: each time costs a thread."""
+
 _PARENTLESS = 3
 """A worker that stands still ends after so many times ``deadlock_timeout``, if no parent has killed it before."""
+
+_OOM, _OOM_MORE = Path("/proc/self/oom_score_adj"), 100
+"""If memory runs out, the kernel is to end a worker and not the parent."""
 
 
 class Seat:
@@ -77,6 +85,9 @@ class Seat:
         self._wire, self._row, self._dump = wire, row, dump
         faulthandler.register(signal.SIGUSR2, file=dump, all_threads=True)
         self._name("boots")
+        with contextlib.suppress(OSError, ValueError):  # not Linux, or a container that does not allow it
+            score = int(_OOM.read_text()) + _OOM_MORE
+            _OOM.write_text(str(min(score, 1000)))
         importlib.invalidate_caches()  # modules may have come since the parent has looked
         previous = sys.excepthook
 
@@ -126,9 +137,10 @@ class Seat:
         process in the end.
         """
         never = threading.Event()
+        again = max(1, int(min(_ARMED_FOR, self._deadlock) * _BEATS_A_SECOND))
         for count in itertools.count():
             self._row.beat(*figures())
-            if self._deadlock and count % _BEATS_A_SECOND == 0:
+            if self._deadlock and count % again == 0:
                 faulthandler.dump_traceback_later(_PARENTLESS * self._deadlock, file=self._dump, exit=True)
             never.wait(1 / _BEATS_A_SECOND)
 

@@ -42,5 +42,8 @@ class Membership(Protocol):
     def ending(self, figures: tuple[int, int]) -> None:
         """Say that all requests have ended, and how many there were."""
 
+    def failed(self, text: str) -> None:
+        """Say why this process cannot serve."""
+
     def condemned(self, why: str) -> None:
         """Ask to be replaced by another process, after which the parent retires this one. Safe in a signal handler."""

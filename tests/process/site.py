@@ -13,7 +13,7 @@ from tests.server.commands import Command, arguments, get
 from tests.waiting import until
 
 APPLICATION = """\
-import ctypes, os, sys, time
+import ctypes, os, subprocess, sys, time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -38,6 +38,11 @@ def app(environ, start_response):
     if path.startswith("/held"):
         (HERE / (path[1:] + "-began")).touch()
         wait_for("gate")
+    if path == "/descriptors":
+        code = "import os; print(*sorted(int(n) for n in os.listdir('/proc/self/fd'))[:-1])"
+        words = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, close_fds=False).stdout
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [words]
     if path == "/stuck":
         (HERE / "stuck-began").touch()
         stand_still(600)
@@ -67,15 +72,23 @@ SERVES = re.compile(r"worker process (\d+) \(pid (\d+), generation (\d+)\) serve
 
 
 class Site(Command):
-    """A serve command with ``processes``. ``version``, ``boot``: change what the application is, for the next worker."""
+    """A serve command with ``processes``. ``full``: its standard error takes no byte."""
 
-    def __init__(self, folder: Path, command: str = "paster", words: tuple[str, ...] = (), **options: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        command: str = "paster",
+        words: tuple[str, ...] = (),
+        full: bool = False,
+        **options: object,
+    ) -> None:
         self.folder = folder
         (folder / "several.py").write_text(APPLICATION)
         self.boot("VERSION = 1")
         self.configure(**{"processes": 2, "threadpool_workers": 2, **options})
+        line = arguments(command, folder / "site.ini", *words)
         super().__init__(
-            arguments(command, folder / "site.ini", *words),
+            ["sh", "-c", 'exec "$@" 2>/dev/full', "sh", *line] if full else line,
             folder,
             PYTHONPATH=str(folder),
             PYTHONDONTWRITEBYTECODE="1",
@@ -123,6 +136,10 @@ class Site(Command):
         pid, parent, version, multiprocess = body.decode().split()
         assert multiprocess == "True"
         return int(pid), int(parent), version
+
+    def text(self, path: str) -> str:
+        """Ask once, and return the body."""
+        return get(self.at, path)[1].decode().strip()
 
     def answered_by_all(self, pids: set[int]) -> None:
         """Wait until each of these workers has answered: which one accepts is a matter of chance."""

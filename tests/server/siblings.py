@@ -35,6 +35,9 @@ class Place:
         self.retire = retire
         say("process serves")
 
+    def failed(self, text):
+        pass
+
     def ending(self, figures):
         pass
 

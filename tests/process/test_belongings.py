@@ -1,0 +1,52 @@
+"""What reloads leave behind, what programs of the application get, and lines that nobody takes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.process.site import Site, ending
+from tests.server.commands import get
+from tests.waiting import until
+
+
+def test_reloads_leave_no_descriptors_behind(tmp_path: Path) -> None:
+    """Neither in the parent nor in the workers, which have nothing of their siblings."""
+    with ending(Site(tmp_path)) as site:
+        site.serving()
+        parent, worker = _descriptors(site.pid), _descriptors(site.workers()[1])
+        for generation in range(2, 6):
+            site.hup()
+            site.serving(generation=generation)
+            until(lambda: len(_children(site.pid)) == 2, "the old workers have ended")
+        assert len(_descriptors(site.pid)) == len(parent)
+        assert len(_descriptors(site.workers(generation=5)[2])) == len(worker)
+
+
+def test_program_that_the_application_starts_gets_no_listener(tmp_path: Path) -> None:
+    """Nor any other descriptor of ours."""
+    with ending(Site(tmp_path)) as site:
+        site.serving()
+        assert site.text("/descriptors") == "0 1 2"
+
+
+def test_service_goes_on_when_nobody_takes_its_lines(tmp_path: Path) -> None:
+    """Standard error is /dev/full: a killed worker is replaced, and the parent lives."""
+    with Site(tmp_path, full=True) as site:
+        port = site.port()
+        until(lambda: len(_children(site.process.pid)) == 2, "two workers")
+        first = int(_children(site.process.pid)[0])
+        os.kill(first, signal.SIGKILL)
+        until(lambda: str(first) not in _children(site.process.pid), "it is gone")
+        until(lambda: len(_children(site.process.pid)) == 2, "it is replaced")
+        assert get(port)[0] == 200
+        assert site.end() == 0
+
+
+def _descriptors(pid: int) -> list[str]:
+    return sorted(os.listdir(f"/proc/{pid}/fd"))
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
