@@ -28,7 +28,10 @@ QUESTION = (
 )
 TESTS = (
     *("tests/core", "tests/http1", "tests/wsgi", "tests/runtime", "tests/testing", "tests/compat"),
-    *(f"tests/server/test_{name}.py" for name in ("conversation", "overload", "stop", "drills")),
+    *(
+        f"tests/server/test_{name}.py"
+        for name in ("conversation", "overload", "stop", "drills", "tls", "certificates_served")
+    ),
 )
 """
 The tests whose result could differ between CPythons. The tests of the manual, the commands, the page and the longer

@@ -189,7 +189,7 @@ class _Maker:
         client = client_context.wrap_bio(to_client, to_server)
         try:
             server = context.wrap_bio(to_server, to_client, server_side=True)
-        except ssl.SSLError as error:
+        except (ssl.SSLError, ValueError) as error:
             raise self.unusable(option, path, f"is not one of a server ({_reason(error)})") from None
         failure: ssl.SSLError | None = None
         for side in (client, server) * _HANDSHAKE_STEPS:

@@ -235,7 +235,7 @@ def test_a_record_that_was_changed_ends_it() -> None:
     tls, client = opened(raw)
     data = bytearray(client.encrypted(b"GET / HTTP/1.1\r\n\r\n"))
     data[10] ^= 1
-    with pytest.raises(TlsFailed, match="bad record mac"):
+    with pytest.raises(TlsFailed, match=r"bad record mac|record layer failure"):
         tls.receive(bytes(data))
     with pytest.raises(BrokenPipeError):
         tls.send(b"x")
@@ -243,15 +243,15 @@ def test_a_record_that_was_changed_ends_it() -> None:
 
 def test_no_step_of_a_handshake_is_taken_when_it_is_not_the_turn() -> None:
     """The bytes stay in the kernel."""
-    raw, turns = DribbleSocket(at_once=1000, hangs_up=False), [False]
+    raw, turns = DribbleSocket(at_once=100_000, hangs_up=False), [False]
     tls, client = wrapped(raw, lambda: turns[0]), Client()
     raw.feed(client.step(b""))
     with pytest.raises(BlockingIOError):
-        tls.recv(1000)
+        tls.recv(100_000)
     assert raw.sent == b""
     turns[0] = True
     with pytest.raises(BlockingIOError):
-        tls.recv(1000)
+        tls.recv(100_000)
     assert raw.sent
 
 
