@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from pastepool.runtime.sockets import held_io
 from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_at_most, held_receiver, held_send
+from pastepool.runtime.sockets.tls_socket import TlsSocket
 
 
 @pytest.fixture
@@ -93,3 +96,23 @@ def test_socket_that_was_closed_is_nobody_elses(pair: tuple[socket.socket, socke
         assert other.fileno() == number
         assert receiver()(ours) == b""
         assert held_send(ours, b"x") == 0
+
+
+@pytest.mark.parametrize("send", [held_send, held_io._send_held])
+@pytest.mark.parametrize("receiver", [held_receiver, held_io._receiver])
+def test_nothing_goes_round_tls(send: Callable[..., int], receiver: Callable[[], Callable[..., bytes]]) -> None:
+    """The bytes would leave or enter in plain text. So the methods of the socket have to do it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        tls = TlsSocket(
+            ours, lambda name: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), lambda: True, lambda tls, name: None
+        )
+        assert send(tls, b"secret") == 0
+        theirs.send(b"hello")
+        receive = receiver()
+        assert receive is None or receive(tls) == b""
+        with pytest.raises(BlockingIOError):
+            theirs.recv(100)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.sendfile(tls.fileno(), theirs.fileno(), 0, 10)
