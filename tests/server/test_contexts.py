@@ -15,7 +15,7 @@ import pytest
 
 from tests.server.conftest import Serve
 from tests.server.serving import Environ, Running
-from tests.waiting import until
+from tests.waiting import WATCHDOG, until
 
 pytestmark = pytest.mark.over_tls
 
@@ -247,7 +247,7 @@ def test_dropping_the_context_of_a_request_holds_nobody_up(serve: Serve) -> None
     class Slow:
         def __del__(self) -> None:
             slow.set()
-            gate.wait(10.0)
+            gate.wait(3 * WATCHDOG)
 
     holder: ContextVar[Slow] = ContextVar("holder")
 
@@ -260,7 +260,7 @@ def test_dropping_the_context_of_a_request_holds_nobody_up(serve: Serve) -> None
     run = serve(app, threadpool_workers=2, threadpool_max_workers=2)
     try:
         assert run.get("/slow").status == 200
-        assert slow.wait(10.0)
+        assert slow.wait(WATCHDOG)
         for _ in range(5):
             assert run.get("/other").status == 200
     finally:

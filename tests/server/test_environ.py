@@ -159,7 +159,7 @@ def test_tasks_of_others_run_in_the_pool(serve: Serve) -> None:
         done.set()
 
     run.server.parts.paste_pool.add_task(task)
-    assert done.wait(5)
+    assert done.wait(WATCHDOG)
     assert names[0].startswith("pastepool worker ")
 
 

@@ -19,7 +19,7 @@ import pytest
 from tests.server.commands import alive
 from tests.server.programs import ENDS_SOON, Program, is_free
 from tests.server.serving import Client
-from tests.waiting import Stopwatch, until
+from tests.waiting import PROGRAM_WATCHDOG, Stopwatch, until
 
 APPLICATION = """
 import json, multiprocessing, socket, subprocess, warnings
@@ -143,7 +143,7 @@ def test_child_that_lives_on_has_nothing_of_ours(tmp_path: Path) -> None:
         assert half.response().status == 200
         program.process.send_signal(signal.SIGTERM)
         assert idle.ended()
-        assert program.process.wait(ENDS_SOON) == 0, program.said
+        assert program.process.wait(PROGRAM_WATCHDOG) == 0, program.said
         assert is_free(program.address()) and alive(child)
         os.kill(child, signal.SIGTERM)
         until(lambda: not alive(child), "SIGTERM ends the child")
@@ -293,7 +293,7 @@ def test_child_takes_no_request_of_others(tmp_path: Path) -> None:
         for client in (*old, *new):
             client.close()
         program.process.send_signal(signal.SIGTERM)
-        assert program.process.wait(ENDS_SOON) == 0
+        assert program.process.wait(PROGRAM_WATCHDOG) == 0
 
 
 def test_cut_response_is_seen_to_be_cut_while_a_child_lives(tmp_path: Path) -> None:
@@ -468,7 +468,7 @@ def test_port_is_free_although_another_program_has_the_socket(tmp_path: Path) ->
         try:
             port = program.address()
             program.process.send_signal(signal.SIGTERM)
-            assert program.process.wait(ENDS_SOON) == 0
+            assert program.process.wait(PROGRAM_WATCHDOG) == 0
             assert alive(holder) and is_free(port)
             (tmp_path / "again").mkdir()
             with forking(tmp_path / "again", "pass", port=port) as again:
