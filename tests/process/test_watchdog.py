@@ -122,20 +122,6 @@ def test_totals_never_go_down(tmp_path: Path) -> None:
         )
 
 
-def test_calls_are_shared_by_processes_with_free_workers(tmp_path: Path) -> None:
-    """Four calls on two processes with two workers each run at once, whichever process hears of them first."""
-    with ending(Site(tmp_path, threadpool_max_workers=2)) as site:
-        site.serving()
-        for turn in range(8):
-            callers = [_in_background(site.at, f"/held-{turn}-{at}") for at in range(4)]
-            for at in range(4):
-                site.hold(f"held-{turn}-{at}")
-            site.open_gate()
-            for caller in callers:
-                caller.join()
-            (tmp_path / "gate").unlink()
-
-
 def test_keep_alive_connections_survive_reloads_under_load(tmp_path: Path) -> None:
     """A client that keeps its connection is told when it closes: no request is lost over four reloads."""
     stop = threading.Event()
