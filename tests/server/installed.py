@@ -39,8 +39,8 @@ class Environment:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "env"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(self.folder)], check=True, timeout=120)
-        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        self.site = self.folder / "lib" / version / "site-packages"
+        here = {"base": str(self.folder), "platbase": str(self.folder)}
+        self.site = Path(sysconfig.get_path("purelib", "venv" if sys.version_info >= (3, 11) else "posix_prefix", here))
         self.python = str(self.folder / "bin" / "python")
         (self.site / "tests.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
 
