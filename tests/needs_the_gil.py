@@ -24,6 +24,11 @@ _FILES = {
     "runtime/window/test_window.py": KILLS,
     "runtime/supervision/test_kill_ladder.py": KILLS,
     "runtime/supervision/test_waiting_for_a_lock.py": KILLS,
+    "server/test_end_by_zombies.py": KILLS,
+    "server/test_kills_and_databases.py": KILLS,
+    "server/test_own_line.py": STACKS,
+    "slow/databases/test_hung_query.py": KILLS,
+    "slow/databases/test_libraries.py": KILLS,
     "slow/test_kill_stress.py": KILLS,
     "watch/test_kill_memory.py": KILLS,
 }
@@ -88,6 +93,72 @@ _TESTS = (
         test_drain_is_bounded_by_shutdown_timeout test_nothing_of_the_application_keeps_the_process
         test_host_program_outlives_a_server_with_a_hung_worker
         """,
+    ),
+    (
+        "server/test_access_log.py",
+        KILLS,
+        "test_killed_request_has_its_line_at_once_and_only_once",
+    ),
+    (
+        "server/test_changed_process.py",
+        KILLS,
+        "test_server_does_its_work_all_the_same",
+    ),
+    (
+        "server/test_contexts.py",
+        KILLS,
+        "test_killed_request_leaves_nothing",
+    ),
+    (
+        "server/test_exit_guard.py",
+        KILLS,
+        """
+        test_killed_call_in_c_ends_the_process_only_with_system_exit
+        test_killed_call_in_c_ends_no_process_with_worker_killed
+        """,
+    ),
+    (
+        "server/test_hang_table.py",
+        KILLS,
+        """
+        test_c_client_of_every_kind_of_hang_is_told_at_the_kill_limit
+        test_c_thread_of_every_kind_of_hang_ends_as_the_table_says test_c_table_of_the_manual_says_what_happens
+        """,
+    ),
+    (
+        "server/test_interrupts.py",
+        KILLS,
+        """
+        test_signal_is_taken_while_the_server_runs_and_not_longer
+        test_request_that_sleeps_is_ended_and_its_finally_is_run
+        test_child_that_the_application_forks_does_not_catch_it
+        """,
+    ),
+    (
+        "server/test_kill_exception.py",
+        KILLS,
+        """
+        test_application_sees_a_system_exit test_kill_that_finds_the_window_shut_is_a_system_exit_too
+        test_default_is_no_system_exit test_status_of_a_kill_that_ends_the_interpreter_is_never_0
+        """,
+    ),
+    (
+        "server/test_mail_served.py",
+        KILLS,
+        "test_kills_within_seconds_are_one_mail test_mail_that_cannot_be_sent_is_in_the_log_after_the_stop",
+    ),
+    (
+        "server/test_restarts.py",
+        KILLS,
+        """
+        test_paster_monitor_starts_the_server_again_after_its_zombies
+        test_supervisor_loop_starts_the_server_again_after_its_zombies
+        """,
+    ),
+    (
+        "server/test_signals_served.py",
+        STACKS,
+        "test_quit_shows_what_every_thread_does",
     ),
     (
         "server/test_drills.py",
