@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import socket
 import ssl
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+import pytest
+
+if TYPE_CHECKING or importlib.util.find_spec("trustme"):
+    import trustme
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 NAME = "shop.example"
+
+NO_TRUSTME = "trustme needs cffi, which has no build for free-threaded CPython 3.13"
 
 
 @functools.cache
 def authority() -> trustme.CA:
-    """One authority for all tests: to make a key takes time."""
+    """One authority for all tests: to make a key takes time. Where there is no trustme, the test is skipped."""
+    pytest.importorskip("trustme", reason=NO_TRUSTME)
     return trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
@@ -178,7 +185,7 @@ class TlsClientSide:
         return getattr(self.raw, name)
 
 
-Names = Sequence[tuple[x509.ObjectIdentifier, str] | Sequence[tuple[x509.ObjectIdentifier, str]]]
+Names: TypeAlias = "Sequence[tuple[x509.ObjectIdentifier, str] | Sequence[tuple[x509.ObjectIdentifier, str]]]"
 """The parts of a distinguished name; a part may have several values."""
 
 

@@ -6,6 +6,7 @@ the time that it needs on a busy machine.
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import signal
 import tempfile
@@ -20,6 +21,8 @@ from hypothesis import HealthCheck, settings
 from pastepool.core.interpreter import runs_without_gil
 from tests import needs_the_gil
 from tests.waiting import WATCHDOG
+
+collect_ignore = needs_the_gil.NEED_TRUSTME if importlib.util.find_spec("trustme") is None else []
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,19 @@ KILLS = "nothing is killed without the GIL, unless an option says so"
 STACKS = "stacks of running threads are not read without the GIL"
 HELD = "there is no GIL to keep"
 
+NEED_TRUSTME = [
+    "adapters/test_cheroot_served.py",
+    "runtime/sockets/test_certificates.py",
+    "runtime/sockets/test_tls_context.py",
+    "server/test_certificates_page.py",
+    "server/test_certificates_served.py",
+    "wsgi/test_tls_keys.py",
+]
+"""
+Files that cannot even be read without trustme and cryptography. These need cffi, of which there is no build for
+free-threaded CPython 3.13. Other tests of TLS are skipped where they ask for a certificate.
+"""
+
 _FILES = {
     "runtime/window/test_holes.py": KILLS,
     "runtime/window/test_interrupt_signal.py": KILLS,
@@ -27,6 +40,7 @@ _FILES = {
     "server/test_end_by_zombies.py": KILLS,
     "server/test_kills_and_databases.py": KILLS,
     "server/test_own_line.py": STACKS,
+    "server/test_zombies.py": KILLS,
     "slow/databases/test_hung_query.py": KILLS,
     "slow/databases/test_libraries.py": KILLS,
     "slow/test_kill_stress.py": KILLS,
