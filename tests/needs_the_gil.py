@@ -175,6 +175,15 @@ _TESTS = (
         "test_quit_shows_what_every_thread_does",
     ),
     (
+        "server/test_slow_readers.py",
+        KILLS,
+        """
+        test_application_that_is_killed_frees_its_room
+        test_worker_that_waits_for_its_client_is_replaced_and_never_hung_or_killed
+        test_hung_request_is_killed_after_its_client_has_read_on
+        """,
+    ),
+    (
         "server/test_drills.py",
         KILLS,
         "test_b_trickle_of_hanging_requests_for_ever test_log_that_hangs_hangs_nobody_who_does_not_log",
