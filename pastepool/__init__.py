@@ -1,8 +1,8 @@
 """
 pastepool: the Paste Deploy server that does not hang. Importing it does nothing.
 
-``WorkerPool`` is the pool without the server, ``Work`` is what it is given (docs/reference/worker-pool.md). Both are
-loaded when they are first asked for.
+``WorkerPool`` is the pool without the server, ``Work`` is what it is given, ``CallableWork`` the same for a callable
+(docs/reference/worker-pool.md). They are loaded when they are first asked for.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pastepool.pooling.work import CallableWork as CallableWork
     from pastepool.pooling.work import Work as Work
     from pastepool.pooling.worker_pool import WorkerPool as WorkerPool
 
 __version__ = "0.1.0"
 
-__all__ = ["Work", "WorkerPool", "__version__"]
+__all__ = ["CallableWork", "Work", "WorkerPool", "__version__"]
 
-_HOMES = {"Work": "pastepool.pooling.work", "WorkerPool": "pastepool.pooling.worker_pool"}
+_HOMES = {
+    "CallableWork": "pastepool.pooling.work",
+    "Work": "pastepool.pooling.work",
+    "WorkerPool": "pastepool.pooling.worker_pool",
+}
 
 
 def __getattr__(name: str) -> object:

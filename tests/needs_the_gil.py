@@ -57,6 +57,12 @@ _TESTS = (
         """,
     ),
     ("adapters/test_flup_nginx.py", KILLS, "test_fastcgi_behind_nginx test_scgi_behind_nginx"),
+    ("adapters/test_twisted_pool.py", KILLS, "test_hung_call_is_replaced_and_killed"),
+    (
+        "adapters/test_twisted_served.py",
+        KILLS,
+        "test_hung_requests_do_not_stop_the_server_and_sigterm_ends_it test_pool_of_the_reactor",
+    ),
     ("adapters/test_cherrypy.py", KILLS, "test_hung_page_is_shown_and_killed"),
     (
         "pooling/test_worker_pool.py",

@@ -76,7 +76,7 @@ PLACES: Mapping[str, Box] = {
     "errors": Box(500, 11),
     "_fast": Box(720, 11),
 }
-PUBLIC = {"pastepool.Work": "pastepool.pooling", "pastepool.WorkerPool": "pastepool.pooling"}
+PUBLIC = {f"pastepool.{name}": "pastepool.pooling" for name in ("CallableWork", "Work", "WorkerPool")}
 """The homes of the names that the package itself has."""
 
 ASIDE = ("demo", "testing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from pastepool.core.ownership import calls_application
 from pastepool.core.wording import printable
@@ -51,14 +52,21 @@ class Work:
 
 
 class CallableWork(Work):
-    """A callable without arguments as work."""
+    """A callable without arguments as work. ``result``: what it returned. It is let go of when it is called."""
 
     def __init__(self, called: Callable[[], object]) -> None:
-        self._called = called
+        self.result: Any = None
+        self._called: Callable[[], object] = called
+        self._title = f"callable {getattr(called, '__qualname__', called)!r}"
 
     @calls_application
-    def run(self) -> object:
-        return self._called()
+    def run(self) -> None:
+        called, self._called = self._called, _nothing
+        self.result = called()
 
     def title(self) -> str:
-        return f"callable {getattr(self._called, '__qualname__', self._called)!r}"
+        return self._title
+
+
+def _nothing() -> None:
+    """Stand in the place of a callable that was let go of."""

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Collection, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from pastepool.core.states import Phase, Record, Status, classify
@@ -63,7 +64,8 @@ class WorkerPool:
     Large because it is everything that a program may ask of a pool, and the order in which the parts of one begin and
     end.
 
-    ``name``: of the program, for log and page. ``settings``: the effective options. Runs on: any thread; only one
+    ``name``: of the program, for log and page. ``settings``: the effective options. ``most``: as in the constructor; it may
+    be changed at any time. Runs on: any thread; only one
     thread at a time may call ``start`` or ``stop``. All fields are written under ``_lock``, except those that ``start``
     and ``stop`` alone write.
     """
@@ -97,10 +99,14 @@ class WorkerPool:
         """
         if most is not None and "max_workers" not in options and "threadpool_max_workers" not in options:
             options["max_workers"] = min(4 * most, 10000)
+        if most is not None and not {"spawn_if_under", "threadpool_spawn_if_under"} & options.keys():
+            options["spawn_if_under"] = 0  # it is ``most``, see below
         settings = read_keywords(options, name)
-        self.settings = settings if "queue_limit" in options else unlimited(settings)
         self.name = name
-        self._most = max(settings.pool.workers, most or 0)
+        self.most = max(settings.pool.workers, most or 0)
+        if most is not None:  # also where work waits already, because workers have become hung
+            settings = replace(settings, pool=replace(settings.pool, spawn_if_under=self.most))
+        self.settings = settings if "queue_limit" in options else unlimited(settings)
         self._end_process = end_process or _end_by_signal
         self._clock = clock or MonotonicClock()
         self._spawn = spawn
@@ -280,7 +286,7 @@ class WorkerPool:
             return True
         records, now = pool.records(), self._clock.now()
         serving = sum(self._counts(record, now) for record in records)
-        if serving >= self._most or len(records) >= policy.max_workers:
+        if serving >= self.most or len(records) >= policy.max_workers:
             return False
         return pool.spawn() is not None
 
@@ -342,7 +348,7 @@ class WorkerPool:
             records = pool.records()
             now = self._clock.now()
             serving = sum(self._counts(record, now) for record in records)
-            room = min(self._most - serving, policy.max_workers - len(records))
+            room = min(self.most - serving, policy.max_workers - len(records))
             return sum(pool.spawn() is not None for _ in range(min(amount, room)))
 
     def shrink(self, amount: int) -> int:

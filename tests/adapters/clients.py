@@ -70,8 +70,11 @@ def connect(address: Any, tls: ssl.SSLContext | None = None) -> http.client.HTTP
 def ask(
     address: Any, path: str, tls: ssl.SSLContext | None = None, method: str = "GET", body: bytes | None = None
 ) -> Answer:
-    """Send one request on a connection of its own. Returns status and body; ``LOST`` if the connection was closed."""
-    connection = connect(address, tls)
+    """Send one request on a connection of its own. Returns status and body; ``LOST`` if nothing came."""
+    try:
+        connection = connect(address, tls)
+    except OSError:
+        return LOST
     try:
         connection.request(method, path, body)
         response = connection.getresponse()

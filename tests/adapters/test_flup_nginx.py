@@ -198,7 +198,7 @@ entrypoints.{protocol}({{}}, **{options!r})(application)
 def program(protocol: str, options: dict[str, str], text: str = PROGRAM) -> Iterator[Any]:
     """Run the entry point in a process of its own."""
     code = text.format(root=str(ROOT), protocol=protocol, options=options)
-    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stderr=subprocess.DEVNULL) as process:
         try:
             yield process
         finally:

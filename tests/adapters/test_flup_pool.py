@@ -118,5 +118,5 @@ def test_job_that_raises_costs_no_worker(caplog: pytest.LogCaptureFixture) -> No
 def test_limits_of_flup_are_ours(threads: int, most: int, cap: int) -> None:
     """``maxThreads`` is for those that do not hang; four times as many may live."""
     pool: Any = ThreadPool(maxThreads=threads)
-    assert (pool.pool._most, pool.pool.settings.pool.max_workers) == (most, cap)
+    assert (pool.pool.most, pool.pool.settings.pool.max_workers) == (most, cap)
     pool.shutdown()

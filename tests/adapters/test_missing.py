@@ -12,7 +12,7 @@ from pastepool.adapters.missing import needs
 from tests.meta.repository import lines_of, setup_cfg
 from tests.waiting import PROGRAM_WATCHDOG
 
-LIBRARIES = {"cheroot": "cheroot", "flup": "flup"}
+LIBRARIES = {"cheroot": "cheroot", "flup": "flup", "twisted": "twisted"}
 """The adapters, and the library of each."""
 
 

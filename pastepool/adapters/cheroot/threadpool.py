@@ -101,8 +101,7 @@ class ThreadPool:
 
     def _make(self) -> WorkerPool:
         most = self.max if self.max != float("inf") else _GENERATIONS * self.min
-        given: dict[str, Any] = {"threadpool_spawn_if_under": 0, **self._options}
-        return WorkerPool("cheroot", most=int(most), workers=self.min, **given)
+        return WorkerPool("cheroot", most=int(most), workers=self.min, **self._options)
 
     def start(self) -> None:
         """Start the workers. Raises: RuntimeError: they were started already."""

@@ -65,8 +65,7 @@ class ThreadPool:
         self._lock = threading.Lock()
         self._jobs: set[_Job] = set()
         most = min(max(self._least, maxThreads), MOST)
-        given: dict[str, Any] = {"threadpool_spawn_if_under": 0, **options}
-        self.pool = WorkerPool("flup", most=most, workers=self._least, **given)
+        self.pool = WorkerPool("flup", most=most, workers=self._least, **options)
 
     def addJob(self, job: Any, allowQueuing: bool = True) -> bool:
         """
