@@ -25,7 +25,7 @@ from pastepool.process.looking import Looking
 from pastepool.process.offer import Offer, Offers
 from pastepool.process.parent_signals import STOPS, ParentSignals
 from pastepool.process.reports import RELOAD, STOP, Reports
-from pastepool.process.seat import CONDEMNED, FAILED, READY, Seat
+from pastepool.process.seat import CONDEMNED, FAILED, MAIL, READY, Seat
 from pastepool.process.telling import Teller, announce_processes, name_of, tell_end
 from pastepool.runtime.system.service_manager import ServiceManager
 from pastepool.settings.values import Settings
@@ -138,7 +138,14 @@ class Parent:
         for word in self._reports.control.asked(ready):
             self._obey(word)
         self._bury()
+        self._send_mails()
         self._reports.answer_status(self._fleet, self._kinship, self._now(), self._looking.total())
+
+    def _send_mails(self) -> None:
+        """Have a worker mail what went wrong: the parent speaks to no mail server. It waits until one serves."""
+        serving = [child.serial for child in self._fleet.children if child.phase is ChildPhase.READY]
+        while serving and self._tell.unsent:
+            self._kinship.tell(serving[-1], MAIL, self._tell.unsent.popleft())
 
     def _is_idle(self) -> bool:
         """Say whether nothing serves and the next attempt to load waits, which a client can fetch forward."""

@@ -35,7 +35,8 @@ CONDEMNED = "condemned"
 """What a worker says: it serves; it could not load the application, with the traceback; it is to be replaced, and why."""
 
 RETIRE = "retire"
-"""What a worker is told: to finish its requests within so many seconds, and end."""
+MAIL = "mail"
+"""What a worker is told: to finish its requests within so many seconds, and end; to mail a text of the parent."""
 
 _TASKS_OF_ONE = 10**9
 """
@@ -107,18 +108,23 @@ class Seat:
         """Say why the worker cannot serve. What an operator needs stands at the end of a traceback."""
         self._wire.send(FAILED, text.rstrip()[-LONGEST:])
 
-    def serving(self, retire: Callable[[Seconds], None], figures: Callable[[], tuple[int, int]]) -> None:
+    def serving(
+        self,
+        retire: Callable[[Seconds], None],
+        figures: Callable[[], tuple[int, int]],
+        mail: Callable[[str], None],
+    ) -> None:
         """
         Say that this worker serves, show that it lives, and obey the parent from now on.
 
         ``retire``: called with the time there is; on a thread of its own, and when the parent has gone. ``figures``:
-        returns how many requests there were, and how many run.
+        returns how many requests there were, and how many run. ``mail``: mails a text about another process.
         """
         self._is_ready = True
         self._name("ready")
         self._row.beat(*figures())
         spawn_thread(lambda: self._beat(figures), "pastepool beat")
-        spawn_thread(lambda: self._obey(retire), "pastepool parent")
+        spawn_thread(lambda: self._obey(retire, mail), "pastepool parent")
         self._wire.send(READY)
 
     def condemned(self, why: str) -> None:
@@ -144,10 +150,12 @@ class Seat:
                 faulthandler.dump_traceback_later(_PARENTLESS * self._deadlock, file=self._dump, exit=True)
             never.wait(1 / _BEATS_A_SECOND)
 
-    def _obey(self, retire: Callable[[Seconds], None]) -> None:
+    def _obey(self, retire: Callable[[Seconds], None], mail: Callable[[str], None]) -> None:
         while (messages := self._wire.receive(wait=True)) is not None:
             for word, text in messages:
                 if word == RETIRE:
                     self._name("leaves")
                     retire(float(text))
+                elif word == MAIL:
+                    mail(text)
         retire(self._drain_for)  # the parent has gone

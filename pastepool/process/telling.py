@@ -11,6 +11,7 @@ import os
 import select
 import sys
 import time
+from collections import deque
 
 from pastepool import __version__
 from pastepool.core.generations.fleet import Child, ChildPhase
@@ -20,23 +21,34 @@ from pastepool.process.offer import Offer
 from pastepool.runtime.sockets.listener import url
 from pastepool.runtime.system.loggers import write_line
 
+_UNSENT = 10
 _PIECE = 4096
 """A pipe that is ready takes so many bytes without blocking (PIPE_BUF of Linux)."""
 
 
 class Teller:
-    """Writes the lines of the parent. ``lost``: how many could not be written."""
+    """
+    Writes the lines of the parent.
+
+    ``lost``: how many could not be written. ``unsent``: the errors that no worker has mailed yet, the newest ones.
+    """
 
     def __init__(self) -> None:
         self.lost = 0
+        self.unsent: deque[str] = deque(maxlen=_UNSENT)
 
     def info(self, text: str) -> None:
         """Tell what was to be expected."""
         self._write("INFO", text)
 
     def error(self, text: str) -> None:
-        """Tell what an operator should look at."""
+        """Tell what an operator should look at. It is mailed, too."""
+        self.unsent.append(text)
         self._write("ERROR", text)
+
+    def warning(self, text: str) -> None:
+        """Tell what an operator should know."""
+        self._write("WARNING", text)
 
     def _write(self, level: str, text: str) -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -72,7 +84,7 @@ def announce_processes(tell: Teller, given: Offer) -> None:
     """Write the start lines: where the server listens, and how many processes and workers it has."""
     settings = given.settings
     for note in settings.notes:
-        tell.error(note)
+        tell.warning(note)
     source = f"{settings.config_file} [{settings.section}]" if settings.config_file else "a program"
     lines = [f"serving on {url(listener)}" for listener in given.sockets]
     number = settings.processes.processes

@@ -20,6 +20,7 @@ from typing import Any
 from pastepool import __version__
 from pastepool.core.overload import connections_that_fit
 from pastepool.core.ownership import claim
+from pastepool.core.telling.notices import ProcessTrouble
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.pooling.leftovers import tell_what_did_not_stop
@@ -208,7 +209,7 @@ class Server:
             self._begin_stop(0)
         self._service.ready()
         if self._membership is not None:
-            self._membership.serving(self._retire, self._figures)
+            self._membership.serving(self._retire, self._figures, self._mail)
         self.ready.set()
         raised: BaseException | None = None
         for _ in range(2):
@@ -282,6 +283,10 @@ class Server:
         """Begin the end of one of several servers, or bring it forward. Runs on: the thread that hears the parent."""
         self._patience = patience
         self._begin_stop(0)
+
+    def _mail(self, text: str) -> None:
+        """Mail what the parent says of another process. Runs on: the thread that hears the parent."""
+        self.parts.mailer.submit(ProcessTrouble(tuple(text.splitlines())))
 
     def _figures(self) -> tuple[int, int]:
         """Return how many requests there were, and how many run. Runs on: any thread."""

@@ -29,11 +29,17 @@ class Membership(Protocol):
     def first_task(self) -> int:
         """Return the serial number of its first task. No other process has tasks with the same numbers."""
 
-    def serving(self, retire: Callable[[Seconds], None], figures: Callable[[], tuple[int, int]]) -> None:
+    def serving(
+        self,
+        retire: Callable[[Seconds], None],
+        figures: Callable[[], tuple[int, int]],
+        mail: Callable[[str], None],
+    ) -> None:
         """
         Say that the server takes requests.
 
         ``figures``: returns how many requests there were, and how many run. Called four times a second on a thread.
+        ``mail``: mails a text about another process.
 
         ``retire``: begins the end, with the time there is for it. It is called on another thread, when the parent wants
         it or has gone.

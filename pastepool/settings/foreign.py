@@ -31,7 +31,7 @@ class Foreign(NamedTuple):
 
 
 _LOGGING = "the [loggers] sections of the file do this for every logger, so delete the line and set them up"
-_PROCESSES = "pastepool works with threads in one process, so delete the line"
+_PROCESSES = "pastepool works with threads, in one process or in several (processes), so delete the line"
 _PROXY = "only the proxies in trusted_proxies are believed what they say of the client, so use that or delete the line"
 _SERVE = "the command that starts the server does this (see its --help), so delete the line"
 _HOOK = "it is Python code of a gunicorn configuration file, so delete the line"
@@ -61,7 +61,9 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign(
         GUNICORN,
         ("max_requests", "max_requests_jitter"),
-        "it restarts a process there, against leaks of memory; a thread needs no restart, so delete the line",
+        "it restarts a process there, against leaks of memory; with processes, maximum_requests does that here, so use"
+        " that or delete the line",
+        "maximum_requests",
     ),
     Foreign(
         GUNICORN,
@@ -107,7 +109,12 @@ FOREIGN: tuple[Foreign, ...] = (
         ("statsd_host", "statsd_prefix", "dogstatsd_tags", "enable_backlog_metric"),
         "the page of watch_threads has the figures as JSON, so delete the line",
     ),
-    Foreign(GUNICORN, ("proc_name", "default_proc_name"), "processes have no names of ours here, so delete the line"),
+    Foreign(
+        GUNICORN,
+        ("proc_name", "default_proc_name"),
+        "display_name is in the titles of several processes here, so use that or delete the line",
+        "display_name",
+    ),
     Foreign(GUNICORN, ("daemon", "pidfile", "user", "group", "reload", "reload_engine", "reload_extra_files"), _SERVE),
     Foreign(
         GUNICORN,
@@ -199,7 +206,8 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign(
         "RhodeCode",
         ("memory_max_usage", "memory_usage_check_interval", "memory_usage_recovery_threshold"),
-        "it restarts processes that use much memory, and pastepool has none to restart, so delete the line",
+        "it restarts processes that use much memory, which memory_limit does here, so use that or delete the line",
+        "memory_limit",
     ),
     Foreign(
         CHERRYPY,

@@ -9,10 +9,12 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.process.site import Site, ending
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
+from tests.server.post_office import PostOffice
 from tests.waiting import PROGRAM_WATCHDOG, until
 
 KILLED = r"worker process (\d) \(pid (\d+), generation 1\) is killed: its interpreter stands still"
@@ -36,11 +38,27 @@ def test_worker_that_stands_still_is_replaced_and_then_killed(tmp_path: Path) ->
         assert site.answer()[0] != int(pid)
 
 
+def test_stacks_of_a_worker_that_stands_still_are_mailed(tmp_path: Path) -> None:
+    """By another worker: the parent speaks to no mail server."""
+    with PostOffice() as office:
+        mail: dict[str, Any] = {"error_email": "ops@example.org", "smtp_server": f"127.0.0.1:{office.port}"}
+        with ending(Site(tmp_path, deadlock_timeout=2, **mail)) as site:
+            site.serving()
+            caller = _in_background(site.at, "/stuck")
+            until(lambda: any("gives no sign of life" in subject for subject in office.mails), "the mail has come")
+            site.await_line(KILLED)
+            caller.join()
+
+
 def test_all_workers_may_stand_still(tmp_path: Path) -> None:
     """Their replacements serve."""
     with ending(Site(tmp_path, deadlock_timeout=2)) as site:
         workers = site.serving()
-        callers = [_in_background(site.at, "/stuck") for _ in range(2)]
+        callers = []
+        for _ in range(2):
+            callers.append(_in_background(site.at, "/stuck"))
+            site.hold("stuck")
+            (tmp_path / "stuck-began").unlink()
         for _ in range(2):
             site.await_line(KILLED)
         for caller in callers:

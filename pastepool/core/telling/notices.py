@@ -107,6 +107,13 @@ class InterpreterExits:
 
 
 @dataclass(frozen=True)
+class ProcessTrouble:
+    """Something is wrong with one of several processes. ``lines``: what the log says of it, the headline first."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Digest:
     """
     One notice that replaces several notices that were held back.
@@ -119,7 +126,7 @@ class Digest:
     subjects: tuple[str, ...] = ()
 
 
-Notice = HungKilled | BecameHung | NotKilled | ProcessDies | InterpreterExits | Digest
+Notice = HungKilled | BecameHung | NotKilled | ProcessDies | InterpreterExits | ProcessTrouble | Digest
 
 OfTasks = HungKilled | BecameHung | NotKilled
 """What can be joined with another notice of its kind."""
@@ -192,6 +199,8 @@ def headline(notice: Notice) -> str:
         return f"the process dies: {notice.reason}"
     if isinstance(notice, InterpreterExits):
         return f"the process exits with status {notice.status}: {printable(notice.where, 80)} ended the interpreter"
+    if isinstance(notice, ProcessTrouble):
+        return printable(notice.lines[0])
     return f"{notice.count} more in the last {_minutes(notice.over)}"
 
 
@@ -222,6 +231,8 @@ def _detail_lines(notice: Notice) -> list[str]:
         return [printable(notice.standing), "", *_ADVICE_DIES, *_task_lines(notice.tasks)]
     if isinstance(notice, InterpreterExits):
         return [*_ADVICE_EXITS, "", "Stack, innermost call last:", *_stack_lines(notice.stack)]
+    if isinstance(notice, ProcessTrouble):
+        return _stack_lines(notice.lines[1:])
     lines = [f"- {printable(subject)}" for subject in notice.subjects]
     untold = notice.count - len(lines)
     rest = [f"- and {untold} more"] if untold > 0 else []

@@ -20,6 +20,7 @@ from pastepool.core.telling.notices import (
     NotKilled,
     Origin,
     ProcessDies,
+    ProcessTrouble,
     TaskReport,
     collect,
     collected_at,
@@ -55,6 +56,15 @@ def test_the_mail_about_an_exit_that_nobody_asked_the_server_for() -> None:
         "Stack, innermost call last:",
         '  File "app/main.py", line 5, in view',
     ]
+
+
+def test_the_mail_about_one_of_several_processes() -> None:
+    """What the log says: the first line is the subject, the others are the stacks."""
+    message = compose(
+        ProcessTrouble(("worker process 1 gives no sign of life", 'File "app.py", line 5 in view')), ORIGIN
+    )
+    assert message.subject == "web1: worker process 1 gives no sign of life"
+    assert message.body.splitlines()[6:] == ['  File "app.py", line 5 in view']
 
 
 def test_the_mail_about_an_exit_is_never_held_back() -> None:
