@@ -63,10 +63,10 @@ class BoardRow:
 
     def go_on(self) -> bool:
         """Show that this worker drains, and say whether another one goes on."""
-        cells = self._cells
+        cells, since = self._cells, time.monotonic() - FRESH
         cells[self._at + _DRAINS] = 1.0
         rows = range(0, _WIDTH * self._board.used(), _WIDTH)
-        return any(cells[at + _BEAT] and not cells[at + _DRAINS] for at in rows)
+        return any(cells[at + _BEAT] > since and not cells[at + _DRAINS] for at in rows)
 
 
 class Board:

@@ -45,9 +45,9 @@ class Looking:
 
     def look(self, fleet: Fleet, now: Seconds, policy: ProcessPolicy) -> Fleet:
         """Look, if it is time. Returns the fleet with what was found."""
-        passed = now - self._looked_at
-        if passed < LOOK_EVERY:
+        if now < self._looked_at + LOOK_EVERY:
             return fleet
+        passed = now - self._looked_at
         self._looked_at = now
         measures = now >= self._measured_at + _MEMORY_EVERY
         self._measured_at = now if measures else self._measured_at
