@@ -1,8 +1,9 @@
 """
 Build the accelerator where that is possible. Everything else is in setup.cfg.
 
-``optional``: without a compiler the installation goes on, and pastepool runs without it. The limited API makes one
-binary for CPython 3.10 and later. A build without the GIL has no limited API, and no GIL to keep.
+``optional``: without a compiler the installation goes on, and pastepool runs without it. A build without the GIL has no
+GIL to keep. The sources use the limited API alone; all the same each CPython builds its own binary: one that was built
+with the headers of 3.13 crashes on 3.10.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ ACCELERATOR = Extension(
     sorted(glob("pastepool/_fast/*.c")),
     depends=["pastepool/_fast/fast.h"],
     define_macros=[("Py_LIMITED_API", "0x030A0000")],
-    py_limited_api=True,
     optional=True,
 )
 

@@ -28,6 +28,7 @@ QUESTION = (
 )
 TESTS = (
     *("tests/core", "tests/http1", "tests/wsgi", "tests/runtime", "tests/testing", "tests/compat"),
+    *("tests/fast", "tests/pooling", "tests/process/test_serving.py"),
     *(
         f"tests/server/test_{name}.py"
         for name in ("conversation", "overload", "stop", "drills", "tls", "certificates_served")

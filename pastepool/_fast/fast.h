@@ -3,7 +3,7 @@
 #ifndef PASTEPOOL_FAST_H
 #define PASTEPOOL_FAST_H
 
-#define PY_SSIZE_T_CLEAN
+/* No format with "#": what CPython 3.13 makes of it, an older one does not understand. */
 #include <Python.h>
 #include <structmember.h>
 

@@ -2,7 +2,7 @@
 
 #include "fast.h"
 
-enum { EDITION = 1 }; /* __init__.py tells when to raise it */
+enum { EDITION = 2 }; /* __init__.py tells when to raise it */
 
 /* Whether the environment says that the accelerator is not wanted. */
 static const char *

@@ -88,10 +88,10 @@ read_pair(Found *found, PyObject *pair, PyObject *kinds)
 static PyObject *
 make_head(PyObject *self, PyObject *status, const Found *found)
 {
+    PyObject *fields = PyBytes_FromStringAndSize(found->lines, found->size);
     PyObject *length = found->length < 0 ? Py_BuildValue("") : PyLong_FromLongLong(found->length);
-    PyObject *parts = Py_BuildValue("(OOy#NOO)", PyTuple_GetItem(status, 0), PyTuple_GetItem(status, 1), found->lines,
-                                    found->size, length, found->has_date ? Py_True : Py_False,
-                                    found->has_server ? Py_True : Py_False);
+    PyObject *parts = Py_BuildValue("(OONNOO)", PyTuple_GetItem(status, 0), PyTuple_GetItem(status, 1), fields, length,
+                                    found->has_date ? Py_True : Py_False, found->has_server ? Py_True : Py_False);
     if (parts == NULL) {
         return NULL;
     }
