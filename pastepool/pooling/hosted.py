@@ -175,9 +175,8 @@ class HostedRequest:
         # The application may change the environ, and drops it when it likes.
         path = str(environ.get("REQUEST_URI") or "").partition("?")[0]
         path = path or f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        self._title = printable(
-            f"{environ.get('REQUEST_METHOD', '')} {masked_path(beginning(path, _TITLE_LIMIT))}", _TITLE_LIMIT
-        )
+        self._path = path
+        self._method = environ.get("REQUEST_METHOD", "")
         address = environ.get("REMOTE_ADDR", "")
         self.peer = address if isinstance(address, str) else ""
         self._respond = respond
@@ -208,7 +207,7 @@ class HostedRequest:
         return self.outer.over
 
     def title(self) -> str:
-        return self._title
+        return printable(f"{self._method} {masked_path(beginning(self._path, _TITLE_LIMIT))}", _TITLE_LIMIT)
 
     def described(self) -> Mapping[str, str]:
         return dict(request_facts(self.environ))

@@ -7,6 +7,9 @@ the one that fell asleep last (docs/adr/0015).
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -26,7 +29,30 @@ from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.runtime.watching.sampler import Sampler
 from pastepool.runtime.watching.server_view import OpenNow, ServerView
 from pastepool.settings.values import Settings
-from pastepool.types import Clock, Spawner
+from pastepool.types import Clock, Seconds, Spawner
+
+_LOOK_EVERY: Seconds = 0.02
+"""A worker that waits for its host is replaced this late at most. Nothing derives the number."""
+
+
+class _PacedSignal(threading.Event):
+    """
+    The supervisor's signal. Between two looks that others have asked for it lets pass ``_LOOK_EVERY``.
+
+    Under load the backlog is empty and not empty in turns, and each time a look is asked for. So that the looks of a
+    loaded pool stay cheap, there are no more than fifty in a second. Runs on: the supervisor, except ``set``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looked_at = -math.inf
+
+    def wait(self, timeout: float | None = None) -> bool:
+        woken = super().wait(timeout)
+        if woken:
+            time.sleep(max(0.0, self._looked_at + _LOOK_EVERY - time.monotonic()))
+            self._looked_at = time.monotonic()
+        return woken
 
 
 class _PastePool(PastePool):
@@ -74,7 +100,7 @@ def assemble_hosted(
         spawn: starts the thread of a worker.
     """
     overload = OverloadPolicy(queue_limit=settings.overload.queue_limit, queue_timeout=0.0)
-    base = assemble_base(overload, clock, _nothing)
+    base = assemble_base(overload, clock, _nothing, _PacedSignal())
     mailer = Mailer(settings.mail, clock, config_file=settings.config_file, deliver=base.journal.noting_mail(deliver))
     # Nobody leads, so a worker of this pool calls the last of these alone.
     leading = Leading(lambda: None, lambda most: (), lambda task: None, _nothing)

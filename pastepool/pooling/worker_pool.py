@@ -252,11 +252,11 @@ class WorkerPool:
             if not baton.offer(task):
                 return False
             self._taken += 1
-            waits = self._started and bool(baton.backlog)
-            if waits:
+            waiting = len(baton.backlog) if self._started else 0
+            if waiting == 1 or (waiting and (not wait or len(parts.pool.workers) < self.most)):
                 self._make_room(0)
-        if waits:
-            parts.pool.changed()  # the supervisor decides whether workers hang that must be replaced
+        if waiting == 1:
+            parts.pool.changed()  # the supervisor decides whether workers hang that must be replaced; it looks again itself
         return True
 
     def take_back(self) -> Work | None:

@@ -14,9 +14,6 @@ from pastepool.adapters.cheroot.gateway import hang_up, stamped
 from pastepool.adapters.cheroot.statistics import NOTHING, Counted, WorkerStatistics, WorkerThread, added, since
 from pastepool.errors import WorkerKilled
 
-_GENERATIONS = 4
-"""A pool with no ``max`` grows up to this many times ``min``. cheroot's own pool does not grow at all."""
-
 
 class _Connection(Work):
     """One turn of a connection. ``keep``: it goes back to cheroot's connection manager after it."""
@@ -100,7 +97,7 @@ class ThreadPool:
         self.pool = self._make()
 
     def _make(self) -> WorkerPool:
-        most = self.max if self.max != float("inf") else _GENERATIONS * self.min
+        most = self.max if self.max != float("inf") else self.min
         return WorkerPool("cheroot", most=int(most), workers=self.min, **self._options)
 
     def start(self) -> None:
@@ -164,6 +161,8 @@ class ThreadPool:
 
     def grow(self, amount: int) -> None:
         """Start workers, not above ``max``."""
+        if self.max == float("inf"):
+            self.pool.most = max(self.pool.most, len(self.pool.workers) + amount)
         self.pool.grow(amount)
 
     def shrink(self, amount: int) -> None:
@@ -190,7 +189,7 @@ class ThreadPool:
             return [self._face(name) for name in sorted(names)]
 
     def _face(self, name: str) -> WorkerThread:
-        return self._faces.setdefault(name, WorkerThread(self.server, name))
+        return self._faces.get(name) or self._faces.setdefault(name, WorkerThread(self.server, name))
 
     def begin(self, conn: Any) -> None:
         """Note that the calling worker serves a connection, and that there is room in the queue."""
