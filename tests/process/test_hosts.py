@@ -241,8 +241,12 @@ def app(environ, start_response):
     if environ["PATH_INFO"] == "/orphan":
         subprocess.run(["sh", "-c", "true & exit 0"])
     if environ["PATH_INFO"] == "/zombies":
-        stats = [open(f"/proc/{{pid}}/stat").read() for pid in os.listdir("/proc") if pid.isdigit()]
-        states = [stat.rpartition(")")[2].split()[0] for stat in stats]
+        states = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                states.append(open(f"/proc/{{pid}}/stat").read().rpartition(")")[2].split()[0])
+            except OSError:
+                pass  # it has just been reaped
         return [f"zombies: {{states.count('Z')}}".encode()]
     return [str(os.getpid()).encode()]
 
