@@ -228,7 +228,7 @@ _TESTS = (
         """
         test_what_came_is_received_in_pieces_of_bounded_size test_what_was_received_is_kept_when_more_comes
         test_neither_waits_even_on_a_socket_that_would test_the_end_and_trouble_are_left_to_the_socket
-        test_socket_that_was_closed_is_nobody_elses
+        test_socket_that_was_closed_is_nobody_elses test_nothing_goes_round_tls
         """,
     ),
     (
