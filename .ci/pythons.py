@@ -27,6 +27,7 @@ QUESTION = (
     "sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
 )
 TESTS = (
+    *(f"tests/adapters/test_{name}_pool.py" for name in ("cheroot", "flup", "twisted")),
     *("tests/core", "tests/http1", "tests/wsgi", "tests/runtime", "tests/testing", "tests/compat"),
     *("tests/fast", "tests/pooling", "tests/process/test_serving.py"),
     *(
