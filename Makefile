@@ -37,7 +37,7 @@ COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepoo
 ACCELERATED := tests/http1 tests/wsgi tests/compat
 PURE := tests/core tests/http1 tests/settings tests/testing tests/wsgi tests/compat tests/watch/test_options.py
 
-.PHONY: serve test lint docs bench tox slow pins clean retest
+.PHONY: serve test lint docs bench tox slow pins clean retest tests-served tests-others
 .DELETE_ON_ERROR:
 
 serve: $(STAMPS)/serve
@@ -107,8 +107,15 @@ $(STAMPS)/pytest: $(STAMPS)/dev $(CODE) $(CORPUS) $(PAGES) development.ini produ
 	@PASTEPOOL_PURE=1 $(BIN)/coverage run -m pytest -q $(PURE)
 	@$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(COVERED)'
 	@$(BIN)/python -m pytest -q tests/fast $(ACCELERATED)
-	@$(BIN)/python -m pytest -q --ignore=tests/fast $(addprefix --ignore=,$(PURE))
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync tests-served tests-others
 	@touch $@
+
+# These tests mostly wait, so two halves run at the same time.
+tests-served:
+	@$(BIN)/python -m pytest -q tests/server
+
+tests-others:
+	@$(BIN)/python -m pytest -q --ignore=tests/fast --ignore=tests/server $(addprefix --ignore=,$(PURE))
 
 $(STAMPS)/docs: $(STAMPS)/dev $(PAGES) $(CODE)
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

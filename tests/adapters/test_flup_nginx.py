@@ -142,7 +142,7 @@ def test_busy_since_restarts_on_a_kept_connection(folder: Path) -> None:
     """One connection of nginx has many requests; each counts from its own begin, and the wait between them is no hang."""
     application = Application()
     port = free_port()
-    options = {"maxThreads": 1, "max_workers": 4, "hung_thread_limit": 0.2, "kill_thread_limit": 0.4}
+    options = {"maxThreads": 1, "max_workers": 4, "hung_thread_limit": 1.0, "kill_thread_limit": 2.0}
     with (
         served("fcgi", application, bindAddress=("127.0.0.1", port), **options) as server,
         nginx(folder, "fastcgi", f"127.0.0.1:{port}", True) as front,
@@ -153,7 +153,7 @@ def test_busy_since_restarts_on_a_kept_connection(folder: Path) -> None:
         for _ in range(6):
             connection.request("GET", "/")
             assert connection.getresponse().read() == b"GET / 0"
-            never.wait(0.1)
+            never.wait(0.4)  # all waits together are longer than the limit of one request
         connection.close()
         view = server.pool.pool.paste_pool.server_view
         assert view.totals().counters["killed"] == 0 and view.totals().counters["requests"] >= 7

@@ -98,6 +98,7 @@ PROGRAMS = {
     "sudo",
     "make",
     "cp",
+    "pastepool",
     "journalctl",
 }
 
