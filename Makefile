@@ -112,10 +112,10 @@ $(STAMPS)/pytest: $(STAMPS)/dev $(CODE) $(CORPUS) $(PAGES) development.ini produ
 
 # These tests mostly wait, so two halves run at the same time.
 tests-served:
-	@$(BIN)/python -m pytest -q tests/server
+	@$(BIN)/python -m pytest -q tests/server tests/adapters
 
 tests-others:
-	@$(BIN)/python -m pytest -q --ignore=tests/fast --ignore=tests/server $(addprefix --ignore=,$(PURE))
+	@$(BIN)/python -m pytest -q --ignore=tests/fast --ignore=tests/server --ignore=tests/adapters $(addprefix --ignore=,$(PURE))
 
 $(STAMPS)/docs: $(STAMPS)/dev $(PAGES) $(CODE)
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

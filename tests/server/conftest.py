@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,10 +20,15 @@ Serve = Callable[..., Running]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test of a module with the mark ``over_tls`` twice, unless it has the mark ``plain_only``."""
+    """
+    Run each test of a module with the mark ``over_tls`` twice, unless it has the mark ``plain_only``.
+
+    ``PLAIN_ONLY`` in the environment leaves the second run out. tox sets it: on the other CPythons ``test_tls`` is enough.
+    """
     marks = metafunc.definition
     if "carrier" in metafunc.fixturenames and marks.get_closest_marker("over_tls"):
-        carriers = ["plain"] if marks.get_closest_marker("plain_only") else ["plain", "tls"]
+        plain_only = marks.get_closest_marker("plain_only") or "PLAIN_ONLY" in os.environ
+        carriers = ["plain"] if plain_only else ["plain", "tls"]
         metafunc.parametrize("carrier", carriers, indirect=True)
 
 
