@@ -29,7 +29,7 @@ QUESTION = (
 TESTS = (
     *(f"tests/adapters/test_{name}_pool.py" for name in ("cheroot", "flup", "twisted")),
     *("tests/core", "tests/http1", "tests/wsgi", "tests/runtime", "tests/testing", "tests/compat"),
-    *("tests/fast", "tests/pooling", "tests/process/test_serving.py"),
+    *("tests/fast/test_same_outcome.py", "tests/pooling"),
     *(
         f"tests/server/test_{name}.py"
         for name in ("conversation", "overload", "stop", "drills", "tls", "certificates_served")
