@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,9 +14,9 @@ from pastepool.runtime.system.loggers import own_logger
 _log = own_logger("pastepool.app")
 
 
-class Work:
+class Work(ABC):
     """
-    One piece of work for a pool. Override ``run``, and what else you need.
+    One piece of work for a pool. Define ``run``, and override what else you need.
 
     ``environ``: the WSGI environ, if the work is a request; the page shows it. ``holds_requests``: the work is a
     connection on which requests come, and only these can hang: each of them runs inside ``WorkerPool.request``. The rest
@@ -27,9 +28,9 @@ class Work:
     environ: Mapping[str, object] | None = None
     holds_requests: bool = False
 
+    @abstractmethod
     def run(self) -> object:
         """Do the work. A kill raises ``WorkerKilled`` in here. Runs on: a worker."""
-        raise NotImplementedError
 
     def title(self) -> str:
         """Name the work for people, in a few words and without secrets. Runs on: any thread."""

@@ -88,16 +88,22 @@ def test_callable_is_work() -> None:
         assert done.wait(WATCHDOG)
 
 
-def test_base_class_runs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """``run`` has to be overridden; the default of ``failed`` logs, and so does that of ``refused``."""
+def test_base_class_logs_what_it_is_not_told_to_handle(caplog: pytest.LogCaptureFixture) -> None:
+    """``run`` has to be defined; the default of ``failed`` logs, and so does that of ``refused``."""
+
+    class Clumsy(Work):
+        def run(self) -> None:
+            raise LookupError("no such order")
+
+    with pytest.raises(TypeError, match="run"):
+        Work()  # type: ignore[abstract]
+    with running(WorkerPool("shop", workers=1)) as pool:
+        pool.submit(Clumsy())
     pool = WorkerPool("shop", workers=1)
-    with running(pool):
-        pool.submit(Work())
-    pool = WorkerPool("shop", workers=1)
-    pool.submit(Work())
+    pool.submit(Clumsy())
     pool.stop(0)
-    assert "Work failed" in caplog.text and "NotImplementedError" in caplog.text
-    assert "Work was not run: the pool stops" in caplog.text
+    assert "Clumsy failed" in caplog.text and "LookupError: no such order" in caplog.text
+    assert "Clumsy was not run: the pool stops" in caplog.text
 
 
 def test_burst_without_waiting_gets_exactly_the_workers_there_can_be() -> None:
