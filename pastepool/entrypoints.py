@@ -251,7 +251,7 @@ def _serve_in_program(app: WSGIApplication, settings: Settings, again: Callable[
 
 
 def _reader_of(settings: Settings, given: Mapping[str, object], dialect: Dialect) -> Callable[[], Settings]:
-    """Return what reads the section anew, with the same variables of the command line. A program has no file."""
+    """Return what reads the section again, with the same variables of the command line. A program has no file."""
     if not settings.config_file or not settings.processes.processes:
         return lambda: settings
     variables = variables_of(given, settings.config_file)
@@ -272,7 +272,7 @@ def _is_reloaded() -> bool:
 
 def _for_reloader(settings: Settings) -> Settings:
     """
-    Change the settings for a process that is started anew at each change of a file.
+    Change the settings for a process that is started again at each change of a file.
 
     It does not wait for the connections that a browser keeps: ``pserve`` kills it after one second.
     """

@@ -32,7 +32,7 @@ from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds, Spawner
 
 _LOOK_EVERY: Seconds = 0.02
-"""A worker that waits for its host is replaced this late at most. Nothing derives the number."""
+"""A worker that waits for its host is replaced this late at most. The number is a choice."""
 
 
 class _PacedSignal(threading.Event):

@@ -41,14 +41,14 @@ class Work(ABC):
         if not isinstance(error, WorkerKilled):  # of a kill the supervisor has told
             _log.error("%s failed", printable(self.title(), 200), exc_info=error)
 
-    def finished(self) -> None:
+    def finished(self) -> None:  # noqa: B027  # most work has nothing to give back
         """Give back all that the work holds. The last call after ``run``, even if that raised. Runs on: its worker."""
 
     def refused(self, reason: str) -> None:
         """End work that was never run: the pool stopped before a worker took it. Runs on: the thread that stops."""
         _log.error("%s was not run: %s", printable(self.title(), 200), reason)
 
-    def cancel(self) -> None:
+    def cancel(self) -> None:  # noqa: B027  # most work has nothing to wake
         """Wake a ``run`` that is being killed, for instance by closing what it waits for. Runs on: another thread."""
 
 

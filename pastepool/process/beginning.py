@@ -36,7 +36,7 @@ def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Sea
     """
     Fork the workers and look after them.
 
-    ``read_again``: reads the settings anew, for a reload. Returns: in each worker its seat. Raises: ParentEnds: in the
+    ``read_again``: reads the settings again, for a reload. Returns: in each worker its seat. Raises: ParentEnds: in the
     parent, at the end of all. StartError: the process cannot fork safely, or a socket cannot be opened.
     """
     refuse_to_fork_beside_threads()

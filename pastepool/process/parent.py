@@ -38,7 +38,7 @@ class Parent:
     """
     The one place where signals, messages and ends of workers become events of the fleet.
 
-    ``given``: what the workers are given. ``read_again``: reads the settings anew, for a reload. ``status``: the exit
+    ``given``: what the workers are given. ``read_again``: reads the settings again, for a reload. ``status``: the exit
     status, when ``run`` has returned in the parent.
     """
 

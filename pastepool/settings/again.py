@@ -37,7 +37,7 @@ def variables_of(given: Mapping[str, object], config_file: str) -> dict[str, str
 
 def read_again(config_file: str, section: str, variables: Mapping[str, str], dialect: Dialect) -> Settings:
     """
-    Read and check a server section anew.
+    Read and check a server section again.
 
     Raises: SettingsError: the file cannot be read, or the section has a mistake. The operator must edit it.
     """

@@ -48,7 +48,7 @@ class WorkerStatistics(dict[str, Any]):
     """
     ``server.stats['Worker Threads']``: an entry for each live worker, and one for those that have gone.
 
-    It asks the pool anew each time, so nothing has to be removed. ``gone``: the name of the last entry.
+    It asks the pool each time, so nothing has to be removed. ``gone``: the name of the last entry.
     """
 
     gone = "workers that have ended"

@@ -160,8 +160,8 @@ class Fleet:
         """
         Forget a child whose process has ended.
 
-        ``luck``: between -1 and 1, drawn anew for each call. It makes the pause before the next attempt longer or
-        shorter, so that several machines do not start anew at the same instant.
+        ``luck``: a random number between -1 and 1. It makes the pause before the next attempt longer or shorter, so that
+        several machines do not start again at the same instant.
         """
         child = self.find(serial)
         if child is None:
