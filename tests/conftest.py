@@ -9,6 +9,7 @@ import gc
 import importlib.util
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -20,7 +21,7 @@ from hypothesis import HealthCheck, settings
 
 from pastepool.core.interpreter import runs_without_gil
 from tests import needs_the_gil
-from tests.waiting import WATCHDOG
+from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG
 
 collect_ignore = needs_the_gil.NEED_TRUSTME if importlib.util.find_spec("trustme") is None else []
 
@@ -49,6 +50,15 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="pp") as name:
         Path(name).chmod(0o755)
         yield Path(name)
+
+
+@pytest.fixture
+def notified(folder: Path) -> Iterator[socket.socket]:
+    """The socket of a service manager."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(f"{folder}/notify")
+        sock.settimeout(PROGRAM_WATCHDOG)
+        yield sock
 
 
 def open_sockets() -> set[tuple[str, str]]:

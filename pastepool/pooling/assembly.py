@@ -22,6 +22,9 @@ from pastepool.runtime.pool.worker import OwnPool, Worker
 from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.runtime.system.threads import spawn_thread
+from pastepool.runtime.watching.sampler import Sampler
+from pastepool.runtime.watching.server_view import OpenNow, ServerView
+from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds, Signal, Spawner, WorkerId
 
 
@@ -120,3 +123,40 @@ def assemble_pool(
         journal=base.journal,
     )
     return PoolParts(base, pool, supervisor)
+
+
+def assemble_view(
+    parts: PoolParts,
+    settings: Settings,
+    *,
+    host: str,
+    overload: OverloadPolicy,
+    shown: tuple[tuple[str, str], ...],
+    draining: Callable[[], bool],
+    connections: Callable[[], OpenNow],
+) -> ServerView:
+    """
+    Make what the page sees of a pool, with its sampler.
+
+    ``host``: the name of the program whose work the pool runs. ``shown``: the settings to show. ``draining``: says
+    whether the pool stops. ``connections``: counts those that are open.
+    """
+    base = parts.base
+    return ServerView(
+        host=host,
+        pool=parts.pool,
+        baton=base.baton,
+        supervisor=parts.supervisor,
+        policy=settings.pool,
+        overload=overload,
+        clock=base.clock,
+        tally=base.tally,
+        journal=base.journal,
+        sampler=Sampler(parts.pool, base.baton, settings.pool, base.clock, spawn_thread),
+        spawn=spawn_thread,
+        began_at=base.clock.now(),
+        shown=shown,
+        config_file=settings.config_file,
+        draining=draining,
+        connections=connections,
+    )

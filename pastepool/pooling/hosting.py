@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from pastepool.core.policy import OverloadPolicy
 from pastepool.errors import PoolClosed
-from pastepool.pooling.assembly import PoolBase, assemble_base, assemble_pool
+from pastepool.pooling.assembly import PoolBase, assemble_base, assemble_pool, assemble_view
 from pastepool.pooling.keywords import shown_of
 from pastepool.runtime.mail.mailer import Mailer
 from pastepool.runtime.mail.smtp import deliver
@@ -27,7 +27,7 @@ from pastepool.runtime.supervision.supervisor import Supervisor
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.runtime.watching.paste_pool import PastePool
 from pastepool.runtime.watching.sampler import Sampler
-from pastepool.runtime.watching.server_view import OpenNow, ServerView
+from pastepool.runtime.watching.server_view import OpenNow
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds, Spawner
 
@@ -104,7 +104,7 @@ def assemble_hosted(
     mailer = Mailer(settings.mail, clock, config_file=settings.config_file, deliver=base.journal.noting_mail(deliver))
     # Nobody leads, so a worker of this pool calls the last of these alone.
     leading = Leading(lambda: None, lambda most: (), lambda task: None, _nothing)
-    _, pool, supervisor = assemble_pool(
+    parts = assemble_pool(
         base,
         settings.pool,
         leading,
@@ -115,27 +115,12 @@ def assemble_hosted(
         mail_hung=settings.mail.when_hung,
         make_worker=HostWorker,
     )
-    sampler = Sampler(pool, base.baton, settings.pool, clock, spawn_thread)
-    view = ServerView(
-        host=name,
-        pool=pool,
-        baton=base.baton,
-        supervisor=supervisor,
-        policy=settings.pool,
-        overload=overload,
-        clock=clock,
-        tally=base.tally,
-        journal=base.journal,
-        sampler=sampler,
-        spawn=spawn_thread,
-        began_at=clock.now(),
-        shown=shown_of(settings),
-        config_file=settings.config_file,
-        draining=draining,
-        connections=OpenNow,
+    _, pool, supervisor = parts
+    view = assemble_view(
+        parts, settings, host=name, overload=overload, shown=shown_of(settings), draining=draining, connections=OpenNow
     )
     paste_pool = _PastePool(submit, pool, base.baton, settings.pool, clock, base.serials, supervisor.ask_kill, view)
-    return HostedParts(base, pool, supervisor, mailer, sampler, paste_pool)
+    return HostedParts(base, pool, supervisor, mailer, view.sampler, paste_pool)
 
 
 def _nothing() -> None:

@@ -37,8 +37,14 @@ class Work(ABC):
         return type(self).__qualname__
 
     def failed(self, error: BaseException) -> None:
-        """Handle what ``run`` raised, a kill included. No kill can come any more. Runs on: its worker."""
-        if not isinstance(error, WorkerKilled):  # of a kill the supervisor has told
+        """
+        Handle what ``run`` raised, a kill included. No kill can come any more. Runs on: its worker.
+
+        The other end of a connection may hang up when it likes; of a kill the supervisor has told.
+        """
+        if self.holds_requests and isinstance(error, ConnectionError):
+            _log.info("%s ended: %s", printable(self.title(), 200), error)
+        elif not isinstance(error, WorkerKilled):
             _log.error("%s failed", printable(self.title(), 200), exc_info=error)
 
     def finished(self) -> None:  # noqa: B027  # most work has nothing to give back

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pastepool.core.addresses import is_within
 from pastepool.core.deadlines import deadline
-from pastepool.pooling.assembly import PoolBase, PoolParts, assemble_base, assemble_pool
+from pastepool.pooling.assembly import PoolBase, PoolParts, assemble_base, assemble_pool, assemble_view
 from pastepool.runtime.http.access_log import access_line
 from pastepool.runtime.http.date_header import DateHeader
 from pastepool.runtime.http.open_connections import OpenConnections
@@ -148,23 +148,13 @@ def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admi
     """Make the parts that show a running server. ``admin``: the application of ``admin_listen``, or None."""
     base = pool.base
     clock, baton, policy = base.clock, base.baton, settings.pool
-    sampler = Sampler(pool.pool, baton, policy, clock, spawn_thread)
     shared = http.shared
-    server_view = ServerView(
+    server_view = assemble_view(
+        pool,
+        settings,
         host="pastepool",
-        pool=pool.pool,
-        baton=baton,
-        supervisor=pool.supervisor,
-        policy=policy,
         overload=settings.overload,
-        clock=clock,
-        tally=base.tally,
-        journal=base.journal,
-        sampler=sampler,
-        spawn=spawn_thread,
-        began_at=clock.now(),
         shown=settings.shown,
-        config_file=settings.config_file,
         draining=lambda: shared.draining,
         connections=partial(_open_now, http),
     )
@@ -178,7 +168,7 @@ def assemble_watching(settings: Settings, pool: PoolParts, http: HttpParts, admi
             admin, http.shared.date_header, clock, spawn_thread, admits=lambda address: is_within(address, allow_from)
         )
     )
-    return WatchingParts(sampler, server_view, paste_pool, listener)
+    return WatchingParts(server_view.sampler, server_view, paste_pool, listener)
 
 
 def _open_now(http: HttpParts) -> OpenNow:

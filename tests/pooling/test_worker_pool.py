@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
@@ -104,6 +105,23 @@ def test_base_class_logs_what_it_is_not_told_to_handle(caplog: pytest.LogCapture
     pool.stop(0)
     assert "Clumsy failed" in caplog.text and "LookupError: no such order" in caplog.text
     assert "Clumsy was not run: the pool stops" in caplog.text
+
+
+def test_connection_whose_other_end_hangs_up_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """It is told in one line, without a traceback."""
+    caplog.set_level(logging.INFO)
+
+    class Connection(Work):
+        holds_requests = True
+
+        def run(self) -> None:
+            raise ConnectionResetError("reset by peer")
+
+    with running(WorkerPool("shop", workers=1)) as pool:
+        pool.submit(Connection())
+    (line,) = [each for each in caplog.records if each.name == "pastepool.app"]
+    assert (line.levelname, line.exc_info) == ("INFO", None)
+    assert line.getMessage().endswith("Connection ended: reset by peer")
 
 
 def test_burst_without_waiting_gets_exactly_the_workers_there_can_be() -> None:

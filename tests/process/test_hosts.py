@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from http.client import HTTPException
 from pathlib import Path
 
@@ -137,15 +137,6 @@ def test_program_of_pid_1_reaps_strangers(tmp_path: Path) -> None:
         os.kill(inner[0], signal.SIGTERM)
         program.wait()
         assert "pastepool.parent] SIGTERM" in program.said
-
-
-@pytest.fixture
-def notified(folder: Path) -> Iterator[socket.socket]:
-    """The socket of a service manager."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(f"{folder}/notify")
-        sock.settimeout(PROGRAM_WATCHDOG)
-        yield sock
 
 
 def test_service_manager_is_told(tmp_path: Path, folder: Path, notified: socket.socket) -> None:

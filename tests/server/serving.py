@@ -77,6 +77,21 @@ class Held:
         self.release()
 
 
+class Paused:
+    """An application whose response has begun and does not end before ``go_on`` is set. ``begun``: set when it has begun."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"begun, "
+        self.begun.set()
+        assert self.go_on.wait(WATCHDOG)
+        yield b"ended"
+
+
 class HeldAtLock(Held):
     """The same, but a kill does not end a call before the test releases it: the call waits for a bare lock."""
 

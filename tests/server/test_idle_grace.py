@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +14,7 @@ from tests.server.fronts import NGINX, Front
 from tests.server.passing import start_with
 from tests.server.posting import Posting, keeping
 from tests.server.programs import Program, is_free
-from tests.server.serving import Environ, Running, path_echo
+from tests.server.serving import Paused, Running, path_echo
 from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG, Stopwatch, until
 
 LONG = 3 * WATCHDOG
@@ -82,21 +79,13 @@ def test_stop_is_over_in_time_although_a_client_is_silent() -> None:
 
 def test_connection_promised_before_the_stop_is_kept_after_it() -> None:
     """The head of a response said so, and the client has it. Its connection is idle only when that response has ended."""
-    begun, go_on = threading.Event(), threading.Event()
-
-    def app(environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
-        start_response("200 OK", [])
-        yield b"begun, "
-        begun.set()
-        assert go_on.wait(WATCHDOG)
-        yield b"ended"
-
-    run = Running(app, {"idle_grace": LONG}).start()
+    stream = Paused()
+    run = Running(stream, {"idle_grace": LONG}).start()
     with run.client() as client:
         client.ask("/")
-        assert begun.wait(WATCHDOG)
+        assert stream.begun.wait(WATCHDOG)
         stopping(run)
-        go_on.set()
+        stream.go_on.set()
         assert not client.response().closes
         assert client.get("/next").closes
         assert client.ended()

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,15 +37,6 @@ def app(environ, start_response):
 
 Server(read({options!r}, {{"__file__": "/shop.ini"}}), app).serve()
 """
-
-
-@pytest.fixture
-def notified(folder: Path) -> Iterator[socket.socket]:
-    """The socket of a service manager."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(f"{folder}/notify")
-        sock.settimeout(PROGRAM_WATCHDOG)
-        yield sock
 
 
 def said(sock: socket.socket, word: str) -> str:

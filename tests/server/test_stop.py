@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pastepool.server import Server
 from pastepool.settings import read
 from tests.server.conftest import Serve
 from tests.server.programs import ENDS_SOON, Program, is_free
-from tests.server.serving import Client, Environ, Held, Running, path_echo, running
+from tests.server.serving import Client, Environ, Held, Paused, Running, path_echo, running
 from tests.waiting import WATCHDOG, until
 
 pytestmark = pytest.mark.over_tls
@@ -208,22 +208,14 @@ def test_slow_reader_does_not_spoil_a_drain(serve: Serve) -> None:
 
 def test_response_that_had_begun_before_the_stop_is_finished(serve: Serve) -> None:
     """A stream goes on to its end; then the connection is closed although the client had been promised to keep it."""
-    begun, go_on = threading.Event(), threading.Event()
-
-    def app(environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
-        start_response("200 OK", [])
-        yield b"begun, "
-        begun.set()
-        assert go_on.wait(WATCHDOG)
-        yield b"ended"
-
-    run = Running(app, {"shutdown_timeout": 60}).start()
+    stream = Paused()
+    run = Running(stream, {"shutdown_timeout": 60}).start()
     with run.client() as client:
         client.ask("/")
-        assert begun.wait(WATCHDOG)
+        assert stream.begun.wait(WATCHDOG)
         run.server.stop()
         until(lambda: is_free(run.port), "the listener is closed")
-        go_on.set()
+        stream.go_on.set()
         response = client.response()
         assert (response.body, response.closes) == (b"begun, ended", False)
         assert client.ended()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 import threading
 from typing import Any
 
 from pastepool import Work, WorkerPool
-
-_log = logging.getLogger("pastepool.http")
 
 MOST = 2500
 """flup's pool has no limit by itself. So many threads that do not hang, and four times as many with those that hang."""
@@ -30,13 +27,6 @@ class _Job(Work):
 
     def title(self) -> str:
         return f"{type(self.job).__name__} of the front-end"
-
-    def failed(self, error: BaseException) -> None:
-        """A front-end may hang up when it has its answer. Errors of the application do not come here: flup answers them."""
-        if isinstance(error, ConnectionError):
-            _log.info("%s: it has hung up: %s", self.title(), error)
-        else:
-            super().failed(error)
 
     def finished(self) -> None:
         self._close()

@@ -27,6 +27,16 @@ def world_of(processes: int) -> SimulatedFleet:
 # ------------------------------------------------------------------------------------------------------------ the start
 
 
+def after_failures(policy: ProcessPolicy) -> SimulatedFleet:
+    """Return a fleet whose first four attempts have ended, each at the moment the next one was due."""
+    world = SimulatedFleet(policy, now=0.0)
+    world.look()
+    for _ in range(4):
+        world.end(world.serials)
+        world.wait(world.last.look_again_at - world.now)
+    return world
+
+
 def test_first_start_tries_with_one_child() -> None:
     """Only when it is ready are the others forked, all at once: a factory that fails is run once, not N times."""
     world = SimulatedFleet(ProcessPolicy(3))
@@ -39,11 +49,7 @@ def test_first_start_tries_with_one_child() -> None:
 
 def test_failing_start_is_tried_again_after_growing_pauses() -> None:
     """Attempts at 0, 1, 3, 7 seconds and so on, one child at a time."""
-    world = SimulatedFleet(TWO, now=0.0)
-    world.look()
-    for _ in range(4):
-        world.end(world.serials)
-        world.wait(world.last.look_again_at - world.now)
+    world = after_failures(TWO)
     assert world.forks() == [0.0, 1.0, 3.0, 7.0, 15.0]
     assert len(world.of(BOOTING)) == 1
 
@@ -70,11 +76,7 @@ def test_start_that_succeeded_once_is_retried_even_where_a_failed_start_ends_the
 
 def test_waiting_client_fetches_the_next_attempt_forward() -> None:
     """To now, but not nearer than one second to the last failure."""
-    world = SimulatedFleet(ONE, now=0.0)
-    world.look()
-    for _ in range(4):
-        world.end(world.serials)
-        world.wait(world.last.look_again_at - world.now)
+    world = after_failures(ONE)
     world.end(world.serials)
     failed_at = world.now
     world.fleet = world.fleet.hurried(world.now + 0.25)
@@ -87,11 +89,7 @@ def test_waiting_client_fetches_the_next_attempt_forward() -> None:
 
 def test_client_that_waits_later_starts_it_at_once() -> None:
     """When the shortest pause is over."""
-    world = SimulatedFleet(ONE, now=0.0)
-    world.look()
-    for _ in range(4):
-        world.end(world.serials)
-        world.wait(world.last.look_again_at - world.now)
+    world = after_failures(ONE)
     world.end(world.serials)
     world.wait(4.0)
     world.fleet = world.fleet.hurried(world.now)

@@ -67,6 +67,17 @@ def wrapped(raw: DribbleSocket | socket.socket, may_shake: Callable[[], bool] = 
     return TlsSocket(raw, lambda name: server_context(), may_shake, lambda tls, name: None)  # type: ignore[arg-type]
 
 
+def connected(ours: socket.socket, theirs: socket.socket) -> tuple[TlsSocket, Client]:
+    """Put TLS around one socket of a pair, and make the handshake over the other one."""
+    tls, client = wrapped(ours), Client()
+    data = client.step(b"")
+    while data:
+        with pytest.raises(BlockingIOError):
+            tls.receive(data)
+        data = client.step(theirs.recv(65536))
+    return tls, client
+
+
 def opened(raw: DribbleSocket) -> tuple[TlsSocket, Client]:
     """Put TLS around a socket, and make the handshake."""
     tls, client = wrapped(raw), Client()
@@ -258,12 +269,7 @@ def test_no_step_of_a_handshake_is_taken_when_it_is_not_the_turn() -> None:
 def test_a_close_notify_is_an_end_as_any_other(pair: tuple[socket.socket, socket.socket]) -> None:
     """The kernel reports it to the poller, although it only came in a record; what came before it is returned first."""
     ours, theirs = pair
-    tls, client = wrapped(ours), Client()
-    data = client.step(b"")
-    while data:
-        with pytest.raises(BlockingIOError):
-            tls.receive(data)
-        data = client.step(theirs.recv(65536))
+    tls, client = connected(ours, theirs)
     client.tls.write(b"last request")
     with pytest.raises(ssl.SSLWantReadError):
         client.tls.unwrap()
@@ -327,12 +333,7 @@ def test_the_end_does_not_wait_for_a_thread_that_sends() -> None:
 def test_the_kernel_is_asked_without_what_does_not_count_as_sent(pair: tuple[socket.socket, socket.socket]) -> None:
     """Half a record in the kernel is no progress of the client, and no step back when it is counted."""
     ours, theirs = pair
-    tls, client = wrapped(ours), Client()
-    data = client.step(b"")
-    while data:
-        with pytest.raises(BlockingIOError):
-            tls.receive(data)
-        data = client.step(theirs.recv(65536))
+    tls, client = connected(ours, theirs)
     sent, progress = 0, [0]
     while len(progress) < 1000:
         try:
