@@ -98,10 +98,15 @@ def served(protocol: str, application: Any, **options: Any) -> Iterator[Any]:
         assert not serving.is_alive()
 
 
-def busy(server: Any) -> int:
-    """How many workers are busy and neither hang nor wait for their front-end."""
+def are_free(server: Any, kept: bool = False) -> bool:
+    """
+    Whether no thread has work, but for those that hang: flup refuses what finds no thread.
+
+    ``kept``: a thread may wait for the next request of a connection that nginx keeps open.
+    """
     view = server.pool.pool.paste_pool.server_view
-    return sum(classify(record, view.clock.now(), view.policy) is Status.BUSY for record in view.pool.records())
+    working = {Status.BUSY} if kept else {Status.BUSY, Status.SENDING}
+    return not any(classify(record, view.clock.now(), view.policy) in working for record in view.pool.records())
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_fastcgi_behind_nginx(folder: Path, unix: bool, kept: bool) -> None:
         assert ask(port, "/a/b", method="POST", body=b"x" * 2**20) == (200, b"POST /a/b 1048576")
         answers = []
         for _ in range(5):  # flup refuses what finds no thread: four at a time, until they count as hung
-            until(lambda: not busy(server), "nothing is busy that does not hang")
+            until(lambda: are_free(server, kept), "nothing works that does not hang")
             clients = Asking(port, [f"/hang/{at}" for at in range(4)])
             application.await_calls(4)
             answers.append(clients)
@@ -180,11 +185,12 @@ def test_scgi_behind_nginx(folder: Path, protocol: str) -> None:
         "shutdown_timeout": 5,
     }
     with (
-        served("scgi", application, bindAddress=("127.0.0.1", port), **options),
+        served("scgi", application, bindAddress=("127.0.0.1", port), **options) as server,
         nginx(folder, "scgi", f"127.0.0.1:{port}") as front,
     ):
         until(lambda: ask(front, "/", method="POST", body=b"x")[0] == 200, "it answers")
         assert ask(front, "/a", method="POST", body=b"x" * 2**20) == (200, b"POST /a 1048576")
+        until(lambda: are_free(server), "four more find a thread")
         clients = Asking(front, [f"/hang/{at}" for at in range(4)])
         application.await_calls(4)
         until(lambda: ask(front, "/")[0] == 200, "a later request is answered")
