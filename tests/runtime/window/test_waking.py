@@ -207,9 +207,9 @@ class Getter:
 
     def _run(self) -> None:
         self.window = Window()
-        self.window.open(1)
-        self._opened.set()
         try:
+            self.window.open(1)
+            self._opened.set()  # from here on it may be killed, also before it waits
             self._get()
         except WorkerKilled as error:
             self.outcome.append(error)
