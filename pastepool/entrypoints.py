@@ -44,8 +44,8 @@ from pastepool.types import Seconds
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-    from pastepool.process.seat import Seat
     from pastepool.server.membership import Membership
+    from pastepool.worker.seat import Seat
 
 COMMANDS = frozenset(
     {"paste.script.serve", "pyramid.scripts.pserve", "gearbox.commands.serve", "Zope2.Startup.serve"},
@@ -221,10 +221,13 @@ def _worker_seat(settings: Settings, again: Callable[[], Settings]) -> Seat:
 
     with _told_to_operator():
         try:
-            return become_parent(settings, again)
+            birth = become_parent(settings, again)
         except ParentEnds as end:
             _speak_at_exit()
             raise CommandExit(None, end.status) from None
+    from pastepool.worker.seat import Seat  # the parent does not need it
+
+    return Seat(birth)
 
 
 def _serve_in_program(app: WSGIApplication, settings: Settings, again: Callable[[], Settings]) -> None:
@@ -237,11 +240,14 @@ def _serve_in_program(app: WSGIApplication, settings: Settings, again: Callable[
     from pastepool.runtime.system.forced_exit import end_process
 
     try:
-        seat = become_parent(settings, again)
+        birth = become_parent(settings, again)
     except ParentEnds as end:
         if end.status:
             raise SystemExit(end.status) from None
         return
+    from pastepool.worker.seat import Seat  # the parent does not need it
+
+    seat = Seat(birth)
     try:
         _serve(app, seat.settings, seat)
     except BaseException:

@@ -46,35 +46,37 @@ class Box:
 
 
 PLACES: Mapping[str, Box] = {
-    "entrypoints": Box(440, 0),
-    "cli": Box(700, 0),
+    "entrypoints": Box(430, 0),
+    "cli": Box(140, 0),
     "demo": Box(860, 0),
-    "adapters": Box(460, 1),
-    "watch": Box(110, 1),
-    "process": Box(840, 1),
-    "server": Box(640, 1),
-    "pooling": Box(610, 2),
-    "runtime.watching": Box(240, 3),
-    "runtime.supervision": Box(320, 4),
-    "runtime.http": Box(560, 4),
-    "runtime.pool": Box(500, 5),
-    "runtime.sockets": Box(330, 5),
-    "runtime.window": Box(220, 6),
-    "runtime.log": Box(550, 6),
-    "runtime.mail": Box(740, 6),
-    "runtime.inspection": Box(270, 7),
-    "runtime.system": Box(400, 7),
-    "testing": Box(860, 7),
-    "settings": Box(560, 8),
-    "wsgi": Box(710, 8),
-    "core.telling": Box(300, 9),
-    "core.landing": Box(70, 8),
-    "core.generations": Box(780, 9, 150),
-    "core": Box(240, 10),
-    "http1": Box(620, 10),
-    "types": Box(340, 11),
-    "errors": Box(500, 11),
-    "_fast": Box(720, 11),
+    "adapters": Box(490, 1),
+    "watch": Box(790, 2),
+    "process": Box(860, 1),
+    "worker": Box(160, 1),
+    "server": Box(340, 2),
+    "pooling": Box(740, 3),
+    "runtime.watching": Box(240, 4),
+    "runtime.supervision": Box(320, 5),
+    "runtime.http": Box(560, 5),
+    "runtime.family": Box(170, 5),
+    "runtime.pool": Box(500, 6),
+    "runtime.sockets": Box(330, 6),
+    "runtime.window": Box(220, 7),
+    "runtime.log": Box(550, 7),
+    "runtime.mail": Box(740, 7),
+    "runtime.inspection": Box(270, 8),
+    "runtime.system": Box(400, 8),
+    "testing": Box(860, 8),
+    "settings": Box(560, 9),
+    "wsgi": Box(710, 9),
+    "core.telling": Box(300, 10),
+    "core.landing": Box(70, 9),
+    "core.generations": Box(780, 10, 150),
+    "core": Box(240, 11),
+    "http1": Box(620, 11),
+    "types": Box(340, 12),
+    "errors": Box(500, 12),
+    "_fast": Box(720, 12),
 }
 PUBLIC = {f"pastepool.{name}": "pastepool.pooling" for name in ("CallableWork", "Work", "WorkerPool")}
 """The homes of the names that the package itself has."""
@@ -82,8 +84,8 @@ PUBLIC = {f"pastepool.{name}": "pastepool.pooling" for name in ("CallableWork", 
 ASIDE = ("demo", "testing")
 """Packages that are no part of a running server. Their boxes have a broken line."""
 
-WIDTH, HEIGHT = 920, 734
-FRAME = (160.0, 180.0, 640.0, 312.0)
+WIDTH, HEIGHT = 920, 796
+FRAME = (160.0, 242.0, 640.0, 312.0)
 """The frame around the packages of ``runtime``: left, top, width, height."""
 
 _ROOT = (

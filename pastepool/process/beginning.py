@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 from pastepool.errors import SettingsError, StartError
 from pastepool.process.control import Control, name_for
-from pastepool.process.naming import middle_of, name_process
 from pastepool.process.offer import offer
 from pastepool.process.parent import Parent
-from pastepool.process.seat import Seat
+from pastepool.runtime.family.birth import Birth
+from pastepool.runtime.family.naming import middle_of, name_process
 from pastepool.runtime.sockets.passed import take_passed
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.runtime.system.service_manager import service_manager
@@ -32,11 +32,11 @@ class ParentEnds(BaseException):
         self.status = status
 
 
-def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Seat:
+def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Birth:
     """
     Fork the workers and look after them.
 
-    ``read_again``: reads the settings again, for a reload. Returns: in each worker its seat. Raises: ParentEnds: in the
+    ``read_again``: reads the settings again, for a reload. Returns: in each worker what it is given. Raises: ParentEnds: in the
     parent, at the end of all. StartError: the process cannot fork safely, or a socket cannot be opened.
     """
     refuse_to_fork_beside_threads()
@@ -45,10 +45,10 @@ def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Sea
     control = Control(name_for(settings.config_file, settings.section, os.geteuid()))
     parent = Parent(given, lambda: _checked(read_again()), MonotonicClock(), service_manager(os.environ), control)
     name_process(middle_of(settings), "parent", "main")
-    seat = parent.run()
-    if seat is None:
+    birth = parent.run()
+    if birth is None:
         raise ParentEnds(parent.status)
-    return seat
+    return birth
 
 
 def refuse_to_fork_beside_threads() -> None:

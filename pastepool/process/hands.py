@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pastepool.core.generations.fleet import Fleet
 from pastepool.core.generations.planning import ForkChild, KillChild, RetireChild
 from pastepool.process.kin import Kinship
-from pastepool.process.offer import Offers
-from pastepool.process.seat import RETIRE, Seat
+from pastepool.process.offer import Offers, shared
 from pastepool.process.telling import Teller, name_of
+from pastepool.runtime.family.birth import RETIRE, Birth
 from pastepool.types import Seconds
 
 
@@ -27,8 +27,8 @@ class Hands:
 
     def apply(
         self, action: ForkChild | RetireChild | KillChild, fleet: Fleet, now: Seconds
-    ) -> tuple[Fleet, Seat | None]:
-        """Do one thing. Returns: the fleet after it; and in the child of a fork its seat."""
+    ) -> tuple[Fleet, Birth | None]:
+        """Do one thing. Returns: the fleet after it; and in the child of a fork what it is given."""
         if isinstance(action, ForkChild):
             return self._fork(action, fleet, now)
         if isinstance(action, RetireChild):
@@ -36,19 +36,22 @@ class Hands:
             return fleet.retired(action.serial, action.why, now), None
         return self._kill(action, fleet, now), None
 
-    def _fork(self, action: ForkChild, fleet: Fleet, now: Seconds) -> tuple[Fleet, Seat | None]:
+    def _fork(self, action: ForkChild, fleet: Fleet, now: Seconds) -> tuple[Fleet, Birth | None]:
         self._serials += 1
         serial = self._serials
-        seat = Seat(serial, action.slot, fleet.asked, self._offers.newest(fleet.reloading))
+        given = self._offers.newest(fleet.reloading)
         forked = fleet.forked(serial, action.slot, now)
         try:
-            if self._kinship.fork(serial, seat):
-                self._close()
-                return forked, seat
+            own = self._kinship.fork(serial)
         except OSError as error:
             self._tell.error(f"a worker cannot be forked: {error.strerror}")
             return forked.ended(serial, now, luck()), None
-        return forked, None
+        if own is None:
+            return forked, None
+        self._close()
+        wire, row, dump = own
+        sockets, admin = shared(given.sockets), shared(given.admin_sockets)
+        return forked, Birth(serial, action.slot, fleet.asked, given.settings, sockets, admin, wire, row, dump)
 
     def _kill(self, action: KillChild, fleet: Fleet, now: Seconds) -> Fleet:
         child = fleet.find(action.serial)

@@ -9,10 +9,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pastepool.process.board import Board, BoardRow
 from pastepool.process.parent_signals import ParentSignals
-from pastepool.process.seat import Seat
-from pastepool.process.wire import Wire, wires
+from pastepool.runtime.family.board import Board, BoardRow
+from pastepool.runtime.family.wire import Wire, wires
 
 
 @dataclass
@@ -52,11 +51,12 @@ class Kinship:
         self._board = Board()
         self.by_serial: dict[int, Kin] = {}
 
-    def fork(self, serial: int, seat: Seat) -> bool:
+    def fork(self, serial: int) -> tuple[Wire, BoardRow, int] | None:
         """
-        Fork a worker. ``seat``: what it gets; its wire is put in here.
+        Fork a worker.
 
-        Returns: whether this is the child. It has closed what belongs to the parent and to its siblings.
+        Returns: in the parent None; in the child its end of the wire, its row and the descriptor for its stacks. It has
+        closed what belongs to the parent and to its siblings.
         Raises: OSError: the machine has no process or no descriptor left.
         """
         ours, theirs = wires()
@@ -78,12 +78,11 @@ class Kinship:
         if pid:
             theirs.close()
             self.by_serial[serial] = Kin(serial, pid, ours, row, dump)
-            return False
+            return None
         ours.close()
         for sibling in self.by_serial.values():
             sibling.close()
-        seat.take(theirs, row, dump)
-        return True
+        return theirs, row, dump
 
     def pid_of(self, serial: int) -> int:
         """Return the pid of a worker; 0 if it has been reaped."""

@@ -25,8 +25,8 @@ from pastepool.process.looking import Looking
 from pastepool.process.offer import Offer, Offers
 from pastepool.process.parent_signals import STOPS, ParentSignals
 from pastepool.process.reports import RELOAD, STOP, Reports
-from pastepool.process.seat import CONDEMNED, FAILED, MAIL, READY, Seat
 from pastepool.process.telling import Teller, announce_processes, name_of, tell_end
+from pastepool.runtime.family.birth import CONDEMNED, FAILED, MAIL, READY, Birth
 from pastepool.runtime.system.service_manager import ServiceManager
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds
@@ -66,18 +66,18 @@ class Parent:
         self._ended = False
         self._held_back = False
 
-    def run(self) -> Seat | None:
+    def run(self) -> Birth | None:
         """
         Keep the workers as they should be, until the end is asked for and all have ended.
 
-        Returns: in a worker, which has just been forked, its seat; in the parent None, at the end.
+        Returns: in a worker, which has just been forked, what it is given; in the parent None, at the end.
         """
         self._signals.install()
         while True:
             self._fleet = self._looking.look(self._fleet, self._now(), self._policy())
-            seat = self._look()
-            if seat is not None:
-                return seat
+            birth = self._look()
+            if birth is not None:
+                return birth
             policy = self._policy()
             self._reports.tell(self._fleet, policy.processes, policy.shutdown)
             if self._ended:
@@ -93,8 +93,8 @@ class Parent:
         policy = self._offers.given.policy
         return policy if policy.start_failure else replace(policy, start_failure=self._on_failed_start)
 
-    def _look(self) -> Seat | None:
-        """Plan and apply until there is nothing to do. Returns: in a child the seat."""
+    def _look(self) -> Birth | None:
+        """Plan and apply until there is nothing to do. Returns: in a child what it is given."""
         while not self._ended:
             planned = plan(self._fleet, self._now(), self._policy())
             if planned.held_back and not self._held_back:
@@ -110,9 +110,9 @@ class Parent:
                     self._reports.failure = f"a worker was killed: {action.why}"
                     stacks = self._looking.stacks_now(action.serial)
                     self._tell.error(f"the threads of a worker that does not get ready:\n{stacks}")
-                self._fleet, seat = self._hands.apply(action, self._fleet, self._now())
-                if seat is not None:
-                    return seat
+                self._fleet, birth = self._hands.apply(action, self._fleet, self._now())
+                if birth is not None:
+                    return birth
             self._note_failure()
             if not planned.actions:
                 break

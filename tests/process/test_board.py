@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from pastepool.process import board as module
-from pastepool.process.board import FRESH, Board
+from pastepool.runtime.family import board as module
+from pastepool.runtime.family.board import FRESH, Board
 
 
 @pytest.fixture

@@ -19,24 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from pastepool.process.board import BoardRow
-from pastepool.process.naming import middle_of, name_process
-from pastepool.process.offer import Offer, shared
-from pastepool.process.wire import LONGEST, Wire
-from pastepool.runtime.sockets.listener import Listener
+from pastepool.runtime.family.birth import CONDEMNED, FAILED, MAIL, READY, RETIRE, Birth
+from pastepool.runtime.family.naming import middle_of, name_process
+from pastepool.runtime.family.wire import LONGEST
 from pastepool.runtime.sockets.siblings import Siblings
 from pastepool.runtime.system.threads import spawn_thread
-from pastepool.settings.values import Settings
 from pastepool.types import Seconds
-
-READY = "ready"
-FAILED = "failed"
-CONDEMNED = "condemned"
-"""What a worker says: it serves; it could not load the application, with the traceback; it is to be replaced, and why."""
-
-RETIRE = "retire"
-MAIL = "mail"
-"""What a worker is told: to finish its requests within so many seconds, and end; to mail a text of the parent."""
 
 _TASKS_OF_ONE = 10**9
 """
@@ -56,35 +44,33 @@ _OOM, _OOM_MORE = Path("/proc/self/oom_score_adj"), 100
 
 
 class Seat:
-    """One worker's place. ``slot``, ``generation``: as in ``core.generations``."""
+    """
+    One worker's place. ``birth``: what the parent has given it.
 
-    def __init__(self, serial: int, slot: int, generation: int, given: Offer) -> None:
-        self.slot = slot
-        self.generation = generation
-        self.first_task = serial * _TASKS_OF_ONE + 1
-        self.settings: Settings = given.settings
-        self.listeners: tuple[Listener, ...] = shared(given.sockets)
-        self.admin_listeners: tuple[Listener, ...] = shared(given.admin_sockets)
-        self._drain_for: Seconds = given.settings.processes.drain
-        self._deadlock: Seconds = given.settings.processes.deadlock
-        self._row: BoardRow
-        self._dump = -1
-        self._wire: Wire
+    It is made in the process of the worker, just forked, on its only thread.
+    """
+
+    def __init__(self, birth: Birth) -> None:
+        self.settings = birth.settings
+        self.first_task = birth.serial * _TASKS_OF_ONE + 1
+        self.listeners = birth.listeners
+        self.admin_listeners = birth.admin_listeners
+        self._birth = birth
+        self._row = birth.row
+        self._wire = birth.wire
+        self._dump = birth.dump
+        self._drain_for: Seconds = birth.settings.processes.drain
+        self._deadlock: Seconds = birth.settings.processes.deadlock
         self._is_ready = False
+        self._settle()
 
     @property
     def siblings(self) -> Siblings:
         """The others, as the board shows them."""
         return self._row
 
-    def take(self, wire: Wire, row: BoardRow, dump: int) -> None:
-        """
-        Become the worker: this is its process, just forked. Runs on: its only thread.
-
-        ``row``: where it shows how it is. ``dump``: the descriptor to which SIGUSR2 writes the stacks, in C.
-        """
-        self._wire, self._row, self._dump = wire, row, dump
-        faulthandler.register(signal.SIGUSR2, file=dump, all_threads=True)
+    def _settle(self) -> None:
+        faulthandler.register(signal.SIGUSR2, file=self._dump, all_threads=True)
         self._name("boots")
         with contextlib.suppress(OSError, ValueError):  # not Linux, or a container that does not allow it
             score = int(_OOM.read_text()) + _OOM_MORE
@@ -101,8 +87,8 @@ class Seat:
         sys.excepthook = hook
 
     def _name(self, state: str) -> None:
-        what = f"worker {self.slot} gen {self.generation} {state}"
-        name_process(middle_of(self.settings), what, f"{self.slot} g{self.generation}")
+        what = f"worker {self._birth.slot} gen {self._birth.generation} {state}"
+        name_process(middle_of(self.settings), what, f"{self._birth.slot} g{self._birth.generation}")
 
     def failed(self, text: str) -> None:
         """Say why the worker cannot serve. What an operator needs stands at the end of a traceback."""
