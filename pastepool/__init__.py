@@ -2,7 +2,8 @@
 pastepool: the Paste Deploy server that does not hang. Importing it does nothing.
 
 ``WorkerPool`` is the pool without the server, ``Work`` is what it is given, ``CallableWork`` the same for a callable
-(docs/reference/worker-pool.md). They are loaded when they are first asked for.
+(docs/reference/worker-pool.md). ``ServerThread`` is the server in a thread of its own
+(docs/reference/server-thread.md). They are loaded when they are first asked for.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pastepool.embedding.server_thread import ServerThread as ServerThread
     from pastepool.pooling.work import CallableWork as CallableWork
     from pastepool.pooling.work import Work as Work
     from pastepool.pooling.worker_pool import WorkerPool as WorkerPool
 
 __version__ = "0.1.0"
 
-__all__ = ["CallableWork", "Work", "WorkerPool", "__version__"]
+__all__ = ["CallableWork", "ServerThread", "Work", "WorkerPool", "__version__"]
 
 _HOMES = {
     "CallableWork": "pastepool.pooling.work",
+    "ServerThread": "pastepool.embedding.server_thread",
     "Work": "pastepool.pooling.work",
     "WorkerPool": "pastepool.pooling.worker_pool",
 }

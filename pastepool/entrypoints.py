@@ -20,22 +20,21 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import inspect
 import os
 import sys
 import threading
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pastepool.core.ending import end_at
+from pastepool.embedding.applications import admin_application, check_application, warnings_ignored
 from pastepool.errors import SettingsError, StartError
 from pastepool.runtime.system.loggers import own_logger, write_line
-from pastepool.settings import Settings, factory_named_in, lines_of, read, section_of
+from pastepool.settings import Settings, lines_of, read, section_of
 from pastepool.settings.again import read_again, variables_of
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
 from pastepool.settings.place import SettingsPlace
@@ -203,8 +202,8 @@ def _serve(app: WSGIApplication, settings: Settings, seat: Membership | None) ->
 
     with _told_to_operator():
         try:
-            _check_application(app, settings.config_file)
-            Server(settings, app, _admin_application(settings), seat).serve()
+            check_application(app, settings.config_file)
+            Server(settings, app, admin_application(settings.admin), seat).serve()
         except (SettingsError, StartError) as error:
             if seat is not None:
                 seat.failed(str(error))
@@ -287,26 +286,6 @@ def _for_reloader(settings: Settings) -> Settings:
     return replace(settings, timeouts=replace(settings.timeouts, idle_grace=0.0))
 
 
-def _check_application(app: object, config_file: str) -> None:
-    """
-    Refuse what no WSGI application can be, instead of answering every request with 500.
-
-    Raises: SettingsError: it cannot be called, or it is a coroutine function. The sentence names the factory.
-    """
-    if not callable(app):
-        made = "None" if app is None else f"an object of type {type(app).__name__}, which cannot be called"
-        remedy = "a WSGI application is a callable, so let the factory return one"
-    elif inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
-        made = "an asynchronous application (ASGI)"
-        remedy = "this server calls WSGI applications, so let the factory return one, or wrap it in an adapter"
-    else:
-        return
-    section, line = factory_named_in(config_file)
-    factory = "the application factory" + (f" ({line})" if line else "")
-    place = f"{SettingsPlace(section, config_file)}: " if section else ""
-    raise SettingsError(f"{place}{factory} returned {made}; {remedy}.", section=section)
-
-
 def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_conf: object) -> WSGIApplication:
     """
     Make the page that shows the pool: ``use = egg:pastepool#watch_threads`` (``paste.app_factory``).
@@ -321,7 +300,7 @@ def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_co
         SettingsError: the section has a mistake; the operator must edit it.
         CommandExit: the same, when a serve command is running.
     """
-    with _warnings_ignored():
+    with warnings_ignored():
         from pastepool.watch.app import WatchApp  # imported here, so that WebOb is loaded only if the page is used
         from pastepool.watch.options import read_options
 
@@ -331,26 +310,6 @@ def watch_threads(global_conf: Mapping[str, object] | None = None, /, **local_co
     app = WatchApp(options)
     app.ready()
     return app
-
-
-def _admin_application(settings: Settings) -> WSGIApplication | None:
-    """Make the same page for ``admin_listen``; None if that option is not set."""
-    admin = settings.admin
-    if not admin.listen:
-        return None
-    with _warnings_ignored():
-        from pastepool.watch.app import WatchApp
-        from pastepool.watch.options import WatchOptions
-
-    return WatchApp(WatchOptions(admin.allow_kill, admin.token, admin.allow_from))
-
-
-@contextlib.contextmanager
-def _warnings_ignored() -> Iterator[None]:
-    """Ignore warnings for a moment: WebOb 1.8 imports ``cgi``, which warns, and ``-W error`` would make it a failure."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 @contextlib.contextmanager

@@ -47,45 +47,51 @@ class Box:
 
 PLACES: Mapping[str, Box] = {
     "entrypoints": Box(430, 0),
-    "cli": Box(140, 0),
-    "demo": Box(860, 0),
+    "cli": Box(760, 0),
+    "demo": Box(70, 0),
     "adapters": Box(490, 1),
-    "watch": Box(790, 2),
+    "embedding": Box(450, 2),
+    "watch": Box(490, 3),
     "process": Box(860, 1),
     "worker": Box(160, 1),
-    "server": Box(340, 2),
-    "pooling": Box(740, 3),
-    "runtime.watching": Box(240, 4),
-    "runtime.supervision": Box(320, 5),
-    "runtime.http": Box(560, 5),
-    "runtime.family": Box(170, 5),
-    "runtime.pool": Box(500, 6),
-    "runtime.sockets": Box(330, 6),
-    "runtime.window": Box(220, 7),
-    "runtime.log": Box(550, 7),
-    "runtime.mail": Box(740, 7),
-    "runtime.inspection": Box(270, 8),
-    "runtime.system": Box(400, 8),
-    "testing": Box(860, 8),
-    "settings": Box(560, 9),
-    "wsgi": Box(710, 9),
-    "core.telling": Box(300, 10),
-    "core.landing": Box(70, 9),
-    "core.generations": Box(780, 10, 150),
-    "core": Box(240, 11),
-    "http1": Box(620, 11),
-    "types": Box(340, 12),
-    "errors": Box(500, 12),
-    "_fast": Box(720, 12),
+    "server": Box(250, 3),
+    "pooling": Box(740, 4),
+    "runtime.watching": Box(510, 5),
+    "runtime.supervision": Box(320, 6),
+    "runtime.http": Box(560, 6),
+    "runtime.family": Box(214, 6),
+    "runtime.pool": Box(500, 7),
+    "runtime.sockets": Box(330, 7),
+    "runtime.window": Box(220, 8),
+    "runtime.log": Box(550, 8),
+    "runtime.mail": Box(740, 8),
+    "runtime.inspection": Box(270, 9),
+    "runtime.system": Box(400, 9),
+    "testing": Box(860, 9),
+    "settings": Box(560, 10),
+    "wsgi": Box(710, 10),
+    "core.telling": Box(300, 11),
+    "core.landing": Box(70, 10),
+    "core.generations": Box(780, 11, 150),
+    "core": Box(240, 12),
+    "http1": Box(620, 12),
+    "types": Box(340, 13),
+    "errors": Box(500, 13),
+    "_fast": Box(720, 13),
 }
-PUBLIC = {f"pastepool.{name}": "pastepool.pooling" for name in ("CallableWork", "Work", "WorkerPool")}
+PUBLIC = {
+    "pastepool.CallableWork": "pastepool.pooling",
+    "pastepool.ServerThread": "pastepool.embedding",
+    "pastepool.Work": "pastepool.pooling",
+    "pastepool.WorkerPool": "pastepool.pooling",
+}
 """The homes of the names that the package itself has."""
 
 ASIDE = ("demo", "testing")
 """Packages that are no part of a running server. Their boxes have a broken line."""
 
-WIDTH, HEIGHT = 920, 796
-FRAME = (160.0, 242.0, 640.0, 312.0)
+WIDTH, HEIGHT = 920, 858
+FRAME = (160.0, 304.0, 640.0, 312.0)
 """The frame around the packages of ``runtime``: left, top, width, height."""
 
 _ROOT = (

@@ -42,7 +42,7 @@ from pastepool.runtime.watching.sampler import Sampler
 from pastepool.runtime.watching.server_view import OpenNow, ServerView
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.values import Settings
-from pastepool.types import Clock
+from pastepool.types import Clock, Spawner
 from pastepool.wsgi.call import Application
 from pastepool.wsgi.forwarded import behind_proxy
 from pastepool.wsgi.prefix import under_prefix
@@ -190,12 +190,13 @@ def assemble_server(
     admin: Application | None,
     end_process: Callable[[str], None],
     first_task: int = 1,
+    spawn: Spawner = spawn_thread,
 ) -> ServerParts:
     """
     Make all parts of a server.
 
     ``admin``: as for ``assemble_watching``. ``end_process``: as for ``assemble_pool``. ``first_task``: as for
-    ``assemble_base``.
+    ``assemble_base``. ``spawn``: starts the thread of a worker.
     """
     clock, waker = MonotonicClock(), Waker()
     base = assemble_base(settings.overload, clock, waker.wake, first_task=first_task)
@@ -208,6 +209,7 @@ def assemble_server(
         http.leading,
         end_process=end_process,
         logger=settings.logger,
+        spawn=spawn,
         mail=mailer.submit,
         mail_hung=settings.mail.when_hung,
     )

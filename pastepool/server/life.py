@@ -52,7 +52,7 @@ from pastepool.server.forking import Forking
 from pastepool.server.membership import Membership
 from pastepool.settings.origin import named_in
 from pastepool.settings.values import PublicAddress, Settings
-from pastepool.types import Seconds
+from pastepool.types import Seconds, Spawner
 from pastepool.wsgi.call import Application
 from pastepool.wsgi.environ import listener_prototype
 
@@ -93,7 +93,7 @@ class Server:
     ``serve`` blocks until the server was stopped and has drained. ``stop`` may be called from any thread and from a
     signal handler, any number of times. ``ready`` is set when the server takes requests. ``admin``: the application of
     ``admin_listen``. ``parts``: the objects it consists of. ``membership``: if this is one of several processes that
-    serve. The process then belongs to the server, and ends with it.
+    serve. The process then belongs to the server, and ends with it. ``spawn``: starts the thread of a worker.
     """
 
     def __init__(
@@ -102,11 +102,11 @@ class Server:
         application: Application,
         admin: Application | None = None,
         membership: Membership | None = None,
+        spawn: Spawner = spawn_thread,
     ) -> None:
         self.settings = settings
-        self.parts = assemble_server(
-            settings, application, admin, self._end_for_zombies, membership.first_task if membership else 1
-        )
+        first_task = membership.first_task if membership else 1
+        self.parts = assemble_server(settings, application, admin, self._end_for_zombies, first_task, spawn)
         self.listeners: tuple[Listener, ...] = ()
         self.admin_listeners: tuple[Listener, ...] = ()
         self.ready = threading.Event()

@@ -7,17 +7,14 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("twisted", reason="Twisted is not installed")
 
 from tests.adapters.clients import Asking, ask
+from tests.adapters.programs import running
 from tests.meta.repository import ROOT
 from tests.server.fronts import accepts, free_port
 from tests.waiting import PROGRAM_WATCHDOG, Stopwatch, until
@@ -58,36 +55,6 @@ application_object = Application("shop")
 TCPServer({port}, site, interface="127.0.0.1").setServiceParent(application_object)
 application = application_object
 """
-
-
-class Program:
-    """A program in a process of its own. Its output goes into a file: a pipe that nobody reads would stop it."""
-
-    def __init__(self, process: subprocess.Popen[bytes], output: Any) -> None:
-        self.process = process
-        self._output = output
-
-    def end(self, number: int = 0) -> str:
-        """Send a signal, unless it is 0, and wait for the end. Returns what the program has printed."""
-        if number:
-            self.process.send_signal(number)
-        status = self.process.wait(PROGRAM_WATCHDOG)
-        self._output.seek(0)
-        said = self._output.read().decode()
-        assert status in (0, -number), said  # twistd ends by the signal itself
-        return str(said)
-
-
-@contextmanager
-def running(*options: str) -> Iterator[Program]:
-    """Run Python with these options."""
-    with tempfile.TemporaryFile() as output:
-        command = [sys.executable, "-W", "ignore", *options]
-        with subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process:
-            try:
-                yield Program(process, output)
-            finally:
-                process.kill()
 
 
 def serving(text: str) -> tuple[str, int]:

@@ -39,8 +39,8 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [environ["PATH_INFO"].encode()]
 
-from pastepool import entrypoints
-page = entrypoints._admin_application(read({{"admin_listen": "127.0.0.1:0"}}, {{}}))
+from pastepool.embedding.applications import admin_application
+page = admin_application(read({{"admin_listen": "127.0.0.1:0"}}, {{}}).admin)
 if {loads}:
     change()
 

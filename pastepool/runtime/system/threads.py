@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pastepool.errors import NoThread
 from pastepool.runtime.system import forks
+from pastepool.types import Spawner
 
 
 class _ServerThread(threading.Thread):
@@ -40,6 +41,26 @@ def spawn_thread(body: Callable[[], None], name: str) -> None:
     what has to be finished. If code of the application forks on this thread, and ``body`` returns or raises in the
     child, the child ends. Raises: NoThread, a RuntimeError, if the system cannot start another thread.
     """
+    try:
+        _ServerThread(target=_ending_in_child(body, name), name=name, daemon=True).start()
+    except RuntimeError as error:
+        raise NoThread(str(error)) from error
+
+
+def spawner_on(call_in_thread: Callable[[Callable[[], None]], object]) -> Spawner:
+    """
+    Return what runs a body as one call in the pool of another framework (``types.Spawner``, contract F4).
+
+    ``call_in_thread``: gives a function to that pool. The thread is the framework's: its name and its end are too.
+    """
+
+    def spawn(body: Callable[[], None], name: str) -> None:
+        call_in_thread(_ending_in_child(body, name))
+
+    return spawn
+
+
+def _ending_in_child(body: Callable[[], None], name: str) -> Callable[[], None]:
     born = forks.generation()
 
     def run() -> None:
@@ -50,7 +71,4 @@ def spawn_thread(body: Callable[[], None], name: str) -> None:
             raise
         forks.end_if_child(born, name, None)
 
-    try:
-        _ServerThread(target=run, name=name, daemon=True).start()
-    except RuntimeError as error:
-        raise NoThread(str(error)) from error
+    return run
