@@ -191,7 +191,7 @@ method_of_usual(Head *self)
     return method;
 }
 
-/* Make the request. http1.engine.Request takes: method, target, version, fields, keep_alive, plain. */
+/* Make the request. http1.request.Request takes: method, target, version, fields, keep_alive, plain. */
 static PyObject *
 make_request(Head *self, PyObject *method)
 {

@@ -1,7 +1,7 @@
 """
 Turn the bytes of one connection into requests. No socket, no clock, no thread.
 
-llhttp (through httptools) is the only parser. ``_check_head`` refuses what llhttp accepts and we do not. The engine
+llhttp (through httptools) is the only parser. ``head_policy`` refuses what llhttp accepts and we do not. The engine
 knows nothing of WSGI: it copies the dict that it was given and adds one key per field (see ``fields``).
 
 Theory. llhttp parses all messages that one buffer holds. The engine must not allow that: a client can send thousands of
@@ -11,10 +11,8 @@ many bytes as are left of Content-Length, or at a place that looks like the end 
 Such a place inside of chunked content is not the end; its only effect is that the parser is fed in one more step. The
 number of these steps is limited. Beyond it the end may be missed; then the connection ends with that request.
 
-llhttp knows a fixed list of methods. When it refuses another one, the same head is parsed again by a new parser, which
-is fed GET in its place (``_StandIn``). Only the bytes of the method are replaced, and only if they are a token. For
-llhttp, framing does not depend on the method of a request, except for CONNECT, which it knows itself. It is also fed no
-chunk extension that it might refuse (``chunk_lines``).
+llhttp is not fed what it would refuse and we do not: a method that it does not know (``stand_ins``), and chunk extensions
+(``chunk_lines``).
 
 No byte may cost much more than a byte of an honest upload (``benchmarks/hostile``). So blank lines before a request are
 skipped here and not parsed one by one, a head with too many lines is refused before it is parsed, and no bytes are
@@ -25,18 +23,26 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
 from typing import Any
 
-from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from pastepool._fast import fast
 from pastepool.errors import InternalError, PeerError
 from pastepool.http1.caches import make_cache
 from pastepool.http1.chunked import ChunkedContent
 from pastepool.http1.fields import DROPPED, KEYS, environ_key, joined
+from pastepool.http1.head_policy import SPOKEN, check_content, check_host, check_target, refusal_of_parser, tls_refusal
 from pastepool.http1.limits import Limits
-from pastepool.http1.target import is_host, split_target
+from pastepool.http1.request import Request
+from pastepool.http1.stand_ins import (
+    HalfMethod,
+    StandIn,
+    content_parser,
+    is_unknown_method,
+    method_of,
+    with_placed_method,
+)
 
 _SLASH = ord("/")
 
@@ -59,28 +65,8 @@ number of fields is checked when they are parsed; this only keeps thousands of t
 _SHORT_FIELD = 10
 """The lines of a head with fewer bytes than this for each allowed field are not counted before they are parsed."""
 
-_MOST_DIGITS = 20
-"""How long a Content-Length may be. The parser knows no larger number, but takes any count of zeros before it."""
-
-_LONGEST_METHOD = 32
-"""How long a method may be that the parser does not know. The longest registered one has 17 letters."""
-
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
 _BESIDE_TARGET = 64
 """At least as long as the longest method and the version together, with the blanks in the request line."""
-
-_PLACED_METHOD = b"GET"
-"""What the parser is fed in place of a method that it does not know."""
-
-_METHOD_REFUSAL = "Invalid method for HTTP/x.x request"
-"""The error text of llhttp for a method that it knows from RTSP alone."""
-
-_VERSION_REFUSALS = ("Invalid HTTP version", "Pause on PRI/Upgrade")
-"""The error texts of llhttp for a version that it does not know, and for the HTTP/2 preface."""
-
-_SPOKEN = "HTTP/1.1 and HTTP/1.0 are"
-"""RFC 9110 15.6.6 asks a 505 to say what is spoken."""
 
 _TLS_HANDSHAKE = b"\x16"
 """The first byte of a TLS handshake. No method begins with it."""
@@ -89,32 +75,6 @@ _VERSION_1_1 = b" HTTP/1.1\r\n"
 
 _METHODS = make_cache()
 """The methods seen so far that the parser knows, as bytes and as text. So their number is bounded."""
-
-
-class Request:
-    """
-    A request whose head has arrived.
-
-    ``fields``: a copy of the dict that was given to the engine, plus one key per field. ``target``: raw bytes. ``path``
-    and ``query``: its parts, also raw bytes; the path of ``OPTIONS *`` is ``b"*"``. ``version``: "1.0" or "1.1".
-    ``plain``: whether the request is HTTP/1.1, kept alive and not HEAD, as nearly all are. ``content_length``: None if
-    there is no content or its length is not known.
-    """
-
-    content_length: int | None = None
-    chunked = False
-    expects_continue = False
-
-    def __init__(
-        self, method: str, target: bytes, version: str, fields: dict[str, Any], keep_alive: bool, plain: bool = False
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.path, _, self.query = target.partition(b"?")
-        self.version = version
-        self.fields = fields
-        self.keep_alive = keep_alive
-        self.plain = plain
 
 
 class Engine(fast.HeadCallbacks):
@@ -239,7 +199,7 @@ class Engine(fast.HeadCallbacks):
     def _feed_whole_head(self, data: bytes, size: int) -> None:
         """Do the work of ``_feed_parser`` for the common case: ``data`` is one whole head that is not too large."""
         if data.startswith(_TLS_HANDSHAKE):
-            raise _tls_refusal()
+            raise tls_refusal()
         self._head_bytes = size
         self._fed = data
         try:
@@ -283,7 +243,7 @@ class Engine(fast.HeadCallbacks):
         if request is None:
             self._head_bytes += size
             if self._head_bytes == size and data.startswith(_TLS_HANDSHAKE):
-                raise _tls_refusal()
+                raise tls_refusal()
             if self._head_bytes > self._limits.header_bytes:
                 self._refuse_large_head(data, size)
             self._head_lines += data.count(b"\n")
@@ -300,7 +260,7 @@ class Engine(fast.HeadCallbacks):
             if request is None:
                 self._parse_again(error, fed_all)
             elif not self.complete:
-                raise self._fault or _peer_error(error, True) from None
+                raise self._fault or refusal_of_parser(error, True) from None
             else:
                 self._end_with(request, data)
         if self.complete:
@@ -335,9 +295,8 @@ class Engine(fast.HeadCallbacks):
         ``error``: what the parser raised. ``fed_all``: whether ``_fed`` has all that it was fed of this head.
         Raises: PeerError: the head has another fault, or its method is no token.
         """
-        unknown = isinstance(error, HttpParserInvalidMethodError) or str(error) == _METHOD_REFUSAL
-        if self._fault is not None or not unknown:
-            raise self._fault or _peer_error(error, self.request is not None) from None
+        if self._fault is not None or not is_unknown_method(error):
+            raise self._fault or refusal_of_parser(error, self.request is not None) from None
         if not fed_all:
             raise self._long_line() from None
         self._fields = None
@@ -350,22 +309,18 @@ class Engine(fast.HeadCallbacks):
         While the whole method has not come, the parser is one that only waits for the rest of it.
         """
         head = self._fed.lstrip(b"\r\n")
-        method, blank, _ = head[: _LONGEST_METHOD + 1].partition(b" ")
-        if not _TOKEN.fullmatch(method):
-            raise PeerError(400, "The request does not begin with a method.")
-        if len(method) > _LONGEST_METHOD:
-            raise PeerError(501, f"The request method is longer than {_LONGEST_METHOD} bytes.")
-        if not blank:
-            self._parser = _HalfMethod(self)
+        method = method_of(head)
+        if method is None:
+            self._parser = HalfMethod(self._place_method)
             return
-        self._parser = _StandIn(self, method)
-        head = _PLACED_METHOD + head[len(method) :]
+        self._parser = StandIn(self, self._content_ended, method)
+        head = with_placed_method(head, method)
         try:
             self._parser.feed_data(head)
         except HttpParserUpgrade as upgrade:
             self._decline_upgrade(head[upgrade.args[0] :])
         except HttpParserError as error:
-            raise self._fault or _peer_error(error, self.request is not None) from None
+            raise self._fault or refusal_of_parser(error, self.request is not None) from None
 
     def _too_large(self) -> PeerError:
         return PeerError(431, f"The request's head is larger than {self._limits.header_bytes} bytes.")
@@ -396,15 +351,10 @@ class Engine(fast.HeadCallbacks):
         self._parser = HttpRequestParser(self)
         if request is None:
             raise InternalError("The parser left HTTP before the end of a head.")
-        if request.chunked:
-            framing = b"Transfer-Encoding: chunked"
-        elif request.content_length:
-            framing = b"Content-Length: %d" % request.content_length
-        else:
+        if not request.chunked and not request.content_length:
             return
         self.complete = False
-        self._parser = HttpRequestParser(_ContentOnly(self))
-        self._parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
+        self._parser = content_parser(self, self._content_ended, request)
         if unparsed:
             raise InternalError(f"{len(unparsed)} bytes were fed to the parser beyond the end of a head.")
 
@@ -505,7 +455,7 @@ class Engine(fast.HeadCallbacks):
         if wire_method == b"CONNECT":
             raise self._refusal(501, "CONNECT is not implemented here.")
         method = wire_method.decode()
-        if type(self._parser) is not _StandIn:
+        if type(self._parser) is not StandIn:
             _METHODS[wire_method] = method
         return method
 
@@ -515,7 +465,7 @@ class Engine(fast.HeadCallbacks):
             raise self._long_line()
         if b" HTTP/" not in line:
             raise self._refusal(
-                505, f"The request names no version of HTTP that is spoken here; {_SPOKEN}."
+                505, f"The request names no version of HTTP that is spoken here; {SPOKEN}."
             )  # the parser accepts RTSP as well
         version: str = self._parser.get_http_version()
         return version
@@ -537,138 +487,13 @@ class Engine(fast.HeadCallbacks):
         if len(fields) + self._repeated > self._most_fields:
             raise self._too_many_fields()
         if fields.get("HTTP_HOST") != self._host or request.version != "1.1":
-            self._check_host(request, fields)
+            self._host = check_host(request, fields)
         target = request.target
         # `b"#" in target` would be slower: it first tries to take b"#" for a number, which raises an exception inside.
         if target[0] != _SLASH or target.find(b"#") >= 0:
-            self._check_target(request, fields)
+            check_target(request, fields)
         if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields or "HTTP_EXPECT" in fields:
-            self._check_content(request, fields)
-
-    def _check_host(self, request: Request, fields: dict[str, Any]) -> None:
-        """
-        Check the Host field (RFC 9112 3.2), and the version if it is not 1.1.
-
-        A request with version 1.1 and the same host as the one checked before on this connection does not come here.
-        """
-        version = request.version
-        if version != "1.1":
-            _check_old_version(request, fields)
-        host = fields.get("HTTP_HOST")
-        if host is None:
-            if version == "1.1":
-                raise PeerError(400, "The request has no Host field.")
-        elif not is_host(host):
-            raise PeerError(400, "The Host field is not a host name with an optional port.")
-        else:
-            self._host = host
-
-    def _check_target(self, request: Request, fields: dict[str, Any]) -> None:
-        request.path, request.query, authority = split_target(request.method, request.target)
-        if authority is not None:
-            fields["HTTP_HOST"] = authority  # RFC 9112 3.2.2: the host in the target replaces that of the field
-
-    def _check_content(self, request: Request, fields: dict[str, Any]) -> None:
-        """Decide how content is framed (RFC 9112 6.3), and refuse framing that can be understood in two ways."""
-        coding = fields.pop("HTTP_TRANSFER_ENCODING", None)
-        if coding is not None:
-            self._check_coding(request, coding)
-        length = fields.get("CONTENT_LENGTH")
-        if length is not None:
-            if len(length) > _MOST_DIGITS:
-                raise PeerError(400, f"The Content-Length has more than {_MOST_DIGITS} digits.")
-            request.content_length = int(length)
-            limit = self._limits.body_bytes
-            if limit and request.content_length > limit:
-                raise PeerError(413, f"The request's content is larger than {limit} bytes.")
-        expectation = fields.get("HTTP_EXPECT")
-        if expectation is not None and request.version == "1.1":
-            if expectation.lower() != "100-continue":
-                raise PeerError(417, "The only expectation met here is 100-continue.")
-            request.expects_continue = request.chunked or bool(request.content_length)
-
-    def _check_coding(self, request: Request, coding: str) -> None:
-        if request.version != "1.1":
-            raise PeerError(400, "Transfer-Encoding does not exist in HTTP/1.0.")
-        if coding.lower() != "chunked":
-            raise PeerError(501, "The only transfer coding understood is chunked.")
-        request.chunked = True
-        self._chunked = ChunkedContent(self._limits.body_bytes)
-        self._trailers = 0
-
-
-class _HalfMethod:
-    """Stands for the parser while a method that it does not know has come in part: it waits for more bytes of it."""
-
-    __slots__ = ("feed_data",)
-
-    def __init__(self, engine: Engine) -> None:
-        self.feed_data: Callable[[bytes], None] = lambda _: engine._place_method()
-
-
-class _StandIn:
-    """
-    Stands for the parser for one message whose method the parser does not know.
-
-    The parser is fed another method, and here it says the right one.
-    """
-
-    __slots__ = ("feed_data", "get_http_version", "should_keep_alive", "_method")
-
-    def __init__(self, engine: Engine, method: bytes) -> None:
-        parser = HttpRequestParser(_OneMessage(engine))
-        self.feed_data = parser.feed_data
-        self.get_http_version = parser.get_http_version
-        self.should_keep_alive = parser.should_keep_alive
-        self._method = method
-
-    def get_method(self) -> bytes:
-        return self._method
-
-
-class _OneMessage:
-    """The callbacks for a parser that reads one message; a new one reads the next."""
-
-    __slots__ = ("on_url", "on_header", "on_headers_complete", "on_body", "on_message_complete")
-
-    def __init__(self, engine: Engine) -> None:
-        self.on_url = engine.on_url
-        self.on_header = engine.on_header
-        self.on_headers_complete = engine.on_headers_complete
-        self.on_body = engine.on_body
-        self.on_message_complete = engine._content_ended
-
-
-class _ContentOnly:
-    """The callbacks for a parser that reads only the content of a message; its head was parsed before."""
-
-    __slots__ = ("on_body", "on_message_complete", "_engine")
-
-    def __init__(self, engine: Engine) -> None:
-        self.on_body = engine.on_body
-        self.on_message_complete = engine._content_ended
-        self._engine = engine
-
-    def on_url(self, piece: bytes) -> None:
-        if self._engine.complete:
-            raise PeerError(400, "A request began before the one ahead of it had ended.")
-
-
-def _tls_refusal() -> PeerError:
-    return PeerError(400, "This port speaks plain HTTP and was sent TLS: use http://, not https://.")
-
-
-def _check_old_version(request: Request, fields: dict[str, Any]) -> None:
-    version = request.version
-    if version != "1.0":
-        raise PeerError(505, f"HTTP/{version} is not spoken here; {_SPOKEN}.")
-    if request.keep_alive and "close" in re.split(r"[,\s]+", fields.get("HTTP_CONNECTION", "").lower()):
-        request.keep_alive = False  # RFC 9112 9.3: if both are named, close wins; for the parser keep-alive wins
-
-
-def _peer_error(error: HttpParserError, in_content: bool) -> PeerError:
-    """Turn an error of the parser into a ``PeerError`` with a status and a sentence of ours."""
-    text = str(error)
-    if text in _VERSION_REFUSALS:
-        return PeerError(505, f"The request names an HTTP version that is not spoken here; {_SPOKEN}.")
-    return PeerError(400, f"The request is not valid HTTP ({'content' if in_content else 'head'}: {text.rstrip('.')}).")
+            check_content(request, fields, self._limits)
+            if request.chunked:
+                self._chunked = ChunkedContent(self._limits.body_bytes)
+                self._trailers = 0

@@ -14,7 +14,7 @@ from pastepool._fast import fast
 from pastepool.errors import AppError
 
 if TYPE_CHECKING:
-    from pastepool.http1.engine import Request
+    from pastepool.http1.request import Request
 
 _CACHE_LIMIT = 1024
 """

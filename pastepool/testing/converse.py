@@ -17,8 +17,9 @@ from contextvars import copy_context
 from typing import Any
 
 from pastepool.errors import ClientGone, PeerError, WorkerKilled
-from pastepool.http1.engine import Engine, Request
+from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
+from pastepool.http1.request import Request
 from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
 from pastepool.types import CallWindow
 from pastepool.wsgi.call import Application, Call

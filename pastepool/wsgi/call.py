@@ -17,7 +17,7 @@ from typing import Any
 
 from pastepool.core.ownership import calls_application
 from pastepool.errors import AppError, ClientGone
-from pastepool.http1.engine import Request
+from pastepool.http1.request import Request
 from pastepool.http1.response import LAST_CHUNK, NO_CONTENT, Head, chunk, render_head
 from pastepool.types import CallWindow
 from pastepool.wsgi.file_wrapper import FileWrapper

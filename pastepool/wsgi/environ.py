@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
 from pastepool.core.wording import bracketed
-from pastepool.http1.engine import Request
+from pastepool.http1.request import Request
 from pastepool.wsgi.file_wrapper import FileWrapper
 
 

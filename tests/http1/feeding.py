@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pastepool.errors import PeerError
-from pastepool.http1.engine import Engine, Request
+from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
+from pastepool.http1.request import Request
 
 PROTOTYPE = {"SERVER_NAME": "localhost", "REMOTE_ADDR": "127.0.0.1"}
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pastepool.errors import ClientGone, WorkerKilled
-from pastepool.http1.engine import Engine, Request
+from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
+from pastepool.http1.request import Request
 from pastepool.wsgi.call import Application, Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype, listener_prototype
 from pastepool.wsgi.file_wrapper import FileWrapper

@@ -16,7 +16,7 @@ from pastepool.runtime.log.scribe import scribbled
 from pastepool.types import Seconds
 
 if TYPE_CHECKING:
-    from pastepool.http1.engine import Request
+    from pastepool.http1.request import Request
     from pastepool.runtime.http.exchange import Exchange
 
 _by_pen = Pen(logging.getLogger("pastepool.access"))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pastepool.core.deadlines import deadline
 from pastepool.core.policy import OverloadPolicy, Timeouts
 from pastepool.errors import AppError, PeerError, TlsFailed
-from pastepool.http1.engine import Request
+from pastepool.http1.request import Request
 from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
 from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEXT, READER, Connection
 from pastepool.runtime.http.exchange import Exchange

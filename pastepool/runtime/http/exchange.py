@@ -17,7 +17,7 @@ from pastepool.core.telling.beginnings import beginning
 from pastepool.core.telling.masking import masked_path, request_facts
 from pastepool.core.wording import printable
 from pastepool.errors import ClientGone, WorkerKilled
-from pastepool.http1.engine import Request
+from pastepool.http1.request import Request
 from pastepool.http1.response import NO_CONTENT, short_answer
 from pastepool.runtime.http.client_wait import ClientWait
 from pastepool.runtime.http.connection import NEXT, Connection

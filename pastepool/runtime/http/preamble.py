@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from pastepool.core.addresses import Network, is_within
 from pastepool.core.wording import counted
 from pastepool.errors import ClientGone
-from pastepool.http1.engine import Engine, Request
+from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
 from pastepool.http1.proxy_protocol import BadProxyHeader, ProxySource, read_proxy_header
+from pastepool.http1.request import Request
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.types import Clock, Seconds
 

@@ -24,8 +24,9 @@ from typing import Any
 from pastepool.core.addresses import client_address
 from pastepool.core.wording import printable
 from pastepool.errors import AppError, ClientGone, NoThread, PeerError
-from pastepool.http1.engine import Engine, Request
+from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
+from pastepool.http1.request import Request
 from pastepool.http1.response import CONTINUE, short_answer
 from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.content import Content

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pastepool.http1.engine import Request
+from pastepool.http1.request import Request
 from pastepool.runtime.http.access_log import access_line
 
 
