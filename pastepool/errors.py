@@ -65,6 +65,14 @@ class PoolClosed(PastepoolError, RuntimeError):
     """A task came after the pool was told to stop. Catcher: submit no more tasks."""
 
 
+class BroadcastError(PastepoolError, RuntimeError):
+    """
+    A message cannot be sent to the other processes, or one more subscription or kept message is too many.
+
+    ``str()`` says which and why. Nobody was told. Catcher: try again later, or tell the operator.
+    """
+
+
 class PeerError(PastepoolError):
     """
     The client broke HTTP or one of our limits.

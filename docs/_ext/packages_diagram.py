@@ -84,6 +84,7 @@ PUBLIC = {
     "pastepool.ServerThread": "pastepool.embedding",
     "pastepool.Work": "pastepool.pooling",
     "pastepool.WorkerPool": "pastepool.pooling",
+    "pastepool.subscribe": "pastepool.pooling",
 }
 """The homes of the names that the package itself has."""
 

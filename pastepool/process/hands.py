@@ -49,9 +49,9 @@ class Hands:
         if own is None:
             return forked, None
         self._close()
-        wire, row, dump = own
+        wire, row, dump, lane = own
         sockets, admin = shared(given.sockets), shared(given.admin_sockets)
-        return forked, Birth(serial, action.slot, fleet.asked, given.settings, sockets, admin, wire, row, dump)
+        return forked, Birth(serial, action.slot, fleet.asked, given.settings, sockets, admin, wire, row, dump, lane)
 
     def _kill(self, action: KillChild, fleet: Fleet, now: Seconds) -> Fleet:
         child = fleet.find(action.serial)

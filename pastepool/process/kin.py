@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pastepool.process.parent_signals import ParentSignals
+from pastepool.process.relay import Relay
 from pastepool.runtime.family.board import Board, BoardRow
+from pastepool.runtime.family.lane import Lane
 from pastepool.runtime.family.wire import Wire, wires
 
 
@@ -46,21 +48,22 @@ class Kin:
 class Kinship:
     """All worker processes by serial. Runs on: the only thread of the parent."""
 
-    def __init__(self, signals: ParentSignals) -> None:
+    def __init__(self, signals: ParentSignals, relay: Relay) -> None:
         self._signals = signals
+        self.relay = relay
         self._board = Board()
         self.by_serial: dict[int, Kin] = {}
 
-    def fork(self, serial: int) -> tuple[Wire, BoardRow, int] | None:
+    def fork(self, serial: int) -> tuple[Wire, BoardRow, int, Lane] | None:
         """
         Fork a worker.
 
-        Returns: in the parent None; in the child its end of the wire, its row and the descriptor for its stacks. It has
-        closed what belongs to the parent and to its siblings.
+        Returns: in the parent None; in the child its end of the wire, its row, the descriptor for its stacks and its end
+        of the lane. It has closed what belongs to the parent and to its siblings.
         Raises: OSError: the machine has no process or no descriptor left.
         """
         ours, theirs = wires()
-        row, dump = self._board.take(), _file_in_memory()
+        row, dump, lane = self._board.take(), _file_in_memory(), self.relay.open(serial)
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 with contextlib.suppress(Exception):  # the disk is full
@@ -73,16 +76,20 @@ class Kinship:
         except OSError:
             Kin(serial, 0, ours, row, dump).close()
             theirs.close()
+            lane.close()
+            self.relay.close(serial)
             row.clear()
             raise
         if pid:
             theirs.close()
+            lane.close()
             self.by_serial[serial] = Kin(serial, pid, ours, row, dump)
             return None
         ours.close()
         for sibling in self.by_serial.values():
             sibling.close()
-        return theirs, row, dump
+        self.relay.close_all()
+        return theirs, row, dump, lane
 
     def pid_of(self, serial: int) -> int:
         """Return the pid of a worker; 0 if it has been reaped."""
@@ -113,6 +120,7 @@ class Kinship:
                 yield kin, status
                 del self.by_serial[kin.serial]
                 kin.close()
+                self.relay.close(kin.serial)
 
 
 def _file_in_memory() -> int:

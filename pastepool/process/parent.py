@@ -24,6 +24,7 @@ from pastepool.process.kin import Kin, Kinship
 from pastepool.process.looking import Looking
 from pastepool.process.offer import Offer, Offers
 from pastepool.process.parent_signals import STOPS, ParentSignals
+from pastepool.process.relay import Relay
 from pastepool.process.reports import RELOAD, STOP, Reports
 from pastepool.process.telling import Teller, announce_processes, name_of, tell_end
 from pastepool.runtime.family.birth import CONDEMNED, FAILED, MAIL, READY, Birth
@@ -56,8 +57,8 @@ class Parent:
         self._read_again = read_again
         self._now = clock.now
         self._signals = ParentSignals()
-        self._kinship = Kinship(self._signals)
         self._tell = Teller()
+        self._kinship = Kinship(self._signals, Relay(self._tell.warning))
         self._looking = Looking(self._kinship, self._tell, clock.now())
         self._reports = Reports(service, control)
         self._hands = Hands(self._kinship, self._offers, self._tell, control.close)
@@ -127,10 +128,13 @@ class Parent:
         waiting = [listener.fileno() for listener in self._offers.given.sockets] if self._is_idle() else []
         for descriptor in (self._signals.fileno(), *by_descriptor, *waiting, *self._reports.control.descriptors()):
             poll.register(descriptor, select.POLLIN)
+        for descriptor, events in self._kinship.relay.interests():
+            poll.register(descriptor, events)
         patience = self._reports.within(min(max(0.0, self._look_at - self._now()), _LONGEST_POLL))
         ready = {descriptor for descriptor, _ in poll.poll(math.ceil(patience * 1000))}
         for descriptor in ready & by_descriptor.keys():
             self._listen(by_descriptor[descriptor])
+        self._kinship.relay.pass_on(ready)
         if ready.intersection(waiting):
             self._fleet = self._fleet.hurried(self._now())
         for number in self._signals.received():

@@ -23,6 +23,7 @@ from pastepool.core.ownership import claim
 from pastepool.core.telling.notices import ProcessTrouble
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
+from pastepool.pooling.hub import hub
 from pastepool.pooling.leftovers import tell_what_did_not_stop
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.log import scribe
@@ -209,7 +210,7 @@ class Server:
             self._begin_stop(0)
         self._service.ready()
         if self._membership is not None:
-            self._membership.serving(self._retire, self._figures, self._mail)
+            self._membership.serving(self._retire, self._figures, self._mail, hub.hear)
         self.ready.set()
         raised: BaseException | None = None
         for _ in range(2):
@@ -234,6 +235,7 @@ class Server:
         """Start all parts, with their threads. Raises: NoThread: the system has no thread left."""
         parts, workers = self.parts, self.settings.pool.workers
         scribe.begin()
+        hub.begin(None if self._membership is None else self._membership.broadcast)
         with contextlib.suppress(OSError):
             tempfile.gettempdir()  # resolves a relative TMPDIR now: the application may change the working directory
         claim(files_of_application(parts.shared.application, *named_in(self.settings.config_file)))
@@ -334,6 +336,7 @@ class Server:
             lambda: parts.pool.join(leave_for),
             parts.poller.close,
             parts.certificates.close,
+            hub.end,
             lambda: parts.mailer.close(_EXIT_MARGIN),
             self._open_files.restore,
             lambda: scribe.end(_TELL_FOR),
@@ -444,7 +447,11 @@ def _prototype(
         software=f"pastepool/{__version__}",
         errors=errors_stream(),
         multiprocess=multiprocess,
-        extra={"paste.httpserver.thread_pool": paste_pool, **({"HTTPS": "on"} if endpoint.tls else {})},
+        extra={
+            "paste.httpserver.thread_pool": paste_pool,
+            "pastepool.broadcast": hub.broadcast,
+            **({"HTTPS": "on"} if endpoint.tls else {}),
+        },
     )
 
 

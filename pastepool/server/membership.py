@@ -34,12 +34,14 @@ class Membership(Protocol):
         retire: Callable[[Seconds], None],
         figures: Callable[[], tuple[int, int]],
         mail: Callable[[str], None],
+        hear: Callable[[bytes, int], None],
     ) -> None:
         """
         Say that the server takes requests.
 
         ``figures``: returns how many requests there were, and how many run. Called four times a second on a thread.
-        ``mail``: mails a text about another process.
+        ``mail``: mails a text about another process. ``hear``: takes a message that one of the processes has broadcast,
+        and how many were lost before it.
 
         ``retire``: begins the end, with the time there is for it. It is called on another thread, when the parent wants
         it or has gone.
@@ -53,3 +55,6 @@ class Membership(Protocol):
 
     def condemned(self, why: str) -> None:
         """Ask to be replaced by another process, after which the parent retires this one. Safe in a signal handler."""
+
+    def broadcast(self, data: bytes) -> None:
+        """Send a message to all processes, this one included. Raises: BroadcastError: that is not possible now."""

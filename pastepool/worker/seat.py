@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import importlib
 import itertools
+import select
 import signal
 import sys
 import threading
@@ -59,6 +60,7 @@ class Seat:
         self._row = birth.row
         self._wire = birth.wire
         self._dump = birth.dump
+        self._lane = birth.lane
         self._drain_for: Seconds = birth.settings.processes.drain
         self._deadlock: Seconds = birth.settings.processes.deadlock
         self._is_ready = False
@@ -99,18 +101,20 @@ class Seat:
         retire: Callable[[Seconds], None],
         figures: Callable[[], tuple[int, int]],
         mail: Callable[[str], None],
+        hear: Callable[[bytes, int], None],
     ) -> None:
         """
         Say that this worker serves, show that it lives, and obey the parent from now on.
 
         ``retire``: called with the time there is; on a thread of its own, and when the parent has gone. ``figures``:
         returns how many requests there were, and how many run. ``mail``: mails a text about another process.
+        ``hear``: takes what was broadcast, and how many messages were lost before it.
         """
         self._is_ready = True
         self._name("ready")
         self._row.beat(*figures())
         spawn_thread(lambda: self._beat(figures), "pastepool beat")
-        spawn_thread(lambda: self._obey(retire, mail), "pastepool parent")
+        spawn_thread(lambda: self._listen(retire, mail, hear), "pastepool parent")
         self._wire.send(READY)
 
     def condemned(self, why: str) -> None:
@@ -136,12 +140,36 @@ class Seat:
                 faulthandler.dump_traceback_later(_PARENTLESS * self._deadlock, file=self._dump, exit=True)
             never.wait(1 / _BEATS_A_SECOND)
 
-    def _obey(self, retire: Callable[[Seconds], None], mail: Callable[[str], None]) -> None:
-        while (messages := self._wire.receive(wait=True)) is not None:
-            for word, text in messages:
-                if word == RETIRE:
-                    self._name("leaves")
-                    retire(float(text))
-                elif word == MAIL:
-                    mail(text)
-        retire(self._drain_for)  # the parent has gone
+    def broadcast(self, data: bytes) -> None:
+        """Send a message to all processes, this one included. Raises: BroadcastError: the parent does not take it."""
+        self._lane.send(data)
+
+    def _listen(
+        self,
+        retire: Callable[[Seconds], None],
+        mail: Callable[[str], None],
+        hear: Callable[[bytes, int], None],
+    ) -> None:
+        """Hear what the parent says and what is broadcast, until the parent has gone."""
+        ready = select.poll()
+        for descriptor in (self._wire.fileno(), self._lane.fileno()):
+            ready.register(descriptor, select.POLLIN)
+        while True:
+            for descriptor, _ in ready.poll():
+                if descriptor == self._lane.fileno():
+                    if not self._lane.take(hear):
+                        ready.unregister(descriptor)  # the wire tells the rest
+                elif not self._obey(retire, mail):
+                    retire(self._drain_for)
+                    return
+
+    def _obey(self, retire: Callable[[Seconds], None], mail: Callable[[str], None]) -> bool:
+        """Do what the parent has said. Returns whether it is there."""
+        messages = self._wire.receive(wait=False)
+        for word, text in messages or ():
+            if word == RETIRE:
+                self._name("leaves")
+                retire(float(text))
+            elif word == MAIL:
+                mail(text)
+        return messages is not None

@@ -35,6 +35,9 @@ def stand_still(seconds):
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
+    if path in globals().get("ROUTES", {}):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [ROUTES[path](environ).encode()]
     if path.startswith("/held"):
         (HERE / (path[1:] + "-began")).touch()
         wait_for("gate")
@@ -72,7 +75,10 @@ SERVES = re.compile(r"worker process (\d+) \(pid (\d+), generation (\d+)\) serve
 
 
 class Site(Command):
-    """A serve command with ``processes``. ``full``: its standard error takes no byte."""
+    """
+    A serve command with ``processes``. ``full``: its standard error takes no byte. ``boots``: what the application runs
+    when it is imported. Its ``ROUTES`` are functions that make the text of an answer from the environ, by their path.
+    """
 
     def __init__(
         self,
@@ -80,11 +86,12 @@ class Site(Command):
         command: str = "paster",
         words: tuple[str, ...] = (),
         full: bool = False,
+        boots: str = "",
         **options: object,
     ) -> None:
         self.folder = folder
         (folder / "several.py").write_text(APPLICATION)
-        self.boot("VERSION = 1")
+        self.boot(f"VERSION = 1\n{boots}")
         self.configure(**{"processes": 2, "threadpool_workers": 2, **options})
         line = arguments(command, folder / "site.ini", *words)
         super().__init__(

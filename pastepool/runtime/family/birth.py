@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pastepool.runtime.family.board import BoardRow
+from pastepool.runtime.family.lane import Lane
 from pastepool.runtime.family.wire import Wire
 from pastepool.runtime.sockets.listener import Listener
 from pastepool.settings.values import Settings
@@ -25,7 +26,8 @@ class Birth:
     One child of the parent, just forked.
 
     ``serial``: its number; none is used twice. ``slot``, ``generation``: as in ``core.generations``. ``row``: where it
-    shows how it is. ``dump``: the descriptor to which SIGUSR2 is to write its stacks, in C.
+    shows how it is. ``dump``: the descriptor to which SIGUSR2 is to write its stacks, in C. ``lane``: the way of
+    what is broadcast.
     """
 
     serial: int
@@ -37,3 +39,4 @@ class Birth:
     wire: Wire
     row: BoardRow
     dump: int
+    lane: Lane
