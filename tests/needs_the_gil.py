@@ -16,6 +16,7 @@ HELD = "there is no GIL to keep"
 
 NEED_TRUSTME = [
     "adapters/test_cheroot_served.py",
+    "process/test_reload_listeners.py",
     "runtime/sockets/test_certificates.py",
     "runtime/sockets/test_tls_context.py",
     "server/test_certificates_page.py",

@@ -213,7 +213,8 @@ class Parent:
         if child is None or child.phase is not ChildPhase.READY:
             return
         if self._fleet.goal != before.goal:
-            self._offers.adopt()
+            for sentence in self._offers.adopt():
+                self._tell.error(sentence)
         if not before.loaded:
             announce_processes(self._tell, self._offers.given)
         self._tell.info(f"{name_of(child, kin.pid)} serves")

@@ -7,7 +7,7 @@ value of the same type says which address the kernel gave.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pastepool.core.addresses import ip_address
 from pastepool.core.wording import host_and_port
@@ -57,6 +57,11 @@ class Endpoint:
         if self.systemd:
             return "systemd" if self.systemd == "*" else f"systemd:{self.systemd}"
         return f"{UNIX_PREFIX}{self.path}" if self.path else host_and_port(self.host, self.port)
+
+    @property
+    def place(self) -> Endpoint:
+        """Return the endpoint without the words that may stand after it: what the kernel binds."""
+        return replace(self, mode=UNIX_MODE, owner="", backlog=0, proxy=False, tls=False)
 
     @property
     def is_abstract(self) -> bool:

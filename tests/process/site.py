@@ -103,8 +103,10 @@ class Site(Command):
 
     def configure(self, **options: object) -> None:
         """Write the INI file, for the next start or reload."""
-        options = {"port": 0, "threadpool_spawn_if_under": 2, **options}
-        text = "\n".join(f"{name} = {value}" for name, value in options.items())
+        address = {} if "listen" in options else {"port": 0}
+        options = {**address, "threadpool_spawn_if_under": 2, **options}
+        lines = [f"{name} = {value}".replace("\n", "\n    ") for name, value in options.items()]
+        text = "\n".join(lines)
         (self.folder / "site.ini").write_text(INI.format(options=text))
 
     def boot(self, source: str) -> None:
@@ -173,6 +175,18 @@ class Site(Command):
     def await_line(self, pattern: str) -> re.Match[str]:
         """Wait for a line of the output that has not been read yet."""
         return self.read_until(re.compile(pattern))
+
+
+def stand_still(pid: int) -> None:
+    """Stop a process as a stuck interpreter would be, and wait until none of its threads runs."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task")
+    until(lambda: all(state_of(thread) == "T" for thread in threads.iterdir()), "the process stands still")
+
+
+def state_of(thread: Path) -> str:
+    """The letter that the kernel shows for what a thread does."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 @contextlib.contextmanager

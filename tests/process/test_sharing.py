@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.site import Site, ending
+from tests.process.site import Site, ending, stand_still
 from tests.server.serving import Client
-from tests.waiting import until
 
 ROUNDS = 16
 ENOUGH = 12
@@ -26,18 +25,6 @@ class Wide(Site):
     """A site with as many descriptors as its clients need."""
 
     few_descriptors = False
-
-
-def stand_still(pid: int) -> None:
-    """Stop a process as a stuck interpreter would be, and wait until none of its threads runs."""
-    os.kill(pid, signal.SIGSTOP)
-    threads = Path(f"/proc/{pid}/task")
-    until(lambda: all(state_of(thread) == "T" for thread in threads.iterdir()), "the process stands still")
-
-
-def state_of(thread: Path) -> str:
-    """The letter that the kernel shows for what a thread does."""
-    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def begin_together(site: Site, turn: int) -> bool:

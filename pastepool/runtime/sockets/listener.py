@@ -18,7 +18,8 @@ from pastepool.core.addresses import ip_address
 from pastepool.core.wording import host_and_port
 from pastepool.errors import StartError
 from pastepool.runtime.sockets.port_holder import describe_holder
-from pastepool.runtime.sockets.unix_socket import SocketFile, open_unix
+from pastepool.runtime.sockets.socket_rights import SocketFile, change, rehearse
+from pastepool.runtime.sockets.unix_socket import open_unix
 from pastepool.settings.endpoint import Endpoint
 
 EVERY = "*"
@@ -49,8 +50,28 @@ class Listener:
     file: SocketFile | None = None
 
     def like(self, wanted: Endpoint) -> Listener:
-        """Return the same listener with what ``wanted`` says of its clients, which the kernel does not know."""
-        return replace(self, endpoint=replace(self.endpoint, proxy=wanted.proxy, tls=wanted.tls))
+        """Return the same listener with the words of ``wanted``, which say what its socket does not."""
+        words = {word: getattr(wanted, word) for word in ("proxy", "tls", "mode", "owner", "backlog")}
+        return replace(self, endpoint=replace(self.endpoint, **words))
+
+    def rehearse(self, wanted: Endpoint) -> None:
+        """Try whether ``retune`` may do what ``wanted`` asks for. Changes nothing. Raises: StartError: it may not."""
+        if self.file is not None and self.endpoint.owner != wanted.owner:
+            rehearse(wanted)
+
+    def retune(self, wanted: Endpoint, backlog: int) -> None:
+        """
+        Give a socket in use the queue, the owner and the mode that ``wanted`` asks for. Clients in its queue stay there.
+
+        ``backlog``: the kernel's, if ``wanted`` names none. A socket that another process made keeps its own.
+
+        Raises: OSError: the rights of its file cannot be changed.
+        """
+        if not self.inherited:
+            self.socket.listen(wanted.backlog or backlog)
+        before = self.endpoint
+        if self.file is not None and (before.mode, before.owner) != (wanted.mode, wanted.owner):
+            change(self.file, before, wanted)
 
     def fileno(self) -> int:
         """Return the descriptor, for a poller or for a child process."""

@@ -5,51 +5,28 @@ The file appears at its path with its final owner and mode, and replaces a file 
 there is no moment with wrong rights, and none without a socket. What is no socket, and a socket on which a process
 still listens, is never touched.
 
-Runs on: the thread that starts the server; ``remove_file`` on the thread that ends it.
+Runs on: the thread that starts the server.
 """
 
 from __future__ import annotations
 
 import errno
-import grp
 import os
-import pwd
 import shutil
 import socket
 import stat
 import tempfile
-from dataclasses import dataclass
 
 from pastepool.errors import StartError
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.peer_credentials import credentials_of
 from pastepool.runtime.sockets.port_holder import name_of
+from pastepool.runtime.sockets.socket_rights import SocketFile, owner_of, reason
 from pastepool.settings.endpoint import LONGEST_UNIX_PATH, Endpoint
 
 _log = scribbled("pastepool")
 
 _NAME = "s"
-
-
-@dataclass(frozen=True)
-class SocketFile:
-    """The file of a socket of ours. ``maker``: the process that made it; a child that it forks does not remove it."""
-
-    path: str
-    device: int
-    inode: int
-    maker: int
-
-    def remove(self) -> None:
-        """Remove the file, if it is still ours and this process made it. May be called twice."""
-        if os.getpid() != self.maker:
-            return
-        try:
-            found = os.lstat(self.path)
-            if (found.st_dev, found.st_ino) == (self.device, self.inode):
-                os.unlink(self.path)
-        except OSError:
-            pass  # removed by somebody else already, or its directory was
 
 
 def open_unix(endpoint: Endpoint, backlog: int) -> tuple[socket.socket, SocketFile | None]:
@@ -68,7 +45,7 @@ def open_unix(endpoint: Endpoint, backlog: int) -> tuple[socket.socket, SocketFi
         return opened, _bind_file(opened, endpoint, backlog, replace)
     except OSError as error:
         opened.close()
-        raise StartError(f"cannot listen on {endpoint}: {_reason(endpoint, error)}.") from error
+        raise StartError(f"cannot listen on {endpoint}: {reason(endpoint, error)}.") from error
     except BaseException:
         opened.close()
         raise
@@ -135,7 +112,7 @@ def _bind_file(opened: socket.socket, endpoint: Endpoint, backlog: int, replace:
 
     Raises: OSError; StartError: an owner is unknown.
     """
-    user, group = _owner_of(endpoint)
+    user, group = owner_of(endpoint)
     folder = tempfile.mkdtemp(prefix=".pastepool-", dir=os.path.dirname(endpoint.path))
     made = os.path.join(folder, _NAME)
     try:
@@ -161,40 +138,3 @@ def _bind(opened: socket.socket, folder: str, made: str) -> None:
         opened.bind(f"/proc/self/fd/{descriptor}/{_NAME}")
     finally:
         os.close(descriptor)
-
-
-def _owner_of(endpoint: Endpoint) -> tuple[int, int]:
-    """
-    Return the user and the group that ``owner=user:group`` means; -1 for what it leaves out.
-
-    Raises: StartError: this machine has no such user or group.
-    """
-    user, _, group = endpoint.owner.partition(":")
-    try:
-        return (
-            int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid if user else -1,
-            int(group) if group.isdigit() else grp.getgrnam(group).gr_gid if group else -1,
-        )
-    except KeyError as error:
-        raise StartError(
-            f"cannot listen on {endpoint}: owner={endpoint.owner} names a user or a group that this machine does not"
-            " have; correct it."
-        ) from error
-
-
-def _reason(endpoint: Endpoint, error: OSError) -> str:
-    """Say why the socket cannot be made, and what to do."""
-    folder = os.path.dirname(endpoint.path)
-    if error.errno == errno.ENOENT:
-        return f"there is no directory {folder}; make it, or set another path"
-    if error.errno == errno.EEXIST:
-        return "another process has just begun to listen there; stop it, or set another path"
-    if error.errno == errno.ENOTDIR:
-        return f"{folder} is no directory; set another path"
-    if error.errno == errno.EPERM and endpoint.owner:
-        return f"this user may not give the socket to owner={endpoint.owner}; start as root, or leave owner out"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"this user may not make files in {folder}; change its rights, or set another path"
-    if error.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
-        return f"no file can be made in {folder} ({error.strerror}); make room there, or set another path"
-    return f"the system refuses it ({error.strerror}); set another path"
