@@ -178,7 +178,7 @@ def _open_now(http: HttpParts) -> OpenNow:
         open=len(opened.by_fd),
         limit=opened.limit,
         spooled=http.shared.spool_room.taken,
-        proxy_refused=http.poller.proxy_refused,
+        proxy_refused=tuple(http.poller.proxy_refused.items()),
         tls_failures=certificates.failures,
         certificate_ends_at=certificates.ends_at,
     )

@@ -244,7 +244,7 @@ class Server:
         public, shared = self.settings.public, self._membership is not None
         listeners = [(each.socket, _prototype(each, parts.paste_pool, public, shared)) for each in self.listeners]
         _fit(parts.connections, self.settings, self._open_files)
-        proxied = frozenset(each.fileno() for each in self.listeners if each.endpoint.proxy)
+        proxied = {each.fileno(): str(each.endpoint) for each in self.listeners if each.endpoint.proxy}
         encrypted = frozenset(each.fileno() for each in self.listeners if each.endpoint.tls)
         acceptor = Acceptor(listeners, parts.clock, self._forking.shared or shared, proxied, encrypted)
         parts.poller.start(acceptor, self._siblings)

@@ -239,10 +239,11 @@ def test_the_page_has_the_counters(serve: Serve, pem: Path, tmp_path: Path, monk
     view = run.server.parts.paste_pool.server_view
     assert view is not None
     shown = view.connections
-    assert shown()[3:] == (0, 0, "3000-01-01T00:00:00Z")
+    address = str(run.server.listeners[1].endpoint)
+    assert shown()[3:] == (((address, 0),), 0, "3000-01-01T00:00:00Z")
     replace_by_broken(run, pem)
     with socket.create_connection(("127.0.0.1", run.server.listeners[1].endpoint.port), WATCHDOG) as sock:
         sock.sendall(REQUEST)
         with contextlib.suppress(ConnectionResetError):
             assert sock.recv(1) == b""
-    until(lambda: shown()[3:5] == (1, 1), "both are counted")
+    until(lambda: (shown().proxy_refused[0][1], shown().tls_failures) == (1, 1), "both are counted")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.meta.repository import ROOT
 from tests.server.fronts import ELSEWHERE, HAPROXY, NGINX, ClientElsewhere, Front, free_port
-from tests.server.serving import Held, Running, plain
+from tests.server.serving import Client, Held, Running, plain
 from tests.waiting import until
 
 Serve = Callable[..., Running]
@@ -33,6 +33,11 @@ def tell(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 def serving(serve: Serve, app: Any = tell, **options: object) -> Running:
     """A server on one address with ``proxy``."""
     return serve(app, **{"listen": "127.0.0.1:0 proxy", "proxy_from": "127.0.0.1", **options})
+
+
+def refused(run: Running) -> list[int]:
+    """How many connections were refused at each listener with ``proxy``."""
+    return list(run.server.parts.poller.proxy_refused.values())
 
 
 def asked_through(port: int) -> tuple[dict[str, Any], int]:
@@ -122,11 +127,11 @@ def test_a_client_without_a_right_header_is_closed_unanswered(
             with run.client() as client:
                 client.send(data)
                 assert closes_without_answer(client.sock)
-        until(lambda: run.server.parts.poller._welcoming.proxy_headers.refused == 5, "five were counted")
+        until(lambda: refused(run) == [5], "five were counted")
         assert held.paths == []
     lines = [record.getMessage() for record in caplog.records if "without a right PROXY header" in record.getMessage()]
     assert len(lines) == 1 and re.match(
-        r"1 connection without a right PROXY header closed; the last from 127", lines[0]
+        r"127\.0\.0\.1:\d+: 1 connection without a right PROXY header closed; the last from 127", lines[0]
     )
 
 
@@ -144,7 +149,7 @@ def test_a_client_that_sends_nothing_is_closed_after_a_while(serve: Serve) -> No
     with run.client() as silent, run.client() as slow:
         slow.send(LINE[:20])
         assert closes_without_answer(silent.sock) and closes_without_answer(slow.sock)
-    until(lambda: run.server.parts.poller._welcoming.proxy_headers.refused == 2, "both were counted")
+    until(lambda: refused(run) == [2], "both were counted")
     with run.client() as client:
         client.send(LINE)
         until(lambda: run.connections == 1, "the connection is open")
@@ -159,7 +164,7 @@ def test_a_peer_that_may_not_send_a_header_is_closed(serve: Serve) -> None:
     run = serving(serve, proxy_from="192.0.2.0/24")
     with run.client() as client:
         assert closes_without_answer(client.sock)
-    until(lambda: run.server.parts.poller._welcoming.proxy_headers.refused == 1, "it was counted")
+    until(lambda: refused(run) == [1], "it was counted")
 
 
 def test_a_header_where_none_is_expected_is_no_request(serve: Serve) -> None:
@@ -168,3 +173,17 @@ def test_a_header_where_none_is_expected_is_no_request(serve: Serve) -> None:
     with run.client() as client:
         client.send(LINE + REQUEST)
         assert client.response().status == 400
+
+
+def test_refused_headers_are_counted_for_each_listener(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """By its address; each has its own line in the log. One without ``proxy`` is not there."""
+    run = serving(serve, listen="127.0.0.1:0 proxy\n127.0.0.1:0 proxy backlog=5\n127.0.0.1:0")
+    ports = [listener.endpoint.port for listener in run.server.listeners]
+    for port in (ports[0], ports[1], ports[1]):
+        with Client(port) as client:
+            client.send(REQUEST)
+            assert closes_without_answer(client.sock)
+    counted = {f"127.0.0.1:{ports[0]}": 1, f"127.0.0.1:{ports[1]}": 2}
+    until(lambda: run.server.parts.poller.proxy_refused == counted, "each has its own count")
+    lines = [record.getMessage().partition(": ")[0] for record in caplog.records if "PROXY" in record.getMessage()]
+    assert sorted(lines) == sorted(counted)

@@ -343,7 +343,7 @@ def test_tls_behind_a_header_of_the_proxy_protocol(serve: Serve) -> None:
         sock.sendall(header + b"GET / HTTP/1.1\r\n")
         assert b"This port speaks TLS" in b"".join(iter(lambda: sock.recv(65536), b""))
     until(lambda: run.connections == 0, "all are closed")
-    assert run.server.parts.poller._welcoming.proxy_headers.refused == 0
+    assert list(run.server.parts.poller.proxy_refused.values()) == [0]
 
 
 def test_a_drain_ends_idle_connections_and_those_in_a_handshake(serve: Serve) -> None:

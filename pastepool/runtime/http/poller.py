@@ -121,9 +121,9 @@ class Poller:
         """The function for each ``returning.Step``."""
 
     @property
-    def proxy_refused(self) -> int:
-        """How many connections were closed because their header of the PROXY protocol was not right."""
-        return self._welcoming.proxy_headers.refused
+    def proxy_refused(self) -> dict[str, int]:
+        """For each listener with ``proxy``: how many connections were closed because their header was not right."""
+        return {each.listener: each.refused for each in self._welcoming.proxy_headers.values()}
 
     def start(self, acceptor: Acceptor, siblings: Siblings | None = None) -> None:
         """

@@ -30,18 +30,19 @@ if TYPE_CHECKING:
 _log = scribbled("pastepool.http")
 
 _TELL_EVERY: Seconds = 60.0
-"""At most one line in this time tells of refused connections: a port scanner must not fill the log."""
+"""At most one line in this time tells of a listener's refused connections: a port scanner must not fill the log."""
 
 
 class ProxyHeaders:
     """
-    What the listeners with ``proxy`` have in common: which peers may send a header, and the count of refused ones.
+    What one listener with ``proxy`` remembers: which peers may send a header, and the count of refused connections.
 
-    ``refused``: how many connections were closed because their header was missing, garbled or late, or because their
-    peer may not send one.
+    ``listener``: its address, in words. ``refused``: how many connections were closed because their header was missing,
+    garbled or late, or because their peer may not send one.
     """
 
-    def __init__(self, allowed: Sequence[Network], clock: Clock) -> None:
+    def __init__(self, listener: str, allowed: Sequence[Network], clock: Clock) -> None:
+        self.listener = listener
         self.refused = 0
         self._allowed = allowed
         self._now = clock.now
@@ -61,8 +62,9 @@ class ProxyHeaders:
             closed = counted(self.refused - self._told, "connection")
             self._told = self.refused
             _log.warning(
-                "%s without a right PROXY header closed; the last from %s: %s. Clients that send none, such as health"
+                "%s: %s without a right PROXY header closed; the last from %s: %s. Clients that send none, such as health"
                 " checks, need a listener without proxy.",
+                self.listener,
                 closed,
                 peer or "a unix socket",
                 why,

@@ -37,7 +37,8 @@ class Welcoming:
     """
     Makes connections of the sockets that the acceptor yields, and makes the sweeper watch their deadlines.
 
-    ``spool_files``: has an element for each temporary file that is open. ``encrypting``: begins TLS.
+    ``spool_files``: has an element for each temporary file that is open. ``encrypting``: begins TLS. ``proxy_headers``: by
+    descriptor of the listener, for each with ``proxy``.
     """
 
     def __init__(
@@ -58,19 +59,22 @@ class Welcoming:
         self._connections = connections
         self._answering = answering
         self._sweeper = sweeper
+        self._clock = clock
         self._now = clock.now
         self._limits = limits
         self._header_timeout = timeouts.header
         self._spool_files = spool_files
-        self._header_of_proxy_within = proxy_headers.timeout
+        self._proxy_rules = proxy_headers
         self._encrypting = encrypting
-        self.proxy_headers = ProxyHeaders(proxy_headers.allowed, clock)
+        self.proxy_headers: dict[int, ProxyHeaders] = {}
         self._evicting = Evicting(connections, timeouts, clock, answering.evict)
 
     def start(self, acceptor: Acceptor, readiness: Readiness, sharing: Sharing | None = None) -> None:
         """Start to accept clients. Call this in the process that will serve. ``sharing``: if it is one of several."""
         self._acceptor = acceptor
         self._sharing = sharing
+        allowed = self._proxy_rules.allowed
+        self.proxy_headers = {fd: ProxyHeaders(name, allowed, self._clock) for fd, name in acceptor.proxied.items()}
         acceptor.start(readiness)
 
     def close(self) -> None:
@@ -124,11 +128,11 @@ class Welcoming:
         ``fd``: of the listener.
         """
         connections = self._connections
-        proxied, encrypted = fd in self._acceptor.proxied, fd in self._acceptor.encrypted
+        headers, encrypted = self.proxy_headers.get(fd), fd in self._acceptor.encrypted
         is_unix = not isinstance(address, tuple)  # the address of a client on a unix socket is a path, mostly empty
         peer, port = ("", 0) if is_unix else (client_address(address[0]), address[1])
-        if proxied and not self.proxy_headers.admits(peer):
-            self.proxy_headers.refuse(peer, "its address is not in proxy_from")
+        if headers is not None and not headers.admits(peer):
+            headers.refuse(peer, "its address is not in proxy_from")
             sock.close()
             return
         if connections.are_too_many_from(peer):
@@ -143,8 +147,8 @@ class Welcoming:
         now = self._now()
         connection.began_at = now
         connection.deadline = deadline(now, self._header_timeout)
-        if proxied:
-            self._await_proxy_header(connection, environ, encrypted)
+        if headers is not None:
+            self._await_proxy_header(connection, headers, environ, encrypted)
         elif encrypted:
             self._encrypting.begin(connection, environ)
         connections.enter(connection)
@@ -153,11 +157,13 @@ class Welcoming:
         if self._sweeper.next_at == float("inf"):
             self._sweeper.soon(now)
 
-    def _await_proxy_header(self, connection: Connection, environ: dict[str, Any], encrypted: bool) -> None:
+    def _await_proxy_header(
+        self, connection: Connection, headers: ProxyHeaders, environ: dict[str, Any], encrypted: bool
+    ) -> None:
         """
         Let a connection begin with a header of the PROXY protocol.
 
-        ``environ``: its prototype. ``encrypted``: TLS begins behind the header.
+        ``headers``: of its listener. ``environ``: its prototype. ``encrypted``: TLS begins behind the header.
         """
         request_by = connection.deadline
 
@@ -171,5 +177,5 @@ class Welcoming:
             except BlockingIOError:
                 return b""
 
-        connection.deadline = connection.began_at + self._header_of_proxy_within
-        with_preamble(connection, self.proxy_headers, self._limits, environ, ready)
+        connection.deadline = connection.began_at + self._proxy_rules.timeout
+        with_preamble(connection, headers, self._limits, environ, ready)

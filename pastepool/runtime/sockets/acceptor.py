@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pastepool.core.sharing import AT_ONCE
@@ -35,9 +36,9 @@ class Acceptor:
     """
     Listening sockets, each with the environ prototype of its clients.
 
-    ``proxied``: the descriptors of those whose clients begin with a header of the PROXY protocol. ``encrypted``: of those
-    whose clients speak TLS. ``shared``: other processes may serve on the same sockets, and go on when this one stops.
-    ``left``: new clients are left to them now.
+    ``proxied``: by descriptor, in words the addresses of those whose clients begin with a header of the PROXY protocol.
+    ``encrypted``: the descriptors of those whose clients speak TLS. ``shared``: other processes may serve on the same
+    sockets, and go on when this one stops. ``left``: new clients are left to them now.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Acceptor:
         listeners: list[tuple[socket.socket, dict[str, Any]]],
         clock: Clock,
         shared: bool = False,
-        proxied: Collection[int] = frozenset(),
+        proxied: Mapping[int, str] = MappingProxyType({}),
         encrypted: Collection[int] = frozenset(),
     ) -> None:
         self.proxied = proxied

@@ -28,15 +28,15 @@ class OpenNow(NamedTuple):
     How many connections are open, how many may be (0 for no limit), and the bytes that the responses to them keep on the
     disk. The first two are None where only another program knows them.
 
-    ``proxy_refused``: how many were closed because their header of the PROXY protocol was not right. ``tls_failures``: how
-    often new certificates could not be used. ``certificate_ends_at``: when the first certificate ends, in UTC as ISO
-    8601; None without one.
+    ``proxy_refused``: for each listener with ``proxy``, how many were closed because their header of the PROXY protocol was
+    not right. ``tls_failures``: how often new certificates could not be used. ``certificate_ends_at``: when the first
+    certificate ends, in UTC as ISO 8601; None without one.
     """
 
     open: int | None = None
     limit: int | None = None
     spooled: int = 0
-    proxy_refused: int = 0
+    proxy_refused: tuple[tuple[str, int], ...] = ()
     tls_failures: int = 0
     certificate_ends_at: str | None = None
 

@@ -167,7 +167,7 @@
  * @property {Stack[]} stacks
  * @property {string} stacks_note
  * @property {Backlog} backlog
- * @property {{open: number|null, limit: number|null, spooled: number, proxy_refused: number, tls_failures: number,
+ * @property {{open: number|null, limit: number|null, spooled: number, proxy_refused: [string, number][], tls_failures: number,
  *   certificate_ends_at: string|null}} connections
  * @property {Record<"queue"|"application"|"write", Latency>} latency
  * @property {Series} series
