@@ -74,6 +74,7 @@ class Load:
     One kind of request, and how many connections send it.
 
     ``body``: the number of bytes to POST. ``requests``: stop after this many answers (see ``count``); 0 stops by time.
+    ``scheme``: ``https`` to ask over TLS; wrk then takes any certificate.
     """
 
     path: str
@@ -81,6 +82,7 @@ class Load:
     headers: tuple[tuple[str, str], ...] = ()
     body: int = 0
     requests: int = 0
+    scheme: str = "http"
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def started(load: Load, port: int, seconds: int) -> Iterator[subprocess.Popen[st
         lua.write_text(script(load), encoding="utf-8")
         command = [
             *(find_wrk(), "--latency", "--timeout", "10s", "--threads", "1", "--connections", str(load.connections)),
-            *("--duration", f"{seconds}s", "--script", str(lua), f"http://127.0.0.1:{port}{load.path}"),
+            *("--duration", f"{seconds}s", "--script", str(lua), f"{load.scheme}://127.0.0.1:{port}{load.path}"),
         ]
         wrk = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
