@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 # Every pip below takes these versions, also one that a test or tox starts. A URL, because pip splits a value at blanks.
 export PIP_CONSTRAINT := file://$(subst $() ,%20,$(CURDIR))/constraints.txt
 PACKAGING := setup.cfg setup.py pyproject.toml constraints.txt pastepool/__init__.py $(wildcard pastepool/_fast/*.[ch])
-CODE := $(shell find pastepool tests benchmarks -name '*.py' 2>/dev/null)
+CODE := $(shell find pastepool tests benchmarks dropins -name '*.py' 2>/dev/null)
 CORPUS := $(shell find tests benchmarks -type f ! -name '*.py' ! -name '*.pyc' 2>/dev/null)
 PAGES := $(shell find docs changelog.d -type f -not -path 'docs/_build/*' 2>/dev/null) README.md CHANGELOG.md CONTRIBUTING.md
 

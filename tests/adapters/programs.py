@@ -20,9 +20,9 @@ class Program:
         self.process = process
         self._output = output
 
-    def end(self, number: int = 0) -> str:
-        """Send a signal, unless it is 0, and wait for the end. Returns what the program has printed."""
-        if number:
+    def end(self, number: int = 0, *, sent: bool = False) -> str:
+        """Send a signal, unless it is 0 or was sent before, and wait for the end. Returns what the program has printed."""
+        if number and not sent:
             self.process.send_signal(number)
         status = self.process.wait(PROGRAM_WATCHDOG)
         self._output.seek(0)

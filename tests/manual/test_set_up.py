@@ -100,6 +100,7 @@ PROGRAMS = {
     "cp",
     "pastepool",
     "journalctl",
+    "twistd",
 }
 
 

@@ -17,6 +17,7 @@ from packaging.version import Version
 import pastepool
 from pastepool import demo, entrypoints
 from tests.meta.repository import ROOT, lines_of, setup_cfg, sources
+from tests.server.installed import SITE, Environment
 
 
 def test_entry_points_load() -> None:
@@ -83,7 +84,8 @@ def test_wheel_has_every_module_and_the_marker_of_types(tmp_path: Path) -> None:
     """A wheel built from a clean copy has all modules, the page's files, py.typed, the licence, no tests, no warning."""
     copy = tmp_path / "source"
     copy.mkdir()
-    shutil.copytree(ROOT / "pastepool", copy / "pastepool", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pastepool", "dropins"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(ROOT / name, copy)
     command = [
@@ -107,6 +109,26 @@ def test_wheel_has_every_module_and_the_marker_of_types(tmp_path: Path) -> None:
     data = [path for path in (ROOT / "pastepool" / "watch" / "static").iterdir() if path.is_file()]
     assert data
     expected = {str(path.relative_to(ROOT)) for path in [*sources(), *data]} | {"pastepool/py.typed"}
+    expected.add("twisted/plugins/pastepool_plugin.py")
     assert expected <= names
     assert any(name.endswith("LICENSE") for name in names)
-    assert not any(name.startswith(("tests/", "benchmarks/", "docs/")) for name in names)
+    assert {name for name in names if not name.startswith(("pastepool/", "pastepool-"))} == {
+        "twisted/plugins/pastepool_plugin.py"
+    }
+    _plugin_is_found(wheel, tmp_path)
+
+
+def _plugin_is_found(wheel: Path, folder: Path) -> None:
+    """
+    In a fresh environment with this wheel twistd knows the plugin. Without Twisted the adapter says what is missing,
+    although the folder of the plugin is there.
+    """
+    environment = Environment(folder, beside=())
+    environment.install(wheel)
+    alone = environment.run("-c", "import pastepool.adapters.twisted")
+    assert "ImportError: twisted is not installed, and its adapter needs it: pip install" in alone, alone
+    environment.look_beside(SITE)
+    code = "import pastepool; print(pastepool.__file__); from twisted.scripts.twistd import run; run()"
+    told = environment.run("-c", code, "pastepool", "--help")
+    assert told.startswith(str(environment.site)), told
+    assert "--config FILE [NAME=VALUE ...]" in told and "-c, --config=" in told, told

@@ -6,10 +6,14 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.server.commands import ROOT, environment
 from tests.waiting import PROGRAM_WATCHDOG
+
+SITE = sysconfig.get_path("purelib")
+"""Where the packages are with which the tests run."""
 
 SETUP = """\
 from setuptools import setup
@@ -33,19 +37,37 @@ class Environment:
     """
     A fresh environment in which applications are installed. ``site``: its folder of installed packages.
 
-    What pastepool needs is found in the environment of the tests, behind its own packages.
+    ``beside``: folders in which packages are found, behind its own: what pastepool needs, and pastepool.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, beside: Sequence[str] = (SITE, str(ROOT))) -> None:
         self.folder = folder / "env"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(self.folder)], check=True, timeout=120)
         here = {"base": str(self.folder), "platbase": str(self.folder)}
         self.site = Path(sysconfig.get_path("purelib", "venv" if sys.version_info >= (3, 11) else "posix_prefix", here))
         self.python = str(self.folder / "bin" / "python")
-        (self.site / "tests.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+        self.look_beside(*beside)
+
+    def look_beside(self, *folders: str) -> None:
+        """Have packages found in these folders too, behind its own."""
+        (self.site / "tests.pth").write_text("".join(f"{folder}\n" for folder in folders))
+
+    def run(self, *words: str) -> str:
+        """Run Python with these words to its end. Returns what it has printed."""
+        done = subprocess.run(
+            [self.python, "-W", "ignore", *words],
+            cwd=self.folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PROGRAM_WATCHDOG,
+            check=False,
+        )
+        return done.stdout
 
     def install(self, source: Path, *, editable: bool = False) -> None:
-        """Install a distribution with pip, without a network."""
+        """Install a distribution, its sources or a wheel of it, with pip and without a network."""
         words = [sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet", "--no-index", "--no-deps"]
         how = ["--editable", str(source)] if editable else [str(source)]
         done = subprocess.run(

@@ -1,0 +1,83 @@
+"""
+``twistd pastepool --config production.ini``: serve an INI file under twistd (``IServiceMaker``).
+
+What twistd does stays its own: the daemon, the pid file, the log, the user. Names in this module are Twisted's.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any, ClassVar
+
+from twisted.internet.defer import Deferred
+from twisted.python import log, usage
+
+from pastepool.adapters.twisted.logs import configure
+from pastepool.adapters.twisted.service import Service
+from pastepool.errors import SettingsError
+
+_RELOAD = (
+    "SIGHUP: new code and settings cannot be loaded into this process, so it goes on as it is. Start it again, or serve"
+    " the file with paster serve and processes, which reloads."
+)
+
+
+class Options(usage.Options):
+    """The words of the command line after ``pastepool``."""
+
+    synopsis = "--config FILE [NAME=VALUE ...]"
+    longdesc = (
+        "Serve the application of an INI file with the server of pastepool. Other words set variables of the file."
+    )
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["config", "c", None, "The INI file."],
+        ["server-name", None, "main", "NAME of its section [server:NAME]."],
+        ["app-name", None, "main", "NAME of its section [app:NAME]."],
+    ]
+
+    def parseArgs(self, *words: str) -> None:
+        """Take ``NAME=VALUE``."""
+        wrong = [word for word in words if "=" not in word]
+        if wrong:
+            raise usage.UsageError(f"{wrong[0]!r} is no variable; write NAME=VALUE.")
+        self["variables"] = dict(word.split("=", 1) for word in words)
+
+    def postOptions(self) -> None:
+        """Check that there is a file."""
+        if not self["config"]:
+            raise usage.UsageError("--config is missing; it names the INI file.")
+
+
+def makeService(options: Options) -> Service:
+    """Read and check the file. Raises: SystemExit: it has a mistake. So twistd ends and shows the sentence alone."""
+    names = {"server": options["server-name"], "app": options["app-name"], "variables": options["variables"]}
+    try:
+        return TwistdService(options["config"], **names)
+    except SettingsError as error:
+        raise SystemExit(str(error)) from error
+
+
+class TwistdService(Service):
+    """The only service of a process: it ends the process if it dies, and it answers SIGHUP."""
+
+    _before: Any = None
+
+    def startService(self) -> None:
+        configure(self.server.settings.config_file)
+        super().startService()
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            self._before = signal.signal(signal.SIGHUP, self._refuse_reload)
+
+    def stopService(self) -> Deferred[None]:
+        if self._before is not None:
+            signal.signal(signal.SIGHUP, self._before)
+            self._before = None
+        return super().stopService()
+
+    def _refuse_reload(self, number: int, frame: FrameType | None) -> None:
+        self._reactor.callFromThread(log.msg, _RELOAD)
+
+    def died(self, error: BaseException | None) -> None:
+        super().died(error)
+        self._reactor.stop()
