@@ -138,6 +138,11 @@ class Engine(fast.HeadCallbacks):
         """Say whether any byte of the next message has come."""
         return bool(self._head_bytes or self.rest)
 
+    @property
+    def remaining(self) -> int:
+        """How many bytes of the content are still to come; 0 if that is not known."""
+        return self._remaining
+
     def next_request(self) -> Request:
         """
         Return the complete request, and make the engine ready for the next one.
@@ -172,6 +177,9 @@ class Engine(fast.HeadCallbacks):
                 return
         if self.complete:
             self.rest += data
+            return
+        if 0 < len(data) <= self._remaining:
+            self._feed_parser(data, len(data))  # content, and not more than is left of it
             return
         if self.rest:
             data = self.rest + data

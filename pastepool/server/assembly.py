@@ -21,6 +21,7 @@ from pastepool.runtime.http.date_header import DateHeader
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.poller import Poller
 from pastepool.runtime.http.returning import Returning
+from pastepool.runtime.http.sender import Sender
 from pastepool.runtime.http.shared import Shared
 from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.log.scribe import scribbled
@@ -117,6 +118,7 @@ def assemble_http(settings: Settings, application: Application, base: PoolBase, 
         nudge=base.signal.set,
         returning=returning,
         tally=base.tally,
+        sender=Sender(base.clock, spawn_thread),
         retry_after=settings.overload.retry_after,
         old_protocol=settings.protocol_version == "HTTP/1.0",
         expose_tracebacks=settings.expose_tracebacks,

@@ -334,6 +334,7 @@ class Server:
             parts.pool.close,
             parts.waker.wake,
             lambda: parts.pool.join(leave_for),
+            parts.shared.sender.end,
             parts.poller.close,
             parts.certificates.close,
             hub.end,

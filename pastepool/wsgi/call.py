@@ -92,6 +92,10 @@ class Call(ABC):
         """Like ``transmit``, for bytes that follow the first ones of a response. More bytes are likely to follow."""
         self.transmit(data)
 
+    def transmit_last(self, data: bytes) -> None:
+        """Like ``transmit_more``, for the last bytes of a response."""
+        self.transmit(data)
+
     @abstractmethod
     def transmit_two(self, head: bytes, body: bytes) -> None:
         """Like ``transmit`` for ``head`` and then ``body``, without joining them in memory."""
@@ -256,6 +260,13 @@ class Call(ABC):
                 window.open(serial)
             for piece in result:
                 window.shut()
+                if self._chunked and type(piece) is bytes and piece:
+                    # The common case of ``_emit``: there is content, its head was sent, and no length is to be kept.
+                    size = len(piece)
+                    self.content_sent += size
+                    self.transmit_more(b"%x\r\n%b\r\n" % (size, piece))
+                    window.open(serial)
+                    continue
                 if not self._emit(piece):
                     self.cut_off()
                     break
@@ -328,7 +339,7 @@ class Call(ABC):
         if rendered:
             self.transmit(rendered + piece)
         elif piece:
-            self.transmit_more(piece)
+            (self.transmit_last if self._left == 0 else self.transmit_more)(piece)
         self.content_sent += size
         return fits
 
@@ -341,7 +352,7 @@ class Call(ABC):
                 raise AppError(f"The application announced Content-Length {head.content_length} and yielded nothing.")
             self.transmit(self._begin(head, None if bare else 0))
         elif self._chunked:
-            self.transmit_more(LAST_CHUNK)
+            self.transmit_last(LAST_CHUNK)
         elif self._left and not bare:
             raise AppError(f"The application yielded {self._left} bytes less than its Content-Length.")
 

@@ -7,6 +7,7 @@ supervisor kills it first.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import traceback
@@ -22,6 +23,7 @@ from pastepool.http1.response import NO_CONTENT, short_answer
 from pastepool.runtime.http.client_wait import ClientWait
 from pastepool.runtime.http.connection import NEXT, Connection
 from pastepool.runtime.http.file_part import FilePart
+from pastepool.runtime.http.joining import Joining
 from pastepool.runtime.http.output import Output
 from pastepool.runtime.http.spool_room import SpoolFull
 from pastepool.runtime.log.scribe import scribbled
@@ -103,6 +105,7 @@ class Exchange(Call):
     arrived_at: Seconds = 0.0
     started_at: Seconds = 0.0
 
+    _joining: Joining | None = None
     _seen_gone_at: Seconds | None = None
     _unspooled = False
 
@@ -223,6 +226,7 @@ class Exchange(Call):
             )
         if self.began or self.fate:
             self.keep_alive = False
+            self._send_kept_back()
             self._cut()
         else:
             text = _traceback_of(error) if self.shared.expose_tracebacks else _FAILED
@@ -264,6 +268,7 @@ class Exchange(Call):
             return
         self.environ = None  # type: ignore[assignment]  # breaks the reference cycle through the callables in it
         self.cancellations = None
+        self._joining = None
         if self.upload is not None:
             self.upload.close()
         if connection.closed:
@@ -362,6 +367,12 @@ class Exchange(Call):
         if self.upload is not None:
             self.upload.in_child()
 
+    def _send_kept_back(self) -> None:
+        """Send what the application has yielded before it failed, as far as the client takes it."""
+        if self._joining is not None:
+            with contextlib.suppress(ClientGone):
+                self._joining.end()
+
     def _record_aside(self, now: Seconds) -> None:
         """Have the access line written by another thread, because this one must not wait for the log."""
         self.recorded = True
@@ -406,6 +417,20 @@ class Exchange(Call):
             self._queue(memoryview(data))
 
     def transmit_more(self, data: bytes) -> None:
+        joining = self._joining
+        if joining is None:
+            shared = self.shared
+            joining = self._joining = Joining(self.connection, self._send_joined, shared.sender, shared.clock)
+        joining.add(data)
+
+    def transmit_last(self, data: bytes) -> None:
+        if self._joining is None:
+            self._send_joined(data)
+        else:
+            self._joining.end(data)
+
+    def _send_joined(self, data: bytes) -> None:
+        """Do the work of ``transmit`` without releasing the GIL, if the socket takes all of it (``held_io``)."""
         connection = self.connection
         if connection.output is None and len(data) <= self.shared.held_at_most:
             data = data[held_send(connection.sock, data) :]

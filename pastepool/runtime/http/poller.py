@@ -50,8 +50,15 @@ How many events are taken from the kernel at once. A batch saves system calls un
 """
 
 _READ_SIZE = HELD_AT_MOST
-_READ_SIZE_CONTENT = 262144
-"""How many bytes one read takes: few if a client may send many requests, many if content is expected. Measured."""
+_READ_SIZE_CONTENT = 65536
+"""
+How many bytes one read takes: few if a client may send many requests, many if content is expected. Not more than half of
+what ``malloc`` takes from its heap (128 KiB): above it, each read has new pages from the kernel, and gives them back.
+Measured: with 256 KiB an upload of 64 KB cost a third more.
+"""
+
+_READS_OF_CONTENT = 4
+"""How often content is read at once. After that, other clients have their turn."""
 
 
 class Poller:
@@ -236,6 +243,8 @@ class Poller:
                 engine = connection.engine
                 if data:
                     engine.feed(data)
+                    if len(data) == _READ_SIZE and engine.remaining:
+                        self._read_on(connection, engine.remaining)
                     if engine.complete:
                         task = self._exchange(connection)
                         if task is not None:
@@ -289,6 +298,8 @@ class Poller:
             return None
         if waiting is READER:
             return self._resume(connection) if self._rearming.flush(connection) else None
+        if waiting is BODY:
+            return self._read_content(connection)
         try:
             data = connection.recv(_READ_SIZE_CONTENT)
         except (BlockingIOError, InterruptedError):
@@ -300,6 +311,32 @@ class Poller:
             self._connections.close(connection)
             return None
         return self._feed(connection, data)
+
+    def _read_on(self, connection: Connection, left: int) -> None:
+        """Read what stands behind a full read if it is content: it is mostly there. ``left``: how much of it."""
+        try:
+            data = connection.recv(min(max(left, _READ_SIZE), _READ_SIZE_CONTENT))
+        except (BlockingIOError, InterruptedError):
+            return
+        if data:  # the end of the client is found by the next read
+            connection.engine.feed(data)
+
+    def _read_content(self, connection: Connection) -> Exchange | None:
+        """Read content as long as more of it is there: what follows a full read is mostly there too."""
+        engine = connection.engine
+        for _ in range(_READS_OF_CONTENT):
+            size = min(max(engine.remaining, _READ_SIZE), _READ_SIZE_CONTENT)
+            try:
+                data = connection.recv(size)
+            except (BlockingIOError, InterruptedError):
+                return None
+            if not data:
+                self._connections.close(connection)
+                return None
+            task = self._feed(connection, data)
+            if task is not None or len(data) < size or connection.waiting is not BODY or connection.closed:
+                return task
+        return None
 
     def _resume(self, connection: Connection) -> Exchange | None:
         """Take a connection back from its worker: serve the next request in its buffer, or watch it for input again."""

@@ -95,6 +95,11 @@ class Preamble:
         return False
 
     @property
+    def remaining(self) -> int:
+        """How much of the content of the first request is still to come: the real engine is not asked here."""
+        return 0
+
+    @property
     def complete(self) -> bool:
         """Whether the real engine has a complete request."""
         return self._engine is not None and self._engine.complete

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pastepool.runtime.http.date_header import DateHeader
+from pastepool.runtime.http.sender import Sender
 from pastepool.runtime.http.spool import Spool
 from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.pool.tally import Tally
@@ -38,10 +39,11 @@ class Shared:
     ``keep_alive_for``: seconds; infinity for no limit. ``watermark``: bytes of unsent output in memory, above which a
     temporary file takes what follows. ``output_spool``: bytes that this file may hold; 0 for none. ``spool_room``:
     bounds all temporary files together. ``access``: ``access_line``, or None without an access log. ``nudge``: makes
-    the supervisor look. ``returning``: takes connections back. ``retry_after``: seconds after which a refused client
-    may come back. ``old_protocol``: whether responses are in HTTP/1.0 and close the connection. ``expose_tracebacks``:
-    whether the client gets the traceback when the application fails. ``held_at_most``: how many bytes of a piece are
-    sent without releasing the GIL (``held_io``). ``draining``: whether every response closes its connection.
+    the supervisor look. ``returning``: takes connections back. ``sender``: sends what responses keep back for too long.
+    ``retry_after``: seconds after which a refused client may come back. ``old_protocol``: whether responses are in
+    HTTP/1.0 and close the connection. ``expose_tracebacks``: whether the client gets the traceback when the application
+    fails. ``held_at_most``: how many bytes of a piece are sent without releasing the GIL (``held_io``). ``draining``:
+    whether every response closes its connection.
     """
 
     application: Application
@@ -55,6 +57,7 @@ class Shared:
     nudge: Callable[[], Any]
     returning: TakesBack
     tally: Tally
+    sender: Sender
     retry_after: int
     old_protocol: bool = False
     expose_tracebacks: bool = False
