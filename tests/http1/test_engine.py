@@ -251,3 +251,19 @@ def test_request_run_over_is_refused() -> None:
     engine.feed(GET % 1)
     with pytest.raises(PeerError, match="before the one ahead of it had ended"):
         engine.on_url(b"/2")
+
+
+def test_it_tells_how_much_content_is_to_come() -> None:
+    """So that no more is asked for at once; not of a chunked one, whose length nobody knows."""
+    engine = Engine(Limits(), {})
+    engine.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n")
+    left = [engine.remaining]
+    for piece in (b"ab", b"cdef"):
+        engine.feed(piece)
+        left.append(engine.remaining)
+    assert left == [6, 4, 0]
+    assert (engine.complete, engine.take_body(), engine.rest) == (True, b"abcdef", b"")
+    engine.next_request()
+    engine.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n")
+    assert engine.remaining == 0
+    engine.close()
