@@ -18,6 +18,7 @@ from pastepool.core.generations.fleet import ChildPhase, Fleet
 from pastepool.core.generations.planning import EXIT, RETRY, EndParent, KillChild, plan
 from pastepool.core.policy import ProcessPolicy
 from pastepool.errors import PastepoolError
+from pastepool.process.burial import Burial, events_file
 from pastepool.process.control import Control
 from pastepool.process.hands import Hands, luck
 from pastepool.process.kin import Kin, Kinship
@@ -26,7 +27,7 @@ from pastepool.process.offer import Offer, Offers
 from pastepool.process.parent_signals import STOPS, ParentSignals
 from pastepool.process.relay import Relay
 from pastepool.process.reports import RELOAD, STOP, Reports
-from pastepool.process.telling import Teller, announce_processes, name_of, tell_end
+from pastepool.process.telling import Teller, announce_processes, name_of
 from pastepool.runtime.family.birth import CONDEMNED, FAILED, MAIL, READY, Birth
 from pastepool.runtime.system.service_manager import ServiceManager
 from pastepool.settings.values import Settings
@@ -60,7 +61,7 @@ class Parent:
         self._tell = Teller()
         self._kinship = Kinship(self._signals, Relay(self._tell.warning))
         self._looking = Looking(self._kinship, self._tell, clock.now())
-        self._reports = Reports(service, control)
+        self._reports = Reports(service, control, Burial(self._tell, clock.now(), events_file()))
         self._hands = Hands(self._kinship, self._offers, self._tell, control.close)
         self._on_failed_start = EXIT if all(map(os.isatty, (0, 1, 2))) else RETRY
         self._look_at: Seconds = math.inf
@@ -226,8 +227,9 @@ class Parent:
             self._looking.forget(kin.serial)
             child = self._fleet.find(kin.serial)
             if child is not None:
-                self._reports.failure = tell_end(self._tell, child, kin, status) or self._reports.failure
+                self._reports.failure = self._reports.burial.tell(child, kin, status) or self._reports.failure
                 self._fleet = self._fleet.ended(kin.serial, self._now(), luck())
+        self._reports.burial.sample(self._now())
 
     def _note_failure(self) -> None:
         """Tell that the candidate of a reload has failed, once."""

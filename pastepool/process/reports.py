@@ -10,6 +10,7 @@ import os
 
 from pastepool.core.generations.fleet import ChildPhase, Fleet
 from pastepool.core.wording import counted
+from pastepool.process.burial import Burial
 from pastepool.process.control import Control
 from pastepool.process.kin import Kinship
 from pastepool.runtime.system.service_manager import ServiceManager
@@ -20,11 +21,16 @@ RELOAD, STATUS, STOP = "reload", "status", "stop"
 
 
 class Reports:
-    """``failure``: why the last reload failed, in words. Runs on: the only thread of the parent."""
+    """
+    ``failure``: why the last reload failed, in words. ``burial``: tells and counts the ends of workers.
 
-    def __init__(self, service: ServiceManager, control: Control) -> None:
+    Runs on: the only thread of the parent.
+    """
+
+    def __init__(self, service: ServiceManager, control: Control, burial: Burial) -> None:
         self.failure = ""
         self.control = control
+        self.burial = burial
         self._service = service
         self._is_ready = False
         self._has_served = False
@@ -84,6 +90,7 @@ class Reports:
                 "generation": fleet.goal,
                 "failure": self.failure,
                 "requests": total,
+                "ends": dict(self.burial.counts),
                 "workers": rows,
             }
             self.control.answer(STATUS, answer)

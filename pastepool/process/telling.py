@@ -14,9 +14,8 @@ import time
 from collections import deque
 
 from pastepool import __version__
-from pastepool.core.generations.fleet import Child, ChildPhase
+from pastepool.core.generations.fleet import Child
 from pastepool.core.wording import counted
-from pastepool.process.kin import Kin
 from pastepool.process.offer import Offer
 from pastepool.runtime.sockets.listener import url
 from pastepool.runtime.system.loggers import write_line
@@ -93,22 +92,3 @@ def announce_processes(tell: Teller, given: Offer) -> None:
     lines += [f"threads of one process are shown on {url(listener)}" for listener in given.admin_sockets]
     lines.append(f"settings from {source}; parent pid {os.getpid()}, SIGTERM stops, SIGHUP loads new code")
     write_line(sys.stdout, "\n".join(lines))
-
-
-def tell_end(tell: Teller, child: Child, kin: Kin, status: int) -> str:
-    """Tell that a worker process has ended. Returns why it did not become ready; empty if it was, or was not to be."""
-    name, phase = name_of(child, kin.pid), child.phase
-    if os.WIFSIGNALED(status):
-        words = f"was killed by signal {os.WTERMSIG(status)}"
-    else:
-        words = f"ended with status {os.WEXITSTATUS(status)}"
-    if phase is ChildPhase.BOOTING and not child.why:
-        text = f"{name} {words} before it was ready" + (f":\n{kin.failure}" if kin.failure else "")
-        tell.error(text)
-        return text
-    if phase in (ChildPhase.READY, ChildPhase.STUCK):
-        outside = " from outside, probably because memory ran out" if words.endswith("signal 9") else ""
-        tell.error(f"{name} {words}{outside}; it is replaced")
-    else:
-        tell.info(f"{name} {words} ({child.why})")
-    return ""

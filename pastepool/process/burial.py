@@ -1,0 +1,76 @@
+"""Tell that a worker process has ended, and why, and count the reasons."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+from pastepool.core.generations.ends import SAMPLE_EVERY, OomKills, end_of
+from pastepool.core.generations.fleet import Child, ChildPhase
+from pastepool.process.kin import Kin
+from pastepool.process.telling import Teller, name_of
+from pastepool.types import Seconds
+
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+def events_file(own: Path = Path("/proc/self/cgroup"), groups: Path = _GROUPS) -> Path | None:
+    """Return the file in which the kernel counts events of our control group (version 2); None if there is none."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return None
+    group = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
+    file = groups / (group or "") / "memory.events"
+    return file if group is not None and file.is_file() else None
+
+
+def oom_kills(file: Path | None) -> int:
+    """Return how many processes of a control group the kernel has killed for memory; 0 if that is not known."""
+    try:
+        words = [] if file is None else file.read_text().split()
+        return int(dict(zip(words[::2], words[1::2], strict=False)).get("oom_kill", 0))
+    except (OSError, ValueError):
+        return 0
+
+
+class Burial:
+    """
+    ``counts``: how many have ended by each reason, since the start. ``events``: the file of the kernel; None without one.
+
+    Runs on: the only thread of the parent.
+    """
+
+    def __init__(self, tell: Teller, now: Seconds, events: Path | None) -> None:
+        self.counts: Counter[str] = Counter()
+        self._tell = tell
+        self._events = events
+        self._sampled_at = now
+        count = oom_kills(events)
+        self._kills = OomKills(count, count)
+
+    def sample(self, now: Seconds) -> None:
+        """Note what the kernel has counted, if it is time."""
+        if self._events is not None and now >= self._sampled_at + SAMPLE_EVERY:
+            self._sampled_at = now
+            self._kills = self._kills.sampled(oom_kills(self._events))
+
+    def tell(self, child: Child, kin: Kin, status: int) -> str:
+        """Tell that one has ended. Returns why it did not become ready; empty if it was, or was not to be."""
+        by, with_status = (os.WTERMSIG(status), 0) if os.WIFSIGNALED(status) else (0, os.WEXITSTATUS(status))
+        oom = None if self._events is None else self._kills.explains(oom_kills(self._events))
+        if oom and by == signal.SIGKILL and child.phase is not ChildPhase.KILLED:
+            self._kills = self._kills.explained()
+        end, name = end_of(child, by, with_status, oom), name_of(child, kin.pid)
+        if not end.reason:
+            self._tell.info(f"{name} {end.words} ({child.why})")
+            return ""
+        self.counts[end.reason] += 1
+        if child.phase is ChildPhase.BOOTING:
+            text = f"{name} {end.words} before it was ready" + (f":\n{kin.failure}" if kin.failure else "")
+            self._tell.error(text)
+            return text
+        self._tell.error(f"{name} {end.words}; it is replaced")
+        return ""
