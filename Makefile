@@ -37,7 +37,12 @@ COVERED := pastepool/__init__.py,pastepool/errors.py,pastepool/types.py,pastepoo
 ACCELERATED := tests/http1 tests/wsgi tests/compat
 PURE := tests/core tests/http1 tests/settings tests/testing tests/wsgi tests/compat tests/watch/test_options.py
 
-.PHONY: serve test lint docs bench tox slow pins clean retest tests-served tests-others
+# Two of the three parts that run at the same time. The third part is all other tests.
+SERVED := tests/server
+PROCESSES := tests/process tests/adapters tests/pooling
+
+.PHONY: serve test lint docs bench tox slow pins clean retest
+.PHONY: tests-covered tests-accelerated tests-served tests-processes tests-others
 .DELETE_ON_ERROR:
 
 serve: $(STAMPS)/serve
@@ -104,18 +109,27 @@ $(STAMPS)/lint: $(STAMPS)/dev $(CODE)
 	@touch $@
 
 $(STAMPS)/pytest: $(STAMPS)/dev $(CODE) $(CORPUS) $(PAGES) development.ini production.ini Makefile
-	@PASTEPOOL_PURE=1 $(BIN)/coverage run -m pytest -q $(PURE)
-	@$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(COVERED)'
-	@$(BIN)/python -m pytest -q tests/fast $(ACCELERATED)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync tests-served tests-others
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync tests-covered tests-accelerated
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync tests-served tests-processes tests-others
 	@touch $@
 
-# These tests mostly wait, so two halves run at the same time.
+# These tests compute, so as many run at the same time as there are processors on a small machine.
+tests-covered:
+	@PASTEPOOL_PURE=1 $(BIN)/coverage run -m pytest -q $(PURE)
+	@$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(COVERED)'
+
+tests-accelerated:
+	@$(BIN)/python -m pytest -q tests/fast $(ACCELERATED)
+
+# These tests mostly wait, so three parts run at the same time.
 tests-served:
-	@$(BIN)/python -m pytest -q tests/server tests/adapters
+	@$(BIN)/python -m pytest -q $(SERVED)
+
+tests-processes:
+	@$(BIN)/python -m pytest -q $(PROCESSES)
 
 tests-others:
-	@$(BIN)/python -m pytest -q --ignore=tests/fast --ignore=tests/server --ignore=tests/adapters $(addprefix --ignore=,$(PURE))
+	@$(BIN)/python -m pytest -q $(addprefix --ignore=,tests/fast $(SERVED) $(PROCESSES) $(PURE))
 
 $(STAMPS)/docs: $(STAMPS)/dev $(PAGES) $(CODE)
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
