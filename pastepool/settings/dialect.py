@@ -24,7 +24,7 @@ from pastepool.settings.options import BY_NAME
 from pastepool.settings.parsing import AccessLogTarget, Anything, Choices, Number, Parser, Refused, Size, Text, Truth
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.rows.pool import MOST_WORKERS
-from pastepool.settings.tls_parsing import FilePath
+from pastepool.settings.tls_parsing import CertificateRequirement, FilePath
 from pastepool.settings.tls_relations import all_with_tls
 
 WITHOUT_MEANING = (
@@ -116,11 +116,15 @@ _ROWS = (
 _MOVED_ROWS = (
     _row("numthreads", BY_NAME["threadpool_workers"].parser, "threadpool_workers.", "10", group=CHERRYPY),
     _row("bind", Binds(), "listen.", "127.0.0.1:8000", group=GUNICORN),
+    _row("workers", BY_NAME["processes"].parser, "processes.", "4", group=GUNICORN),
+    _row("max_requests", BY_NAME["maximum_requests"].parser, "maximum_requests.", "1000", group=GUNICORN),
+    _row("proc_name", BY_NAME["display_name"].parser, "display_name.", "shop", group=GUNICORN),
     _row("keepalive", BY_NAME["keep_alive_timeout"].parser, "keep_alive_timeout.", "5", group=GUNICORN),
     _row("accesslog", AccessLogTarget(), "access_log = true, for the value -.", "-", group=GUNICORN),
     _row("certfile", FilePath(), "ssl_certificate.", "/etc/ssl/shop.crt", group=GUNICORN),
     _row("keyfile", FilePath(), "ssl_key.", "/etc/ssl/shop.key", group=GUNICORN),
     _row("ca_certs", FilePath(), "ssl_client_ca.", "/etc/ssl/clients.pem", group=GUNICORN),
+    _row("cert_reqs", CertificateRequirement(), "ssl_verify_client.", "0", group=GUNICORN),
     _row("ciphers", Text(), "ssl_ciphers.", "ECDHE+AESGCM", group=GUNICORN),
 )
 """Options of gunicorn and CherryPy that have an equivalent."""
@@ -128,11 +132,15 @@ _MOVED_ROWS = (
 _MOVED = {
     "numthreads": "threadpool_workers",
     "bind": "listen",
+    "workers": "processes",
+    "max_requests": "maximum_requests",
+    "proc_name": "display_name",
     "keepalive": "keep_alive_timeout",
     "accesslog": "access_log",
     "certfile": "ssl_certificate",
     "keyfile": "ssl_key",
     "ca_certs": "ssl_client_ca",
+    "cert_reqs": "ssl_verify_client",
     "ciphers": "ssl_ciphers",
 }
 
@@ -165,7 +173,19 @@ def _of_paste(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Translat
     """Translate the values of a section that was not written for waitress."""
     values = {name: value for name, value in own.items() if name not in _MOVED}
     _rename([(ours, name, own[name]) for name, ours in _MOVED.items() if name in own], own, values, place, mistakes)
-    return Translated(values)
+    return Translated(values, notes=_notes_of_gunicorn(own))
+
+
+def _notes_of_gunicorn(own: Values) -> tuple[str, ...]:
+    """Tell what the processes of gunicorn do not have: threads, if its file does not say so."""
+    if not own.get("workers") or own.keys() & {"threadpool_workers", "numthreads", "threads"}:
+        return ()
+    workers = own["workers"]
+    note = (
+        f"workers = {workers} is taken as processes = {workers}, and each of them runs several requests at once in threads; if"
+        " the application is not safe for threads, set threadpool_workers = 1 and threadpool_spawn_if_under = 0."
+    )
+    return (note,)
 
 
 def _rename(
@@ -208,6 +228,7 @@ def _of_waitress(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Trans
         values["host"] = "::" if family == 6 else "0.0.0.0"
     idle = [name for name in WITHOUT_MEANING if name in own]
     notes = [f"{', '.join(idle)}: accepted for waitress's sake, and without effect here."] if idle else []
+    notes += _notes_of_gunicorn(own)
     trust = _proxy_trust(own, place, mistakes)
     if trust.proxy not in ("", ANYBODY, UNIX_PEER) and ip_address(trust.proxy) is None:
         notes.append(

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 GUNICORN = "gunicorn"
 CHERRYPY = "CherryPy"
+GEARBOX = "gearbox"
+FLUP = "flup"
 
 
 class Foreign(NamedTuple):
@@ -38,13 +40,6 @@ _HOOK = "it is Python code of a gunicorn configuration file, so delete the line"
 _STRICT = "pastepool always refuses what is ambiguous in a request, so delete the line"
 
 FOREIGN: tuple[Foreign, ...] = (
-    Foreign(
-        GUNICORN,
-        ("workers",),
-        "it counts processes there, which processes does here; most applications need none but this one, so delete the"
-        " line, and set threadpool_workers to the number of requests that should run at once",
-        "threadpool_workers",
-    ),
     Foreign(GUNICORN, ("worker_class", "worker_tmp_dir", "asgi_loop", "asgi_lifespan"), _PROCESSES),
     Foreign(
         GUNICORN,
@@ -60,9 +55,9 @@ FOREIGN: tuple[Foreign, ...] = (
     ),
     Foreign(
         GUNICORN,
-        ("max_requests", "max_requests_jitter"),
-        "it restarts a process there, against leaks of memory; with processes, maximum_requests does that here, so use"
-        " that or delete the line",
+        ("max_requests_jitter",),
+        "each process is replaced after up to a tenth more than maximum_requests here, different for each, so delete the"
+        " line",
         "maximum_requests",
     ),
     Foreign(
@@ -111,7 +106,7 @@ FOREIGN: tuple[Foreign, ...] = (
     ),
     Foreign(
         GUNICORN,
-        ("proc_name", "default_proc_name"),
+        ("default_proc_name",),
         "display_name is in the titles of several processes here, so use that or delete the line",
         "display_name",
     ),
@@ -143,13 +138,6 @@ FOREIGN: tuple[Foreign, ...] = (
         "the word proxy after an address of listen says that clients begin with a header of the PROXY protocol, and"
         " proxy_from says who may connect there; so use both or delete the line",
         "proxy_from",
-    ),
-    Foreign(
-        GUNICORN,
-        ("cert_reqs",),
-        "whether clients need a certificate is said by ssl_verify_client here: 0 is off, 1 optional and 2 required, so use"
-        " that",
-        "ssl_verify_client",
     ),
     Foreign(
         GUNICORN,
@@ -222,6 +210,54 @@ FOREIGN: tuple[Foreign, ...] = (
         "queue_limit",
     ),
     Foreign(CHERRYPY, ("profile", "profiler"), "a profiler is middleware here, so delete the line"),
+    Foreign(
+        CHERRYPY,
+        ("socket_host", "server.socket_host"),
+        "the address to listen on is host here, so use that",
+        "host",
+    ),
+    Foreign(
+        CHERRYPY,
+        ("socket_port", "server.socket_port"),
+        "the port to listen on is port here, so use that",
+        "port",
+    ),
+    Foreign(
+        CHERRYPY,
+        ("thread_pool", "server.thread_pool"),
+        "the number of threads is threadpool_workers here, so use that",
+        "threadpool_workers",
+    ),
+    Foreign(
+        CHERRYPY,
+        ("engine.autoreload.on", "engine.autoreload_on"),
+        _SERVE,
+    ),
+    Foreign(
+        GEARBOX,
+        ("wsgiref.threaded",),
+        "requests run in threads anyway, as many at once as threadpool_workers says, so delete the line",
+        "threadpool_workers",
+    ),
+    Foreign(
+        GEARBOX,
+        ("wsgiref.certfile",),
+        "the certificate is named in ssl_certificate here, so use that",
+        "ssl_certificate",
+    ),
+    Foreign(GEARBOX, ("wsgiref.keyfile",), "the key is named in ssl_key here, so use that", "ssl_key"),
+    Foreign(
+        FLUP,
+        ("socket",),
+        "the path of a unix socket is named in listen = unix:PATH here, so use that",
+        "listen",
+    ),
+    Foreign(
+        "Paste in a program",
+        ("threadpool_options",),
+        "each of them is an option of its own in a file, such as threadpool_hung_thread_limit, so write those",
+        "threadpool_hung_thread_limit",
+    ),
 )
 """One row for each remedy. An option stands in one row only, also where two servers have it."""
 

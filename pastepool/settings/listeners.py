@@ -44,6 +44,8 @@ class Listeners:
         for line in text.splitlines():
             for position, word in enumerate(line.split()):
                 try:
+                    if word.endswith(","):
+                        raise Unfit("ends with a comma; places are separated by blanks or line breaks")
                     if ("=" in word and not word.startswith(UNIX_PREFIX)) or (position and not _PLACE.search(word)):
                         endpoints[-1:] = [_with_word(endpoints[-1:], word)]
                     else:

@@ -14,6 +14,11 @@ from pastepool.settings.secrets import mask
 
 _COMMENT = re.compile(r"\s[;#]")
 
+_PLACEHOLDER = re.compile(r"\$\{|\{\{|<%|\$[A-Z][A-Z_]+")
+"""What templates and shells have in the place of a value."""
+
+_WRITE_IT = "write it like"
+
 LONGEST_SHOWN = 80
 """The most characters of a value that a sentence repeats, so that it can be read in one line of a log."""
 
@@ -78,8 +83,10 @@ class SettingsPlace:
         sentence = f"{self.at(key)}: {key} = {_quoted(key, value)} {problem}"
         if _COMMENT.search(value):
             remedy = "; a value runs to the end of its line, so put the comment on a line of its own"
-        elif option.sample():
-            remedy = f"; write it like {key} = {option.sample()}"
+        elif _PLACEHOLDER.search(value):
+            remedy = f"; it looks like what a template or a shell fills in; {_WRITE_IT} {key} = {option.sample()}"
+        elif option.sample() and _WRITE_IT not in problem:
+            remedy = f"; {_WRITE_IT} {key} = {option.sample()}"
         else:
             remedy = ""
         return self._error(f"{sentence}{remedy}.", key, value, "")

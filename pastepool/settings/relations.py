@@ -94,6 +94,19 @@ once fits all later relations.
 """
 
 
+OF_PROCESSES = (
+    "startup_timeout",
+    "start_failure",
+    "deadlock_timeout",
+    "maximum_requests",
+    "restart_interval",
+    "inactivity_timeout",
+    "memory_limit",
+    "display_name",
+)
+"""Options that have a meaning for several processes only."""
+
+
 def settle(values: dict[str, Any], given: frozenset[str], place: SettingsPlace, mistakes: Mistakes) -> list[str]:
     """
     Remove the contradictions from ``values``, in place.
@@ -114,6 +127,9 @@ def settle(values: dict[str, Any], given: frozenset[str], place: SettingsPlace, 
     if MAX_WORKERS not in given:
         values[MAX_WORKERS] = math.inf
     notes = [note for relation in RELATIONS for note in _apply(relation, values, given, place, mistakes)]
+    idle = [name for name in OF_PROCESSES if name in given and values[name] != BY_NAME[name].default]
+    if idle and not values["processes"]:
+        notes.append(f"{place}: {', '.join(idle)}: no effect without processes; set processes, or delete the line.")
     if MAX_WORKERS not in given:
         generations = 1 if _wants_one_at_a_time(values) else GENERATIONS
         values[MAX_WORKERS] = min(generations * values[WORKERS], MOST_WORKERS)

@@ -14,6 +14,8 @@ MAKE_ONE = (
 )
 """The command that makes a key and a certificate that nobody has signed, for trying things out."""
 
+_REQUIREMENTS = {"0": "off", "1": "optional", "2": "required"}
+
 _DNS_NAME = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?")
 
 
@@ -49,6 +51,23 @@ class PemPath(FilePath):
                 " and name that file"
             )
         return super().__call__(text)
+
+
+@dataclass(frozen=True)
+class CertificateRequirement:
+    """gunicorn's ``cert_reqs``, a number of Python's ``ssl``. The value is that of ``ssl_verify_client``."""
+
+    @property
+    def expects(self) -> str:
+        return "0 (clients need no certificate), 1 (they may have one) or 2 (they need one)"
+
+    def __call__(self, text: str) -> str:
+        if text not in _REQUIREMENTS:
+            raise Unfit(f"is not {self.expects}")
+        return _REQUIREMENTS[text]
+
+    def show(self, value: str) -> str:
+        return next(number for number, meaning in _REQUIREMENTS.items() if meaning == value)
 
 
 @dataclass(frozen=True)

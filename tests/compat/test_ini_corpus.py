@@ -133,15 +133,13 @@ CORPUS = (
         "gearbox",
         "host = 127.0.0.1\nport = 5000\nthreadpool_workers = 1\nthreadpool_max_requests = 100\nuse_threadpool = true",
     ),
-    Section("pypiserver", "gunicorn", "host = 0.0.0.0\nport = 9000\nworkers = 5\naccesslog = -", "workers"),
-    Section(
-        "monasca", "gunicorn", "host = 0.0.0.0\nport = 8070\nworkers = 4\nproc_name = monasca_api", "workers proc_name"
-    ),
+    Section("pypiserver", "gunicorn", "host = 0.0.0.0\nport = 9000\nworkers = 5\naccesslog = -"),
+    Section("monasca", "gunicorn", "host = 0.0.0.0\nport = 8070\nworkers = 4\nproc_name = monasca_api"),
     Section(
         "ranger",
         "gunicorn",
         "host = 0.0.0.0\nport = 9010\nproc_name = greatrds\nworkers = 8\naccesslog = -\nloglevel = info",
-        "proc_name workers loglevel",
+        "loglevel",
     ),
     Section(
         "ckan behind a socket",
@@ -156,7 +154,54 @@ CORPUS = (
         "host = 127.0.0.1\nport = 10002\nworkers = 3\n"
         "proc_name = rhodecode_vcsserver\nworker_class = sync\nmax_requests = 1000\nmax_requests_jitter = 30\n"
         "timeout = 21600",
-        "workers proc_name worker_class max_requests max_requests_jitter timeout",
+        "worker_class max_requests_jitter timeout",
+    ),
+    Section(
+        "rhodecode 5",
+        "gunicorn",
+        "host = 0.0.0.0\nport = 10020\nworkers = 2\nloglevel = info\nproc_name = gunicorn-web-1\nworker_class = gevent\n"
+        "worker_connections = 10\nmax_requests = 2000\nmax_requests_jitter = 100\ntimeout = 21600\n"
+        "limit_request_line = 0\nlimit_request_fields = 32768\nlimit_request_field_size = 0\ngraceful_timeout = 3600\n"
+        "keepalive = 2\nmemory_max_usage = 2147483648\nmemory_usage_check_interval = 60\n"
+        "memory_usage_recovery_threshold = 0.8",
+        "loglevel worker_class worker_connections max_requests_jitter timeout limit_request_line limit_request_fields"
+        " limit_request_field_size memory_max_usage memory_usage_check_interval memory_usage_recovery_threshold",
+    ),
+    Section("firefox sync", "gunicorn", "host = 127.0.0.1\nport = 5000\nworkers = 2\ntimeout = 60", "timeout"),
+    Section(
+        "firefox sync, a container",
+        "gunicorn",
+        "host = 0.0.0.0\nport = 5000\nworkers = 1\ntimeout = 30\nerrorlog = -\nloglevel = warning\nforwarded_allow_ips = *",
+        "timeout errorlog loglevel forwarded_allow_ips",
+    ),
+    Section(
+        "a cookbook's unix socket",
+        "cherrypy",
+        "host = /tmp/shop.sock\nnumthreads = 10\ntimeout = 180\nrequest_queue_size = 200",
+        "host timeout",
+    ),
+    Section(
+        "turbogears, threads", "gearbox", "host = 0.0.0.0\nport = 8080\nwsgiref.threaded = true", "wsgiref.threaded"
+    ),
+    Section(
+        "turbogears, certificates",
+        "gearbox",
+        "port = 8443\nwsgiref.certfile = /a.pem\nwsgiref.keyfile = /b.pem",
+        "wsgiref.certfile wsgiref.keyfile",
+    ),
+    Section(
+        "zope 2 by repoze",
+        "paste",
+        "host = 127.0.0.1\nport = 8080\nthreadpool_workers = 1\nthreadpool_spawn_if_under = 1",
+    ),
+    Section("popiview's buildout", "paste", "host = ${settings.ini:host}\nport = ${settings.ini:port}", "host port"),
+    Section("a chart of kubernetes", "gunicorn", "host = 0.0.0.0\nport = {{.Values.port}}\nworkers = 4", "port"),
+    Section("a cookiecutter behind a path", "waitress", "listen = localhost:6543\nurl_prefix = /app"),
+    Section(
+        "a guide with comments",
+        "waitress",
+        "listen = 127.0.0.1:6543         # bind localhost; nginx proxies to it\ntrusted_proxy = 127.0.0.1",
+        "listen",
     ),
     Section(
         "aiohttp's worker",

@@ -216,7 +216,10 @@ def test_one_note_names_all_that_has_no_meaning() -> None:
         ({"unix_socket": "/a", "unix_socket_perms": "rw"}, "unix_socket_perms = 'rw' is not three octal digits"),
         ({"thread": "4"}, "'thread' (value '4') is not an option of pastepool; the nearest one is 'threads'"),
         ({"Threads": "4"}, "the nearest one is 'threads'"),
-        ({"workers": "4"}, "is not an option of pastepool but of gunicorn; it counts processes there"),
+        (
+            {"loglevel": "info"},
+            "is not an option of pastepool but of gunicorn; the [loggers] sections of the file do this",
+        ),
         ({"url_scheme": "ftp"}, "url_scheme = 'ftp' is not http or https"),
         ({"url_prefix": "a b"}, "url_prefix = 'a b' is not a path such as /shop"),
     ],

@@ -47,3 +47,11 @@ def test_endpoint_is_written_in_one_way_and_names_the_server(
 def test_two_addresses_that_cannot_both_be_listened_on(one: Endpoint, other: Endpoint, both: bool) -> None:
     """The kernel gives an address and port to one listener."""
     assert overlap(one, other) is overlap(other, one) is both
+
+
+def test_place_is_what_the_kernel_binds() -> None:
+    """Without the words that may stand after it; the IP family is no such word."""
+    endpoint = Endpoint("::", 80, family=6, backlog=5, proxy=True, tls=True)
+    assert endpoint.place == Endpoint("::", 80, family=6)
+    assert Endpoint(path="/s", mode=0o600, owner="shop").place == Endpoint(path="/s")
+    assert Endpoint(systemd="shop", tls=True).place == Endpoint(systemd="shop")

@@ -43,6 +43,9 @@ def complaint(**local: Any) -> SettingsError:
     ("local", "field", "value"),
     [
         ({"numthreads": "7"}, "pool.workers", 7),
+        ({"workers": "3"}, "processes.processes", 3),
+        ({"workers": "3", "max_requests": "500"}, "processes.max_requests", 500),
+        ({"workers": "3", "proc_name": "shop"}, "display_name", "shop"),
         ({"graceful_timeout": "3600"}, "timeouts.shutdown", 3600.0),
         ({"keepalive": "2"}, "timeouts.keep_alive", 2.0),
         ({"accesslog": "-"}, "access_log", True),
@@ -72,7 +75,6 @@ def test_every_setting_of_gunicorn_is_taken_or_has_an_answer_of_its_own(name: st
 @pytest.mark.parametrize(
     ("name", "not_meant"),
     [
-        ("workers", "use that name"),
         ("timeout", "called 'socket_timeout'"),
         ("max_requests_jitter", "max_request_target"),
         ("threadpool_hung_limit", "threadpool_dying_limit"),
@@ -93,6 +95,48 @@ def test_a_timeout_is_told_both_meanings() -> None:
         " runs too long (gunicorn) is ended by threadpool_kill_thread_limit here, and a client that is silent too long"
         " (CherryPy) by socket_timeout, so use the one that is meant; 0 means never for both."
     )
+
+
+@pytest.mark.parametrize("dialect", [PASTE, WAITRESS], ids=["http", "main"])
+def test_processes_of_gunicorn_are_told_to_have_threads(dialect: Dialect) -> None:
+    """Its workers run one request at a time. A file that says how many threads it wants is told nothing."""
+    (note,) = settings(dialect, workers="3").notes
+    assert "workers = 3 is taken as processes = 3, and each of them runs several requests at once in threads" in note
+    assert settings(dialect, workers="3", threadpool_workers="7").notes == ()
+    assert settings(dialect, workers="0").notes == ()
+
+
+def test_options_of_processes_without_processes_are_told_to_have_no_effect() -> None:
+    """All of them in one note; an option that is set to its default is no surprise."""
+    (note,) = settings(maximum_requests="500", memory_limit="1g", restart_interval="0").notes
+    assert note == (
+        "[server:main]: maximum_requests, memory_limit: no effect without processes; set processes, or delete the line."
+    )
+    assert settings(maximum_requests="500", processes="1").notes == ()
+
+
+@pytest.mark.parametrize(("number", "meaning"), [("0", "off"), ("1", "optional"), ("2", "required")])
+def test_certificates_of_clients_are_asked_for_as_in_gunicorn(number: str, meaning: str) -> None:
+    """By the numbers of Python's ``ssl``."""
+    row = PASTE.options["cert_reqs"]
+    assert (row.parser(number), row.parser.show(meaning)) == (meaning, number)
+    assert "cert_reqs = '3' is not 0 (clients need no certificate), 1" in str(complaint(cert_reqs="3"))
+
+
+@pytest.mark.parametrize("value", ["${settings.ini:port}", "{{.Values.port}}", "<%= @port %>", "$PORT"])
+def test_a_value_that_nothing_has_filled_in_is_told_so(value: str) -> None:
+    """Paste Deploy reads no environment and no template."""
+    assert "it looks like what a template or a shell fills in; write it like port = 8080." in str(complaint(port=value))
+
+
+def test_a_remedy_is_not_given_twice() -> None:
+    """The sentence about a unix socket in ``host`` has its own."""
+    assert str(complaint(host="/run/shop.sock")).count("write it like") == 1
+
+
+def test_a_comma_between_places_is_told() -> None:
+    """Blanks separate them."""
+    assert "which ends with a comma; places are separated by blanks" in str(complaint(listen="a:1, b:2"))
 
 
 def test_two_names_of_one_option_must_agree() -> None:
@@ -131,7 +175,7 @@ def test_the_file_of_rhodecode_needs_one_round() -> None:
         "memory_usage_check_interval": "60",
         "memory_usage_recovery_threshold": "0.8",
     }
-    taken = {"host", "port", "graceful_timeout", "keepalive"}
+    taken = {"host", "port", "graceful_timeout", "keepalive", "workers", "max_requests", "proc_name"}
     assert {mistake.key for mistake in complaint(**section).errors} == section.keys() - taken
 
 
