@@ -173,7 +173,7 @@ def _server(
         settings = _for_reloader(settings)
     forks = settings.processes.processes > 0 and not reloaded
     again = _reader_of(settings, given, dialect)
-    seat = _worker_seat(settings, again) if forks and _runs_in_command() else None
+    seat = _worker_seat(settings, again, given) if forks and _runs_in_command() else None
 
     def serve(app: WSGIApplication) -> None:
         if forks and seat is None:
@@ -210,7 +210,7 @@ def _serve(app: WSGIApplication, settings: Settings, seat: Membership | None) ->
             raise
 
 
-def _worker_seat(settings: Settings, again: Callable[[], Settings]) -> Seat:
+def _worker_seat(settings: Settings, again: Callable[[], Settings], given: Mapping[str, object]) -> Seat:
     """
     Fork the workers, before the command loads the application in each of them.
 
@@ -224,9 +224,18 @@ def _worker_seat(settings: Settings, again: Callable[[], Settings]) -> Seat:
         except ParentEnds as end:
             _speak_at_exit()
             raise CommandExit(None, end.status) from None
-    from pastepool.worker.seat import Seat  # the parent does not need it
+    from pastepool.worker.logging_again import configure_logging_again  # the parent does not need them
+    from pastepool.worker.seat import Seat
 
-    return Seat(birth)
+    seat = Seat(birth)
+    with _told_to_operator():
+        try:
+            if birth.generation > 1:
+                configure_logging_again(settings.config_file, variables_of(given, settings.config_file))
+        except SettingsError as error:
+            seat.failed(str(error))
+            raise
+    return seat
 
 
 def _serve_in_program(app: WSGIApplication, settings: Settings, again: Callable[[], Settings]) -> None:

@@ -78,6 +78,7 @@ class Site(Command):
     """
     A serve command with ``processes``. ``full``: its standard error takes no byte. ``boots``: what the application runs
     when it is imported. Its ``ROUTES`` are functions that make the text of an answer from the environ, by their path.
+    ``sections``: what else ``configure`` writes into the file.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Site(Command):
         **options: object,
     ) -> None:
         self.folder = folder
+        self.sections = ""
         (folder / "several.py").write_text(APPLICATION)
         self.boot(f"VERSION = 1\n{boots}")
         self.configure(**{"processes": 2, "threadpool_workers": 2, **options})
@@ -107,7 +109,7 @@ class Site(Command):
         options = {**address, "threadpool_spawn_if_under": 2, **options}
         lines = [f"{name} = {value}".replace("\n", "\n    ") for name, value in options.items()]
         text = "\n".join(lines)
-        (self.folder / "site.ini").write_text(INI.format(options=text))
+        (self.folder / "site.ini").write_text(INI.format(options=text) + self.sections)
 
     def boot(self, source: str) -> None:
         """Set the source that the application runs when it is imported."""

@@ -24,7 +24,7 @@ def test_worker_that_stands_still_is_replaced_and_then_killed(tmp_path: Path) ->
     """The stack with the application's line is in the log; the replacement serves before the kill; nobody else waits."""
     with ending(Site(tmp_path, deadlock_timeout=2)) as site:
         workers = site.serving()
-        caller = _in_background(site.at, "/stuck")
+        caller = in_background(site.at, "/stuck")
         site.await_line("gives no sign of life; its threads:")
         for _ in range(100):
             site.answer()
@@ -44,7 +44,7 @@ def test_stacks_of_a_worker_that_stands_still_are_mailed(tmp_path: Path) -> None
         mail: dict[str, Any] = {"error_email": "ops@example.org", "smtp_server": f"127.0.0.1:{office.port}"}
         with ending(Site(tmp_path, deadlock_timeout=2, **mail)) as site:
             site.serving()
-            caller = _in_background(site.at, "/stuck")
+            caller = in_background(site.at, "/stuck")
             until(lambda: any("gives no sign of life" in subject for subject in office.mails), "the mail has come")
             site.await_line(KILLED)
             caller.join()
@@ -56,7 +56,7 @@ def test_all_workers_may_stand_still(tmp_path: Path) -> None:
         workers = site.serving()
         callers = []
         for _ in range(2):
-            callers.append(_in_background(site.at, "/stuck"))
+            callers.append(in_background(site.at, "/stuck"))
             site.hold("stuck")
             (tmp_path / "stuck-began").unlink()
         for _ in range(2):
@@ -80,7 +80,7 @@ def test_worker_that_stands_still_outlives_no_killed_parent(tmp_path: Path) -> N
     """After three times the timeout it ends by itself, in C."""
     with Site(tmp_path, processes=1, deadlock_timeout=1) as site:
         workers = site.serving(workers=1)
-        caller = _in_background(site.at, "/stuck")
+        caller = in_background(site.at, "/stuck")
         until((tmp_path / "stuck-began").exists, "it stands still")
         os.kill(site.pid, signal.SIGKILL)
         until(lambda: not alive(workers[1]), "the worker has ended", PROGRAM_WATCHDOG)
@@ -180,7 +180,7 @@ def _post_on(port: int, stop: threading.Event, failures: list[str], counts: list
     counts.append(done)
 
 
-def _in_background(port: int, path: str) -> threading.Thread:
+def in_background(port: int, path: str) -> threading.Thread:
     """Ask in another thread, whatever becomes of it."""
 
     def ask() -> None:
