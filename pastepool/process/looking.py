@@ -7,6 +7,7 @@ SIGUSR2. That works although no Python code of it runs.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -63,6 +64,14 @@ class Looking:
             self._signs[child.serial] = signs
             self._dump(child.serial, f"{name_of(child, kin.pid)} gives no sign of life", is_late(signs, policy))
         return judged(fleet, self._signs, now, policy)
+
+    def silent_for(self, fleet: Fleet, now: Seconds) -> Seconds:
+        """Return how long ago the last beat of any worker that serves was; infinity if none serves."""
+        serving = [child.serial for child in fleet.children if child.phase is ChildPhase.READY]
+        beats = [
+            self._kinship.by_serial[serial].row.figures[0] for serial in serving if serial in self._kinship.by_serial
+        ]
+        return now - max(beats, default=-math.inf)
 
     def _dump(self, serial: int, what: str, late: bool) -> None:
         """Ask once for the stacks of a child that is late, and tell them at the next look."""

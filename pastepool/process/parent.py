@@ -81,7 +81,8 @@ class Parent:
             if birth is not None:
                 return birth
             policy = self._policy()
-            self._reports.tell(self._fleet, policy.processes, policy.shutdown)
+            silent_for = self._looking.silent_for(self._fleet, self._now())
+            self._reports.tell(self._fleet, policy.processes, policy.shutdown, silent_for)
             if self._ended:
                 break
             self._wait()

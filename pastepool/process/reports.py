@@ -13,6 +13,7 @@ from pastepool.core.wording import counted
 from pastepool.process.burial import Burial
 from pastepool.process.control import Control
 from pastepool.process.kin import Kinship
+from pastepool.runtime.family.board import FRESH
 from pastepool.runtime.system.service_manager import ServiceManager
 from pastepool.types import Seconds
 
@@ -46,8 +47,13 @@ class Reports:
         self._is_ready = False
         self._service.reloading()
 
-    def tell(self, fleet: Fleet, processes: int, shutdown: Seconds) -> None:
-        """Tell what has changed."""
+    def tell(self, fleet: Fleet, processes: int, shutdown: Seconds, silent_for: Seconds) -> None:
+        """
+        Tell what has changed.
+
+        ``silent_for``: how long ago the last sign of life of any worker that serves was. If all stand still, systemd gets
+        none either.
+        """
         serving = sum(child.phase is ChildPhase.READY for child in fleet.children)
         if fleet.stopping and not self._stops:
             self._stops = True
@@ -67,7 +73,7 @@ class Reports:
         if self._service.listens:
             failed = f"; the reload to generation {fleet.failed} failed" if fleet.failed > fleet.goal else ""
             status = f"generation {fleet.goal}, {serving} of {counted(processes, 'worker')} ready{failed}"
-            self._service.tell(status, alive=serving > 0)
+            self._service.tell(status, alive=silent_for < max(FRESH, self._service.period / 2))
 
     def answer_status(self, fleet: Fleet, kinship: Kinship, now: Seconds, total: int) -> None:
         """Answer all that have asked for the status. ``total``: the requests of all workers since the start."""

@@ -71,6 +71,16 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert "RestartSecs" in refused
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze (Debian: systemd)")
+def test_unit_exposes_little() -> None:
+    """systemd's own judgement, from 0 (shut) to 10 (open): what is left is the network, and the files of the application."""
+    words = ["systemd-analyze", "security", "--offline=yes", "--threshold=25", "--no-pager", str(UNIT)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    if "unrecognized option" in done.stderr:
+        pytest.skip("this systemd judges no files")
+    assert done.returncode == 0, done.stdout
+
+
 def verdict(path: Path) -> str:
     """What ``systemd-analyze verify`` says of one unit, without what it says of others on this machine."""
     done = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from http.client import HTTPException
 from pathlib import Path
@@ -18,7 +20,7 @@ import pytest
 
 from pastepool.entrypoints import http
 from pastepool.errors import StartError
-from tests.process.site import Site, ending
+from tests.process.site import Site, ending, stand_still
 from tests.server.commands import ROOT, Command, alive, environment, get, run
 from tests.server.commands import arguments as words_of
 from tests.server.programs import is_free
@@ -164,6 +166,44 @@ def test_service_manager_is_told(tmp_path: Path, folder: Path, notified: socket.
         os.kill(site.pid, signal.SIGTERM)
         said("STOPPING=1")
         assert site.wait() == 0
+
+
+def test_service_manager_hears_nothing_when_all_workers_stand_still(
+    tmp_path: Path, folder: Path, notified: socket.socket
+) -> None:
+    """One that stands still is covered by the other. When both do, no sign of life is given any more."""
+
+    def beats() -> bool:
+        """Whether a sign of life comes within three periods from now."""
+        unread()
+        deadline = time.monotonic() + 3
+        while (left := deadline - time.monotonic()) > 0:
+            notified.settimeout(left)
+            try:
+                if "WATCHDOG=1" in notified.recv(4096).decode():
+                    return True
+            except TimeoutError:
+                pass
+        return False
+
+    def unread() -> None:
+        """Read all that was sent by now."""
+        notified.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while notified.recv(4096):
+                pass
+
+    variables = {"NOTIFY_SOCKET": f"{folder}/notify", "WATCHDOG_USEC": "1000000"}
+    with _with_variables(variables), Site(tmp_path, deadlock_timeout=0) as site:
+        workers = list(site.serving().values())
+        stand_still(workers[0])
+        assert beats()
+        stand_still(workers[1])
+        until(lambda: not beats(), "no sign of life", PROGRAM_WATCHDOG)
+        os.kill(workers[0], signal.SIGCONT)
+        assert beats()
+        os.kill(workers[1], signal.SIGCONT)
+        assert site.end() == 0, site.said
 
 
 def test_command_waits_for_the_reload_and_tells_how_it_ended(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tests.certificates import TlsClientSide, handshake, issue, trusting, write
 from tests.process.site import Site, ending, stand_still
 from tests.server.commands import alive, environment
 from tests.server.serving import Client
+from tests.server.test_unix_sockets import UnixClient
 from tests.waiting import PROGRAM_WATCHDOG, until
 
 HEADER = b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n"
@@ -99,6 +100,25 @@ def test_rights_of_a_unix_socket_are_changed_by_a_reload(tmp_path: Path, folder:
         reloaded(site, 2, old, listen=f"127.0.0.1:0 {place} mode=666")
         found = (folder / "s").stat()
         assert (found.st_ino, stat.S_IMODE(found.st_mode)) == (inode, 0o666)
+    assert not (folder / "s").exists()
+
+
+def test_file_of_a_unix_socket_is_the_parents(tmp_path: Path, folder: Path) -> None:
+    """A worker that is killed leaves it. After the parent was killed, the same file starts again."""
+    place = f"127.0.0.1:0 unix:{folder}/s"
+    with begun(tmp_path, listen=place) as site:
+        old = site.serving()
+        os.kill(old[1], signal.SIGKILL)
+        site.await_line("worker process 1 .*was killed by signal 9")
+        assert (folder / "s").exists()
+        os.kill(site.pid, signal.SIGKILL)
+        site.process.wait(PROGRAM_WATCHDOG)
+        until(lambda: not alive(old[2]), "the other worker has left")
+    with ending(begun(tmp_path, listen=place)) as site:
+        site.await_line(f"unix:{folder}/s: replacing the socket of a process that is gone")
+        site.serving()
+        with UnixClient(f"{folder}/s") as client:
+            assert client.get().status == 200
     assert not (folder / "s").exists()
 
 

@@ -14,10 +14,13 @@ from pastepool.errors import StartError
 from pastepool.runtime.sockets.passed import take_passed
 from pastepool.runtime.system.service_manager import ServiceManager, service_manager
 from pastepool.settings.endpoint import Endpoint
+from tests.certificates import TlsClientSide, server_pem
 from tests.server.commands import ROOT
 from tests.server.passing import start_with
+from tests.server.programs import Program, is_free
 from tests.server.serving import Client
-from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG
+from tests.server.test_unix_sockets import UnixClient
+from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG, until
 
 PROGRAM = """\
 import json, os, subprocess, sys
@@ -76,6 +79,99 @@ def test_passed_sockets_answer_clients_that_came_before_the_start(folder: Path, 
         assert f"serving on unix:{folder}/s" in output
         assert Path(f"{folder}/s").exists(), "a socket that systemd made is not removed"
         Client(tcp.getsockname()[1]).close()
+
+
+STANDS_STILL = """\
+import ctypes
+
+def app(environ, start_response):
+    ctypes.PyDLL(None).sleep(600)  # PyDLL keeps the lock of the interpreter
+"""
+
+
+def test_a_process_that_stands_still_gives_no_sign_of_life(
+    tmp_path: Path, folder: Path, notified: socket.socket
+) -> None:
+    """A call that holds the GIL stops all threads, so systemd ends the process, which no thread of it can."""
+    variables = {"NOTIFY_SOCKET": f"{folder}/notify", "WATCHDOG_USEC": "1000000"}
+    with Program(tmp_path, before=STANDS_STILL, variables=variables) as program, program.client() as client:
+        assert said(notified, "WATCHDOG=1")
+        client.ask()
+
+        def is_silent() -> bool:
+            """No message for three periods."""
+            notified.settimeout(3)
+            try:
+                notified.recv(4096)
+            except TimeoutError:
+                return True
+            return False
+
+        until(is_silent, "no sign of life", PROGRAM_WATCHDOG)
+
+
+SIX = """\
+import os, sys
+sys.path.insert(0, {root!r})
+os.environ["LISTEN_PID"] = str(os.getpid())
+from pastepool.server import Server
+from pastepool.settings import read
+
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [environ["wsgi.url_scheme"].encode()]
+
+
+Server(read({options!r}, {{"__file__": "/shop.ini"}}), app).serve()
+"""
+
+
+def test_six_kinds_of_listeners_in_one_file(folder: Path) -> None:
+    """Each answers in its way, the start lines show each, and the end frees all but the one of systemd."""
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        options = {
+            "listen": f"127.0.0.1:0\n[::1]:0 tls\nunix:{folder}/s mode=660\nunix:@{folder.name}\n127.0.0.1:0 proxy\n"
+            "systemd:shop tls",
+            "ssl_pem": server_pem(),
+            "proxy_from": "127.0.0.1",
+        }
+        server = start_with(SIX.format(root=str(ROOT), options=options), [passed], "shop")
+        try:
+            assert server.stdout is not None
+            shown = [server.stdout.readline().strip().removeprefix("serving on ") for _ in range(6)]
+            ours, plain, tls, unix, abstract, proxied = shown  # those of systemd come first
+            assert ours == f"https://127.0.0.1:{passed.getsockname()[1]}"
+            assert (unix, abstract) == (f"unix:{folder}/s", f"unix:@{folder.name}")
+            at = {each: int(each.rpartition(":")[2]) for each in (ours, plain, tls, proxied)}
+            clients = [
+                Client(at[plain]),
+                TlsClient(at[tls], "::1"),
+                UnixClient(f"{folder}/s"),
+                UnixClient(f"\0{folder.name}"),
+                Client(at[proxied]),
+                TlsClient(at[ours], "127.0.0.1"),
+            ]
+            clients[4].send(b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n")
+            answers = [client.get().body for client in clients]
+            assert answers == [b"http", b"https", b"http", b"http", b"http", b"https"]
+            for client in clients:
+                client.close()
+        finally:
+            server.terminate()
+            output, _ = server.communicate(timeout=PROGRAM_WATCHDOG)
+        assert server.returncode == 0, output
+        assert not Path(f"{folder}/s").exists()
+        assert is_free(at[plain]) and is_free(at[proxied])
+
+
+class TlsClient(Client):
+    """One connection over TLS to an address of this machine."""
+
+    def __init__(self, port: int, host: str) -> None:
+        self.sock = TlsClientSide(socket.create_connection((host, port), WATCHDOG))
+        self.sock.shake()
+        self._unread = b""
 
 
 def refusal(variables: dict[str, str], *endpoints: Endpoint, first: int = 3) -> str:
