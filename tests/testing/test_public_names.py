@@ -14,6 +14,7 @@ def test_public_names_are_loaded_when_they_are_asked_for() -> None:
         "ServerThread": "pastepool.embedding.server_thread",
         "Work": "pastepool.pooling.work",
         "WorkerPool": "pastepool.pooling.worker_pool",
+        "subscribe": "pastepool.pooling.hub",
     }
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         pastepool.nothing  # noqa: B018
