@@ -29,8 +29,8 @@ DONE = """
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
-    '\\nRESULT {"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "errors": %d}\\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    '\\nRESULT {"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "max": %d, "errors": %d}\\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max,
     e.connect + e.read + e.write + e.status + e.timeout))
 end
 """
@@ -87,13 +87,17 @@ class Load:
 
 @dataclass(frozen=True)
 class Answered:
-    """The figures of one run of wrk. ``errors``: failed connects, reads and writes, timeouts, statuses from 400 on."""
+    """
+    The figures of one run of wrk. ``errors``: failed connects, reads and writes, timeouts, statuses from 400 on.
+    ``max_ms``: the longest time that an answer took.
+    """
 
     requests: int
     seconds: float
     p50_ms: float
     p99_ms: float
     errors: int
+    max_ms: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -125,6 +129,7 @@ def parse(output: str) -> Answered:
                 p50_ms=found["p50"] / 1e3,
                 p99_ms=found["p99"] / 1e3,
                 errors=found["errors"],
+                max_ms=found["max"] / 1e3,
             )
     raise ServerFailed(f"wrk gave no result: {' '.join(output.split())[-200:] or 'no output'}")
 

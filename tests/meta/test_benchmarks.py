@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from wsgiref.validate import validator
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import idle, instructions, load, measure, profile, report, tab, targets
+from benchmarks import idle, instructions, life, load, measure, profile, report, tab, targets
 from benchmarks.app import LARGE, ROUTES, app
 from benchmarks.errors import BenchError, ServerFailed
 from benchmarks.load import BROWSER_HEADERS, Load
@@ -85,9 +86,9 @@ def test_result_line_of_wrk_is_read_among_its_other_words() -> None:
     """The last line that carries the mark is the result; microseconds become seconds and milliseconds."""
     answered = load.parse(
         "Running 1s test\n  64 connections\n"
-        'RESULT {"requests": 500, "microseconds": 2000000, "p50": 1500, "p99": 9000, "errors": 2}\n'
+        'RESULT {"requests": 500, "microseconds": 2000000, "p50": 1500, "p99": 9000, "max": 12000, "errors": 2}\n'
     )
-    assert answered == load.Answered(requests=500, seconds=2.0, p50_ms=1.5, p99_ms=9.0, errors=2)
+    assert answered == load.Answered(requests=500, seconds=2.0, p50_ms=1.5, p99_ms=9.0, errors=2, max_ms=12.0)
     assert answered.rate == 250.0
 
 
@@ -442,3 +443,45 @@ def test_scenario_that_cannot_be_counted_is_refused(capsys: pytest.CaptureFixtur
     """Its count would depend on the scheduler. The error names those that can be."""
     assert instructions.main(["block-10ms"]) == 1
     assert "block-10ms: not one of hello, browser" in capsys.readouterr().err
+
+
+# --- several processes
+
+
+def test_event_that_a_server_has_no_means_for_is_a_row() -> None:
+    """Nothing is started for it."""
+    granian = next(fleet for fleet in life.FLEETS if fleet.name == "granian")
+    row = life.disturbed(granian, life.DEADLOCK, life.arguments([]))
+    assert row == "| deadlock | granian | does not notice it | | | |"
+
+
+def test_both_loads_are_put_together() -> None:
+    """Errors are added up; the worse of the two counts for the rest."""
+    both = [load.Answered(10, 1.0, 1.0, 5.0, 1, 9.0), load.Answered(10, 1.0, 1.0, 4.0, 2, 30.0)]
+    assert life.Cost.of(both) == life.Cost(3, 5.0, 30.0)
+
+
+def test_servers_with_processes_are_those_of_the_other_benchmark() -> None:
+    """An unknown one is refused with those that are known; one that is not installed is left out with a sentence."""
+    assert {fleet.name for fleet in life.FLEETS} <= {server.name for server in SERVERS}
+    assert [fleet.name for fleet in life.present("pastepool")] == ["pastepool"]
+    with pytest.raises(BenchError, match="apache: not one of pastepool, gthread"):
+        life.present("apache")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not life.PASTER.exists(), reason="needs PasteScript")
+def test_requests_in_progress_survive_the_parent() -> None:
+    """All are answered, and the port is free; so the row of pastepool is whole."""
+    row = life.orphaned(life.FLEETS[0])
+    assert re.fullmatch(r"\| pastepool \| 8 of 8 \| \d+\.\d\d s \|", row), row
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk")
+@pytest.mark.parametrize("event", [life.RELOAD, life.KILL])
+def test_cost_of_an_event_can_be_measured(event: str) -> None:
+    """A reload makes no error; that of a killed worker is bounded by the requests that it had."""
+    row = life.disturbed(life.FLEETS[0], event, life.arguments(["--seconds", "4"]))
+    errors = int(row.split("|")[3])
+    assert errors == 0 if event == life.RELOAD else errors <= life.KEPT.connections + life.NEW.connections
