@@ -43,6 +43,7 @@ from pastepool.types import Seconds
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from pastepool.runtime.family.birth import Birth
     from pastepool.server.membership import Membership
     from pastepool.worker.seat import Seat
 
@@ -203,7 +204,8 @@ def _serve(app: WSGIApplication, settings: Settings, seat: Membership | None) ->
     with _told_to_operator():
         try:
             check_application(app, settings.config_file)
-            Server(settings, app, admin_application(settings.admin), seat).serve()
+            admin = None if seat is not None else admin_application(settings.admin)  # the desk shows all processes
+            Server(settings, app, admin, seat).serve()
         except (SettingsError, StartError) as error:
             if seat is not None:
                 seat.failed(str(error))
@@ -224,17 +226,38 @@ def _worker_seat(settings: Settings, again: Callable[[], Settings], given: Mappi
         except ParentEnds as end:
             _speak_at_exit()
             raise CommandExit(None, end.status) from None
-    from pastepool.worker.logging_again import configure_logging_again  # the parent does not need them
-    from pastepool.worker.seat import Seat
+    variables = variables_of(given, settings.config_file)
+    return _taken(birth, lambda: _configure_logging_again(birth, settings.config_file, variables))
 
-    seat = Seat(birth)
+
+def _configure_logging_again(birth: Birth, config_file: str, variables: Mapping[str, str]) -> None:
+    """After a reload, configure ``logging`` as the file has it now. Raises: CommandExit: it has a mistake there."""
+    from pastepool.runtime.family.birth import FAILED
+    from pastepool.worker.logging_again import configure_logging_again  # the parent does not need it
+
     with _told_to_operator():
         try:
             if birth.generation > 1:
-                configure_logging_again(settings.config_file, variables_of(given, settings.config_file))
+                configure_logging_again(config_file, variables)
         except SettingsError as error:
-            seat.failed(str(error))
+            birth.wire.send(FAILED, str(error))
             raise
+
+
+def _taken(birth: Birth, prepare: Callable[[], None]) -> Seat:
+    """
+    Return the seat of a worker. In the desk this does not return: it has no application.
+
+    ``prepare``: what else a child has to do first.
+    """
+    if birth.is_desk:
+        from pastepool.desk.desk import run_desk
+
+        run_desk(birth, prepare, lambda: admin_application(birth.settings.admin))
+    from pastepool.worker.seat import Seat  # the parent does not need it
+
+    seat = Seat(birth)
+    prepare()
     return seat
 
 
@@ -253,9 +276,7 @@ def _serve_in_program(app: WSGIApplication, settings: Settings, again: Callable[
         if end.status:
             raise SystemExit(end.status) from None
         return
-    from pastepool.worker.seat import Seat  # the parent does not need it
-
-    seat = Seat(birth)
+    seat = _taken(birth, lambda: None)
     try:
         _serve(app, seat.settings, seat)
     except BaseException:

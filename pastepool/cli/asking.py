@@ -47,6 +47,7 @@ def _shown(answer: Mapping[str, Any]) -> str:
         counted = f"{row['for']:>7.1f} s {row['requests']:>9}"
         shown = f"{row['slot']:>4} {row['pid']:>8} {row['generation']:>10}  {row['state']:<9} {counted}"
         lines.append(f"{shown}  {row['why']}".rstrip())
+    lines.append(f"{'desk':>4} {answer['desk'] or '-':>8}")
     if answer["ends"]:
         lines.append("ended unasked: " + ", ".join(f"{count} {reason}" for reason, count in answer["ends"].items()))
     return "\n".join([*lines, *([f"last failure: {answer['failure']}"] if answer["failure"] else [])])

@@ -23,7 +23,7 @@ class Hands:
         self._offers = offers
         self._tell = tell
         self._close = close
-        self._serials = 0
+        self.serials = 0
 
     def apply(
         self, action: ForkChild | RetireChild | KillChild, fleet: Fleet, now: Seconds
@@ -36,9 +36,13 @@ class Hands:
             return fleet.retired(action.serial, action.why, now), None
         return self._kill(action, fleet, now), None
 
+    def next_serial(self) -> int:
+        """Return a number for a new child that no other has."""
+        self.serials += 1
+        return self.serials
+
     def _fork(self, action: ForkChild, fleet: Fleet, now: Seconds) -> tuple[Fleet, Birth | None]:
-        self._serials += 1
-        serial = self._serials
+        serial = self.next_serial()
         given = self._offers.newest(fleet.reloading)
         forked = fleet.forked(serial, action.slot, now)
         try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pastepool.core.generations.fleet import Fleet
 from pastepool.process.parent_signals import ParentSignals
 from pastepool.process.relay import Relay
+from pastepool.runtime.family.birth import DESK, WORKER
 from pastepool.runtime.family.board import Board, BoardRow
 from pastepool.runtime.family.lane import Lane
 from pastepool.runtime.family.wire import Wire, wires
@@ -46,24 +49,27 @@ class Kin:
 
 
 class Kinship:
-    """All worker processes by serial. Runs on: the only thread of the parent."""
+    """
+    All children by serial. ``desk``: the serial of the desk; 0 if there is none. Runs on: the only thread of the parent.
+    """
 
     def __init__(self, signals: ParentSignals, relay: Relay) -> None:
         self._signals = signals
         self.relay = relay
-        self._board = Board()
+        self.board = Board()
         self.by_serial: dict[int, Kin] = {}
+        self.desk = 0
 
-    def fork(self, serial: int) -> tuple[Wire, BoardRow, int, Lane] | None:
+    def fork(self, serial: int, is_desk: bool = False) -> tuple[Wire, BoardRow, int, Lane] | None:
         """
-        Fork a worker.
+        Fork a worker, or the desk, and let the two know each other.
 
         Returns: in the parent None; in the child its end of the wire, its row, the descriptor for its stacks and its end
         of the lane. It has closed what belongs to the parent and to its siblings.
         Raises: OSError: the machine has no process or no descriptor left.
         """
         ours, theirs = wires()
-        row, dump, lane = self._board.take(), _file_in_memory(), self.relay.open(serial)
+        row, dump, lane = self.board.take(), _file_in_memory(), self.relay.open(serial)
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 with contextlib.suppress(Exception):  # the disk is full
@@ -84,12 +90,31 @@ class Kinship:
             theirs.close()
             lane.close()
             self.by_serial[serial] = Kin(serial, pid, ours, row, dump)
+            self.desk = serial if is_desk else self.desk
+            for each in list(self.by_serial) if is_desk else [serial]:
+                self._introduce(each)
             return None
         ours.close()
         for sibling in self.by_serial.values():
             sibling.close()
         self.relay.close_all()
         return theirs, row, dump, lane
+
+    def _introduce(self, serial: int) -> None:
+        """Give the two ends of a link to a worker and to the desk, if there is one; to the desk the stacks as well."""
+        worker, desk = self.by_serial[serial], self.by_serial.get(self.desk)
+        if desk is not None and desk is not worker:
+            with contextlib.suppress(OSError):  # no descriptor is left: the desk shows what is on the board
+                one, other = socket.socketpair()
+                with one, other:
+                    desk.wire.send(WORKER, str(serial), (one.fileno(), worker.dump))
+                    worker.wire.send(DESK, "", (other.fileno(),))
+
+    def show(self, fleet: Fleet) -> None:
+        """Let the board show what each worker is."""
+        for child in fleet.children:
+            if child.serial in self.by_serial:
+                self.by_serial[child.serial].row.show(child, self.by_serial[child.serial].pid)
 
     def pid_of(self, serial: int) -> int:
         """Return the pid of a worker; 0 if it has been reaped."""
@@ -101,10 +126,9 @@ class Kinship:
         kin = self.by_serial.get(serial)
         return kin.row.figures[1] if kin is not None else 0
 
-    def tell(self, serial: int, word: str, text: str = "") -> None:
-        """Send a message to one worker. It is lost if the worker has ended."""
-        if serial in self.by_serial:
-            self.by_serial[serial].wire.send(word, text)
+    def tell(self, serial: int, word: str, text: str = "") -> bool:
+        """Send a message to one child. It is lost if the child has ended. Returns whether it is on its way."""
+        return serial in self.by_serial and self.by_serial[serial].wire.send(word, text)
 
     def signal(self, serial: int, number: int) -> None:
         """Send a signal to one worker, if it has not been reaped."""

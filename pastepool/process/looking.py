@@ -27,10 +27,9 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Looking:
-    """``served``: how many requests workers have had that have ended. Runs on: the only thread of the parent."""
+    """Runs on: the only thread of the parent."""
 
     def __init__(self, kinship: Kinship, tell: Teller, now: Seconds) -> None:
-        self.served = 0
         self._kinship = kinship
         self._tell = tell
         self._signs: dict[int, Signs] = {}
@@ -81,31 +80,37 @@ class Looking:
         elif late and serial not in self._dumped:
             self._dumped.add(serial)
             self._asked.add(serial)
-            self._kinship.signal(serial, signal.SIGUSR2)
+            self._ask(serial)
         elif not late:
             self._dumped.discard(serial)
+
+    def _ask(self, serial: int) -> None:
+        """Have the stacks of a child written, in the place of those before: its descriptor has the same offset as ours."""
+        kin = self._kinship.by_serial.get(serial)
+        if kin is not None:
+            os.lseek(kin.dump, 0, os.SEEK_SET)
+            os.ftruncate(kin.dump, 0)
+            self._kinship.signal(serial, signal.SIGUSR2)
 
     def stacks_of(self, serial: int) -> str:
         """Return what the child has written last; a sentence if that is nothing."""
         try:
             descriptor = self._kinship.by_serial[serial].dump
-            size = os.fstat(descriptor).st_size
-            text = os.pread(descriptor, _LONGEST_DUMP, max(0, size - _LONGEST_DUMP)).decode("utf-8", "replace")
-            os.ftruncate(descriptor, 0)
+            text = os.pread(descriptor, _LONGEST_DUMP, 0).decode("utf-8", "replace")
         except (KeyError, OSError):
             text = ""
         return text.strip() or "no stack could be written"
 
     def stacks_now(self, serial: int) -> str:
         """Have the stacks of a child written, wait a moment for them, and return them."""
-        self._kinship.signal(serial, signal.SIGUSR2)
+        self._ask(serial)
         time.sleep(_WRITTEN_WITHIN)
         return self.stacks_of(serial)
 
     def forget(self, serial: int) -> None:
         """A worker has ended: keep its numbers in the totals, and free its row."""
         kin = self._kinship.by_serial[serial]
-        self.served += kin.row.figures[1]
+        self._kinship.board.note_gone(kin.row.figures[1])
         kin.row.clear()
         self._signs.pop(serial, None)
         self._sizes.pop(serial, None)
@@ -114,7 +119,7 @@ class Looking:
 
     def total(self) -> int:
         """Return how many requests all workers have had since the start, those that have ended included."""
-        return self.served + sum(kin.row.figures[1] for kin in self._kinship.by_serial.values())
+        return self._kinship.board.gone + sum(kin.row.figures[1] for kin in self._kinship.by_serial.values())
 
 
 def _memory_of(pid: int) -> int:

@@ -20,6 +20,7 @@ from pastepool.core.policy import ProcessPolicy
 from pastepool.errors import PastepoolError
 from pastepool.process.burial import Burial, events_file
 from pastepool.process.control import Control
+from pastepool.process.desk import DeskKeeper
 from pastepool.process.hands import Hands, luck
 from pastepool.process.kin import Kin, Kinship
 from pastepool.process.looking import Looking
@@ -28,7 +29,7 @@ from pastepool.process.parent_signals import STOPS, ParentSignals
 from pastepool.process.relay import Relay
 from pastepool.process.reports import RELOAD, STOP, Reports
 from pastepool.process.telling import Teller, announce_processes, name_of
-from pastepool.runtime.family.birth import CONDEMNED, FAILED, MAIL, READY, Birth
+from pastepool.runtime.family.birth import CONDEMNED, FAILED, READY, Birth
 from pastepool.runtime.system.service_manager import ServiceManager
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds
@@ -39,6 +40,8 @@ _LONGEST_POLL: Seconds = 3600.0
 class Parent:
     """
     The one place where signals, messages and ends of workers become events of the fleet.
+
+    Large because one thread looks at all of it.
 
     ``given``: what the workers are given. ``read_again``: reads the settings again, for a reload. ``status``: the exit
     status, when ``run`` has returned in the parent.
@@ -63,6 +66,7 @@ class Parent:
         self._looking = Looking(self._kinship, self._tell, clock.now())
         self._reports = Reports(service, control, Burial(self._tell, clock.now(), events_file()))
         self._hands = Hands(self._kinship, self._offers, self._tell, control.close)
+        self._desk = DeskKeeper(self._kinship, self._tell, control.close)
         self._on_failed_start = EXIT if all(map(os.isatty, (0, 1, 2))) else RETRY
         self._look_at: Seconds = math.inf
         self._ended = False
@@ -77,13 +81,13 @@ class Parent:
         self._signals.install()
         while True:
             self._fleet = self._looking.look(self._fleet, self._now(), self._policy())
-            birth = self._look()
+            birth = self._look() or self._look_at_desk()
             if birth is not None:
                 return birth
             policy = self._policy()
             silent_for = self._looking.silent_for(self._fleet, self._now())
             self._reports.tell(self._fleet, policy.processes, policy.shutdown, silent_for)
-            if self._ended:
+            if self._ended and self._desk.has_ended(self._now(), self._fleet.at_once):
                 break
             self._wait()
         self._reports.end()
@@ -121,6 +125,14 @@ class Parent:
                 break
         return None
 
+    def _look_at_desk(self) -> Birth | None:
+        """Fork a desk if there is none. Returns: in the child what it is given."""
+        self._kinship.show(self._fleet)
+        if self._ended:
+            return None
+        given, generation = self._offers.given, self._fleet.goal
+        return self._desk.look(self._hands.next_serial, given, generation, self._now())
+
     # --------------------------------------------------------------------------------------------------- what happens
 
     def _wait(self) -> None:
@@ -132,7 +144,8 @@ class Parent:
             poll.register(descriptor, select.POLLIN)
         for descriptor, events in self._kinship.relay.interests():
             poll.register(descriptor, events)
-        patience = self._reports.within(min(max(0.0, self._look_at - self._now()), _LONGEST_POLL))
+        look_at = min(self._look_at, self._desk.next_at())
+        patience = self._reports.within(min(max(0.0, look_at - self._now()), _LONGEST_POLL))
         ready = {descriptor for descriptor, _ in poll.poll(math.ceil(patience * 1000))}
         for descriptor in ready & by_descriptor.keys():
             self._listen(by_descriptor[descriptor])
@@ -144,14 +157,9 @@ class Parent:
         for word in self._reports.control.asked(ready):
             self._obey(word)
         self._bury()
-        self._send_mails()
+        while self._tell.unsent and self._kinship.tell(self._kinship.desk, *self._tell.unsent[0]):
+            self._tell.unsent.popleft()
         self._reports.answer_status(self._fleet, self._kinship, self._now(), self._looking.total())
-
-    def _send_mails(self) -> None:
-        """Have a worker mail what went wrong: the parent speaks to no mail server. It waits until one serves."""
-        serving = [child.serial for child in self._fleet.children if child.phase is ChildPhase.READY]
-        while serving and self._tell.unsent:
-            self._kinship.tell(serving[-1], MAIL, self._tell.unsent.popleft())
 
     def _is_idle(self) -> bool:
         """Say whether nothing serves and the next attempt to load waits, which a client can fetch forward."""
@@ -171,6 +179,7 @@ class Parent:
             for child in self._fleet.children:
                 if child.phase is not ChildPhase.BOOTING:  # it would end one that does not handle it yet
                     self._kinship.signal(child.serial, number)
+            self._kinship.signal(self._kinship.desk, number)
 
     def _obey(self, word: str) -> None:
         """Do what a command asks for."""
@@ -183,6 +192,7 @@ class Parent:
         if not self._fleet.stopping:
             self._tell.info(f"{who}: the workers finish their requests and end")
         self._fleet = self._fleet.stopped(self._now(), at_once)
+        self._kinship.board.note_stop()
 
     def _reload(self) -> None:
         """Read the settings again and try a candidate with them. If they cannot be used, nothing is changed."""
@@ -206,6 +216,9 @@ class Parent:
                 self._note_ready(kin)
             elif word == FAILED:
                 kin.failure = text
+            elif word == CONDEMNED and kin.serial == self._kinship.desk:
+                if not self._fleet.stopping:
+                    self._desk.replace()
             elif word == CONDEMNED:
                 self._fleet = self._fleet.condemned(kin.serial, text)
 
@@ -217,6 +230,7 @@ class Parent:
         if self._fleet.goal != before.goal:
             for sentence in self._offers.adopt():
                 self._tell.error(sentence)
+            self._desk.replace()
         if not before.loaded:
             announce_processes(self._tell, self._offers.given)
         self._tell.info(f"{name_of(child, kin.pid)} serves")
@@ -227,7 +241,9 @@ class Parent:
             self._listen(kin)
             self._looking.forget(kin.serial)
             child = self._fleet.find(kin.serial)
-            if child is not None:
+            if kin.serial == self._kinship.desk:
+                self._desk.ended(kin, status, self._now())
+            elif child is not None:
                 self._reports.failure = self._reports.burial.tell(child, kin, status) or self._reports.failure
                 self._fleet = self._fleet.ended(kin.serial, self._now(), luck())
         self._reports.burial.sample(self._now())

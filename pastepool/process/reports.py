@@ -93,6 +93,7 @@ class Reports:
             answer = {
                 "ok": True,
                 "pid": os.getpid(),
+                "desk": kinship.pid_of(kinship.desk),
                 "generation": fleet.goal,
                 "failure": self.failure,
                 "requests": total,

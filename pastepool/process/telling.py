@@ -17,10 +17,13 @@ from pastepool import __version__
 from pastepool.core.generations.fleet import Child
 from pastepool.core.wording import counted
 from pastepool.process.offer import Offer
+from pastepool.runtime.family.birth import MAIL, NOTE
 from pastepool.runtime.sockets.listener import url
 from pastepool.runtime.system.loggers import write_line
 
-_UNSENT = 10
+_UNSENT = 50
+"""How many lines wait for a desk while there is none."""
+
 _PIECE = 4096
 """A pipe that is ready takes so many bytes without blocking (PIPE_BUF of Linux)."""
 
@@ -29,20 +32,20 @@ class Teller:
     """
     Writes the lines of the parent.
 
-    ``lost``: how many could not be written. ``unsent``: the errors that no worker has mailed yet, the newest ones.
+    ``lost``: how many could not be written. ``unsent``: what the desk was not told yet, the newest lines: a word and a
+    text.
     """
 
     def __init__(self) -> None:
         self.lost = 0
-        self.unsent: deque[str] = deque(maxlen=_UNSENT)
+        self.unsent: deque[tuple[str, str]] = deque(maxlen=_UNSENT)
 
     def info(self, text: str) -> None:
         """Tell what was to be expected."""
         self._write("INFO", text)
 
     def error(self, text: str) -> None:
-        """Tell what an operator should look at. It is mailed, too."""
-        self.unsent.append(text)
+        """Tell what an operator should look at. The desk mails it, too."""
         self._write("ERROR", text)
 
     def warning(self, text: str) -> None:
@@ -52,6 +55,7 @@ class Teller:
     def _write(self, level: str, text: str) -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         line = f"{now} {level:7} [pastepool.parent] {text}"
+        self.unsent.append((MAIL if level == "ERROR" else NOTE, text))
         try:
             descriptor = sys.stderr.fileno()
         except (AttributeError, OSError, ValueError):
@@ -89,6 +93,13 @@ def announce_processes(tell: Teller, given: Offer) -> None:
     number = settings.processes.processes
     processes = "1 process" if number == 1 else f"{number} processes"
     lines.append(f"pastepool {__version__}: {processes} x {counted(settings.pool.workers, 'worker')}")
-    lines += [f"threads of one process are shown on {url(listener)}" for listener in given.admin_sockets]
+    lines += [f"threads of all processes are shown on {url(listener)} (desk)" for listener in given.admin_sockets]
     lines.append(f"settings from {source}; parent pid {os.getpid()}, SIGTERM stops, SIGHUP loads new code")
     write_line(sys.stdout, "\n".join(lines))
+
+
+def ended_with(status: int) -> str:
+    """Say how a process has ended. ``status``: as ``os.waitpid`` returns it."""
+    if os.WIFSIGNALED(status):
+        return f"was killed by signal {os.WTERMSIG(status)}"
+    return f"ended with status {os.WEXITSTATUS(status)}"

@@ -74,7 +74,11 @@ class WatchingParts(NamedTuple):
 
 
 class ServerParts(NamedTuple):
-    """All parts of one server."""
+    """
+    All parts of one server.
+
+    Large because the server starts and stops each of them, in an order of its own.
+    """
 
     certificates: Certificates
     clock: Clock
@@ -89,6 +93,7 @@ class ServerParts(NamedTuple):
     supervisor: Supervisor
     mailer: Mailer
     sampler: Sampler
+    server_view: ServerView
     paste_pool: PastePool
     admin: AdminListener | None
 
@@ -230,6 +235,7 @@ def assemble_server(
         supervisor=pool.supervisor,
         mailer=mailer,
         sampler=watching.sampler,
+        server_view=watching.server_view,
         paste_pool=watching.paste_pool,
         admin=watching.admin,
     )

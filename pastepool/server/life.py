@@ -20,7 +20,6 @@ from typing import Any
 from pastepool import __version__
 from pastepool.core.overload import connections_that_fit
 from pastepool.core.ownership import claim
-from pastepool.core.telling.notices import ProcessTrouble
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.pooling.hub import hub
@@ -146,9 +145,7 @@ class Server:
             else:
                 self.listeners = self._membership.listeners
             try:
-                if self.parts.admin is not None and self._membership is not None:
-                    self.admin_listeners = self._membership.admin_listeners
-                elif self.parts.admin is not None:
+                if self.parts.admin is not None:
                     self.admin_listeners = open_all(settings.admin.listen, _ADMIN_BACKLOG)
             except StartError:
                 for listener in self.listeners:
@@ -210,7 +207,7 @@ class Server:
             self._begin_stop(0)
         self._service.ready()
         if self._membership is not None:
-            self._membership.serving(self._retire, self._figures, self._mail, hub.hear)
+            self._membership.serving(self._retire, self._figures, self.parts.server_view, hub.hear)
         self.ready.set()
         raised: BaseException | None = None
         for _ in range(2):
@@ -267,6 +264,7 @@ class Server:
         if parts.admin is not None:
             admin = [(listener, _prototype(listener, parts.paste_pool)) for listener in self.admin_listeners]
             parts.admin.start(admin, self._forking.shared)
+        if self.settings.admin.listen:
             parts.sampler.watched(for_ever=True)
         connections, files = parts.connections.limit, self._open_files.limit
         fewer = connections if connections != self.settings.overload.connection_limit else 0
@@ -285,10 +283,6 @@ class Server:
         """Begin the end of one of several servers, or bring it forward. Runs on: the thread that hears the parent."""
         self._patience = patience
         self._begin_stop(0)
-
-    def _mail(self, text: str) -> None:
-        """Mail what the parent says of another process. Runs on: the thread that hears the parent."""
-        self.parts.mailer.submit(ProcessTrouble(tuple(text.splitlines())))
 
     def _figures(self) -> tuple[int, int]:
         """Return how many requests there were, and how many run. Runs on: any thread."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pastepool.runtime.sockets.listener import Listener
 from pastepool.runtime.sockets.siblings import Siblings
+from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
 
 
@@ -22,10 +23,6 @@ class Membership(Protocol):
         """Return the other processes, as far as this one sees them; None if it sees nothing of them."""
 
     @property
-    def admin_listeners(self) -> tuple[Listener, ...]:
-        """Return the sockets for ``admin_listen``. Any of the processes may answer there."""
-
-    @property
     def first_task(self) -> int:
         """Return the serial number of its first task. No other process has tasks with the same numbers."""
 
@@ -33,14 +30,14 @@ class Membership(Protocol):
         self,
         retire: Callable[[Seconds], None],
         figures: Callable[[], tuple[int, int]],
-        mail: Callable[[str], None],
+        view: ServerView,
         hear: Callable[[bytes, int], None],
     ) -> None:
         """
         Say that the server takes requests.
 
         ``figures``: returns how many requests there were, and how many run. Called four times a second on a thread.
-        ``mail``: mails a text about another process. ``hear``: takes a message that one of the processes has broadcast,
+        ``view``: what the page may see of the server. ``hear``: takes a message that one of the processes has broadcast,
         and how many were lost before it.
 
         ``retire``: begins the end, with the time there is for it. It is called on another thread, when the parent wants

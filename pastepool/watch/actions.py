@@ -6,6 +6,7 @@ The action that an operator can take on our own server: kill one request.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -39,6 +40,10 @@ def find(server_view: ServerView, aim: Aim) -> tuple[Worker, Task] | ActionOutco
         )
     if server_view.supervisor.no_kills:
         return ActionOutcome(403, "refused", server_view.supervisor.no_kills)
+    if aim.whose.is_other(os.getpid()):
+        return ActionOutcome(
+            409, "refused", f"This is the process {os.getpid()}, not {aim.whose.pid}; nobody was killed."
+        )
     if aim.worker is None or aim.serial is None:
         return ActionOutcome(400, "invalid", "worker and serial must both be whole numbers, as the page has them.")
     worker = server_view.pool.workers.get(aim.worker)

@@ -7,7 +7,7 @@ from typing import Any
 from pastepool.watch.answers import html_answer
 from pastepool.watch.html import esc, hidden, plain_page
 from pastepool.watch.visit import Visit, said
-from pastepool.watch.watched import ActionOutcome
+from pastepool.watch.watched import ActionOutcome, Aim
 
 
 def ask(visit: Visit) -> Any:
@@ -19,10 +19,16 @@ def ask(visit: Visit) -> Any:
     form = (
         f"<p>Worker {aim.worker} runs</p><p><strong>{esc(title)}</strong></p><p>Killing raises an exception in it; its"
         " client is answered 504 if nothing was sent yet. What the application was doing is left half done.</p>"
-        f'<form method="post" action="kill">{hidden(csrf=visit.csrf, worker=aim.worker, serial=aim.serial)}'
+        f'<form method="post" action="kill">{hidden(csrf=visit.csrf, **_named(aim))}'
         '<button class="danger">Kill this request</button></form>'
     )
     return html_answer(200, plain_page(f"Kill worker {aim.worker}?", form))
+
+
+def _named(aim: Aim) -> dict[str, object]:
+    """Return the fields that name a request, and the process if the visitor has named it."""
+    process = {name: number for name, number in vars(aim.whose).items() if number is not None}
+    return {"worker": aim.worker, "serial": aim.serial, **process}
 
 
 def kill(visit: Visit) -> Any:
@@ -32,7 +38,7 @@ def kill(visit: Visit) -> Any:
 
 def dump(visit: Visit) -> Any:
     """Write all stacks to the log."""
-    return said(visit, visit.watched.dump(visit.visitor))
+    return said(visit, visit.watched.dump(visit.visitor, visit.whose()))
 
 
 def reset(visit: Visit) -> Any:

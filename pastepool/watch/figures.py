@@ -7,11 +7,12 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pastepool.core.telling.event_log import PoolEvent
 from pastepool.core.telling.histogram import Summary
 from pastepool.runtime.pool.tally import Totals
+from pastepool.runtime.supervision.event_journal import EventJournal
 from pastepool.runtime.watching.sampler import INTERVAL, KEPT, Sample
 from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
@@ -28,12 +29,21 @@ without a stack; their text still names the place.
 """
 
 
+class Journaled(Protocol):
+    """What has events: a server, or the desk of several processes."""
+
+    @property
+    def journal(self) -> EventJournal:
+        """Return the journal that keeps them."""
+
+
 def latency_of(server_view: ServerView, totals: Totals) -> dict[str, dict[str, Any]]:
     """Return how long each part of a request took: waiting, application, writing."""
-    return {part: _summary(summary) for part, summary in server_view.tally.summaries(totals).items()}
+    return {part: summary_of(summary) for part, summary in server_view.tally.summaries(totals).items()}
 
 
-def _summary(summary: Summary) -> dict[str, Any]:
+def summary_of(summary: Summary) -> dict[str, Any]:
+    """Describe how long one part of the requests took."""
     figures = {
         "mean": summary.mean,
         "p50": summary.p50,
@@ -67,11 +77,11 @@ def series_of(samples: Sequence[Sample]) -> dict[str, Any]:
     return {"interval": INTERVAL, "limit": KEPT, **{name: curve[-KEPT:] for name, curve in curves.items()}}
 
 
-def events_of(server_view: ServerView, wall: Wall, app_root: str) -> list[dict[str, Any]]:
+def events_of(journaled: Journaled, wall: Wall, app_root: str) -> list[dict[str, Any]]:
     """Return the events, the newest first. They have stacks until ``EVENT_FRAMES`` lines are used up."""
     room = EVENT_FRAMES
     shown = []
-    for event in server_view.journal.events():
+    for event in journaled.journal.events():
         room -= len(event.stack)
         shown.append(_event(event, wall, app_root, with_stack=room >= 0))
     return shown

@@ -5,7 +5,7 @@ Find the server that runs a request. Only this module reads the object under Pas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from pastepool.runtime.watching.server_view import ServerView
 from pastepool.watch.foreign import Nobody, PastesPool
@@ -14,6 +14,9 @@ from pastepool.watch.paste_state import has_pastes_shape
 from pastepool.watch.watched import Watched
 
 POOL_KEY = "paste.httpserver.thread_pool"
+WATCHED_KEY = "pastepool.watched"
+"""The key under which the desk gives what it shows: there is no pool in its process."""
+
 _SHARED = "watch"
 
 
@@ -23,20 +26,27 @@ def watched_by(environ: Mapping[str, Any]) -> Watched:
 
     The object under Paste's key can be of any kind, because a middleware may have put it there.
     """
+    if WATCHED_KEY in environ:
+        return cast(Watched, environ[WATCHED_KEY])
     pool = environ.get(POOL_KEY)
     server_view = getattr(pool, "server_view", None)
     if isinstance(server_view, ServerView):
-        return _own_server(server_view)
+        return own_server(server_view)
     return PastesPool(pool) if has_pastes_shape(pool) else Nobody()
 
 
-def _own_server(server_view: ServerView) -> OwnServer:
+def own_server(server_view: ServerView) -> Watched:
     """
     Return the object that all pages of one server share. The first request makes it.
 
     ``dict.setdefault`` is atomic, so this needs no lock.
     """
-    found = server_view.common.get(_SHARED)
-    if not isinstance(found, OwnServer):
+    found: Watched | None = server_view.common.get(_SHARED)
+    if found is None:
         found = server_view.common.setdefault(_SHARED, OwnServer(server_view))
     return found
+
+
+def share(server_view: ServerView, watched: Watched) -> None:
+    """Let all pages of one server share an object, before the first request."""
+    server_view.common[_SHARED] = watched

@@ -13,7 +13,7 @@ from pastepool.watch.dumping import dump
 from pastepool.watch.flaming import NO_FLAME
 from pastepool.watch.paste_state import no_pool_state, paste_state
 from pastepool.watch.visitor import OwnRequest, Visitor
-from pastepool.watch.watched import ActionOutcome, Aim, State
+from pastepool.watch.watched import EVERY, ActionOutcome, Aim, State, Whose
 
 _log = scribbled("pastepool.watch")
 
@@ -39,7 +39,7 @@ class Nobody:
     def kill(self, aim: Aim, visitor: Visitor) -> ActionOutcome:
         return self.question(aim)
 
-    def dump(self, visitor: Visitor) -> ActionOutcome:
+    def dump(self, visitor: Visitor, whose: Whose = EVERY) -> ActionOutcome:
         return dump(lambda text: _log.warning("%s %s", visitor.told(), text))
 
     def reset(self, visitor: Visitor) -> ActionOutcome:

@@ -47,6 +47,11 @@ def groups_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [_group(number, place, wait, here) for number, ((place, wait), here) in enumerate(ordered)]
 
 
+def label_of(row: Row) -> str:
+    """Return the number of a worker for people: with several processes the place of its process stands before it."""
+    return str(row.get("label") or row["worker"])
+
+
 def crowds_of(state: State) -> list[dict[str, Any]]:
     """Return the groups of a state that have two or more workers."""
     return [group for group in state["groups"] if len(group["workers"]) > 1]

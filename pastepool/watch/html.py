@@ -14,7 +14,7 @@ from html import escape
 from typing import Any
 
 from pastepool.core.wording import counted
-from pastepool.watch.groups import crowds_of
+from pastepool.watch.groups import crowds_of, label_of
 from pastepool.watch.table import lasting
 from pastepool.watch.verdict import verdict_of
 from pastepool.watch.watched import State
@@ -54,6 +54,7 @@ def fragments_of(state: State, csrf: str) -> dict[str, str]:
         "head": head(state, csrf),
         "note": f"<p>{esc(state['note'])}</p>" if state["note"] else "",
         "strip": strip(state),
+        "processes": processes(state),
         "workers": workers(state),
         "stacks": stacks(state),
         "backlog": backlog(state),
@@ -104,6 +105,37 @@ def strip(state: State) -> str:
     )
 
 
+_PROCESS_COLUMNS = ("process", "pid", "generation", "state", "for", "requests", "running", "memory", "beat", "remarks")
+
+
+def processes(state: State) -> str:
+    """Make the table of the processes; nothing for a server with one."""
+    rows = "".join(_process(one) for one in state.get("processes", ()))
+    return table("processes", _PROCESS_COLUMNS, rows) if rows else ""
+
+
+def _process(one: Mapping[str, Any]) -> str:
+    silent = "" if one["silent_for"] is None else f"does not answer since {lasting(one['silent_for'])}"
+    stacks = (
+        f'<details class="stack"><summary>stacks</summary><pre>{esc(one["stacks"])}</pre></details>'
+        if one["stacks"]
+        else ""
+    )
+    cells = {
+        "process": one["slot"],
+        "pid": one["pid"],
+        "generation": one["generation"],
+        "state": esc(one["state"]),
+        "for": lasting(one["for"]),
+        "requests": one["requests"],
+        "running": one["running"],
+        "memory": "-" if one["memory"] is None else f"{one['memory'] / 1048576:.1f} MiB",
+        "beat": "-" if one["beat_ago"] is None else f"{lasting(one['beat_ago'])} ago",
+        "remarks": esc(silent) + stacks,
+    }
+    return f'<tr id="process-{one["pid"]}">{_cells(cells)}</tr>'
+
+
 _WORKER_COLUMNS = ("worker", "status", "for", "request", "client", "doing", "cpu", "served", "kill")
 
 
@@ -121,7 +153,7 @@ def _worker(row: Mapping[str, Any], stack: Mapping[str, Any] | None, crowd: int 
     if row["request"]:
         request = f"<details><summary>{request}</summary>{pairs(row['request'], 'request')}</details>"
     cells = {
-        "worker": f'<span title="{esc(row["name"])}">{row["worker"]}</span>{_native(row)}',
+        "worker": f'<span title="{esc(row["name"])}">{esc(label_of(row))}</span>{_native(row)}',
         "status": status(row["status"]),
         "for": lasting(row["for"]),
         "request": request,
@@ -142,7 +174,8 @@ def _kill(row: Mapping[str, Any]) -> str:
         return f'<button class="kill" disabled title="{esc(row["kill_note"])}">kill</button>'
     if not row["can_kill"]:
         return ""
-    return f'<a class="kill" href="kill?worker={row["worker"]}&amp;serial={row["serial"]}">kill</a>'
+    process = f"&amp;slot={row['slot']}&amp;pid={row['pid']}" if "pid" in row else ""
+    return f'<a class="kill" href="kill?worker={row["worker"]}&amp;serial={row["serial"]}{process}">kill</a>'
 
 
 def _native(row: Mapping[str, Any]) -> str:
@@ -205,12 +238,13 @@ def stacks(state: State) -> str:
     note = f"<p>{esc(state['stacks_note'])}</p>" if state["stacks_note"] else ""
     if not crowds:
         return note or "<p>No two workers stand in the same place.</p>"
-    return note + "".join(_crowd(group, by_id.get(group["stack"])) for group in crowds)
+    labels = {row["worker"]: label_of(row) for row in state["workers"]}
+    return note + "".join(_crowd(group, by_id.get(group["stack"]), labels) for group in crowds)
 
 
-def _crowd(group: Mapping[str, Any], stack: Mapping[str, Any] | None) -> str:
+def _crowd(group: Mapping[str, Any], stack: Mapping[str, Any] | None, labels: Mapping[int, str]) -> str:
     wait = f", {group['wait']}" if group["wait"] else ""
-    numbers = ", ".join(f'<a href="#worker-{number}">{number}</a>' for number in group["workers"])
+    numbers = ", ".join(f'<a href="#worker-{number}">{esc(labels[number])}</a>' for number in group["workers"])
     count = counted(len(group["workers"]), "thread")
     summary = f"<b>{count} are here</b> <code>{esc(group['place'])}</code>{esc(wait)}"
     unfolded = frames(stack["frames"], stack["telling"]) if stack else ""

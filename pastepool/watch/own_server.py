@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -14,7 +15,7 @@ from pastepool.watch.health import counters_of, health_of
 from pastepool.watch.observer import Observer
 from pastepool.watch.rows import app_root_of, shown_title
 from pastepool.watch.visitor import OwnRequest, Visitor
-from pastepool.watch.watched import ActionOutcome, Aim, State
+from pastepool.watch.watched import EVERY, ActionOutcome, Aim, State, Whose
 
 
 class OwnServer:
@@ -58,7 +59,9 @@ class OwnServer:
     def kill(self, aim: Aim, visitor: Visitor) -> ActionOutcome:
         return actions.kill(self._server_view, aim, visitor)
 
-    def dump(self, visitor: Visitor) -> ActionOutcome:
+    def dump(self, visitor: Visitor, whose: Whose = EVERY) -> ActionOutcome:
+        if whose.is_other(os.getpid()):
+            return ActionOutcome(409, "refused", f"This is the process {os.getpid()}, not {whose.pid}.")
         return dump(lambda text: actions.note(self._server_view, visitor, text))
 
     def reset(self, visitor: Visitor) -> ActionOutcome:

@@ -51,6 +51,11 @@ def no_pool_state() -> State:
     return _empty("none", NO_POOL)
 
 
+def unknown_state() -> State:
+    """Return a state of our own server in which nothing is known yet."""
+    return {**_empty("pastepool", ""), "host": "pastepool"}
+
+
 def paste_state(pool: Any) -> State:
     """Return the state of a pool in Paste's shape."""
     state = _empty("paste", PASTES_POOL)

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from pastepool.core.wording import counted, spoken
-from pastepool.watch.groups import crowds_of
+from pastepool.watch.groups import crowds_of, label_of
 from pastepool.watch.watched import State
 
 COLUMNS = 100
@@ -20,6 +20,7 @@ def text_table(state: State) -> str:
     lines = [
         *_heading(state),
         "",
+        *_processes(state),
         *_workers(state),
         *_waiting(state),
         *_stacks(state),
@@ -103,6 +104,19 @@ def wrapped(text: str) -> Iterator[str]:
     yield line
 
 
+def _processes(state: State) -> Iterator[str]:
+    processes = state.get("processes", ())
+    if processes:
+        yield f"{'SLOT':>6}  {'PID':>8}  {'GEN':>4}  {'STATE':8}  {'FOR':>7}  {'REQUESTS':>9}  {'MEMORY':>8}  {'BEAT':>7}"
+    for one in processes:
+        memory = "-" if one["memory"] is None else f"{one['memory'] / 1048576:.0f} MiB"
+        what = f"{one['slot']:>6}  {one['pid']:>8}  {one['generation']:>4}  {one['state']:8}  {lasting(one['for']):>7}"
+        silent = "" if one["silent_for"] is None else f"  does not answer since {lasting(one['silent_for'])}"
+        yield f"{what}  {one['requests']:>9}  {memory:>8}  {lasting(one['beat_ago']):>7}{silent}"
+    if processes:
+        yield ""
+
+
 def _workers(state: State) -> Iterator[str]:
     yield f"{'WORKER':>6}  {'STATUS':8}  {'FOR':>7}  {'CPU':>4}  {'REQUEST':26}  DOING"
     for row in state["workers"]:
@@ -111,9 +125,10 @@ def _workers(state: State) -> Iterator[str]:
         share = "" if row["cpu_share"] is None else f"{row['cpu_share']:.0%}"
         request = f"{row['title']} (this page)" if row["own"] else row["title"]
         doing = row["doing"] if row["phase"] in ("", "running") else row["phase"]
-        start = f"{row['worker']:>6}  {row['status']:8}  {lasting(row['for']):>7}  {share:>4}"
+        start = f"{label_of(row):>6}  {row['status']:8}  {lasting(row['for']):>7}  {share:>4}"
         yield f"{start}  {padded(request, 26)}  {doing}"
-        serial = "" if row["serial"] is None else f"serial {row['serial']}"
+        pid = f"pid {row['pid']} " if "pid" in row else ""
+        serial = "" if row["serial"] is None else f"{pid}serial {row['serial']}"
         place = f"at {row['place']}" if row["place"] else ""
         if serial or place:
             yield f"{'':8}{serial:25}  {place}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pastepool.core.states import Status
 from pastepool.core.wording import counted
@@ -32,6 +34,9 @@ def verdict_of(state: State) -> Verdict:
         return Verdict("There is no pool here.", "", "tight")
     if pool["condemned"]:
         return Verdict("Restart this process", pool["condemned"], "bad")
+    trouble = _process_trouble(state.get("processes", ()))
+    if trouble is not None:
+        return trouble
     stuck = [row for row in state["workers"] if row["status"] in STUCK]
     if stuck:
         parts = ", ".join(f"{counts[word]} {word}" for word in STUCK if counts[word])
@@ -42,6 +47,23 @@ def verdict_of(state: State) -> Verdict:
         return Verdict("Nobody is free", f"{counted(backlog['length'], 'request')} waiting{wait}.", "tight")
     sending = f"{counts['sending']} sending, " if counts.get("sending") else ""
     return Verdict("Nothing hangs", f"{counts['busy']} busy, {sending}{ready} ready for more.", "good")
+
+
+def _process_trouble(processes: Sequence[Mapping[str, Any]]) -> Verdict | None:
+    """Say that processes do not answer, or that none serves; None if neither is so."""
+    silent = [one for one in processes if one["silent_for"] is not None or one["state"] == "stuck"]
+    if silent:
+        first, many = silent[0], "does" if len(silent) == 1 else "do"
+        lasted = first["silent_for"]
+        since = "stands still" if lasted is None else f"does not answer since {lasting(lasted)}"
+        return Verdict(
+            f"{len(silent)} of {len(processes)} processes {many} not answer",
+            f"Process {first['slot']} (pid {first['pid']}) {since}.",
+            "bad",
+        )
+    if processes and all(one["state"] != "ready" for one in processes):
+        return Verdict("No process serves", f"{len(processes)} of them: {processes[0]['state']}.", "bad")
+    return None
 
 
 def _common_place(state: State, stuck: int) -> str:

@@ -15,7 +15,7 @@ from pastepool.watch.html import esc, plain_page
 from pastepool.watch.options import WatchOptions
 from pastepool.watch.table import wrapped
 from pastepool.watch.visitor import Visitor
-from pastepool.watch.watched import ActionOutcome, Aim, Watched
+from pastepool.watch.watched import ActionOutcome, Aim, Watched, Whose
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,11 @@ class Visit:
 
     def aim(self) -> Aim:
         """Return the request to kill, as the query or the form names it."""
-        return Aim(self.number("worker"), self.number("serial"), self.mount.options.allow_kill)
+        return Aim(self.number("worker"), self.number("serial"), self.mount.options.allow_kill, self.whose())
+
+    def whose(self) -> Whose:
+        """Return the process that the query or the form names."""
+        return Whose(self.number("slot"), self.number("pid"))
 
 
 def said(visit: Visit, outcome: ActionOutcome) -> Any:

@@ -39,16 +39,33 @@ class ActionOutcome:
 
 
 @dataclass(frozen=True)
+class Whose:
+    """One of several processes, as the visitor names it: its place and its pid. Both None: none is named."""
+
+    slot: int | None = None
+    pid: int | None = None
+
+    def is_other(self, pid: int) -> bool:
+        """Say whether another process than this one is named."""
+        return self.pid is not None and self.pid != pid
+
+
+EVERY = Whose()
+
+
+@dataclass(frozen=True)
 class Aim:
     """
     The request that a visitor wants to kill, as the query or the form names it.
 
     ``worker``, ``serial``: None if the visitor gave no whole number. ``allowed``: whether the visitor's page may kill.
+    ``whose``: which process it runs in.
     """
 
     worker: int | None
     serial: int | None
     allowed: bool
+    whose: Whose = EVERY
 
 
 class Watched(Protocol):
@@ -90,8 +107,8 @@ class Watched(Protocol):
         """Have one request killed, wait a little for it to end, and return the outcome."""
         ...
 
-    def dump(self, visitor: Visitor) -> ActionOutcome:
-        """Write the stack of every thread to the log."""
+    def dump(self, visitor: Visitor, whose: Whose = EVERY) -> ActionOutcome:
+        """Write the stack of every thread to the log; of one process, if the visitor names one."""
         ...
 
     def reset(self, visitor: Visitor) -> ActionOutcome:

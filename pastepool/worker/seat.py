@@ -13,25 +13,27 @@ import importlib
 import itertools
 import select
 import signal
+import socket
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from pastepool.runtime.family.birth import CONDEMNED, FAILED, MAIL, READY, RETIRE, Birth
+from pastepool.runtime.family.birth import CONDEMNED, DESK, FAILED, READY, RETIRE, TASKS_OF_ONE, Birth
+from pastepool.runtime.family.link import Link
 from pastepool.runtime.family.naming import middle_of, name_process
 from pastepool.runtime.family.wire import LONGEST
 from pastepool.runtime.sockets.siblings import Siblings
 from pastepool.runtime.system.threads import spawn_thread
+from pastepool.runtime.watching.server_view import ServerView
 from pastepool.types import Seconds
-
-_TASKS_OF_ONE = 10**9
-"""
-How many tasks one worker process may number. So a kill that an operator asks for on the page of one process, and that
-reaches another one, finds no such task there.
-"""
+from pastepool.watch.finding import share
+from pastepool.watch.own_server import OwnServer
+from pastepool.watch.questions import answer
+from pastepool.worker.among import Among
 
 _BEATS_A_SECOND = 4
 _ARMED_FOR: Seconds = 5.0
@@ -53,9 +55,8 @@ class Seat:
 
     def __init__(self, birth: Birth) -> None:
         self.settings = birth.settings
-        self.first_task = birth.serial * _TASKS_OF_ONE + 1
+        self.first_task = birth.serial * TASKS_OF_ONE + 1
         self.listeners = birth.listeners
-        self.admin_listeners = birth.admin_listeners
         self._birth = birth
         self._row = birth.row
         self._wire = birth.wire
@@ -64,6 +65,8 @@ class Seat:
         self._drain_for: Seconds = birth.settings.processes.drain
         self._deadlock: Seconds = birth.settings.processes.deadlock
         self._is_ready = False
+        self._own: OwnServer | None = None
+        self._link: Link | None = None
         self._settle()
 
     @property
@@ -72,8 +75,11 @@ class Seat:
         return self._row
 
     def _settle(self) -> None:
+        """Arrange the process for the server, before the application is loaded."""
         faulthandler.register(signal.SIGUSR2, file=self._dump, all_threads=True)
         self._name("boots")
+        for listener in self._birth.admin_listeners:
+            listener.close()  # they are the desk's
         with contextlib.suppress(OSError, ValueError):  # not Linux, or a container that does not allow it
             score = int(_OOM.read_text()) + _OOM_MORE
             _OOM.write_text(str(min(score, 1000)))
@@ -100,21 +106,23 @@ class Seat:
         self,
         retire: Callable[[Seconds], None],
         figures: Callable[[], tuple[int, int]],
-        mail: Callable[[str], None],
+        view: ServerView,
         hear: Callable[[bytes, int], None],
     ) -> None:
         """
         Say that this worker serves, show that it lives, and obey the parent from now on.
 
         ``retire``: called with the time there is; on a thread of its own, and when the parent has gone. ``figures``:
-        returns how many requests there were, and how many run. ``mail``: mails a text about another process.
+        returns how many requests there were, and how many run. ``view``: what the page may see of the server.
         ``hear``: takes what was broadcast, and how many messages were lost before it.
         """
         self._is_ready = True
         self._name("ready")
         self._row.beat(*figures())
         spawn_thread(lambda: self._beat(figures), "pastepool beat")
-        spawn_thread(lambda: self._listen(retire, mail, hear), "pastepool parent")
+        self._own = OwnServer(view)
+        share(view, Among(self._own, self._birth.slot, self._birth.serial, lambda: self._link))
+        spawn_thread(lambda: self._listen(retire, hear), "pastepool parent")
         self._wire.send(READY)
 
     def condemned(self, why: str) -> None:
@@ -144,12 +152,7 @@ class Seat:
         """Send a message to all processes, this one included. Raises: BroadcastError: the parent does not take it."""
         self._lane.send(data)
 
-    def _listen(
-        self,
-        retire: Callable[[Seconds], None],
-        mail: Callable[[str], None],
-        hear: Callable[[bytes, int], None],
-    ) -> None:
+    def _listen(self, retire: Callable[[Seconds], None], hear: Callable[[bytes, int], None]) -> None:
         """Hear what the parent says and what is broadcast, until the parent has gone."""
         ready = select.poll()
         for descriptor in (self._wire.fileno(), self._lane.fileno()):
@@ -159,17 +162,28 @@ class Seat:
                 if descriptor == self._lane.fileno():
                     if not self._lane.take(hear):
                         ready.unregister(descriptor)  # the wire tells the rest
-                elif not self._obey(retire, mail):
+                elif not self._obey(retire):
                     retire(self._drain_for)
                     return
 
-    def _obey(self, retire: Callable[[Seconds], None], mail: Callable[[str], None]) -> bool:
+    def _obey(self, retire: Callable[[Seconds], None]) -> bool:
         """Do what the parent has said. Returns whether it is there."""
         messages = self._wire.receive(wait=False)
         for word, text in messages or ():
             if word == RETIRE:
                 self._name("leaves")
                 retire(float(text))
-            elif word == MAIL:
-                mail(text)
+            elif word == DESK:
+                self._meet_desk()
         return messages is not None
+
+    def _meet_desk(self) -> None:
+        """Take the newest link to a desk. What it asks is answered from what the page may see."""
+        own, descriptors = self._own, self._wire.descriptors
+        if own is None or not descriptors:
+            return
+        sock = socket.socket(fileno=descriptors.popleft())
+        before, self._link = self._link, Link(sock, partial(answer, own), spawn_thread)
+        if before is not None:
+            before.close()
+        self._link.start()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.server.commands import Command, arguments, get
 from tests.waiting import until
@@ -15,6 +17,7 @@ from tests.waiting import until
 APPLICATION = """\
 import ctypes, os, subprocess, sys, time
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 
@@ -46,6 +49,9 @@ def app(environ, start_response):
         words = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, close_fds=False).stdout
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [words]
+    if path == "/hang":
+        (HERE / "hang-began").touch()
+        time.sleep(600)
     if path == "/stuck":
         (HERE / "stuck-began").touch()
         stand_still(600)
@@ -140,6 +146,28 @@ class Site(Command):
         assert found, self.said
         return int(found[1])
 
+    @property
+    def desk_at(self) -> int:
+        """The port of ``admin_listen``."""
+        found = re.search(r"threads of all processes are shown on http://127\.0\.0\.1:(\d+)", self.said)
+        assert found, self.said
+        return int(found[1])
+
+    def state(self) -> dict[str, Any]:
+        """What the desk shows."""
+        status, body = get(self.desk_at, "/api/v1/state")
+        assert status == 200, body
+        return dict(json.loads(body))
+
+    def desks(self) -> list[int]:
+        """The pids of the desks: one, and two for a moment while one is replaced."""
+        return [pid for pid in children_of(self.pid) if is_desk(pid)]
+
+    def desk(self) -> int:
+        """Wait until there is one desk. Returns its pid."""
+        until(lambda: len(self.desks()) == 1, "one desk")
+        return self.desks()[0]
+
     def answer(self, path: str = "/") -> tuple[int, int, str]:
         """Ask once on a new connection: the pid of the worker, that of its parent, and the version."""
         status, body = get(self.at, path)
@@ -189,6 +217,25 @@ def stand_still(pid: int) -> None:
 def state_of(thread: Path) -> str:
     """The letter that the kernel shows for what a thread does."""
     return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+
+
+def children_of(pid: int) -> list[int]:
+    """The pids of the children of a process."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_desk(pid: int) -> bool:
+    """Whether a process is named as the desk of a server, with ``setproctitle`` or without."""
+    try:
+        names = Path(f"/proc/{pid}/comm").read_text() + Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
+    return " desk" in names
+
+
+def workers_of(pid: int) -> list[int]:
+    """The pids of the worker processes of a parent: all of its children but the desk."""
+    return [child for child in children_of(pid) if not is_desk(child)]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.process.site import Site, ending
+from tests.process.site import Site, children_of, ending, workers_of
 from tests.server.commands import get
 from tests.waiting import until
 
@@ -19,7 +19,7 @@ def test_reloads_leave_no_descriptors_behind(tmp_path: Path) -> None:
         for generation in range(2, 6):
             site.hup()
             site.serving(generation=generation)
-            until(lambda: len(_children(site.pid)) == 2, "the old workers have ended")
+            until(lambda: len(children_of(site.pid)) == 3, "the old workers and the old desk have ended")
         assert len(_descriptors(site.pid)) == len(parent)
         assert len(_descriptors(site.workers(generation=5)[2])) == len(worker)
 
@@ -35,18 +35,14 @@ def test_service_goes_on_when_nobody_takes_its_lines(tmp_path: Path) -> None:
     """Standard error is /dev/full: a killed worker is replaced, and the parent lives."""
     with Site(tmp_path, full=True) as site:
         port = site.port()
-        until(lambda: len(_children(site.process.pid)) == 2, "two workers")
-        first = int(_children(site.process.pid)[0])
+        until(lambda: len(workers_of(site.process.pid)) == 2, "two workers")
+        first = workers_of(site.process.pid)[0]
         os.kill(first, signal.SIGKILL)
-        until(lambda: str(first) not in _children(site.process.pid), "it is gone")
-        until(lambda: len(_children(site.process.pid)) == 2, "it is replaced")
+        until(lambda: first not in workers_of(site.process.pid), "it is gone")
+        until(lambda: len(workers_of(site.process.pid)) == 2, "it is replaced")
         assert get(port)[0] == 200
         assert site.end() == 0
 
 
 def _descriptors(pid: int) -> list[str]:
     return sorted(os.listdir(f"/proc/{pid}/fd"))
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -7,14 +7,15 @@ import re
 import signal
 import threading
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from tests.process.site import SERVES, Site, ending
+from tests.process.site import SERVES, Site, ending, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
 from tests.server.programs import is_free
-from tests.waiting import until
+from tests.waiting import PROGRAM_WATCHDOG, Stopwatch, until
 
 FAILS = re.compile(r"before it was ready")
 
@@ -27,6 +28,24 @@ def test_first_start_that_fails_is_tried_again_until_it_succeeds(tmp_path: Path)
         assert "Traceback" in site.said
         assert site.process.poll() is None
         port = _port_of(site.process.pid)
+        site.boot("VERSION = 5")
+        assert get(port)[1].split()[2] == b"5"
+        site.serving()
+
+
+def test_client_of_a_failing_start_is_answered_503(tmp_path: Path) -> None:
+    """After five seconds, with when to come again. When the application loads, the next one is answered by it."""
+    with ending(_broken(tmp_path)) as site:
+        site.read_until(FAILS)
+        port = _port_of(site.process.pid)
+        watch = Stopwatch()
+        connection = HTTPConnection("127.0.0.1", port, timeout=PROGRAM_WATCHDOG)
+        connection.request("POST", "/", b"x" * 1000)
+        response = connection.getresponse()
+        assert (response.status, response.getheader("Retry-After")) == (503, "5")
+        assert watch.elapsed() > 4.9
+        assert b"try again" in response.read()
+        connection.close()
         site.boot("VERSION = 5")
         assert get(port)[1].split()[2] == b"5"
         site.serving()
@@ -93,7 +112,7 @@ def test_too_many_deaths_are_no_fork_bomb(tmp_path: Path) -> None:
         site.serving()
         began = time.monotonic()
         while time.monotonic() < began + 6.0:
-            children = _children(site.pid)
+            children = workers_of(site.pid)
             assert len(children) <= 6
             for pid in children:
                 os.kill(pid, signal.SIGKILL)
@@ -185,12 +204,8 @@ def _port_of(pid: int) -> int:
     raise AssertionError("it listens nowhere")
 
 
-def _children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def _new_worker(site: Site, old: set[int]) -> bool:
-    return bool(set(_children(site.pid)) - old) and site.answer()[0] not in old
+    return bool(set(workers_of(site.pid)) - old) and site.answer()[0] not in old
 
 
 def _ask(port: int, path: str) -> None:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.process.site import Site, ending
+from tests.process.site import Site, ending, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
 from tests.server.post_office import PostOffice
@@ -134,7 +134,7 @@ def test_totals_never_go_down(tmp_path: Path) -> None:
                 site.answer()
             site.hup()
             site.serving(generation=generation)
-            until(lambda: len(_children(site.pid)) == 2, "the old ones have ended")
+            until(lambda: len(workers_of(site.pid)) == 2, "the old ones have ended")
         until(
             lambda: ", 30 requests" in pastepool(tmp_path, "status", "site.ini").stdout, "thirty requests are counted"
         )
@@ -192,7 +192,3 @@ def in_background(port: int, path: str) -> threading.Thread:
     thread = threading.Thread(target=ask)
     thread.start()
     return thread
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -16,8 +16,23 @@ CONDEMNED = "condemned"
 """What a child says: it serves; it cannot, and why; it is to be replaced, and why."""
 
 RETIRE = "retire"
+DESK = "desk"
+"""What a child is told: to finish its requests within so many seconds, and end; its end of the link to the desk."""
+
+WORKER = "worker"
 MAIL = "mail"
-"""What a child is told: to finish its requests within so many seconds, and end; to mail a text of the parent."""
+NOTE = "note"
+"""
+What the desk is told: the end of a worker's link and the file with its stacks, with its serial; an error, which it mails;
+what happened otherwise.
+"""
+
+
+TASKS_OF_ONE = 10**9
+"""
+How many tasks one worker process may number. So a kill that an operator asks for on the page of one process, and that
+reaches another one, finds no such task there.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,9 +40,9 @@ class Birth:
     """
     One child of the parent, just forked.
 
-    ``serial``: its number; none is used twice. ``slot``, ``generation``: as in ``core.generations``. ``row``: where it
-    shows how it is. ``dump``: the descriptor to which SIGUSR2 is to write its stacks, in C. ``lane``: the way of
-    what is broadcast.
+    ``serial``: its number; none is used twice. ``slot``, ``generation``: as in ``core.generations``; the desk has the slot
+    0. ``row``: where it shows how it is. ``dump``: the descriptor to which SIGUSR2 is to write its stacks, in C. ``lane``:
+    the way of what is broadcast.
     """
 
     serial: int
@@ -40,3 +55,8 @@ class Birth:
     row: BoardRow
     dump: int
     lane: Lane
+
+    @property
+    def is_desk(self) -> bool:
+        """Whether this child is the desk."""
+        return self.slot == 0

@@ -1,23 +1,49 @@
 """
 The board: what each worker shows of itself in memory that all processes share.
 
-A row has a few numbers, each written whole by the worker alone and read by anybody, also while the worker stands still.
-The parent gives each worker a row, and clears it when the worker has ended.
+A row has a few numbers, each written whole and read by anybody, also while the worker stands still. The worker writes
+how it is, and the parent what it is. The parent gives each worker a row, and clears it when the worker has ended.
 """
 
 from __future__ import annotations
 
 import mmap
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pastepool.core.generations.fleet import Child, ChildPhase
+from pastepool.types import Seconds
 
 _ROWS = 4096
 """More than twice the largest number of processes. Memory that is never touched costs nothing."""
 
-_WIDTH = 8
-_BEAT, _ROOM, _DRAINS, _REQUESTS, _RUNNING = range(_WIDTH - 3)
+_WIDTH = 16
+_BEAT, _ROOM, _DRAINS, _REQUESTS, _RUNNING = range(5)
+_SERIAL, _SLOT, _PID, _GENERATION, _PHASE, _SINCE = range(8, 14)
+_USED, _GONE, _STOPS = (_WIDTH * _ROWS + at for at in range(3))
+_PHASES = tuple(ChildPhase)
 
 FRESH = 1.0
 """A worker whose beat is older may stand still: nobody leaves clients to it."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """
+    One worker as the board shows it. ``serial`` to ``since``: as in ``core.generations.fleet.Child``, by the parent.
+    ``beat``, ``requests``, ``running``: by the worker; ``beat`` is 0.0 before it serves.
+    """
+
+    serial: int
+    slot: int
+    pid: int
+    generation: int
+    phase: ChildPhase
+    since: Seconds
+    beat: Seconds
+    requests: int
+    running: int
 
 
 class BoardRow:
@@ -25,7 +51,7 @@ class BoardRow:
 
     def __init__(self, board: Board, number: int) -> None:
         self.number = number
-        self._board = board
+        self.board = board
         self._cells = board.cells
         self._at = _WIDTH * number
 
@@ -42,20 +68,32 @@ class BoardRow:
         cells, at = self._cells, self._at
         return cells[at + _BEAT], int(cells[at + _REQUESTS]), int(cells[at + _RUNNING])
 
+    def show(self, child: Child, pid: int) -> None:
+        """Show what the worker is. Runs on: the parent."""
+        cells, at = self._cells, self._at
+        what = (child.slot, pid, child.generation, _PHASES.index(child.phase), child.since)
+        for cell, value in enumerate(what, at + _SLOT):
+            cells[cell] = value
+        cells[at + _SERIAL] = child.serial  # the last: a row without a serial shows no worker
+
     def clear(self) -> None:
         """Forget what the worker has shown: it has ended. Runs on: the parent."""
-        self._cells[self._at : self._at + _WIDTH] = self._board.nothing
-        self._board.taken.discard(self.number)
+        self._cells[self._at : self._at + _WIDTH] = self.board.nothing
+        self.board.taken.discard(self.number)
 
     # What one of several servers asks of the others (``runtime.sockets.siblings``). Runs on: baton.
 
     def have_room(self) -> bool:
         """Say whether another worker has room for a client and is not stuck."""
         cells, since = self._cells, time.monotonic() - FRESH
-        for at in range(0, _WIDTH * self._board.used(), _WIDTH):
+        for at in range(0, _WIDTH * self.board.used(), _WIDTH):
             if cells[at + _ROOM] > 0 and cells[at + _BEAT] > since and not cells[at + _DRAINS] and at != self._at:
                 return True
         return False
+
+    def stand_aside(self) -> None:
+        """Show that this process never serves a client. Runs on: the desk."""
+        self._cells[self._at + _DRAINS] = 1.0
 
     def note_room(self, room: int) -> None:
         """Show for how many clients there is room."""
@@ -65,7 +103,7 @@ class BoardRow:
         """Show that this worker drains, and say whether another one goes on."""
         cells, since = self._cells, time.monotonic() - FRESH
         cells[self._at + _DRAINS] = 1.0
-        rows = range(0, _WIDTH * self._board.used(), _WIDTH)
+        rows = range(0, _WIDTH * self.board.used(), _WIDTH)
         return any(cells[at + _BEAT] > since and not cells[at + _DRAINS] for at in rows)
 
 
@@ -82,9 +120,36 @@ class Board:
         """Return a free row. Runs on: the parent."""
         number = next(number for number in range(_ROWS) if number not in self.taken)
         self.taken.add(number)
-        self.cells[_WIDTH * _ROWS] = max(self.used(), number + 1)
+        self.cells[_USED] = max(self.used(), number + 1)
         return BoardRow(self, number)
+
+    def shown(self) -> Iterator[Shown]:
+        """Yield each worker that has not ended. Runs on: any process."""
+        for at in range(0, _WIDTH * self.used(), _WIDTH):
+            row = self.cells[at : at + _WIDTH].tolist()
+            if row[_SERIAL]:
+                serial, slot, pid, generation, phase = map(int, row[_SERIAL:_SINCE])
+                counts = int(row[_REQUESTS]), int(row[_RUNNING])
+                yield Shown(serial, slot, pid, generation, _PHASES[phase], row[_SINCE], row[_BEAT], *counts)
 
     def used(self) -> int:
         """Return how many rows may have something in them."""
-        return int(self.cells[_WIDTH * _ROWS])
+        return int(self.cells[_USED])
+
+    @property
+    def gone(self) -> int:
+        """How many requests workers have had that have ended."""
+        return int(self.cells[_GONE])
+
+    def note_gone(self, requests: int) -> None:
+        """Add the requests of a worker that has ended. Runs on: the parent."""
+        self.cells[_GONE] += requests
+
+    @property
+    def stops(self) -> bool:
+        """Whether the end of all was asked for."""
+        return bool(self.cells[_STOPS])
+
+    def note_stop(self) -> None:
+        """Show that all end. Runs on: the parent."""
+        self.cells[_STOPS] = 1.0

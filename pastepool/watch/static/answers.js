@@ -2,7 +2,7 @@
  * Sends what somebody asked for, and says what came of it where eyes and screen readers find it.
  */
 import { make, put, say } from "./dom.js";
-import { duration } from "./words.js";
+import { duration, labelOf } from "./words.js";
 
 /** @typedef {import("./types.js").View} View */
 /** @typedef {import("./types.js").Worker} Worker */
@@ -51,17 +51,17 @@ function fate(state, aim, answer) {
   const now = state.workers.find(({ worker, serial }) => worker === aim.worker && serial === aim.serial);
   if (now?.status === "zombie") {
     const since = `was told to end ${duration(now.for)} ago and still runs: it counts as a zombie`;
-    return { mood: "bad", text: `Not killed: ${aim.title} on worker ${aim.worker} ${since}.`, over: false };
+    return { mood: "bad", text: `Not killed: ${aim.title} on worker ${labelOf(aim)} ${since}.`, over: false };
   }
   if (now?.status === "dying") {
     const since = `was told to end ${duration(now.for)} ago and has not ended yet`;
-    return { mood: "waiting", text: `${aim.title} on worker ${aim.worker} ${since}.`, over: false };
+    return { mood: "waiting", text: `${aim.title} on worker ${labelOf(aim)} ${since}.`, over: false };
   }
   if (now !== undefined) {
     return { mood: "waiting", text: answer.text, over: false };
   }
   const killed = state.events.some((event) => event.kind === "killed" && event.serial === aim.serial);
-  const text = `${aim.title} on worker ${aim.worker} has ended`;
+  const text = `${aim.title} on worker ${labelOf(aim)} has ended`;
   return killed || answer.outcome === "dying"
     ? { mood: "good", text: `Killed: ${text}.`, over: true }
     : { mood: "bad", text: `Not killed: ${text} by itself.`, over: true };

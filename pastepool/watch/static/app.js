@@ -12,6 +12,7 @@ import { flame } from "./flame.js";
 import { killDialog } from "./kill.js";
 import { latency } from "./latency.js";
 import { facts, settings } from "./process.js";
+import { processes } from "./processes.js";
 import { series } from "./series.js";
 import { slowest } from "./slowest.js";
 import { stacks } from "./stacks.js";
@@ -87,7 +88,7 @@ class Page {
     this.fresh = freshness();
     const bar = toolbar({ onPause: (paused) => this.#pause(paused), tell, hurry });
     const seen = [series(), stacks(reveal), latency(), backlog(), events(), slowest(), facts(), settings()];
-    this.views = [this.fresh, bar, note(), pool, table, ...seen, flame(tell, hurry), ask, answer, live];
+    this.views = [this.fresh, bar, note(), pool, processes(), table, ...seen, flame(tell, hurry), ask, answer, live];
     document.body.append(answer.node, ask.node, live.node);
   }
 

@@ -3,7 +3,7 @@
  */
 import { post } from "./answers.js";
 import { make, reveal, say } from "./dom.js";
-import { duration } from "./words.js";
+import { duration, labelOf } from "./words.js";
 
 /** @typedef {import("./types.js").Worker} Worker */
 
@@ -34,14 +34,15 @@ export function killDialog(tell) {
     if (seen !== null) {
       const aim = seen;
       node.close();
-      tell(await post("kill", { worker: String(aim.worker), serial: String(aim.serial) }), aim);
+      const process = aim.pid === undefined ? {} : { slot: String(aim.slot), pid: String(aim.pid) };
+      tell(await post("kill", { worker: String(aim.worker), serial: String(aim.serial), ...process }), aim);
     }
   });
   return {
     node,
     ask(worker) {
       seen = worker;
-      say(title, `Kill the request of worker ${worker.worker}?`);
+      say(title, `Kill the request of worker ${labelOf(worker)}?`);
       say(request, `${worker.title}${worker.query ? `?${worker.query}` : ""}`);
       describe(worker);
       alive(true);

@@ -7,7 +7,7 @@ import { make, reveal, say, takeOver } from "./dom.js";
 import { groupsOf } from "./groups.js";
 import { Keyed } from "./keyed.js";
 import { STATUSES, STUCK } from "./status.js";
-import { counted, duration } from "./words.js";
+import { counted, duration, labelOf } from "./words.js";
 
 /** @typedef {import("./types.js").Worker} Worker */
 const SHOWN = 40; // places; the rest is a number
@@ -97,7 +97,7 @@ function link(onWorker) {
     show(worker) {
       number = worker.worker;
       anchor.href = `#worker-${worker.worker}`;
-      say(anchor, `worker ${worker.worker}${worker.title ? `: ${worker.title}` : ""}`);
+      say(anchor, `worker ${labelOf(worker)}${worker.title ? `: ${worker.title}` : ""}`);
     },
   };
 }

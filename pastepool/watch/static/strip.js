@@ -134,13 +134,17 @@ function cell({ kind, from, count }, each, gap) {
  * @returns {{headline: string, reason: string, mood: "bad"|"tight"|"good"}}
  */
 export function verdict(state) {
-  const { pool, workers, backlog, kind } = state;
+  const { pool, workers, backlog, kind, processes } = state;
   const stuck = workers.filter((worker) => STUCK.has(worker.status));
   if (kind === "none") {
     return { headline: "There is no pool here.", reason: "", mood: "tight" };
   }
   if (pool.condemned) {
     return { headline: "Restart this process", reason: pool.condemned, mood: "bad" };
+  }
+  const trouble = processTrouble(processes ?? []);
+  if (trouble !== null) {
+    return { ...trouble, mood: "bad" };
   }
   if (stuck.length > 0) {
     const said = STATUSES.filter((status) => STUCK.has(status) && pool.counts[status] > 0);
@@ -156,6 +160,29 @@ export function verdict(state) {
   const sending = pool.counts.sending > 0 ? `${number(pool.counts.sending)} sending, ` : "";
   const reason = `${number(pool.counts.busy)} busy, ${sending}${number(ready)} ready for more.`;
   return { headline: "Nothing hangs", reason, mood: "good" };
+}
+
+/**
+ * What an operator should know of the processes before all else: that none serves, or which do not answer.
+ *
+ * @param {import("./types.js").OneOfSeveral[]} processes
+ * @returns {{headline: string, reason: string}|null}
+ */
+function processTrouble(processes) {
+  const silent = processes.filter((one) => one.silent_for !== null || one.state === "stuck");
+  if (silent.length > 0) {
+    const [first] = silent;
+    const since = first.silent_for === null ? "stands still" : `does not answer since ${duration(first.silent_for)}`;
+    const many = silent.length === 1 ? "does not answer" : "do not answer";
+    return {
+      headline: `${silent.length} of ${processes.length} processes ${many}`,
+      reason: `Process ${first.slot} (pid ${first.pid}) ${since}.`,
+    };
+  }
+  if (processes.length > 0 && processes.every((one) => one.state !== "ready")) {
+    return { headline: "No process serves", reason: `${processes.length} of them: ${processes[0].state}.` };
+  }
+  return null;
 }
 
 /** @param {import("./types.js").Worker} worker */

@@ -47,6 +47,9 @@
  * @property {boolean} own
  * @property {boolean} can_kill
  * @property {string} kill_note
+ * @property {string} [label]  with several processes: the place of its process and its number there
+ * @property {number} [slot]
+ * @property {number} [pid]
  *
  * @typedef {object} Pool
  * @property {number} size
@@ -141,6 +144,22 @@
  * @property {boolean} gil
  * @property {{generation: number, tracked: number, threshold: number, collections: number, collected: number}[]} gc
  *
+ * @typedef {object} OneOfSeveral
+ * @property {number} slot
+ * @property {number} pid
+ * @property {number} serial
+ * @property {number} generation
+ * @property {"booting"|"ready"|"stuck"|"retiring"|"killed"} state
+ * @property {string} since
+ * @property {number} for
+ * @property {number|null} memory
+ * @property {number} requests
+ * @property {number} running
+ * @property {number|null} beat_ago
+ * @property {string|null} silent_since
+ * @property {number|null} silent_for
+ * @property {string} stacks
+ *
  * @typedef {object} Flame
  * @property {boolean} running
  * @property {number} seconds
@@ -161,6 +180,7 @@
  * @property {{address: string, worker: number|null, serial: number|null, logged_in: boolean}} you
  * @property {{kill: boolean, dump: boolean, reset: boolean, flame: boolean}} actions
  * @property {{stream: boolean, poll_every: number}} transport
+ * @property {OneOfSeveral[]} [processes]  with several processes
  * @property {Pool} pool
  * @property {Worker[]} workers
  * @property {Group[]} groups

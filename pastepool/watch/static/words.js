@@ -106,3 +106,10 @@ export function clock(iso) {
   const date = [then.getFullYear(), then.getMonth() + 1, then.getDate()].map(twoDigits);
   return today ? time.join(":") : `${date.join("-")} ${time.join(":")}`;
 }
+
+/**
+ * The number of a worker for people: with several processes the place of its process stands before it.
+ *
+ * @param {{worker: number, label?: string}} worker
+ */
+export const labelOf = ({ worker, label }) => label ?? String(worker);

@@ -3,7 +3,7 @@
  */
 import { heading, make, put, reveal, say } from "./dom.js";
 import { pill, STUCK } from "./status.js";
-import { duration, NOTHING, number, percent } from "./words.js";
+import { duration, labelOf, NOTHING, number, percent } from "./words.js";
 import { Detail, standsStill } from "./worker-detail.js";
 
 /** @typedef {import("./types.js").Worker} Worker */
@@ -100,9 +100,9 @@ export class WorkerRow {
       this.row.id = `worker-${worker.worker}`;
       this.toggle.title = worker.name;
       put(this.row, "data-worker", String(worker.worker));
-      put(this.toggle, "aria-label", `worker ${worker.worker}: stack and request`);
+      put(this.toggle, "aria-label", `worker ${labelOf(worker)}: stack and request`);
     }
-    say(this.toggle, String(worker.worker));
+    say(this.toggle, labelOf(worker));
     say(this.native, !worker.native_id ? "" : `tid ${worker.native_id}`);
     put(this.row, "data-serial", worker.serial === null ? null : String(worker.serial));
     if (before === null || before.status !== worker.status || before.own !== worker.own) {
