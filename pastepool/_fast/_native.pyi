@@ -38,3 +38,4 @@ def head_renderer(
 
 held_receive: Callable[[_Numbered], bytes] | None
 held_send: Callable[[_Numbered, bytes], int] | None
+accept_client: Callable[[_Numbered], tuple[int, str, int] | int] | None

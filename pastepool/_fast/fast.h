@@ -1,7 +1,6 @@
 /* What the files of the accelerator share. __init__.py says what it is. */
 
-#ifndef PASTEPOOL_FAST_H
-#define PASTEPOOL_FAST_H
+#pragma once
 
 /* No format with "#": what CPython 3.13 makes of it, an older one does not understand. */
 #include <Python.h>
@@ -19,5 +18,3 @@ int add_socket_io(PyObject *module);
     }
 
 #define FAST_FUNCTION(function) ((PyCFunction)(void (*)(void))(function))
-
-#endif

@@ -2,15 +2,7 @@
 
 #include "fast.h"
 
-enum { EDITION = 2 }; /* __init__.py tells when to raise it */
-
-/* Whether the environment says that the accelerator is not wanted. */
-static const char *
-pure(void)
-{
-    const char *value = getenv("PASTEPOOL_PURE");
-    return value == NULL || *value == '\0' || strcmp(value, "0") == 0 ? NULL : value;
-}
+enum { EDITION = 3 }; /* __init__.py tells when to raise it */
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
@@ -22,8 +14,9 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC
 PyInit__native(void)
 {
-    if (pure() != NULL) {
-        return PyErr_Format(PyExc_ImportError, "PASTEPOOL_PURE is %s: the accelerator is not used", pure());
+    const char *pure = getenv("PASTEPOOL_PURE");
+    if (pure != NULL && *pure != '\0' && strcmp(pure, "0") != 0) {
+        return PyErr_Format(PyExc_ImportError, "PASTEPOOL_PURE is %s: the accelerator is not used", pure);
     }
     PyObject *module = PyModule_Create(&definition);
     if (module != NULL

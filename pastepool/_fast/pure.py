@@ -10,6 +10,9 @@ LANGUAGE = "pure Python"
 held_receive = held_send = None
 """``runtime.sockets.held_io`` has them with ``ctypes``."""
 
+accept_client = None
+"""``runtime.sockets.acceptor`` uses the method of the listener instead."""
+
 
 class HeadCallbacks:
     """

@@ -107,9 +107,8 @@ usual_head(PyObject *self, PyObject *status, PyObject *headers)
 {
     PyObject *known = NULL;
     Found found;
-    found.size = 0;
+    found.size = found.has_date = found.has_server = 0;
     found.length = -1;
-    found.has_date = found.has_server = 0;
     if (PyUnicode_CheckExact(status) && PyList_CheckExact(headers)) {
         known = PyDict_GetItemWithError(PyTuple_GetItem(self, STATUS_LINES), status);
     }

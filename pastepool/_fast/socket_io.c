@@ -1,5 +1,5 @@
 /*
- * Receive and send without releasing the GIL (runtime/sockets/held_io.py says why).
+ * Accept, receive and send without releasing the GIL (runtime/sockets/held_io.py says why).
  *
  * The number of the socket is asked for and used without running other code of Python in between, so nobody can close
  * the socket and open another file with the same number meanwhile.
@@ -7,8 +7,9 @@
 
 #include "fast.h"
 
+#include <arpa/inet.h>
 #include <sys/socket.h>
-#include <sys/types.h>
+#include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -18,7 +19,7 @@ enum { HELD_AT_MOST = 16384 };
 
 static PyObject *fileno_name;
 
-/* Return the number of a socket; -1 if it is closed, and -1 with an exception set if it is none. */
+/* Return the number of a socket; -1 if it is closed, and -1 with an exception set if it is none: no call takes that. */
 static int
 number_of(PyObject *sock)
 {
@@ -35,11 +36,10 @@ static PyObject *
 held_receive(PyObject *Py_UNUSED(module), PyObject *sock)
 {
     char buffer[HELD_AT_MOST];
-    int fd = number_of(sock);
-    if (fd < 0 && PyErr_Occurred()) {
+    ssize_t received = recv(number_of(sock), buffer, sizeof buffer, MSG_DONTWAIT);
+    if (received < 0 && PyErr_Occurred()) {
         return NULL;
     }
-    ssize_t received = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
     return PyBytes_FromStringAndSize(buffer, received > 0 ? received : 0);
 }
 
@@ -52,15 +52,38 @@ held_send(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t co
     if (PyBytes_AsStringAndSize(arguments[1], &data, &size) < 0) {
         return NULL;
     }
-    int fd = number_of(arguments[0]);
-    if (fd < 0 && PyErr_Occurred()) {
+    ssize_t sent = send(number_of(arguments[0]), data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && PyErr_Occurred()) {
         return NULL;
     }
-    ssize_t sent = send(fd, data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
     return PyLong_FromSsize_t(sent > 0 ? sent : 0);
 }
 
+#ifdef SOCK_NONBLOCK
+/* Accept a client of a listener for IPv4. Returns its number, address and port; the errno if there is none. */
+static PyObject *
+accept_client(PyObject *Py_UNUSED(module), PyObject *listener)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    char host[INET_ADDRSTRLEN];
+    int client = accept4(number_of(listener), (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (client < 0) {
+        return PyErr_Occurred() ? NULL : PyLong_FromLong(errno);
+    }
+    inet_ntop(AF_INET, &address.sin_addr, host, sizeof host);
+    PyObject *found = Py_BuildValue("isi", client, host, (int)ntohs(address.sin_port));
+    if (found == NULL) {
+        close(client);
+    }
+    return found;
+}
+#endif
+
 static PyMethodDef functions[] = {
+#ifdef SOCK_NONBLOCK
+    {"accept_client", accept_client, METH_O, NULL},
+#endif
     {"held_receive", held_receive, METH_O, NULL},
     {"held_send", FAST_FUNCTION(held_send), METH_FASTCALL, NULL},
     {NULL},

@@ -36,7 +36,7 @@ assert issubclass(engine.Engine, _native.HeadCallbacks)
 SANITIZED = (
     WORK
     + """
-import random, socket
+import errno, random, socket
 from pastepool.http1.limits import Limits
 from tests.fast.heads import requests, response as random_response
 from tests.http1.cases import load, names
@@ -68,6 +68,21 @@ for wrong in ((None, b"x"), (mine, "x"), (mine,), ()):
         pass
     else:
         raise SystemExit(f"{{wrong}} was taken")
+listener = socket.create_server(("127.0.0.1", 0))
+listener.setblocking(False)
+assert _native.accept_client(listener) == errno.EAGAIN
+with socket.create_connection(listener.getsockname()) as client:
+    number, host, port = _native.accept_client(listener)
+    assert (host, port) == client.getsockname()
+    socket.close(number)
+listener.close()
+assert _native.accept_client(listener) == errno.EBADF
+try:
+    _native.accept_client(None)
+except AttributeError:
+    pass
+else:
+    raise SystemExit("None was taken")
 gc.collect()
 print("clean")
 """
@@ -99,6 +114,22 @@ for fails_at in range(1, 120):
     again.feed(data)
     assert again.next_request().fields["HTTP_X_A"] == "y"
     again.close()
+import os, socket
+listener = socket.create_server(("127.0.0.1", 0))
+open_before = len(os.listdir("/proc/self/fd"))
+for fails_at in range(1, 8):
+    with socket.create_connection(listener.getsockname()) as client:
+        _testcapi.set_nomemory(fails_at, fails_at + 1)
+        try:
+            number, _, port = _native.accept_client(listener)
+        except (MemoryError, AttributeError):
+            port = failures = failures + 1
+        finally:
+            _testcapi.remove_mem_hooks()
+        if port == client.getsockname()[1]:
+            socket.close(number)
+assert len(os.listdir("/proc/self/fd")) == open_before
+listener.close()
 print("survived", failures)
 """
 )

@@ -7,11 +7,13 @@ Runs on: the holder of the baton.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from pastepool._fast import fast
 from pastepool.core.sharing import AT_ONCE
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.listener import stop_listening
@@ -30,6 +32,11 @@ _NO_LISTENER = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNO
 Another process that shares the listening socket has shut it down, or it is closed. Every further ``accept`` would fail
 in the same way.
 """
+
+
+_Socket: Any = socket.SocketType
+_NOT_BLOCKING = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
+"""A socket that is told so when it is made asks nobody whether it blocks."""
 
 
 class Acceptor:
@@ -54,6 +61,9 @@ class Acceptor:
         self.fds: dict[int, tuple[socket.socket, dict[str, Any]]] = {
             sock.fileno(): (sock, prototype) for sock, prototype in listeners
         }
+        self._usual = frozenset(
+            sock.fileno() for sock, _ in listeners if fast.accept_client is not None and sock.family == socket.AF_INET
+        )
         self._clock = clock
         self._shared = shared
         self._resume_at = 0.0
@@ -100,12 +110,11 @@ class Acceptor:
         ``most``: how many at most; infinity for all that the kernel has.
         """
         listener, prototype = self.fds[fd]
+        take = _take_usual if fd in self._usual else _take_any
         accepted = 0
         while accepted < most:
             try:
-                sock, address = listener.accept()
-            except (BlockingIOError, InterruptedError):
-                return
+                taken = take(listener)
             except OSError as error:
                 if error.errno in _OUT_OF_DESCRIPTORS and make_room():
                     accepted += 1
@@ -116,9 +125,10 @@ class Acceptor:
                     return
                 accepted += 1  # this client hung up after the kernel accepted it and before this call
                 continue
-            sock.setblocking(False)
+            if taken is None:
+                return
             accepted += 1
-            yield sock, address, prototype
+            yield *taken, prototype
 
     def _pause(self, error: OSError) -> None:
         """
@@ -153,3 +163,33 @@ class Acceptor:
             stop_listening(sock, self._shared)
         self.fds.clear()
         self._resume_at = 0.0
+
+
+def _take_any(listener: socket.socket) -> tuple[socket.socket, Any] | None:
+    """Accept a client. Returns its socket, which does not block, and its address; None if nobody waits. Raises: OSError."""
+    try:
+        sock, address = listener.accept()
+    except (BlockingIOError, InterruptedError):
+        return None
+    sock.setblocking(False)
+    return sock, address
+
+
+def _take_usual(listener: socket.socket) -> tuple[socket.socket, Any] | None:
+    """
+    Do the same for a listener for IPv4, with fewer system calls: the kernel makes a socket that does not block.
+
+    The socket is of the type below ``socket.socket``, which finds out nothing about itself. Each ``socket.socket`` asks for
+    its family and type by way of two enumerations, and that takes longer than the system call.
+    """
+    found = fast.accept_client(listener)  # type: ignore[misc]
+    if isinstance(found, int):
+        if found == errno.EAGAIN:
+            return None
+        raise OSError(found, os.strerror(found))
+    fd, host, port = found
+    try:
+        return _Socket(socket.AF_INET, _NOT_BLOCKING, 0, fd), (host, port)
+    except (OSError, MemoryError):
+        os.close(fd)
+        raise

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import math
+import os
+import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from pastepool._fast import fast
 from pastepool.core.sharing import AT_ONCE
+from pastepool.runtime.sockets import acceptor as acceptor_module
 from pastepool.runtime.sockets.acceptor import Acceptor
 from pastepool.runtime.sockets.readiness import READ, Readiness, open_readiness
 from pastepool.testing import FakeClock
+from tests.waiting import WATCHDOG
 
 
 class Listening:
     """A listening socket whose ``accept`` does what the test says, in order; then there is nobody."""
+
+    family = socket.AF_UNIX
 
     def __init__(self, fd: int, *outcomes: object) -> None:
         self.fd = fd
@@ -212,17 +220,90 @@ def readiness() -> Iterator[Readiness]:
     made.close()
 
 
-def test_real_client(readiness: Readiness) -> None:
-    """Through a real socket: address and a socket that no child process inherits (contract F5)."""
-    listener = socket.create_server(("127.0.0.1", 0))
+Taker = Callable[[socket.socket], Any]
+
+WAYS = [
+    pytest.param(acceptor_module._take_any, id="any"),
+    pytest.param(
+        acceptor_module._take_usual,
+        id="usual",
+        marks=pytest.mark.skipif(fast.accept_client is None, reason="the accelerator is not used"),
+    ),
+]
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A real one."""
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        made.setblocking(False)
+        yield made
+
+
+@pytest.mark.parametrize("take", WAYS)
+def test_both_ways_give_the_same_client(listener: socket.socket, take: Taker) -> None:
+    """Its address, and a socket that does not block and that no child process inherits (contract F5)."""
+    assert take(listener) is None
+    with socket.create_connection(listener.getsockname()) as client:
+        sock, address = take(listener)
+        with contextlib.closing(sock):
+            assert address == client.getsockname()
+            assert (sock.family, sock.type, sock.gettimeout()) == (socket.AF_INET, socket.SOCK_STREAM, 0.0)
+            assert not os.get_blocking(sock.fileno()) and not os.get_inheritable(sock.fileno())
+            with pytest.raises(BlockingIOError):
+                sock.recv(1)
+            client.sendall(b"a")
+            assert select.select([sock], [], [], WATCHDOG)[0]
+            assert sock.recv(10) == b"a"
+    assert take(listener) is None
+
+
+@pytest.mark.parametrize("take", WAYS)
+def test_both_ways_tell_what_is_wrong(listener: socket.socket, take: Taker) -> None:
+    """With the same number."""
+    listener.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(OSError, match=str(errno.EINVAL)):
+        take(listener)
+    listener.close()
+    with pytest.raises(OSError, match=str(errno.EBADF)):
+        take(listener)
+
+
+@pytest.mark.skipif(fast.accept_client is None, reason="the accelerator is not used")
+def test_client_for_whom_there_is_no_memory_leaves_no_descriptor(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket was accepted before it has an object."""
+    numbers: list[int] = []
+
+    def no_memory(family: int, kind: int, protocol: int, number: int) -> None:
+        numbers.append(number)
+        raise MemoryError
+
+    monkeypatch.setattr(acceptor_module, "_Socket", no_memory)
+    with socket.create_connection(listener.getsockname()):
+        with pytest.raises(MemoryError):
+            acceptor_module._take_usual(listener)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(*numbers)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_real_client(readiness: Readiness, host: str) -> None:
+    """Through a real socket, of IPv4 or IPv6."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, 0), family=family)
+    except OSError:
+        pytest.skip("no IPv6 here")
     listener.setblocking(False)
     acceptor = Acceptor([(listener, {})], FakeClock())
     acceptor.start(readiness)
-    with socket.create_connection(listener.getsockname()) as client:
+    with socket.create_connection(listener.getsockname()[:2]) as client:
         ((fd, mask),) = readiness.poll(5, 10)
         assert mask == READ
         ((sock, address, _),) = acceptor.accept(fd)
-        with sock:
+        with contextlib.closing(sock):
             assert address == client.getsockname()
-            assert (sock.getblocking(), sock.get_inheritable()) == (False, False)
+            assert (sock.gettimeout(), os.get_inheritable(sock.fileno())) == (0.0, False)
     acceptor.close()
