@@ -39,6 +39,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=4, help="length of one measurement (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="repetitions, of which the median counts (%(default)s)")
     parser.add_argument("--idle", type=int, default=10_000, help="idle connections to hold (%(default)s)")
+    parser.add_argument("--processes", type=int, default=1, help="worker processes of each server (%(default)s)")
     parser.add_argument("--json", metavar="FILE", help="write every sample here")
     parser.add_argument("--table", metavar="FILE", help=f"write the tables here; a run of everything: {TABLE.name}")
     parser.add_argument("--read", metavar="FILE", help="measure nothing: read the samples of an earlier --json")
@@ -47,6 +48,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if found.quick:
         found.seconds, found.rounds, found.idle = 1, 1, 1_000
         found.servers = found.servers or report.BASE
+    if found.processes > 1 and not found.servers:
+        found.servers = ",".join(row.name for row in SERVERS if row.in_processes)
     whole = not (found.servers or found.scenarios or found.read)
     if whole and not found.table:
         found.table = str(TABLE)
@@ -167,10 +170,12 @@ def measure(options: argparse.Namespace) -> Results:
     find_wrk()
     raise_open_files(options.idle)
     servers = present(chosen(SERVERS, options.servers))
+    if options.processes > 1:
+        servers = [server.with_processes(options.processes) for server in servers]
     scenarios = chosen(SCENARIOS, options.scenarios)
     plan = Plan(seconds=options.seconds, idle_connections=options.idle)
     samples = tuple(sweep(servers, scenarios, plan, options.rounds))
-    return Results(about(servers, plan, options.rounds), samples)
+    return Results({**about(servers, plan, options.rounds), "processes": str(options.processes)}, samples)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -43,7 +43,7 @@ WARM_UP = 2
 COUNTS = 3
 """How often they are counted. The median is taken."""
 
-SERVES = 0.1
+SERVES = 0.25
 """
 A thread with fewer instructions than this part of those of the busiest one has served nothing. It looks from time to
 time, as the main thread does, and on a busy machine it looks more often in the time of one count.

@@ -1,4 +1,4 @@
-"""Run pastepool with the benchmark's application: ``python -m benchmarks.serve_pastepool PORT``."""
+"""Run pastepool with the benchmark's application: ``python -m benchmarks.serve_pastepool PORT [PROCESSES]``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if __name__ == "__main__":
         {},
         host=HOST,
         port=sys.argv[1],
+        **({"processes": sys.argv[2]} if len(sys.argv) > 2 else {}),
         threadpool_workers=str(THREADS),
         queue_limit=str(CONNECTIONS),
         connection_limit=str(CONNECTIONS),

@@ -1,5 +1,5 @@
 """
-Start each server: one process, ten threads, the same application, no access log.
+Start each server: ten threads, the same application, no access log; one process, if the command line asks for no more.
 
 Each server gets the settings that its documentation recommends for many connections. The limits that would end a
 measurement early (connections, keep-alive) are raised for all servers. Nothing else is tuned, not for pastepool either.
@@ -20,12 +20,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from benchmarks.app import HELLO
-from benchmarks.errors import ServerFailed
+from benchmarks.errors import BenchError, ServerFailed
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,13 +41,26 @@ APPLICATION = "benchmarks.app:app"
 
 @dataclass(frozen=True)
 class Server:
-    """One server. ``module``: must be importable if the server is to run. ``remedy``: how to install it."""
+    """
+    One server. ``module``: must be importable if the server is to run. ``remedy``: how to install it.
+
+    ``command``: starts it on a port. ``in_processes``: the same with a number of worker processes, each with all threads;
+    None if it has only one.
+    """
 
     name: str
     module: str
     distribution: str
     remedy: str
     command: Callable[[int], list[str]]
+    in_processes: Callable[[int, int], list[str]] | None = None
+
+    def with_processes(self, count: int) -> Server:
+        """Return the row of the same server with several processes. Raises: BenchError: it has only one."""
+        in_processes = self.in_processes
+        if in_processes is None:
+            raise BenchError(f"{self.name} cannot serve with {count} processes here; leave it out (--servers).")
+        return replace(self, command=lambda port: in_processes(port, count))
 
     def missing(self) -> str:
         """Return a sentence that says why the server cannot run here. Empty if it can."""
@@ -77,18 +90,18 @@ def _ours(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"benchmarks.{module}", *arguments]
 
 
-def _gunicorn(port: int) -> list[str]:
+def _gunicorn(port: int, processes: int = 1) -> list[str]:
     return [
-        *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--workers", "1"),
+        *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--workers", str(processes)),
         *("--threads", str(THREADS), "--worker-connections", str(CONNECTIONS), "--keep-alive", str(KEEP_ALIVE)),
         *("--backlog", "4096", "--no-control-socket", "--log-level", "error"),
         *("--bind", f"{HOST}:{port}", APPLICATION),
     ]
 
 
-def _granian(port: int) -> list[str]:
+def _granian(port: int, processes: int = 1) -> list[str]:
     return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", "1", "--no-ws"),
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", str(processes), "--no-ws"),
         *("--blocking-threads", str(THREADS), "--backlog", "4096", "--backpressure", str(CONNECTIONS)),
         *("--http1-header-read-timeout", "60000", "--log-level", "error"),
         *("--host", HOST, "--port", str(port), APPLICATION),
@@ -119,6 +132,7 @@ SERVERS: tuple[Server, ...] = (
         distribution="pastepool",
         remedy="install pastepool itself",
         command=lambda port: _ours("serve_pastepool", str(port)),
+        in_processes=lambda port, count: _ours("serve_pastepool", str(port), str(count)),
     ),
     Server(
         name="granian",
@@ -126,6 +140,7 @@ SERVERS: tuple[Server, ...] = (
         distribution="granian",
         remedy=_EXTRA,
         command=_granian,
+        in_processes=_granian,
     ),
     Server(
         name="uwsgi",
@@ -161,6 +176,7 @@ SERVERS: tuple[Server, ...] = (
         distribution="gunicorn",
         remedy=_EXTRA,
         command=_gunicorn,
+        in_processes=_gunicorn,
     ),
 )
 

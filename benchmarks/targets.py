@@ -49,15 +49,21 @@ class Verdict:
 
 
 TARGETS: tuple[Target, ...] = (
-    Target("hello: CPU per request, to granian's", "hello", "cpu_us", 0.9, rivals=GRANIAN),
+    Target("hello: CPU per request, to granian's", "hello", "cpu_us", 0.75, rivals=GRANIAN),
+    Target("hello: CPU per request, to bjoern's", "hello", "cpu_us", 1.6, rivals=("bjoern",)),
     Target("hello: CPU per request, to the best threaded server's", "hello", "cpu_us", 0.1, rivals=THREADED),
-    Target("browser headers: CPU per request, to granian's", "browser", "cpu_us", 0.9, rivals=GRANIAN),
+    Target("browser headers: CPU per request, to granian's", "browser", "cpu_us", 0.7, rivals=GRANIAN),
     Target("browser headers: CPU per request, to the best threaded's", "browser", "cpu_us", 0.1, rivals=THREADED),
-    Target("0.5 ms blocking: requests/s, to granian's", "block-0.5ms", "rate", 0.9, at_most=False, rivals=GRANIAN),
-    Target("10 ms blocking: requests/s, to threads / latency", "block-10ms", "rate", 0.97, at_most=False, ideal=IDEAL),
-    Target("fast beside slow: requests/s, to granian's", "beside", "rate", 0.7, at_most=False, rivals=GRANIAN),
+    Target("new connections: CPU per request, to granian's", "close", "cpu_us", 1.1, rivals=GRANIAN),
+    Target("100 KB: CPU per request, to granian's", "large", "cpu_us", 0.65, rivals=GRANIAN),
+    Target("100 chunks streamed: CPU per request, to granian's", "stream", "cpu_us", 0.8, rivals=GRANIAN),
+    Target("64 KB upload: CPU per request, to granian's", "upload", "cpu_us", 0.9, rivals=GRANIAN),
+    Target("0.5 ms blocking: requests/s, to granian's", "block-0.5ms", "rate", 0.95, at_most=False, rivals=GRANIAN),
+    Target("0.5 ms blocking: CPU per request, to granian's", "block-0.5ms", "cpu_us", 1.0, rivals=GRANIAN),
+    Target("10 ms blocking: requests/s, to threads / latency", "block-10ms", "rate", 0.98, at_most=False, ideal=IDEAL),
+    Target("fast beside slow: requests/s, to granian's", "beside", "rate", 0.8, at_most=False, rivals=GRANIAN),
     Target("fast beside slow: requests/s, to waitress's", "beside", "rate", 10, at_most=False, rivals=("waitress",)),
-    Target("10,000 idle connections: KiB of process memory each", "idle", "idle_kib", 4),
+    Target("10,000 idle connections: KiB of process memory each", "idle", "idle_kib", 3),
     Target("10,000 idle connections: CPU per request with, to without", "idle", "idle_cpu", 1.1),
 )
 

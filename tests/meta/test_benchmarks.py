@@ -357,6 +357,18 @@ def test_every_scenario_asks_for_a_route_that_exists() -> None:
     assert {one.path for one in asked} <= set(ROUTES)
 
 
+def test_servers_with_processes_are_started_with_as_many() -> None:
+    """Each in its own words; a server that cannot have several is told, and left out if none is named."""
+    rows = {server.name: server for server in SERVERS}
+    for name, words in (("pastepool", ["80", "3"]), ("granian", ["--workers", "3"]), ("gthread", ["--workers", "3"])):
+        started = rows[name].with_processes(3).command(80)
+        assert any(started[place : place + 2] == words for place in range(len(started)))
+        assert len(started) - len(rows[name].command(80)) == (name == "pastepool")
+    with pytest.raises(BenchError, match="bjoern cannot serve with 3 processes"):
+        rows["bjoern"].with_processes(3)
+    assert command.arguments(["--processes", "2"]).servers == "pastepool,granian,gthread"
+
+
 # --- idle connections
 
 

@@ -64,9 +64,9 @@ class Connection:
     read with one look-up each.
 
     ``waiting``: what the poller waits for. ``deadline``: when the poller acts if that has not happened. ``gone``: the
-    client has closed or reset its side. ``sock``: what the bytes go through: ``bare``, the
-    socket itself, or TLS around it. ``watched``: the readiness mask that is registered now; 0 for none.
-    ``began_at``: when the present transfer began. ``closed``: the socket is closed. ``resets``: closing sends a reset.
+    client has closed or reset its side. ``sock``: what the bytes go through: ``bare``, the socket itself, or TLS around
+    it. ``watched``: the readiness mask that is registered now; 0 for none. ``began_at``: when the present transfer
+    began. ``closed``: the socket is closed. ``resets``: closing sends a reset.
     """
 
     __slots__ = (

@@ -15,7 +15,7 @@ used within one call written in C, ``next``, in which no other thread runs.
 
 With TLS the number is -1 too. Then nothing is received or sent here, and the methods of the socket do it.
 
-The accelerator does the same without ``ctypes``, for a tenth of its price.
+The accelerator does the same without ``ctypes``, for less (docs/adr/0017).
 
 Without the GIL (a free-threaded build) there is nothing to keep, and other threads run in that call too. So there the
 methods of the socket are used.
