@@ -19,6 +19,7 @@ import http.client
 import os
 import signal
 import socket
+import statistics
 import sys
 import sysconfig
 import tempfile
@@ -162,17 +163,33 @@ def stop_a_worker(port: int) -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the clients saw in both loads: of the 99th percentiles and the worst answers the larger one counts."""
+    """
+    What the clients saw in both loads: of the 99th percentiles and the worst answers the larger one counts.
+
+    ``ratio``: the 99th percentile, divided by that of the quiet time before; 0 if it was not compared.
+    """
 
     errors: int
     p99_ms: float
     worst_ms: float
+    ratio: float = 0.0
 
     @classmethod
     def of(cls, both: Sequence[Answered]) -> Cost:
         """Put both loads together."""
         errors = sum(each.errors for each in both)
         return cls(errors, max(each.p99_ms for each in both), max(each.max_ms for each in both))
+
+    def beside(self, quiet: Cost) -> Cost:
+        """Compare with the time before."""
+        return replace(self, ratio=self.p99_ms / quiet.p99_ms)
+
+
+def cells(rounds: Sequence[Cost]) -> str:
+    """Write what several rounds have shown: the medians of the 99th percentiles and ratios, the worst of the rest."""
+    p99, ratio = (statistics.median(getattr(each, name) for each in rounds) for name in ("p99_ms", "ratio"))
+    errors, worst = (max(getattr(each, name) for each in rounds) for name in ("errors", "worst_ms"))
+    return f"{errors:,} | {p99:,.1f} | {ratio:.2f} | {worst:,.0f}"
 
 
 def loaded(port: int, seconds: int, happen: Callable[[], None] = lambda: None) -> Cost:
@@ -205,12 +222,14 @@ def disturbed(fleet: Fleet, event: str, options: argparse.Namespace) -> str:
     """Measure one event. Returns a row of the table."""
     if event in fleet.cannot:
         return f"| {event} | {fleet.name} | {fleet.cannot[event]} | | | |"
-    seconds = options.seconds * TIMES.get(event, 1)
-    with settled(fleet.server(recycle_after=RECYCLE_AFTER if event == RECYCLE else 0)) as started:
-        loaded(started.port, 1)
-        quiet = loaded(started.port, options.seconds)
-        cost = loaded(started.port, seconds, happening(fleet, event, started))
-    return f"| {event} | {fleet.name} | {cost.errors:,} | {quiet.p99_ms:,.1f} | {cost.p99_ms:,.1f} | {cost.worst_ms:,.0f} |"
+    rounds = []
+    for _ in range(options.rounds):
+        with settled(fleet.server(recycle_after=RECYCLE_AFTER if event == RECYCLE else 0)) as started:
+            loaded(started.port, 1)
+            quiet = loaded(started.port, options.seconds)
+            seconds = options.seconds * TIMES.get(event, 1)
+            rounds.append(loaded(started.port, seconds, happening(fleet, event, started)).beside(quiet))
+    return f"| {event} | {fleet.name} | {cells(rounds)} |"
 
 
 class Begun(threading.Thread):
@@ -274,7 +293,7 @@ def throughput(fleet: Fleet, options: argparse.Namespace) -> str:
 
 
 EVENTS = (
-    "| event | server | errors | p99 without it, ms | p99 with it, ms | worst answer, ms |\n"
+    "| event | server | errors | p99, ms | p99 beside that without the event | worst answer, ms |\n"
     "| --- | --- | --: | --: | --: | --: |"
 )
 ORPHANS = "| parent killed | requests in progress that were answered | port free after |\n| --- | --- | --- |"
@@ -284,10 +303,9 @@ SPEED = "| requests a second | 1 process | 2 processes | ratio |\n| --- | --: | 
 def tables(fleets: Sequence[Fleet], options: argparse.Namespace) -> Iterator[str]:
     """Measure, and yield the lines of the tables. A server that fails gets a line that says so."""
     yield EVENTS
-    for _ in range(options.rounds):
-        for event in (RELOAD, RECYCLE, KILL, DEADLOCK):
-            for fleet in fleets:
-                yield _row(lambda fleet=fleet, event=event: disturbed(fleet, event, options), f"{event} | {fleet.name}")  # type: ignore[misc]
+    for event in (RELOAD, RECYCLE, KILL, DEADLOCK):
+        for fleet in fleets:
+            yield _row(lambda fleet=fleet, event=event: disturbed(fleet, event, options), f"{event} | {fleet.name}")  # type: ignore[misc]
     yield "\n" + ORPHANS
     for fleet in fleets:
         yield _row(lambda fleet=fleet: orphaned(fleet), fleet.name)  # type: ignore[misc]
@@ -326,7 +344,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.life", description=(__doc__ or "").splitlines()[1])
     parser.add_argument("--servers", metavar="NAME,...", help=", ".join(fleet.name for fleet in FLEETS))
-    parser.add_argument("--rounds", type=int, default=1, help="repetitions of the first table (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=1, help="repetitions of each event (%(default)s)")
     parser.add_argument("--seconds", type=int, default=8, help="length of one load (%(default)s)")
     parser.add_argument("--table", metavar="FILE", help="write the tables here")
     return parser.parse_args(argv)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import random
 import struct
 
 import pytest
@@ -115,3 +118,22 @@ def test_any_bytes_give_a_result_or_one_error_at_any_split(data: bytes) -> None:
     outcomes = [outcome(data[:size]) for size in range(len(data) + 1)]
     decided = [found for found in outcomes if found is not None]
     assert decided[:1] * len(decided) == decided
+
+
+def test_ten_thousand_random_headers_fail_in_no_other_way() -> None:
+    """Half of them begin as a header does. What is taken is at most what came, and says an address or keeps the peer's."""
+    lots = random.Random(11)
+    taken = 0
+    for _ in range(10_000):
+        begin = lots.choice(
+            [b"", SIGNATURE, SIGNATURE + b"\x21\x11\x00\x0c", b"PROXY ", b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2"]
+        )
+        data = begin + lots.randbytes(lots.randrange(120)) + lots.choice([b"", b"\r\n"])
+        with contextlib.suppress(BadProxyHeader):
+            source = read_proxy_header(data)
+            if source is not None:
+                taken += 1
+                assert 0 < source.size <= len(data)
+                if source.address:
+                    ipaddress.ip_address(source.address)
+    assert taken > 1000

@@ -470,7 +470,15 @@ def test_event_that_a_server_has_no_means_for_is_a_row() -> None:
 def test_both_loads_are_put_together() -> None:
     """Errors are added up; the worse of the two counts for the rest."""
     both = [load.Answered(10, 1.0, 1.0, 5.0, 1, 9.0), load.Answered(10, 1.0, 1.0, 4.0, 2, 30.0)]
-    assert life.Cost.of(both) == life.Cost(3, 5.0, 30.0)
+    cost = life.Cost.of(both)
+    assert cost == life.Cost(3, 5.0, 30.0)
+    assert cost.beside(life.Cost(0, 4.0, 8.0)).ratio == 1.25
+
+
+def test_rounds_of_an_event_are_their_medians_and_the_worst_of_them() -> None:
+    """No error and no slow answer vanishes in a median."""
+    rounds = [life.Cost(0, 10.0, 12.0, 1.0), life.Cost(2, 11.0, 40.0, 1.1), life.Cost(0, 90.0, 95.0, 9.0)]
+    assert life.cells(rounds) == "2 | 11.0 | 1.10 | 95"
 
 
 def test_servers_with_processes_are_those_of_the_other_benchmark() -> None:

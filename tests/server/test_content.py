@@ -48,6 +48,18 @@ def test_5_mb_come_back_byte_for_byte(serve: Serve, framing: str, body_memory: s
         assert client.get("/", method="POST", body=b"and on").body == b"and on"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("framing", ["content-length", "chunked"])
+def test_64_mib_come_back_byte_for_byte(serve: Serve, framing: str) -> None:
+    """With the default options: through a file on the way in, and another one on the way out."""
+    noise = random.Random(2).randbytes(64 * MEBIBYTE)
+    with serve(body_echo).client() as client:
+        lines = [f"Content-Length: {len(noise)}"] if framing == "content-length" else ["Transfer-Encoding: chunked"]
+        client.ask("/", *lines, method="POST")
+        client.send(noise if framing == "content-length" else chunked(noise, [70000, 4096, 1048576, 255]))
+        assert hashlib.sha256(client.response().body).digest() == hashlib.sha256(noise).digest()
+
+
 @pytest.mark.parametrize(("size", "in_file"), [(65536, False), (65537, True)])
 @pytest.mark.parametrize("framing", ["content-length", "chunked"])
 def test_content_beyond_body_memory_is_in_a_file(serve: Serve, size: int, in_file: bool, framing: str) -> None:
