@@ -8,8 +8,8 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from pastepool.process.control import names_there, user_of
 from pastepool.process.reports import RELOAD, STATUS, STOP
+from pastepool.runtime.family.control import names_there, user_of
 
 __all__ = ["RELOAD", "STATUS", "STOP", "ask"]
 

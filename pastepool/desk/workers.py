@@ -6,12 +6,12 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pastepool.core.generations.fleet import ChildPhase
 from pastepool.runtime.family.board import Board, Shown
 from pastepool.runtime.family.link import Link, NoAnswer, Question
+from pastepool.runtime.inspection.memory import resident_size
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.types import Clock, Seconds
 from pastepool.watch.questions import answer, visitor_read
@@ -25,7 +25,6 @@ _SHOWN_WITHIN: Seconds = 10.0
 A worker that the board does not show so long after its link came has ended. The parent may show it a little later than it
 sends the link.
 """
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class KnownWorkers:
@@ -85,7 +84,7 @@ class KnownWorkers:
             "state": shown.phase.value,
             "since": wall.text(shown.since),
             "for": wall.ago(shown.since),
-            "memory": _memory_of(shown.pid),
+            "memory": resident_size(shown.pid),
             "requests": shown.requests,
             "running": shown.running,
             "beat_ago": rounded(max(0.0, wall.now - shown.beat)) if shown.beat else None,
@@ -143,11 +142,3 @@ class KnownWorkers:
             return answer(watched, word, about)
         parts = watched.parts(visitor_read(about["visitor"]), about["may_kill"], about["but"])
         return {"parts": [list(part) for part in parts], "processes": watched.processes(), "events": watched.events()}
-
-
-def _memory_of(pid: int) -> int | None:
-    """Return the resident size in bytes; None if it cannot be read."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
-        return None

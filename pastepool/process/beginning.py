@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable
 
 from pastepool.errors import SettingsError, StartError
-from pastepool.process.control import Control, name_for
-from pastepool.process.offer import offer
 from pastepool.process.parent import Parent
 from pastepool.runtime.family.birth import Birth
+from pastepool.runtime.family.control import Control, name_for
 from pastepool.runtime.family.naming import middle_of, name_process
+from pastepool.runtime.family.offer import offer
 from pastepool.runtime.sockets.passed import take_passed
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.runtime.system.service_manager import service_manager

@@ -14,9 +14,9 @@ from pastepool.core.generations.fleet import LIVED_LONG, Deaths
 from pastepool.core.generations.health import LOOK_EVERY, Signs
 from pastepool.process.hands import luck
 from pastepool.process.kin import Kin, Kinship
-from pastepool.process.offer import Offer, shared
 from pastepool.process.telling import Teller, ended_with
 from pastepool.runtime.family.birth import RETIRE, Birth
+from pastepool.runtime.family.offer import Offer, shared
 from pastepool.types import Seconds
 
 ENDS_WITHIN: Seconds = 3.0

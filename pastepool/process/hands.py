@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pastepool.core.generations.fleet import Fleet
 from pastepool.core.generations.planning import ForkChild, KillChild, RetireChild
 from pastepool.process.kin import Kinship
-from pastepool.process.offer import Offers, shared
 from pastepool.process.telling import Teller, name_of
 from pastepool.runtime.family.birth import RETIRE, Birth
+from pastepool.runtime.family.offer import Offers, shared
 from pastepool.types import Seconds
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pastepool.core.generations.fleet import Fleet
-from pastepool.process.parent_signals import ParentSignals
-from pastepool.process.relay import Relay
 from pastepool.runtime.family.birth import DESK, WORKER
 from pastepool.runtime.family.board import Board, BoardRow
 from pastepool.runtime.family.lane import Lane
+from pastepool.runtime.family.relay import Relay
 from pastepool.runtime.family.wire import Wire, wires
+from pastepool.runtime.system.parent_signals import ParentSignals
 
 
 @dataclass

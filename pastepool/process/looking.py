@@ -11,19 +11,18 @@ import math
 import os
 import signal
 import time
-from pathlib import Path
 
 from pastepool.core.generations.fleet import ChildPhase, Fleet
 from pastepool.core.generations.health import LOOK_EVERY, Signs, is_late, judged
 from pastepool.core.policy import ProcessPolicy
 from pastepool.process.kin import Kinship
 from pastepool.process.telling import Teller, name_of
+from pastepool.runtime.inspection.memory import resident_size
 from pastepool.types import Seconds
 
 _MEMORY_EVERY: Seconds = 10.0
 _WRITTEN_WITHIN: Seconds = 0.02
 _LONGEST_DUMP = 65536
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Looking:
@@ -57,7 +56,7 @@ class Looking:
                 continue
             signs = self._signs.get(child.serial, Signs()).seen(*kin.row.figures, now, passed)
             if measures and policy.max_memory:
-                size = _memory_of(kin.pid)
+                size = resident_size(kin.pid) or 0
                 before, self._sizes[child.serial] = self._sizes.get(child.serial, 0), size
                 signs = signs.with_memory(min(before, size))
             self._signs[child.serial] = signs
@@ -120,11 +119,3 @@ class Looking:
     def total(self) -> int:
         """Return how many requests all workers have had since the start, those that have ended included."""
         return self._kinship.board.gone + sum(kin.row.figures[1] for kin in self._kinship.by_serial.values())
-
-
-def _memory_of(pid: int) -> int:
-    """Return the resident size in bytes; 0 if it cannot be read."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
-        return 0

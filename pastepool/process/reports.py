@@ -11,9 +11,9 @@ import os
 from pastepool.core.generations.fleet import ChildPhase, Fleet
 from pastepool.core.wording import counted
 from pastepool.process.burial import Burial
-from pastepool.process.control import Control
 from pastepool.process.kin import Kinship
 from pastepool.runtime.family.board import FRESH
+from pastepool.runtime.family.control import Control
 from pastepool.runtime.system.service_manager import ServiceManager
 from pastepool.types import Seconds
 

@@ -16,8 +16,8 @@ from collections import deque
 from pastepool import __version__
 from pastepool.core.generations.fleet import Child
 from pastepool.core.wording import counted
-from pastepool.process.offer import Offer
 from pastepool.runtime.family.birth import MAIL, NOTE
+from pastepool.runtime.family.offer import Offer
 from pastepool.runtime.sockets.listener import url
 from pastepool.runtime.system.loggers import write_line
 

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from pastepool import __version__
+from pastepool.runtime.inspection.memory import resident_size
 from pastepool.types import Seconds
 from pastepool.watch.wall import Wall, rounded
 
@@ -40,7 +41,7 @@ class Process:
         if wall.now >= self._at + 0.5:
             self._share = round(max(0.0, cpu - self._cpu_at) / (wall.now - self._at), 3)
             self._cpu_at, self._at = cpu, wall.now
-        memory, peak = _resident(), _peak()
+        memory, peak = resident_size(os.getpid()), _peak()
         return {
             "version": __version__,
             "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -74,14 +75,6 @@ def _generations() -> list[dict[str, int]]:
         }
         for number, stats in enumerate(gc.get_stats())
     ]
-
-
-def _resident() -> int | None:
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def _peak() -> int | None:

@@ -16,7 +16,8 @@ MARKUP_FROM_TEXT = re.compile(
     r"|\beval\(|new Function|javascript:|setAttribute\(\s*[\"'](style|on)"
 )
 SLOTS = (
-    "head note strip workers stacks backlog latency series events slowest process settings flame actions taken".split()
+    "head note strip processes workers stacks backlog latency series events slowest process settings flame actions"
+    " taken".split()
 )
 
 

@@ -12,8 +12,9 @@ from typing import Any, cast
 import pytest
 
 from pastepool.core.generations.fleet import Child, ChildPhase
-from pastepool.process.burial import Burial, events_file, oom_kills
+from pastepool.process.burial import Burial
 from pastepool.process.telling import Teller
+from pastepool.runtime.inspection.control_group import events_file, oom_kills
 
 CHILD = Child(1, 3, 2, 0.0, ChildPhase.READY)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pastepool.errors import StartError
-from pastepool.process.offer import Offer, Offers, offer
+from pastepool.runtime.family.offer import Offer, Offers, offer
 from pastepool.runtime.sockets.listener import adopt
 from pastepool.settings import Settings, read
 from pastepool.settings.endpoint import Endpoint

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from pastepool.core.broadcast import LONGEST_PAYLOAD, MOST_KEPT, Broadcast, unpacked
-from pastepool.process.relay import Relay
 from pastepool.runtime.family.lane import Lane
+from pastepool.runtime.family.relay import Relay
 
 SMALL = Broadcast(b"a", b"small")
 LARGE = Broadcast(b"a", bytes(LONGEST_PAYLOAD))

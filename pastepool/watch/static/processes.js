@@ -49,8 +49,9 @@ function row() {
   const words = make("span");
   const stacks = make("pre");
   const fold = make("details", "stack", make("summary", "", "stacks"), stacks);
+  const remarks = make("td", "wide", words, fold);
   return {
-    node: make("tr", "", slot, pid, generation, state, lasted, requests, running, memory, beat, make("td", "wide", words, fold)),
+    node: make("tr", "", slot, pid, generation, state, lasted, requests, running, memory, beat, remarks),
     /** @param {OneOfSeveral} process */
     show(process) {
       say(slot, String(process.slot));

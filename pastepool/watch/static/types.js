@@ -47,7 +47,7 @@
  * @property {boolean} own
  * @property {boolean} can_kill
  * @property {string} kill_note
- * @property {string} [label]  with several processes: the place of its process and its number there
+ * @property {string} [label]  with several processes: its number with the place of its process
  * @property {number} [slot]
  * @property {number} [pid]
  *
@@ -187,8 +187,8 @@
  * @property {Stack[]} stacks
  * @property {string} stacks_note
  * @property {Backlog} backlog
- * @property {{open: number|null, limit: number|null, spooled: number, proxy_refused: [string, number][], tls_failures: number,
- *   certificate_ends_at: string|null}} connections
+ * @property {{open: number|null, limit: number|null, spooled: number, proxy_refused: [string, number][],
+ *   tls_failures: number, certificate_ends_at: string|null}} connections
  * @property {Record<"queue"|"application"|"write", Latency>} latency
  * @property {Series} series
  * @property {Event[]} events
