@@ -93,8 +93,9 @@ class Call(ABC):
         self.transmit(data)
 
     def transmit_last(self, data: bytes) -> None:
-        """Like ``transmit_more``, for the last bytes of a response."""
-        self.transmit(data)
+        """Like ``transmit_more``, for the last bytes of a response; none if the end of the connection ends it."""
+        if data:
+            self.transmit(data)
 
     @abstractmethod
     def transmit_two(self, head: bytes, body: bytes) -> None:
@@ -353,6 +354,8 @@ class Call(ABC):
             self.transmit(self._begin(head, None if bare else 0))
         elif self._chunked:
             self.transmit_last(LAST_CHUNK)
+        elif self._left is None and not bare:
+            self.transmit_last(b"")  # the end of the connection ends the content
         elif self._left and not bare:
             raise AppError(f"The application yielded {self._left} bytes less than its Content-Length.")
 

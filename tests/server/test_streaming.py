@@ -56,3 +56,17 @@ def test_pieces_before_a_failure_are_sent(serve: Serve) -> None:
         data = client.rest()
         assert data.count(b";") == 5
         assert not data.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("length", [None, 100])
+def test_many_pieces_arrive_whole(serve: Serve, version: str, length: int | None) -> None:
+    """However the end of the content is told: by its length, by a last chunk, or by the end of the connection."""
+    content = [b"%02d;" % number for number in range(99)] + [b"end."] if length is None else [b"x"] * length
+
+    def app(environ: Environ, start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [] if length is None else [("Content-Length", str(length))])
+        yield from content
+
+    with serve(app).client() as client:
+        assert client.get("/", version=version).body == b"".join(content)

@@ -424,10 +424,10 @@ class Exchange(Call):
         joining.add(data)
 
     def transmit_last(self, data: bytes) -> None:
-        if self._joining is None:
-            self._send_joined(data)
-        else:
+        if self._joining is not None:
             self._joining.end(data)
+        elif data:
+            self._send_joined(data)
 
     def _send_joined(self, data: bytes) -> None:
         """Do the work of ``transmit`` without releasing the GIL, if the socket takes all of it (``held_io``)."""
