@@ -16,7 +16,7 @@ from pastepool.process.hands import luck
 from pastepool.process.kin import Kin, Kinship
 from pastepool.process.looking import Looking
 from pastepool.process.reports import RELOAD, STOP, Reports
-from pastepool.process.telling import Teller, announce_processes, name_of
+from pastepool.process.telling import Teller, announce_changes, announce_processes, name_of
 from pastepool.runtime.family.birth import CONDEMNED, FAILED, READY
 from pastepool.runtime.family.offer import Offers
 from pastepool.runtime.system.parent_signals import STOPS, ParentSignals
@@ -117,8 +117,10 @@ class Household:
         if child is None or child.phase is not ChildPhase.READY:
             return
         if self.fleet.goal != before.goal:
+            given = self._offers.given
             for sentence in self._offers.adopt():
                 self._tell.error(sentence)
+            announce_changes(self._tell, given, self._offers.given)
             self._desk.replace()
         if not before.loaded:
             announce_processes(self._tell, self._offers.given)

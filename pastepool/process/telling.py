@@ -98,6 +98,19 @@ def announce_processes(tell: Teller, given: Offer) -> None:
     write_line(sys.stdout, "\n".join(lines))
 
 
+def announce_changes(tell: Teller, before: Offer, given: Offer) -> None:
+    """Tell what a reload has changed of where the server listens, and the notes about settings that are new."""
+    for note in given.settings.notes:
+        if note not in before.settings.notes:
+            tell.warning(note)
+    was = [url(listener) for listener in (*before.sockets, *before.admin_sockets)]
+    now = [url(listener) for listener in (*given.sockets, *given.admin_sockets)]
+    if new := [place for place in now if place not in was]:
+        tell.info(f"serving on {', '.join(new)} too")
+    if old := [place for place in was if place not in now]:
+        tell.info(f"serving on {', '.join(old)} no more")
+
+
 def ended_with(status: int) -> str:
     """Say how a process has ended. ``status``: as ``os.waitpid`` returns it."""
     if os.WIFSIGNALED(status):

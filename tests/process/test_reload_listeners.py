@@ -61,6 +61,8 @@ def test_words_are_added_to_an_address_that_stays(tmp_path: Path, pem: Path) -> 
         port = drawn(site)
         more = {"listen": "127.0.0.1:0 tls proxy", "proxy_from": "127.0.0.1", "ssl_pem": pem}
         workers = reloaded(site, 2, site.workers(1), **more)
+        assert f"serving on https://127.0.0.1:{port} too" in site.said
+        assert f"serving on http://127.0.0.1:{port} no more" in site.said
         with Client(port) as client:
             client.send(HEADER)
             client.sock = TlsClientSide(client.sock)

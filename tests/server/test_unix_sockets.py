@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pastepool.entrypoints import watch_threads
 from tests.server.commands import Command, arguments
 from tests.server.fronts import NGINX, Front
 from tests.server.serving import Client, Running
@@ -72,6 +73,15 @@ def test_a_client_that_has_a_path_of_its_own_has_no_address_either(serve: Serve,
     for client in clients:
         with client:
             assert json.loads(client.get().body)["REMOTE_ADDR"] == ""
+
+
+def test_the_page_takes_a_client_on_a_unix_socket_as_one_of_this_machine(serve: Serve, folder: Path) -> None:
+    """A mounted page asks for its token, and refuses no such client because of its missing address."""
+    token = "a-secret-of-the-test-0123456789"
+    serve(watch_threads({}, token=token), listen=f"127.0.0.1:0 unix:{folder}/s")
+    with UnixClient(f"{folder}/s") as client:
+        assert client.get("/").status == 401
+        assert client.get("/api/v1/state", f"X-Pastepool-Token: {token}").status == 200
 
 
 @pytest.fixture

@@ -40,6 +40,14 @@ def test_other_machines_are_sent_away_without_a_token(address: str) -> None:
     assert verdict.status == 403 and verdict.text.endswith(".")
 
 
+def test_client_on_a_unix_socket_is_on_this_machine() -> None:
+    """It has no address, and the server vouches that it came by a unix socket. Networks that leave loopback out shut it out."""
+    local = Visitor("", is_local=True)
+    assert Gate("", LOOPBACK).judge(environ(), local, NOW).status == 200
+    assert open_gate().judge(environ(HTTP_X_PASTEPOOL_TOKEN=TOKEN), local, NOW).status == 200
+    assert open_gate("10.0.0.0/8").judge(environ(HTTP_X_PASTEPOOL_TOKEN=TOKEN), local, NOW).status == 403
+
+
 def test_networks_alone_do_not_open_the_page() -> None:
     """A gate with networks but no token still lets in only this machine."""
     gate = Gate("", (ipaddress.ip_network("0.0.0.0/0"),))
