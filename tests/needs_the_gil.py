@@ -107,6 +107,7 @@ _TESTS = (
         test_exception_is_raised_where_the_thread_was_seen_and_nowhere_else test_thread_that_has_moved_on_is_left_alone
         """,
     ),
+    ("server/test_service.py", HELD, "test_a_process_that_stands_still_gives_no_sign_of_life"),
     (
         "server/test_stop.py",
         STACKS,
