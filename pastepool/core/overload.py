@@ -13,6 +13,9 @@ from collections.abc import Iterable
 from pastepool.core.policy import OverloadPolicy
 from pastepool.types import Seconds
 
+UNLIMITED = 2**31
+"""The ``queue_limit`` of a pool for other programs that was given none: more than memory has room for."""
+
 
 def admit(waiting: int, policy: OverloadPolicy) -> bool:
     """

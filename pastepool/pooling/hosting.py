@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from pastepool.core.overload import UNLIMITED
 from pastepool.core.policy import OverloadPolicy
 from pastepool.errors import PoolClosed
 from pastepool.pooling.assembly import PoolBase, assemble_base, assemble_pool, assemble_view
@@ -129,7 +130,4 @@ def _nothing() -> None:
 
 def unlimited(settings: Settings) -> Settings:
     """Return the settings of a pool that holds any number of tasks back. Without a limit in the keywords it has none."""
-    return replace(settings, overload=replace(settings.overload, queue_limit=_MANY))
-
-
-_MANY = 2**31
+    return replace(settings, overload=replace(settings.overload, queue_limit=UNLIMITED))

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pastepool.core.states import Phase, Record, Status, classify
+from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
 from pastepool.pooling.executor import PoolExecutor
 from pastepool.pooling.hosted import HostedRequest, HostTask
@@ -164,6 +165,8 @@ class WorkerPool:
             parts.mailer.start()
             for _ in range(self.settings.pool.workers):
                 parts.pool.spawn()
+            workers = counted(self.settings.pool.workers, "worker")
+            parts.base.journal.note("spawned", f"spawn {workers}: the pool starts")
             spawn_thread(parts.supervisor.run, "pastepool supervisor")
         except NoThread as error:
             self.stop(0)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pastepool.core.wording import counted
 from pastepool.watch.groups import crowds_of, label_of
-from pastepool.watch.table import lasting
+from pastepool.watch.table import lasting, program
 from pastepool.watch.verdict import verdict_of
 from pastepool.watch.watched import State
 
@@ -257,7 +257,8 @@ def backlog(state: State) -> str:
     """Describe the backlog, with a table of the waiting requests, and count the open connections."""
     found = state["backlog"]
     oldest = f", the oldest for {lasting(found['oldest_for'])}" if found["oldest_for"] is not None else ""
-    line = f"<p>{counted(found['length'], 'request')} waiting of at most {found['limit']}{oldest}.</p>"
+    most = "" if found["limit"] is None else f" of at most {found['limit']}"
+    line = f"<p>{counted(found['length'], 'request')} waiting{most}{oldest}.</p>"
     cells = [
         {"waited": lasting(one["waited_for"]), "request": esc(one["title"]), "client": esc(one["client"])}
         for one in found["waiting"]
@@ -379,7 +380,7 @@ def process(state: State) -> str:
     }
     generations = ", ".join(f"{one['tracked']}/{one['threshold']} ({one['collections']} runs)" for one in found["gc"])
     facts: list[Sequence[object]] = [
-        ("version", f"pastepool {found['version']}, {found['python']} on {found['platform']}"),
+        ("version", f"{program(state)}, {found['python']} on {found['platform']}"),
         ("process", f"{found['pid']} on {found['host']}"),
         ("running since", found["started_at"] or "-"),
         ("up", lasting(found["uptime"])),

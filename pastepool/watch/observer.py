@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pastepool.core.interpreter import NO_STACKS
+from pastepool.core.overload import UNLIMITED
 from pastepool.core.states import Status
 from pastepool.core.telling.report import counts_line
 from pastepool.runtime.pool.task import Task
@@ -147,7 +148,7 @@ class Observer:
         waiting = self._server_view.baton.waiting()
         return {
             "length": len(waiting),
-            "limit": overload.queue_limit,
+            "limit": None if overload.queue_limit >= UNLIMITED else overload.queue_limit,
             "timeout": overload.queue_timeout,
             "oldest_for": rounded(max(0.0, now - waiting[0].arrived_at)) if waiting else None,
             "waiting": [_waiting(task, now) for task in itertools.islice(waiting, WAITING_SHOWN)],

@@ -84,12 +84,18 @@ def _break(text: str, end: int) -> int:
 def _heading(state: State) -> Iterator[str]:
     process, pool = state["process"], state["pool"]
     up = f", up {lasting(process['uptime'])}" if process["uptime"] is not None else ""
-    yield f"pastepool {process['version']}, pid {process['pid']} on {process['host']}{up}, {state['taken_at']}"
+    yield f"{program(state)}, pid {process['pid']} on {process['host']}{up}, {state['taken_at']}"
     if state["note"]:
         yield from wrapped(state["note"])
     yield pool["summary"] + (" - draining" if pool["draining"] else "")
     if pool["condemned"]:
         yield from wrapped(f"RESTART THIS PROCESS: {pool['condemned']}")
+
+
+def program(state: State) -> str:
+    """Return the version of pastepool, and the name of the program for which the pool works if that is another one."""
+    version, host = f"pastepool {state['process']['version']}", state["host"]
+    return version if host in ("", "pastepool") else f"{version} under {host}"
 
 
 def wrapped(text: str) -> Iterator[str]:
@@ -143,7 +149,8 @@ def _waiting(state: State) -> Iterator[str]:
         return
     yield ""
     waiting, oldest = counted(backlog["length"], "request"), lasting(backlog["oldest_for"])
-    yield f"waiting: {waiting} of at most {backlog['limit']}, the oldest for {oldest}"
+    most = "" if backlog["limit"] is None else f" of at most {backlog['limit']}"
+    yield f"waiting: {waiting}{most}, the oldest for {oldest}"
     for one in backlog["waiting"]:
         yield f"{lasting(one['waited_for']):>8}  {padded(one['client'], 20)}  {one['title']}"
 

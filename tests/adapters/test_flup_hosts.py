@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +13,10 @@ import pytest
 pytest.importorskip("flup", reason="flup is not installed")
 
 from tests.adapters.programs import running
+from tests.adapters.scgi import ask, send
 from tests.meta.repository import ROOT
 from tests.server.fronts import accepts, free_port
-from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG, Stopwatch, until
+from tests.waiting import PROGRAM_WATCHDOG, Stopwatch, until
 
 SERVER = """
 import os, sys, threading, time
@@ -85,41 +85,6 @@ application = application_of_twisted
 """
 
 
-def ask(port: int, path: str = "/") -> bytes:
-    """Send one request as a front-end does (SCGI). Returns the content of the response; empty if none came."""
-    fields = {
-        "CONTENT_LENGTH": "0",
-        "SCGI": "1",
-        "REQUEST_METHOD": "GET",
-        "REQUEST_URI": path,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": path,
-        "QUERY_STRING": "",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "127.0.0.1",
-    }
-    head = "".join(f"{name}\0{value}\0" for name, value in fields.items()).encode()
-    try:
-        with socket.create_connection(("127.0.0.1", port), WATCHDOG) as sock:
-            sock.sendall(b"%d:%s," % (len(head), head))
-            answer = b"".join(iter(lambda: sock.recv(65536), b""))
-    except OSError:
-        return b""
-    return answer.partition(b"\r\n\r\n")[2]
-
-
-def hang(port: int) -> socket.socket:
-    """Send a request that no kill reaches. Returns its connection."""
-    sock = socket.create_connection(("127.0.0.1", port), WATCHDOG)
-    head = b"CONTENT_LENGTH\x000\x00SCGI\x001\x00REQUEST_METHOD\x00GET\x00SCRIPT_NAME\x00\x00PATH_INFO\x00/deaf\x00"
-    head += b"REQUEST_URI\x00/deaf\x00QUERY_STRING\x00\x00SERVER_NAME\x00localhost\x00SERVER_PORT\x0080\x00"
-    head += b"SERVER_PROTOCOL\x00HTTP/1.1\x00"
-    sock.sendall(b"%d:%s," % (len(head), head))
-    return sock
-
-
 @pytest.mark.parametrize("code", [IN_A_THREAD, AFTER_A_FORK], ids=["in a thread", "after a fork"])
 def test_server_serves_and_sigterm_to_its_host_ends_it(code: str) -> None:
     """Also with a request that hangs for good; a child process of the application inherits no socket."""
@@ -129,7 +94,7 @@ def test_server_serves_and_sigterm_to_its_host_ends_it(code: str) -> None:
         own, _, thread = ask(port).partition(b" ")
         assert (int(own) == process.process.pid) is (code is IN_A_THREAD) and thread.startswith(b"pastepool worker")
         assert ask(port, "/inherited") == b"0"
-        with hang(port):
+        with send(port, "/deaf"):
             assert ask(port)
             watch = Stopwatch()
             said = process.end(signal.SIGTERM)

@@ -31,8 +31,9 @@ export function backlog() {
       say(length, number(now.length));
       const known = connections.open !== null;
       const open = known ? `; ${number(connections.open)} of ${number(connections.limit)} connections open` : "";
-      say(limit, `waiting, of at most ${number(now.limit)}${open}`);
-      const wait = `The oldest has waited for ${duration(now.oldest_for)}; each may for ${duration(now.timeout)}.`;
+      say(limit, `waiting${now.limit === null ? "" : `, of at most ${number(now.limit)}`}${open}`);
+      const each = now.timeout ? `; each may for ${duration(now.timeout)}` : "";
+      const wait = `The oldest has waited for ${duration(now.oldest_for)}${each}.`;
       say(oldest, now.oldest_for === null ? "Nobody waits." : wait);
       list.show(now.waiting.map((waiting, at) => ({ at, waiting })));
       reveal(table, now.waiting.length > 0);

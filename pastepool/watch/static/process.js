@@ -25,7 +25,7 @@ const said = (totals, words) =>
 
 /** @type {[string, (state: State) => string][]} */
 const FACTS = [
-  ["pastepool", ({ process }) => process.version],
+  ["pastepool", ({ process, host }) => process.version + (host && host !== "pastepool" ? ` under ${host}` : "")],
   ["Python", ({ process }) => `${process.python}${process.gil === false ? ", without a GIL" : ""}`],
   ["process", ({ process }) => `${process.pid} on ${process.host} (${process.platform})`],
   ["started", ({ process }) => `${clock(process.started_at)}, ${duration(process.uptime)} ago`],

@@ -78,7 +78,7 @@
  *
  * @typedef {object} Backlog
  * @property {number} length
- * @property {number} limit
+ * @property {number|null} limit
  * @property {number} timeout
  * @property {number|null} oldest_for
  * @property {Waiting[]} waiting
