@@ -56,3 +56,9 @@ def test_decisions_know_no_machine() -> None:
     assert len(judged) >= 15
     for path in judged:
         assert not {name.split(".")[0] for name in imported(path)} & set(FORBIDDEN), path
+
+
+@pytest.mark.parametrize("path", [path for path in sources() if ".adapters." in module_name(path)], ids=module_name)
+def test_modules_of_adapters_are_small(path: Path) -> None:
+    """An adapter translates and does nothing else: no module of one has 200 lines."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 200

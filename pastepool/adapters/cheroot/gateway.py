@@ -34,14 +34,20 @@ class _Stamped:
         if environ is None:  # a gateway that is no WSGI
             environ = {"REQUEST_METHOD": _text(req.method), "PATH_INFO": _text(req.path)}
             environ["REMOTE_ADDR"] = req.conn.remote_addr or ""
-        send_headers, write = req.ensure_headers_sent, getattr(self, "write", None)
+        write = getattr(self, "write", None)
         plain = req.server.ssl_adapter is None
         answer = (lambda: _answer(req)) if plain else None  # another thread than its own must not use a TLS connection
         with self.pool.request(environ, answer, lambda: hang_up(req.conn)) as stamp:
-            req.ensure_headers_sent = _unless_killed(_sending(stamp, send_headers))
+            req.send_headers = _unless_killed(stamp, req.send_headers)
             if write is not None:
                 self.write = _sending(stamp, write)
-            stamp.call(super().respond)  # type: ignore[misc]
+            try:
+                stamp.call(super().respond)  # type: ignore[misc]
+            finally:
+                # Otherwise each request would be garbage that only the collector finds.
+                del req.send_headers
+                if write is not None:
+                    del self.write
 
 
 def _sending(stamp: Any, send: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,12 +58,15 @@ def _sending(stamp: Any, send: Callable[..., Any]) -> Callable[..., Any]:
     return sent
 
 
-def _unless_killed(send: Callable[[], Any]) -> Callable[[], None]:
+def _unless_killed(stamp: Any, send: Callable[[], Any]) -> Callable[[], None]:
     """Send the headers, but let a kill pass: after it cheroot sends them in a ``finally``, and then has to close."""
 
     def sent() -> None:
-        with contextlib.suppress(WorkerKilled):
-            send()
+        try:
+            with stamp.sending():
+                send()
+        except WorkerKilled:
+            pass
 
     return sent
 

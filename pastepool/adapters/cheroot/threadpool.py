@@ -1,8 +1,7 @@
-"""``ThreadPool``: cheroot's pool, and the connections that it is given. Names in this module are cheroot's."""
+"""``ThreadPool``: cheroot's pool. Names in this module are cheroot's."""
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
@@ -10,55 +9,9 @@ import weakref
 from typing import Any
 
 from pastepool import Work, WorkerPool
+from pastepool.adapters.cheroot.connection import Connection
 from pastepool.adapters.cheroot.gateway import hang_up, stamped
 from pastepool.adapters.cheroot.statistics import NOTHING, Counted, WorkerStatistics, WorkerThread, added, since
-from pastepool.errors import WorkerKilled
-
-
-class _Connection(Work):
-    """One turn of a connection. ``keep``: it goes back to cheroot's connection manager after it."""
-
-    holds_requests = True
-
-    def __init__(self, pool: ThreadPool, conn: Any) -> None:
-        self.conn = conn
-        self._pool = pool
-        self._keep = False
-        self._interrupt: BaseException | None = None
-
-    def run(self) -> None:
-        self._pool.begin(self.conn)
-        self._keep = bool(self.conn.communicate())
-
-    def title(self) -> str:
-        return f"connection of {self.conn.remote_addr or 'a client'}"
-
-    def failed(self, error: BaseException) -> None:
-        log, whose = self._pool.server.error_log, f"{self.conn.remote_addr}:{self.conn.remote_port}"
-        if isinstance(error, WorkerKilled):
-            log(f"A request of {whose} was killed by the pool", level=logging.WARNING)
-        elif isinstance(error, ConnectionError):
-            log(f"Got a connection error while handling a connection from {whose} ({error!s})", level=logging.INFO)
-        elif isinstance(error, (KeyboardInterrupt, SystemExit)):
-            log(f"Got a server shutdown request while handling {whose} ({error!s})", level=logging.DEBUG)
-            self._interrupt = error
-        else:
-            log(f"Unhandled error while processing {whose}: {error!r}", level=logging.ERROR, traceback=True)
-
-    def finished(self) -> None:
-        server = self._pool.server
-        try:
-            if self._keep:
-                server.put_conn(self.conn)
-            else:
-                self.conn.close()
-        finally:
-            self._pool.end(self.conn)
-        if self._interrupt is not None:
-            server.interrupt = self._interrupt  # stops the server, this pool too, from this thread
-
-    def refused(self, reason: str) -> None:
-        self.conn.close()
 
 
 class ThreadPool:
@@ -90,6 +43,7 @@ class ThreadPool:
         self._queue_put_timeout = accepted_queue_timeout
         self._changed = threading.Condition()
         self._full_since: float | None = None
+        self._getting = 0
         self._faces: dict[str, WorkerThread] = {}
         self.ended = NOTHING
         self._seen: weakref.WeakKeyDictionary[Any, Counted] = weakref.WeakKeyDictionary()
@@ -133,7 +87,9 @@ class ThreadPool:
 
         Only the first connection that finds it full waits that long. Otherwise those behind it would wait for the sum.
         """
-        work = _Connection(self, obj)
+        work = Connection(self, obj)
+        if self._full_since is None and not self._getting and self.pool.submit(work):
+            return
         with self._changed:
             while not self.pool.submit(work):
                 now = time.monotonic()
@@ -155,8 +111,12 @@ class ThreadPool:
             return bool(found)
 
         with self._changed:
-            if not self._changed.wait_for(came, timeout if block else 0):
-                raise queue.Empty
+            self._getting += 1
+            try:
+                if not self._changed.wait_for(came, timeout if block else 0):
+                    raise queue.Empty
+            finally:
+                self._getting -= 1
         return found[0].conn  # type: ignore[attr-defined]
 
     def grow(self, amount: int) -> None:
@@ -195,7 +155,9 @@ class ThreadPool:
         """Note that the calling worker serves a connection, and that there is room in the queue."""
         face = self._face(threading.current_thread().name)
         face.conn = conn
-        self._seen[conn] = (*self._seen.get(conn, NOTHING)[:3], time.monotonic())
+        if self.server.stats["Enabled"]:
+            before = self._seen.get(conn) or _done_by(conn)
+            self._seen[conn] = (*before[:3], time.monotonic())
         if self._full_since is not None:
             with self._changed:
                 self._changed.notify_all()
@@ -209,9 +171,12 @@ class ThreadPool:
     def end(self, conn: Any) -> None:
         """Count what the calling worker did for a connection since ``begin``; what came before was counted then."""
         face = self._face(threading.current_thread().name)
-        before = self._seen[conn]
-        now = (0, conn.rfile.bytes_read, conn.wfile.bytes_written, time.monotonic())
-        self._seen[conn] = now
-        if self.server.stats["Enabled"]:
-            face.counted = added(face.counted, since(before, now))
         face.conn = None
+        if self.server.stats["Enabled"]:
+            now = _done_by(conn)
+            face.counted = added(face.counted, since(self._seen.get(conn, now), now))
+            self._seen[conn] = now
+
+
+def _done_by(conn: Any) -> Counted:
+    return (0, conn.rfile.bytes_read, conn.wfile.bytes_written, time.monotonic())
