@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pastepool.embedding.server_thread import ServerThread as ServerThread
+    from pastepool.embedding.worker_pool import WorkerPool as WorkerPool
     from pastepool.pooling.hub import subscribe as subscribe
     from pastepool.pooling.work import CallableWork as CallableWork
     from pastepool.pooling.work import Work as Work
-    from pastepool.pooling.worker_pool import WorkerPool as WorkerPool
 
 __version__ = "0.1.0"
 
@@ -27,7 +27,7 @@ _HOMES = {
     "CallableWork": "pastepool.pooling.work",
     "ServerThread": "pastepool.embedding.server_thread",
     "Work": "pastepool.pooling.work",
-    "WorkerPool": "pastepool.pooling.worker_pool",
+    "WorkerPool": "pastepool.embedding.worker_pool",
     "subscribe": "pastepool.pooling.hub",
 }
 

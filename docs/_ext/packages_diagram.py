@@ -84,7 +84,7 @@ PUBLIC = {
     "pastepool.CallableWork": "pastepool.pooling",
     "pastepool.ServerThread": "pastepool.embedding",
     "pastepool.Work": "pastepool.pooling",
-    "pastepool.WorkerPool": "pastepool.pooling",
+    "pastepool.WorkerPool": "pastepool.embedding",
     "pastepool.subscribe": "pastepool.pooling",
 }
 """The homes of the names that the package itself has."""

@@ -14,7 +14,7 @@ from pastepool.settings.options import BY_NAME
 from pastepool.settings.reading import read
 from pastepool.settings.values import Settings
 
-_GROUPS = frozenset({"Pool", "Mail"})
+_GROUPS = frozenset({"Pool", "Mail", "Watching"})
 _PREFIX = "threadpool_"
 _OF_THE_SERVER = frozenset({"use_threadpool", "daemon_threads"})
 """Options of these groups that say something about Paste's server alone."""

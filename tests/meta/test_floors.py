@@ -18,7 +18,7 @@ FLOORS = [re.findall(r"\w+", line) for line in lines_of("importlinter:contract:f
 ASIDE = lines_of("importlinter:contract:floors", "exhaustive_ignores")
 VALUES = lines_of("importlinter:contract:values", "source_modules")
 FORBIDDEN = lines_of("importlinter:contract:values", "forbidden_modules")
-PUBLIC = {"CallableWork": "pooling", "ServerThread": "embedding", "Work": "pooling", "WorkerPool": "pooling"}
+PUBLIC = {"CallableWork": "pooling", "ServerThread": "embedding", "Work": "pooling", "WorkerPool": "embedding"}
 """The rooms of the names that the package itself has."""
 
 

@@ -20,4 +20,4 @@ def test_example_runs(code: str) -> None:
 
 def test_there_are_examples() -> None:
     """They were found."""
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3

@@ -362,7 +362,7 @@ def test_zombies_end_the_process_as_the_host_says() -> None:
     ("options", "sentence"),
     [
         ({"wokers": 3}, "[WorkerPool shop]: 'wokers' is not an option of a pool; the nearest one is 'workers'."),
-        ({"zzz": 3}, "it takes dying_limit, error_email, "),
+        ({"zzz": 3}, "it takes admin_allow_from, admin_allow_kill, "),
         (
             {"port": 80},
             "'port' is not an option of a pool; it is an option of the server and not of its pool, so leave",

@@ -13,7 +13,7 @@ def test_public_names_are_loaded_when_they_are_asked_for() -> None:
         "CallableWork": "pastepool.pooling.work",
         "ServerThread": "pastepool.embedding.server_thread",
         "Work": "pastepool.pooling.work",
-        "WorkerPool": "pastepool.pooling.worker_pool",
+        "WorkerPool": "pastepool.embedding.worker_pool",
         "subscribe": "pastepool.pooling.hub",
     }
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):

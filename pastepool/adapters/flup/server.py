@@ -50,11 +50,21 @@ class _OnOurPool:
         self._keepGoing = False
 
     def _setupSocket(self) -> socket.socket:
-        """Open the listening socket. Raises: StartError: it cannot be opened; flup's own way to say so is a TypeError."""
+        """
+        Open the listening socket, and start the pool.
+
+        Raises: StartError: one of them cannot be had; flup's own way to say so is a TypeError.
+        """
         try:
-            return super()._setupSocket()  # type: ignore[misc, no-any-return]
+            sock: socket.socket = super()._setupSocket()  # type: ignore[misc]
         except OSError as error:
             raise StartError(f"Cannot listen on {self._bindAddress}: {error.strerror or error}.") from error
+        try:
+            self._threadPool.pool.start()
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def handler(self, req: Any) -> Any:
         """Run a request inside of its stamp; what it sends is sent with the window shut."""

@@ -78,7 +78,7 @@ class ThreadPool(Numbers):
             self.joined, self.started = False, True
             self.pool = pool = self._make()
             early, self.early = self.early, []
-        if self.min:
+        if self.min or pool.settings.admin.listen:
             pool.start()
             never = threading.Event()
             for _ in range(int(_READY_WITHIN / 0.001)):

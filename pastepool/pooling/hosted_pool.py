@@ -1,5 +1,5 @@
 """
-``pastepool.WorkerPool``: the pool of our server for the program of somebody else.
+``HostedPool``: the pool of our server for the program of somebody else. ``pastepool.WorkerPool`` adds the page to it.
 
 A pool serves in the process that starts it. Its parts work once: ``start`` after a ``stop``, and the first work after a
 fork, find new ones. So a pool may be made, and may be given work, before its program becomes a daemon (contract F2).
@@ -57,7 +57,7 @@ _LEAVE_FOR: Seconds = 0.5
 """How long idle workers and the mailer have to end after the time for ``stop`` is over. They need milliseconds."""
 
 
-class WorkerPool:
+class HostedPool:
     """
     A pool of threads that outlives work that hangs: it reports such work with its stack, adds workers in the place of
     those that hang, and kills them at the kill limit.
