@@ -39,11 +39,20 @@ class _OnOurPool:
         self._threadPool = ThreadPool(**ours)
         if getattr(self._jobClass, "_multiplexed", False):
             self._jobClass = _multiplexed(self._jobClass, self._threadPool)
+        elif not hasattr(self._jobClass, "_keepGoing") and hasattr(self._jobClass, "_cping"):
+            self._jobClass = _ending(self._jobClass)
 
     @property
     def pool(self) -> ThreadPool:
         """Return the pool."""
         return self._threadPool
+
+    def run(self) -> bool:
+        """Serve until ``stop``, and finish what was taken. Returns whether SIGHUP came. flup's AJP finishes nothing."""
+        try:
+            return bool(super().run())  # type: ignore[misc]
+        finally:
+            self.shutdown()  # type: ignore[attr-defined]
 
     def stop(self) -> None:
         """End ``run``, within a second and the time for the drain. Runs on: any thread."""
@@ -59,6 +68,9 @@ class _OnOurPool:
             sock: socket.socket = super()._setupSocket()  # type: ignore[misc]
         except OSError as error:
             raise StartError(f"Cannot listen on {self._bindAddress}: {error.strerror or error}.") from error
+        if sock.family != socket.AF_UNIX:
+            # What is accepted gets it too. flup sends a packet in two pieces, and each second one would wait 40 ms.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self._threadPool.pool.start()
         except BaseException:
@@ -84,6 +96,13 @@ class _OnOurPool:
             finally:
                 for name, value in before.items():
                     setattr(req, name, value)  # flup's page about an error is no part of the request
+
+    def error(self, req: Any) -> None:
+        """Answer with flup's page about an error; its AJP has the status 200 for that."""
+        start = getattr(req, "startResponse", None)
+        if start is not None:
+            req.startResponse = lambda status, *rest: start(max(status, 500), *rest)
+        super().error(req)  # type: ignore[misc]
 
     def _installSignalHandlers(self) -> None:
         """Install flup's handlers, in the main thread alone: elsewhere Python refuses it, and its host has its own."""
@@ -121,6 +140,22 @@ def _cut_if_begun(req: Any) -> None:
     if begun:
         with contextlib.suppress(OSError, ValueError), socket.socket(fileno=os.dup(req._conn._sock.fileno())) as own:
             own.shutdown(socket.SHUT_RDWR)
+
+
+def _ending(connection_class: type[Any]) -> type[Any]:
+    """
+    Return a class of connections that end where flup's own end for ``_keepGoing = False``.
+
+    flup's AJP has no such end: it waits for the next request until the front-end hangs up. So the worker of a killed
+    request would never leave, and the server would never end.
+    """
+
+    def processInput(self: Any) -> None:
+        if not self._keepGoing and self._request is None:
+            raise EOFError
+        connection_class.processInput(self)
+
+    return type(connection_class.__name__, (connection_class,), {"_keepGoing": True, "processInput": processInput})
 
 
 def _multiplexed(connection_class: type[Any], pool: ThreadPool) -> type[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import sys
 import threading
 from typing import Any
@@ -104,4 +105,12 @@ class ThreadPool:
             if hasattr(job, "_keepGoing"):
                 with contextlib.suppress(AttributeError):
                     job._keepGoing = False
+                    _wake(job)
         self.pool.stop(self._shutdown_timeout)
+
+
+def _wake(connection: Any) -> None:
+    """Wake a connection of AJP that waits for its next request. Others look by themselves, and have no ``_request``."""
+    if connection._request is None:
+        with contextlib.suppress(OSError):
+            connection._sock.shutdown(socket.SHUT_RD)
