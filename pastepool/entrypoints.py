@@ -31,7 +31,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pastepool.core.ending import end_at
-from pastepool.embedding.applications import admin_application, check_application, warnings_ignored
+from pastepool.embedding.applications import admin_application, check_application, function_named, warnings_ignored
 from pastepool.errors import SettingsError, StartError
 from pastepool.runtime.system.loggers import own_logger, write_line
 from pastepool.settings import Settings, lines_of, read, section_of
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from pastepool.runtime.family.birth import Birth
-    from pastepool.server.membership import Membership
     from pastepool.worker.seat import Seat
 
 COMMANDS = frozenset(
@@ -197,14 +196,23 @@ def _check_certificates(settings: Settings, lines: Mapping[str, Mapping[str, int
         make_context(settings.tls, SettingsPlace(settings.section, settings.config_file, lines))
 
 
-def _serve(app: WSGIApplication, settings: Settings, seat: Membership | None) -> None:
-    """Serve in this process. ``seat``: its place among several."""
-    from pastepool.server import Server  # imported here because a check of the settings does not need it
+def _serve(app: WSGIApplication, settings: Settings, seat: Seat | None) -> None:
+    """Serve in this process, or be the mold of those that do. ``seat``: its place among several."""
+    from pastepool.server import (  # imported here because a check of the settings does not need it
+        Server,
+        claim_files_of,
+    )
 
     with _told_to_operator():
         try:
             check_application(app, settings.config_file)
             admin = None if seat is not None else admin_application(settings.admin)  # the desk shows all processes
+            first = function_named(settings)
+            if seat is not None and seat.birth.mold is not None:
+                from pastepool.worker.mold import preloaded
+
+                seat = preloaded(seat, lambda: claim_files_of(app, settings.config_file))
+            first()
             Server(settings, app, admin, seat).serve()
         except (SettingsError, StartError) as error:
             if seat is not None:

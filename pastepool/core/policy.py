@@ -94,7 +94,8 @@ class ProcessPolicy:
     if the first child of all does not become ready: ``retry``, ``exit``, or empty for what suits where it was started.
     ``deadlock``: a child that gives no sign of life for so long is replaced and killed. A child is replaced after
     ``max_requests`` requests, after ``restart_every`` seconds, after ``inactive`` seconds without a request, or from
-    ``max_memory`` bytes on. 0 switches off any of these five.
+    ``max_memory`` bytes on. 0 switches off any of these five. ``preload``: the first child of a generation loads
+    the application, and forks the others.
     """
 
     processes: int = 0
@@ -107,6 +108,7 @@ class ProcessPolicy:
     restart_every: Seconds = 0.0
     inactive: Seconds = 0.0
     max_memory: int = 0
+    preload: bool = False
 
 
 MINIMUM_RATE = 4096

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import pkgutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pastepool.errors import SettingsError
-from pastepool.settings import AdminSettings, factory_named_in
+from pastepool.settings import AdminSettings, Settings, factory_named_in
 from pastepool.settings.place import SettingsPlace
 
 if TYPE_CHECKING:
@@ -34,6 +35,24 @@ def check_application(app: object, config_file: str) -> None:
     factory = "the application factory" + (f" ({line})" if line else "")
     place = f"{SettingsPlace(section, config_file)}: " if section else ""
     raise SettingsError(f"{place}{factory} returned {made}; {remedy}.", section=section)
+
+
+def function_named(settings: Settings) -> Callable[[], object]:
+    """
+    Return what ``after_fork`` names, or a function that does nothing.
+
+    Raises: SettingsError: there is no such function. What its module raises when it is imported.
+    """
+    if not settings.after_fork:
+        return lambda: None
+    place = SettingsPlace(settings.section, settings.config_file)
+    try:
+        found: Callable[[], object] = pkgutil.resolve_name(settings.after_fork)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"{place}: after_fork = {settings.after_fork} is not there: {error}.") from error
+    if not callable(found):
+        raise SettingsError(f"{place}: after_fork = {settings.after_fork} cannot be called; name a function.")
+    return found
 
 
 def admin_application(admin: AdminSettings) -> WSGIApplication | None:

@@ -15,6 +15,7 @@ from pastepool.errors import SettingsError, StartError
 from pastepool.process.parent import Parent
 from pastepool.runtime.family.birth import Birth
 from pastepool.runtime.family.control import Control, name_for
+from pastepool.runtime.family.molds import adopt_orphans
 from pastepool.runtime.family.naming import middle_of, name_process
 from pastepool.runtime.family.offer import offer
 from pastepool.runtime.sockets.passed import take_passed
@@ -40,6 +41,8 @@ def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Bir
     parent, at the end of all. StartError: the process cannot fork safely, or a socket cannot be opened.
     """
     refuse_to_fork_beside_threads()
+    if settings.processes.preload:
+        adopt_orphans()
     fill_closed_descriptors()
     given = offer(settings, None, take_passed(settings.listen, os.environ))
     control = Control(name_for(settings.config_file, settings.section, os.geteuid()))
@@ -66,11 +69,13 @@ def refuse_to_fork_beside_threads() -> None:
 
 
 def _checked(settings: Settings) -> Settings:
-    """Raises: SettingsError: a reload cannot bring what these settings ask for."""
+    """Raises: SettingsError: a reload cannot bring what these settings ask for. StartError: nor can this system."""
     if not settings.processes.processes:
         raise SettingsError(
             f"{settings.config_file} [{settings.section}]: processes is not set any more; that needs a restart.",
             section=settings.section,
             key="processes",
         )
+    if settings.processes.preload:
+        adopt_orphans()
     return settings

@@ -43,19 +43,22 @@ class Hands:
 
     def _fork(self, action: ForkChild, fleet: Fleet, now: Seconds) -> tuple[Fleet, Birth | None]:
         serial = self.next_serial()
-        given = self._offers.newest(fleet.reloading)
-        forked = fleet.forked(serial, action.slot, now)
+        given, mold = self._offers.newest(fleet.reloading), self._kinship.molds.usable(fleet.source)
+        forked = fleet.forked(serial, action.slot, now, mold.generation if mold is not None else 0)
         try:
-            own = self._kinship.fork(serial)
+            if mold is not None:
+                self._kinship.order(mold, serial, action.slot)
+                return forked, None
+            loads_for_others = given.policy.preload and self._kinship.molds.wanted(fleet.asked)
+            own = self._kinship.fork(serial, mold=fleet.asked if loads_for_others else 0)
         except OSError as error:
             self._tell.error(f"a worker cannot be forked: {error.strerror}")
             return forked.ended(serial, now, luck()), None
         if own is None:
             return forked, None
         self._close()
-        wire, row, dump, lane = own
         sockets, admin = shared(given.sockets), shared(given.admin_sockets)
-        return forked, Birth(serial, action.slot, fleet.asked, given.settings, sockets, admin, wire, row, dump, lane)
+        return forked, Birth(serial, action.slot, fleet.asked, given.settings, sockets, admin, *own)
 
     def _kill(self, action: KillChild, fleet: Fleet, now: Seconds) -> Fleet:
         child = fleet.find(action.serial)

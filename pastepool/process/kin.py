@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pastepool.core.generations.fleet import Fleet
 from pastepool.runtime.family.birth import DESK, WORKER
 from pastepool.runtime.family.board import Board, BoardRow
-from pastepool.runtime.family.lane import Lane
+from pastepool.runtime.family.lane import Lane, packets
+from pastepool.runtime.family.molds import Mold, Molds
 from pastepool.runtime.family.relay import Relay
 from pastepool.runtime.family.wire import Wire, wires
 from pastepool.runtime.system.parent_signals import ParentSignals
+
+_Own = tuple[Wire, BoardRow, int, Lane, "socket.socket | None"]
+
+_STRANGERS = 64
+"""How many pids of others are remembered: one may be that of a worker of which its mold has not told yet."""
+
+_NEVER_FORKED = 1 << 8
+"""The status of a worker that its mold could not fork: as if it had ended with 1."""
 
 
 @dataclass
@@ -24,8 +35,9 @@ class Kin:
     """
     One worker process, as the parent has it.
 
-    ``row``: what it shows on the board. ``dump``: the descriptor of the file in memory that takes its stacks.
-    ``failure``: why it did not become ready, in its own words. ``silent``: it has closed its side of the wire.
+    ``pid``: 0 as long as its mold has not forked it. ``row``: what it shows on the board. ``dump``: the descriptor of the
+    file in memory that takes its stacks. ``failure``: why it did not become ready, in its own words. ``silent``: it has
+    closed its side of the wire.
     """
 
     serial: int
@@ -53,23 +65,28 @@ class Kinship:
     All children by serial. ``desk``: the serial of the desk; 0 if there is none. Runs on: the only thread of the parent.
     """
 
-    def __init__(self, signals: ParentSignals, relay: Relay) -> None:
+    def __init__(self, signals: ParentSignals, relay: Relay, molds: Molds) -> None:
         self._signals = signals
         self.relay = relay
         self.board = Board()
+        self.molds = molds
+        self._adopts = False
+        self._strangers: deque[int] = deque(maxlen=_STRANGERS)
         self.by_serial: dict[int, Kin] = {}
         self.desk = 0
 
-    def fork(self, serial: int, is_desk: bool = False) -> tuple[Wire, BoardRow, int, Lane] | None:
+    def fork(self, serial: int, is_desk: bool = False, mold: int = 0) -> _Own | None:
         """
         Fork a worker, or the desk, and let the two know each other.
 
-        Returns: in the parent None; in the child its end of the wire, its row, the descriptor for its stacks and its end
-        of the lane. It has closed what belongs to the parent and to its siblings.
+        ``mold``: the generation for which the worker is to load the application; 0 if for itself alone.
+
+        Returns: in the parent None; in the child its end of the wire, its row, the descriptor for its stacks, its end of
+        the lane and where the orders for a mold come. It has closed what belongs to the parent and to its siblings.
         Raises: OSError: the machine has no process or no descriptor left.
         """
-        ours, theirs = wires()
-        row, dump, lane = self.board.take(), _file_in_memory(), self.relay.open(serial)
+        ours, theirs, row, dump, lane = self._ends(serial)
+        orders = packets() if mold else None
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 with contextlib.suppress(Exception):  # the disk is full
@@ -80,25 +97,60 @@ class Kinship:
                 if not pid:
                     self._signals.in_child()
         except OSError:
-            Kin(serial, 0, ours, row, dump).close()
-            theirs.close()
-            lane.close()
-            self.relay.close(serial)
-            row.clear()
+            self._give_back(Kin(serial, 0, ours, row, dump), theirs, lane)
             raise
         if pid:
-            theirs.close()
-            lane.close()
-            self.by_serial[serial] = Kin(serial, pid, ours, row, dump)
             self.desk = serial if is_desk else self.desk
-            for each in list(self.by_serial) if is_desk else [serial]:
-                self._introduce(each)
+            self._keep(Kin(serial, pid, ours, row, dump), theirs, lane)
+            if orders is not None:
+                orders[1].close()
+                self._adopts = True
+                self.molds.begin(pid, mold, orders[0])
             return None
         ours.close()
         for sibling in self.by_serial.values():
             sibling.close()
         self.relay.close_all()
-        return theirs, row, dump, lane
+        self.molds.close_all()
+        if orders is not None:
+            orders[0].close()
+        return theirs, row, dump, lane, orders and orders[1]
+
+    def order(self, mold: Mold, serial: int, slot: int) -> None:
+        """Have a mold fork a worker. Raises: OSError: the machine has no descriptor left, or the mold has ended."""
+        ours, theirs, row, dump, lane = self._ends(serial)
+        try:
+            self.molds.ask(mold, serial, slot, row.number, (theirs.fileno(), dump, lane.fileno()))
+        except OSError:
+            self._give_back(Kin(serial, 0, ours, row, dump), theirs, lane)
+            raise
+        self._keep(Kin(serial, 0, ours, row, dump), theirs, lane)
+
+    def _ends(self, serial: int) -> tuple[Wire, Wire, BoardRow, int, Lane]:
+        ours, theirs = wires()
+        return ours, theirs, self.board.take(), _file_in_memory(), self.relay.open(serial)
+
+    def _keep(self, kin: Kin, theirs: Wire, lane: Lane) -> None:
+        theirs.close()
+        lane.close()
+        self.by_serial[kin.serial] = kin
+        for each in list(self.by_serial) if kin.serial == self.desk else [kin.serial]:
+            self._introduce(each)
+
+    def _give_back(self, kin: Kin, theirs: Wire, lane: Lane) -> None:
+        kin.close()
+        theirs.close()
+        lane.close()
+        self.relay.close(kin.serial)
+        kin.row.clear()
+
+    def hear_molds(self) -> None:
+        """Take note of the workers that molds have forked. Before anything is heard of these workers."""
+        for serial, pid in self.molds.forked():
+            if serial in self.by_serial and pid not in self._strangers:
+                self.by_serial[serial].pid = pid
+            else:
+                self.molds.failed[serial] = "it has ended at once"
 
     def _introduce(self, serial: int) -> None:
         """Give the two ends of a link to a worker and to the desk, if there is one; to the desk the stacks as well."""
@@ -131,20 +183,36 @@ class Kinship:
         return serial in self.by_serial and self.by_serial[serial].wire.send(word, text)
 
     def signal(self, serial: int, number: int) -> None:
-        """Send a signal to one worker, if it has not been reaped."""
-        if serial in self.by_serial:
-            os.kill(self.by_serial[serial].pid, number)
+        """Send a signal to one worker, if it has not been reaped. SIGKILL to one that its mold does not fork ends both."""
+        pid = self.pid_of(serial)
+        if pid:
+            os.kill(pid, number)
+        elif number == signal.SIGKILL:
+            self.molds.kill_for(serial)
 
     def reap(self) -> Iterator[tuple[Kin, int]]:
-        """Yield each worker that has ended, with its status, and forget it. As PID 1, wait for strangers too."""
-        by_pid = {kin.pid: kin for kin in self.by_serial.values()}
-        for pid, status in _ended([-1] if os.getpid() == 1 else list(by_pid)):
-            kin = by_pid.get(pid)
-            if kin is not None:
-                yield kin, status
-                del self.by_serial[kin.serial]
-                kin.close()
-                self.relay.close(kin.serial)
+        """
+        Yield each worker that has ended, with its status, and forget it. One that its mold could not fork counts too.
+
+        As PID 1, or if orphans are given to this process, wait for strangers too.
+        """
+        by_pid = {kin.pid: kin for kin in self.by_serial.values() if kin.pid}
+        for pid, status in _ended([-1] if os.getpid() == 1 or self._adopts else list(by_pid)):
+            if pid in by_pid:
+                yield from self._forgotten(by_pid[pid], status)
+            else:
+                self._strangers.append(pid)
+        for serial, why in self.molds.take_failed():
+            kin = self.by_serial.get(serial)
+            if kin is not None and not kin.pid:
+                kin.failure = why
+                yield from self._forgotten(kin, _NEVER_FORKED)
+
+    def _forgotten(self, kin: Kin, status: int) -> Iterator[tuple[Kin, int]]:
+        yield kin, status
+        del self.by_serial[kin.serial]
+        kin.close()
+        self.relay.close(kin.serial)
 
 
 def _file_in_memory() -> int:

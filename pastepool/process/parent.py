@@ -26,6 +26,7 @@ from pastepool.process.reports import Reports
 from pastepool.process.telling import Teller
 from pastepool.runtime.family.birth import Birth
 from pastepool.runtime.family.control import Control
+from pastepool.runtime.family.molds import Molds
 from pastepool.runtime.family.offer import Offer, Offers
 from pastepool.runtime.family.relay import Relay
 from pastepool.runtime.inspection.control_group import events_file
@@ -56,7 +57,7 @@ class Parent:
         self._now = clock.now
         self._signals = ParentSignals()
         self._tell = Teller()
-        self._kinship = Kinship(self._signals, Relay(self._tell.warning))
+        self._kinship = Kinship(self._signals, Relay(self._tell.warning), Molds(self._tell.warning))
         self._looking = Looking(self._kinship, self._tell, clock.now())
         self._reports = Reports(service, control, Burial(self._tell, clock.now(), events_file()))
         self._hands = Hands(self._kinship, self._offers, self._tell, control.close)
@@ -95,6 +96,7 @@ class Parent:
             if birth is not None:
                 return birth
             policy = self._policy()
+            self._kinship.molds.end_older(math.inf if self._home.fleet.stopping else self._home.fleet.goal)
             silent_for = self._looking.silent_for(self._home.fleet, self._now())
             self._reports.tell(self._home.fleet, policy.processes, policy.shutdown, silent_for)
             if self._ended and self._desk.has_ended(self._now(), self._home.fleet.at_once):
@@ -150,13 +152,15 @@ class Parent:
         poll = select.poll()
         by_descriptor = {kin.wire.fileno(): kin for kin in self._kinship.by_serial.values() if not kin.silent}
         waiting = [listener.fileno() for listener in self._offers.given.sockets] if self._is_idle() else []
-        for descriptor in (self._signals.fileno(), *by_descriptor, *waiting, *self._reports.control.descriptors()):
+        molds, control = self._kinship.molds.descriptors(), self._reports.control.descriptors()
+        for descriptor in (self._signals.fileno(), *by_descriptor, *waiting, *molds, *control):
             poll.register(descriptor, select.POLLIN)
         for descriptor, events in self._kinship.relay.interests():
             poll.register(descriptor, events)
         look_at = min(self._look_at, self._desk.next_at())
         patience = self._reports.within(min(max(0.0, look_at - self._now()), _LONGEST_POLL))
         ready = {descriptor for descriptor, _ in poll.poll(math.ceil(patience * 1000))}
+        self._kinship.hear_molds()
         for descriptor in ready & by_descriptor.keys():
             self._home.listen(by_descriptor[descriptor])
         self._kinship.relay.pass_on(ready)

@@ -235,7 +235,8 @@ class Server:
         hub.begin(None if self._membership is None else self._membership.broadcast)
         with contextlib.suppress(OSError):
             tempfile.gettempdir()  # resolves a relative TMPDIR now: the application may change the working directory
-        claim(files_of_application(parts.shared.application, *named_in(self.settings.config_file)))
+        if self._membership is None or not self._membership.preloaded:
+            claim_files_of(parts.shared.application, self.settings.config_file)
         for note in self.settings.notes if self._membership is None else ():
             _log.warning("%s", note)
         public, shared = self.settings.public, self._membership is not None
@@ -423,6 +424,11 @@ class Server:
         tell_what_did_not_stop(list(self.parts.pool.workers.values()))
         if ours:
             tell_what_keeps_the_process(main_thread_too=self._ended)
+
+
+def claim_files_of(application: Application, config_file: str) -> None:
+    """Note which installed files are the application's, for stacks. Once in a process, or in the one that it is forked from."""
+    claim(files_of_application(application, *named_in(config_file)))
 
 
 def _prototype(

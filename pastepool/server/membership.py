@@ -26,6 +26,10 @@ class Membership(Protocol):
     def first_task(self) -> int:
         """Return the serial number of its first task. No other process has tasks with the same numbers."""
 
+    @property
+    def preloaded(self) -> bool:
+        """Return whether the process was forked from one that has claimed the files of the application already."""
+
     def serving(
         self,
         retire: Callable[[Seconds], None],

@@ -118,8 +118,9 @@ FOREIGN: tuple[Foreign, ...] = (
     ),
     Foreign(
         GUNICORN,
-        ("preload", "preload_app"),
-        "the application is always loaded before the server listens, so delete the line",
+        ("preload_app",),
+        "preload does that here, where processes is set, so use that or delete the line",
+        "preload",
     ),
     Foreign(
         GUNICORN,

@@ -226,6 +226,24 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Function:
+    """A function by the names of its module and its own: ``shop.start:open_database``. It is looked up much later."""
+
+    @property
+    def expects(self) -> str:
+        return "module:function"
+
+    def __call__(self, text: str) -> str:
+        module, colon, name = text.partition(":")
+        if not colon or not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
+            raise Unfit(f"is not {self.expects}, such as shop.start:open_database")
+        return text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
 class Secret(Text):
     """A secret that cannot be guessed. It is long, and has no blanks, because a header field does not keep them."""
 

@@ -102,6 +102,7 @@ OF_PROCESSES = (
     "restart_interval",
     "inactivity_timeout",
     "memory_limit",
+    "preload",
     "display_name",
 )
 """Options that have a meaning for several processes only."""

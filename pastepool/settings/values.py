@@ -109,7 +109,8 @@ class Settings:
 
     Large because it has one field for each thing that can be decided, or group of them.
 
-    ``display_name``: for the titles of several processes; empty for the file's name.
+    ``display_name``: for the titles of several processes; empty for the file's name. ``after_fork``: which function
+    each process that serves calls first; empty for none.
     ``listen``: what the operator wrote, with names and with port 0. ``listen_backlog``: the kernel's queue.
     ``tls``: for the listeners with that word.
     ``body_memory``, ``body_memory_total``, ``output_high_watermark`` and ``output_spool``: bytes. ``spool_total``: bytes;
@@ -129,6 +130,7 @@ class Settings:
     pool: PoolPolicy
     processes: ProcessPolicy
     display_name: str
+    after_fork: str
     overload: OverloadPolicy
     timeouts: Timeouts
     limits: Limits

@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import importlib
 import itertools
+import os
 import select
 import signal
 import socket
@@ -57,7 +58,7 @@ class Seat:
         self.settings = birth.settings
         self.first_task = birth.serial * TASKS_OF_ONE + 1
         self.listeners = birth.listeners
-        self._birth = birth
+        self.birth = birth
         self._row = birth.row
         self._wire = birth.wire
         self._dump = birth.dump
@@ -67,7 +68,13 @@ class Seat:
         self._is_ready = False
         self._own: OwnServer | None = None
         self._link: Link | None = None
+        self._previous = sys.excepthook
         self._settle()
+
+    @property
+    def preloaded(self) -> bool:
+        """Whether this process was forked from a mold."""
+        return self.birth.preloaded
 
     @property
     def siblings(self) -> Siblings:
@@ -78,25 +85,33 @@ class Seat:
         """Arrange the process for the server, before the application is loaded."""
         faulthandler.register(signal.SIGUSR2, file=self._dump, all_threads=True)
         self._name("boots")
-        for listener in self._birth.admin_listeners:
-            listener.close()  # they are the desk's
-        with contextlib.suppress(OSError, ValueError):  # not Linux, or a container that does not allow it
-            score = int(_OOM.read_text()) + _OOM_MORE
-            _OOM.write_text(str(min(score, 1000)))
-        importlib.invalidate_caches()  # modules may have come since the parent has looked
-        previous = sys.excepthook
+        if not self.preloaded:
+            for listener in self.birth.admin_listeners:
+                listener.close()  # they are the desk's
+            with contextlib.suppress(OSError, ValueError):  # not Linux, or a container that does not allow it
+                score = int(_OOM.read_text()) + _OOM_MORE
+                _OOM.write_text(str(min(score, 1000)))
+            importlib.invalidate_caches()  # modules may have come since the parent has looked
 
         def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
             if self._is_ready:
-                previous(kind, error, trace)
+                self._previous(kind, error, trace)
             else:
                 self.failed("".join(traceback.format_exception(kind, error, trace)))
 
         sys.excepthook = hook
 
+    def leave(self) -> None:
+        """Give the place up in this process: another one has taken it, which was forked from this one."""
+        faulthandler.unregister(signal.SIGUSR2)
+        self._is_ready = True  # the hook passes on from now on; the application may have put one of its own before it
+        self._wire.close()
+        self._lane.close()
+        os.close(self._dump)
+
     def _name(self, state: str) -> None:
-        what = f"worker {self._birth.slot} gen {self._birth.generation} {state}"
-        name_process(middle_of(self.settings), what, f"{self._birth.slot} g{self._birth.generation}")
+        what = f"worker {self.birth.slot} gen {self.birth.generation} {state}"
+        name_process(middle_of(self.settings), what, f"{self.birth.slot} g{self.birth.generation}")
 
     def failed(self, text: str) -> None:
         """Say why the worker cannot serve. What an operator needs stands at the end of a traceback."""
@@ -121,7 +136,7 @@ class Seat:
         self._row.beat(*figures())
         spawn_thread(lambda: self._beat(figures), "pastepool beat")
         self._own = OwnServer(view)
-        share(view, Among(self._own, self._birth.slot, self._birth.serial, lambda: self._link))
+        share(view, Among(self._own, self.birth.slot, self.birth.serial, lambda: self._link))
         spawn_thread(lambda: self._listen(retire, hear), "pastepool parent")
         self._wire.send(READY)
 

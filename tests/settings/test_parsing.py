@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pastepool.settings.parsing import (
     Choice,
     Duration,
+    Function,
     HostPort,
     Number,
     Refused,
@@ -139,6 +140,18 @@ def test_text_that_could_break_a_header_is_refused(text: str) -> None:
     """A line end in a Server field or a subject would let a configuration forge header lines by accident."""
     with pytest.raises(Unfit, match="is not one line of printable ASCII"):
         Text()(text)
+
+
+@pytest.mark.parametrize("text", ["shop", "shop:", ":start", "shop.start", "shop-1:start", "shop:start()", "a b:c"])
+def test_what_names_no_function_is_refused(text: str) -> None:
+    """A module, a colon and a function."""
+    with pytest.raises(Unfit, match="is not module:function, such as"):
+        Function()(text)
+
+
+def test_function_is_taken_as_it_stands() -> None:
+    """It is looked up when the application is loaded."""
+    assert Function()("shop.start:Shop.open") == Function().show("shop.start:Shop.open") == "shop.start:Shop.open"
 
 
 @pytest.mark.parametrize("text", ["healthz", "/a b", "/a?b", "/a#b", "/é"])

@@ -103,6 +103,11 @@ class Fleet:
         return self.asked > max(self.goal, self.failed)
 
     @property
+    def source(self) -> int:
+        """The generation whose mold is to fork the next child: the newest one, or if that has failed the one that serves."""
+        return self.goal if self.failed == self.asked else self.asked
+
+    @property
     def loads(self) -> bool:
         """Whether what is on disk is known to load: the last child that tried became ready, and none was asked since."""
         return self.loaded == self.asked and not self.misses.count
@@ -127,9 +132,9 @@ class Fleet:
 
     # ------------------------------------------------------------------------------------------ what the parent does
 
-    def forked(self, serial: int, slot: int, now: Seconds) -> Fleet:
-        """Note a new child. It loads the newest generation."""
-        child = Child(serial, slot, self.asked, now)
+    def forked(self, serial: int, slot: int, now: Seconds, generation: int = 0) -> Fleet:
+        """Note a new child. It loads the newest generation, unless it was forked from the mold of another one."""
+        child = Child(serial, slot, generation or self.asked, now)
         kept = [at for at in self.forks if at > now - FORKS_WITHIN]
         return replace(self, children=(*self.children, child), forks=(*kept, now))
 

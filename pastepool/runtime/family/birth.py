@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 
 from pastepool.runtime.family.board import BoardRow
@@ -42,7 +43,8 @@ class Birth:
 
     ``serial``: its number; none is used twice. ``slot``, ``generation``: as in ``core.generations``; the desk has the slot
     0. ``row``: where it shows how it is. ``dump``: the descriptor to which SIGUSR2 is to write its stacks, in C. ``lane``:
-    the way of what is broadcast.
+    the way of what is broadcast. ``mold``: where this child hears which others it is to fork, if it is to load the
+    application for them; None if not. ``preloaded``: it was forked from one that has.
     """
 
     serial: int
@@ -55,6 +57,8 @@ class Birth:
     row: BoardRow
     dump: int
     lane: Lane
+    mold: socket.socket | None = None
+    preloaded: bool = False
 
     @property
     def is_desk(self) -> bool:

@@ -55,6 +55,10 @@ class BoardRow:
         self._cells = board.cells
         self._at = _WIDTH * number
 
+    def other(self, number: int) -> BoardRow:
+        """Return the row of another worker, for a process that becomes that worker."""
+        return BoardRow(self.board, number)
+
     def beat(self, requests: int, running: int) -> None:
         """Show that the worker lives, how many requests it has had, and how many run. Runs on: the thread of beats."""
         cells, at = self._cells, self._at

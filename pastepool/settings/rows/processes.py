@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pastepool.core.policy import ProcessPolicy
 from pastepool.settings.option import Option
-from pastepool.settings.parsing import Choice, Duration, Number, Size, Text
+from pastepool.settings.parsing import Choice, Duration, Function, Number, Size, Text, Truth
 
 MOST_PROCESSES = 1000
 
@@ -122,6 +122,34 @@ ROWS: tuple[Option, ...] = (
         " limit. Linux only.",
         why="How much is too much depends on the machine.",
         group="Processes",
+    ),
+    Option(
+        names=("preload",),
+        parser=Truth(),
+        default=_PROCESSES.preload,
+        unit="",
+        field="processes.preload",
+        since="0.2",
+        doc="One process of each generation loads the application and forks the others, which share its memory. An"
+        " application that starts threads while it is loaded cannot be forked: the log names them, and each process"
+        " loads it for itself. Connections that are opened while it is loaded would be shared. Linux only.",
+        why="Not every application can be forked.",
+        group="Processes",
+    ),
+    Option(
+        names=("after_fork",),
+        parser=Function(),
+        default="",
+        unit="",
+        field="after_fork",
+        since="0.2",
+        doc="A function that is called without arguments in each process when the application is loaded, and with preload"
+        " after the fork, before it serves: it may open what processes cannot share, and start threads. Without"
+        " processes it is called too.",
+        why="Most applications open their connections when they are needed.",
+        group="Processes",
+        default_text="nothing is called",
+        example="shop.start:open_database",
     ),
     Option(
         names=("display_name",),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pastepool.core.generations.back_off import LONGEST_PAUSE, again_at
-from pastepool.core.generations.fleet import LIVED_LONG, ChildPhase, Deaths
+from pastepool.core.generations.fleet import LIVED_LONG, ChildPhase, Deaths, Fleet
 from pastepool.core.generations.planning import LATE_BY, STOPS, KillChild, RetireChild
 from pastepool.core.policy import ProcessPolicy
 from tests.core.generations.simulated_fleet import SimulatedFleet
@@ -482,3 +482,14 @@ def test_end_of_a_parent_without_children() -> None:
     world.end(1)
     world.stop()
     assert world.status == 0
+
+
+def test_source_of_the_next_child_is_what_loads() -> None:
+    """The newest generation; after a reload that failed, the one that serves. Its child belongs to that one."""
+    fleet = Fleet().forked(1, 1, 0.0).became_ready(1, 1.0)
+    assert fleet.source == 1
+    assert fleet.reload().source == 2
+    failed = fleet.reload().refused()
+    assert failed.source == 1
+    replaced = failed.ended(1, 100.0, 0.0).forked(2, 1, 100.0, failed.source).became_ready(2, 101.0)
+    assert [(child.generation, replaced.is_fresh(child)) for child in replaced.children] == [(1, True)]
