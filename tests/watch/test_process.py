@@ -20,7 +20,7 @@ def test_peak_is_no_less_than_what_is_resident_now(
     resident: int | None, peak: int | None, shown: tuple[int | None, int | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel's two figures come from counters that are not brought up to date together."""
-    monkeypatch.setattr(process, "_resident", lambda: resident)
+    monkeypatch.setattr(process, "resident_size", lambda pid: resident)
     monkeypatch.setattr(process, "_peak", lambda: peak)
     clock = FakeClock()
     facts = Process(clock.now(), clock.now()).facts(Wall(clock))
