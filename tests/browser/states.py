@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pastepool.watch.groups import groups_of
+from pastepool.watch.merging import Part, merged
+from pastepool.watch.paste_state import unknown_state
 
 State = dict[str, Any]
 
@@ -78,3 +80,29 @@ def crowd(size: int, seed: int = 1, second: int = 0) -> State:
         stack["workers"] = [row["worker"] for row in rows if row["stack"] == stack["id"]]
     state["pool"]["max_workers"] = size
     return counted(state)
+
+
+SHOWN: dict[str, Any] = {
+    "slot": 1,
+    "pid": 4711,
+    "serial": 3,
+    "generation": 2,
+    "state": "ready",
+    "since": "2026-11-20T08:00:00.000Z",
+    "for": 60.0,
+    "memory": 40 << 20,
+    "requests": 7,
+    "running": 1,
+    "beat_ago": 0.1,
+    "silent_since": None,
+    "silent_for": None,
+    "stacks": "",
+}
+"""One process, as the desk of several shows it."""
+
+
+def several(**changed: Any) -> State:
+    """The example in two processes, as the desk shows it. ``changed``: what is different of the second process."""
+    parts = [Part(1, 4711, 3, sample()), Part(2, 4712, 5, sample())]
+    state = merged(parts, [SHOWN, {**SHOWN, "slot": 2, "pid": 4712, "serial": 5, **changed}], unknown_state())
+    return {**state, **{name: sample()[name] for name in ("you", "transport", "flame", "actions")}}

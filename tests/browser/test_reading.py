@@ -12,7 +12,7 @@ import pytest
 from pastepool.watch.verdict import verdict_of
 from tests.browser.page import DESKTOP, PHONE, Page
 from tests.browser.stage import CSRF, Stage
-from tests.browser.states import State, calm, counted, crowd, sample, worker
+from tests.browser.states import SHOWN, State, calm, counted, crowd, sample, several, worker
 
 Show = Callable[[], Page]
 HOSTILE = "</td></script><img src=x onerror=alert(1)><script>alert(2)</script>\u202e\" ' javascript:alert(3)"
@@ -187,6 +187,10 @@ VERDICTS: dict[str, Callable[[], State]] = {
     "nothing known": lambda: hung_in("", ""),
     "one": lambda: hung_in("spinning"),
     "no pool": lambda: {**sample(), "kind": "none"},
+    "several": several,
+    "one silent": lambda: several(silent_for=12.5, silent_since=SHOWN["since"], stacks="File"),
+    "one stands still": lambda: several(state="stuck"),
+    "none serves": lambda: {**several(), "processes": [{**SHOWN, "state": "booting"}]},
 }
 
 

@@ -11,24 +11,8 @@ from pastepool.watch.merging import WORKERS_OF_ONE, Part, merged
 from pastepool.watch.paste_state import unknown_state
 from pastepool.watch.table import text_table
 from pastepool.watch.verdict import verdict_of
+from tests.browser.states import SHOWN
 from tests.watch.test_state import SAMPLE, shape_errors
-
-SHOWN = {
-    "slot": 1,
-    "pid": 4711,
-    "serial": 3,
-    "generation": 2,
-    "state": "ready",
-    "since": "2026-11-20T08:00:00.000Z",
-    "for": 60.0,
-    "memory": 40 << 20,
-    "requests": 7,
-    "running": 1,
-    "beat_ago": 0.1,
-    "silent_since": None,
-    "silent_for": None,
-    "stacks": "",
-}
 
 
 def sample() -> dict[str, Any]:
