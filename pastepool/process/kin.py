@@ -102,6 +102,8 @@ class Kinship:
         if pid:
             self.desk = serial if is_desk else self.desk
             self._keep(Kin(serial, pid, ours, row, dump), theirs, lane)
+            if is_desk:
+                self.relay.close(serial)  # nothing is broadcast to it
             if orders is not None:
                 orders[1].close()
                 self._adopts = True
