@@ -142,9 +142,11 @@ class Desk:
         scribe.end(_CLOSES_WITHIN)
 
     def _beat(self) -> None:
+        """Show that the desk lives, and keep nothing of workers that do not."""
         never = threading.Event()
         while True:
             self._birth.row.beat(0, 0)
+            self._workers.forget_gone()
             never.wait(_BEAT_EVERY)
 
     def _nobody_serves(self) -> bool:

@@ -52,10 +52,16 @@ class KnownWorkers:
             self._links[serial], self._dumps[serial], self._met_at[serial] = made, dump, self._clock.now()
         made.start()
 
+    def forget_gone(self) -> None:
+        """Close what belongs to workers that have ended. Called now and then."""
+        with self._lock:
+            self._forget_gone_locked()
+
     def _forget_gone_locked(self) -> None:
         there = {shown.serial for shown in self._board.shown()}
         new = self._clock.now() - _SHOWN_WITHIN
-        for serial in [serial for serial, at in self._met_at.items() if at < new and serial not in there]:
+        gone = [serial for serial in self._links if serial not in there]
+        for serial in [serial for serial in gone if self._links[serial].ended or self._met_at[serial] < new]:
             del self._met_at[serial]
             self._links.pop(serial).close()
             os.close(self._dumps.pop(serial))

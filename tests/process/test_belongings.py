@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,15 +19,13 @@ def test_reloads_leave_no_descriptors_behind(reloads: int, tmp_path: Path) -> No
     """Neither in the parent nor in the workers and the desk, which have nothing of their siblings."""
     with ending(Site(tmp_path)) as site:
         site.serving()
-        before = [_count(site.pid), _count(site.workers()[2]), _count(site.desk())]
+        before = _steady(lambda: [_count(site.pid), _count(site.workers()[2]), _count(site.desk())])
         for generation in range(2, 2 + reloads):
             site.hup()
             site.serving(generation=generation)
             until(lambda: len(children_of(site.pid)) == 3, "the old workers and the old desk have ended")
-        until(
-            lambda: [_count(site.pid), _count(site.workers(1 + reloads)[2]), _count(site.desk())] == before,
-            "all have as many as at first",
-        )
+        last = site.workers(1 + reloads)[2]
+        assert _steady(lambda: [_count(site.pid), _count(last), _count(site.desk())]) == before
 
 
 def test_program_that_the_application_starts_gets_no_listener(tmp_path: Path) -> None:
@@ -51,3 +50,15 @@ def test_service_goes_on_when_nobody_takes_its_lines(tmp_path: Path) -> None:
 
 def _count(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def _steady(read: Callable[[], list[int]]) -> list[int]:
+    """Read again and again until nothing has changed for a while, and return that: what has ended is closed a bit later."""
+    seen: list[list[int]] = []
+
+    def is_steady() -> bool:
+        seen.append(read())
+        return len(seen) > 100 and all(each == seen[-1] for each in seen[-100:])
+
+    until(is_steady, "the counts do not change any more")
+    return seen[-1]
