@@ -40,7 +40,7 @@ class Membership(Protocol):
         """
         Say that the server takes requests.
 
-        ``figures``: returns how many requests there were, and how many run. Called four times a second on a thread.
+        ``figures``: returns how many requests there were, and how many run. Called every 0.4 s on a thread.
         ``view``: what the page may see of the server. ``hear``: takes a message that one of the processes has broadcast,
         and how many were lost before it.
 

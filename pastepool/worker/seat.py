@@ -36,7 +36,12 @@ from pastepool.watch.own_server import OwnServer
 from pastepool.watch.questions import answer
 from pastepool.worker.among import Among
 
-_BEATS_A_SECOND = 4
+_BEAT_EVERY: Seconds = 0.4
+"""
+A worker whose last beat is older than a second is taken for one that stands still, so a beat may be half a second late. It
+is the most frequent reason for which an idle worker wakes up.
+"""
+
 _ARMED_FOR: Seconds = 5.0
 """How often the thread in C is put off, at most: each time costs a thread."""
 
@@ -156,12 +161,12 @@ class Seat:
         process in the end.
         """
         never = threading.Event()
-        again = max(1, int(min(_ARMED_FOR, self._deadlock) * _BEATS_A_SECOND))
+        again = max(1, int(min(_ARMED_FOR, self._deadlock) / _BEAT_EVERY))
         for count in itertools.count():
             self._row.beat(*figures())
             if self._deadlock and count % again == 0:
                 faulthandler.dump_traceback_later(_PARENTLESS * self._deadlock, file=self._dump, exit=True)
-            never.wait(1 / _BEATS_A_SECOND)
+            never.wait(_BEAT_EVERY)
 
     def broadcast(self, data: bytes) -> None:
         """Send a message to all processes, this one included. Raises: BroadcastError: the parent does not take it."""

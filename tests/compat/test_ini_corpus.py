@@ -146,7 +146,7 @@ CORPUS = (
         "gunicorn",
         "bind = unix:%(here)s/ckan.sock\npreload = true\n"
         "errorlog = /etc/ckan/default/ckan.log\nloglevel = warning\nuser = ckan\ngroup = www-data\numask = 0113",
-        "preload errorlog loglevel user group umask",
+        "errorlog loglevel user group umask",
     ),
     Section(
         "rhodecode's vcsserver",

@@ -7,7 +7,6 @@ The parent asks and never waits. A mold that ends takes those with it that it wa
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -28,6 +27,8 @@ def adopt_orphans() -> None:
 
     Raises: StartError: the system cannot do that.
     """
+    import ctypes  # a parent without preload does not need it
+
     try:
         done = ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
     except (OSError, AttributeError):
