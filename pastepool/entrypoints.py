@@ -198,10 +198,7 @@ def _check_certificates(settings: Settings, lines: Mapping[str, Mapping[str, int
 
 def _serve(app: WSGIApplication, settings: Settings, seat: Seat | None) -> None:
     """Serve in this process, or be the mold of those that do. ``seat``: its place among several."""
-    from pastepool.server import (  # imported here because a check of the settings does not need it
-        Server,
-        claim_files_of,
-    )
+    from pastepool.server import Server  # imported here because a check of the settings does not need it
 
     with _told_to_operator():
         try:
@@ -209,6 +206,7 @@ def _serve(app: WSGIApplication, settings: Settings, seat: Seat | None) -> None:
             admin = None if seat is not None else admin_application(settings.admin)  # the desk shows all processes
             first = function_named(settings)
             if seat is not None and seat.birth.mold is not None:
+                from pastepool.server import claim_files_of
                 from pastepool.worker.mold import preloaded
 
                 seat = preloaded(seat, lambda: claim_files_of(app, settings.config_file))
