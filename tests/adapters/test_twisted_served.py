@@ -138,17 +138,20 @@ def test_twistd_as_a_daemon_serves_and_ends(folder: Path) -> None:
 def test_pool_of_the_reactor() -> None:
     """``deferToThread``, names that are looked up and ``deferToThreadPool`` use it; a second one is refused."""
     code = f"""
-import sys, threading
+import os, sys, threading
 sys.path.insert(0, {str(ROOT)!r})
 from twisted.internet import reactor, threads
 from pastepool.adapters.twisted import ThreadPool
+
+def say(word):  # in one piece: the lines of the log come from another thread
+    os.write(1, (str(word) + os.linesep).encode())
 
 pool = ThreadPool(0, 5, "reactor", hung_thread_limit=0.2, kill_thread_limit=0.5)
 pool.install(reactor)
 try:
     ThreadPool().install(reactor)
 except RuntimeError as error:
-    print(error)
+    say(error)
 
 def name():
     return threading.current_thread().name
@@ -159,21 +162,21 @@ def hang():
 
 def later():
     def ask(result):
-        print("worker" in result)
+        say("worker" in result)
         return reactor.resolve("localhost")
     def more(address):
-        print(address)
+        say(address)
         return threads.deferToThreadPool(reactor, pool, hang)
     def killed(failure):
-        print(failure.type.__name__)
+        say(failure.type.__name__)
         reactor.suggestThreadPoolSize(7)
-        print(pool.max)
+        say(pool.max)
         reactor.stop()
     threads.deferToThread(name).addCallback(ask).addCallback(more).addErrback(killed)
 
 reactor.callWhenRunning(later)
 reactor.run()
-print("over")
+say("over")
 """
     with running("-c", code) as process:
         said = process.end()
