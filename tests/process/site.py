@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -244,3 +246,17 @@ def ending(site: Site) -> Iterator[Site]:
     with site:
         yield site
         assert site.end() == 0, site.said
+
+
+def in_background(port: int, path: str) -> threading.Thread:
+    """Ask in another thread, whatever becomes of it."""
+
+    def ask() -> None:
+        try:
+            get(port, path)
+        except (OSError, http.client.HTTPException):
+            pass
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    return thread

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.process.site import Site, children_of, ending
+from tests.process.site import Site, children_of, ending, in_background
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
 from tests.server.post_office import PostOffice
@@ -78,20 +78,6 @@ def whole(folder: Path, **options: object) -> Iterator[Asked]:
     with asking(folder, **options) as site:
         yield site
         assert site.end() == 0, site.said
-
-
-def in_background(port: int, path: str) -> threading.Thread:
-    """Ask in another thread, whatever becomes of it."""
-
-    def ask() -> None:
-        try:
-            get(port, path)
-        except (OSError, http.client.HTTPException):
-            pass
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    return thread
 
 
 def test_page_and_json_show_all_workers(tmp_path: Path) -> None:

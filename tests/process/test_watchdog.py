@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.process.site import Site, ending, workers_of
+from tests.process.site import Site, ending, in_background, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
 from tests.server.post_office import PostOffice
@@ -178,17 +178,3 @@ def _post_on(port: int, stop: threading.Event, failures: list[str], counts: list
         time.sleep(0.005)
     connection.close()
     counts.append(done)
-
-
-def in_background(port: int, path: str) -> threading.Thread:
-    """Ask in another thread, whatever becomes of it."""
-
-    def ask() -> None:
-        try:
-            get(port, path)
-        except (OSError, http.client.HTTPException):
-            pass
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    return thread

@@ -300,8 +300,8 @@ class Worker:
         """
         Shut the window and let the task answer for its failure.
 
-        A second kill may land between the first one's arrival and the shutting, hence the loop. One that lands on its jump
-        back is outside of the ``try`` and gets past it; see ``_escape``.
+        A second kill may land between the arrival of the first one and the shutting, so there is a loop. One that lands
+        on its jump back is outside of the ``try`` and gets past it; see ``_escape``.
         """
         if self.orphaned:
             self._end_child(task.title(), error)
