@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.dispositions import usual_dispositions
 from tests.waiting import PROGRAM_WATCHDOG, until
 
 
@@ -35,8 +36,9 @@ class Program:
         return os.pread(self._output.fileno(), 1 << 20, 0).decode()
 
     def await_line(self, text: str) -> None:
-        """Wait until the program has printed a text."""
-        until(lambda: text in self.said(), f"it says {text}", PROGRAM_WATCHDOG)
+        """Wait until the program has printed a text. Fails at once if it ends without it."""
+        until(lambda: text in self.said() or self.process.poll() is not None, f"it says {text}", PROGRAM_WATCHDOG)
+        assert text in self.said(), f"It has ended with {self.process.returncode} and never said {text}: {self.said()}"
 
 
 @contextmanager
@@ -45,7 +47,9 @@ def running(*options: str, python: str = sys.executable, **variables: str) -> It
     with tempfile.TemporaryFile() as output:
         command = [python, "-W", "ignore", *options]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
-        with subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment) as process:
+        with subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment, preexec_fn=usual_dispositions
+        ) as process:
             try:
                 yield Program(process, output)
             finally:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.dispositions import usual_dispositions
 from tests.waiting import PROGRAM_WATCHDOG
 
 ROOT = Path(__file__).parent.parent.parent
@@ -118,13 +119,7 @@ class Command:
         )
 
     def _arrange(self) -> None:
-        """
-        Give the process the usual dispositions of signals. Runs in the child process.
-
-        ``nohup`` and a shell that starts the tests in the background let them ignore some.
-        """
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        usual_dispositions()
         if self.few_descriptors:
             few_descriptors()
 

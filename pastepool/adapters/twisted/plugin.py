@@ -65,9 +65,9 @@ class TwistdService(Service):
 
     def startService(self) -> None:
         configure(self.server.settings.config_file)
-        super().startService()
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             self._before = signal.signal(signal.SIGHUP, self._refuse_reload)
+        super().startService()  # last: it says that it serves, and what comes then must find all of it
 
     def stopService(self) -> Deferred[None]:
         if self._before is not None:
