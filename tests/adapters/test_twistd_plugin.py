@@ -27,8 +27,10 @@ import os, time
 def make(given, **local):
     def application(environ, start_response):
         path = environ["PATH_INFO"]
-        while path == "/held" and not os.path.exists({gate!r}):
-            time.sleep(0.01)
+        if path == "/held":
+            open({gate!r} + ".waits", "w").close()
+            while not os.path.exists({gate!r}):
+                time.sleep(0.01)
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [path.encode()]
     return application
@@ -121,7 +123,7 @@ def test_life_in_the_foreground(folder: Path) -> None:
         process.process.send_signal(signal.SIGHUP)
         process.await_line("SIGHUP: new code and settings cannot be loaded into this process, so it goes on as it is.")
         held = Asking(port, ["/held"])
-        assert ask(port, "/")[0] == 200
+        until((folder / "gate.waits").exists, "the request runs", PROGRAM_WATCHDOG)
         process.process.send_signal(signal.SIGTERM)
         process.await_line("stopping: 1 request runs")
         assert not held.answers

@@ -67,7 +67,11 @@ class TwistdService(Service):
         configure(self.server.settings.config_file)
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             self._before = signal.signal(signal.SIGHUP, self._refuse_reload)
-        super().startService()  # last: it says that it serves, and what comes then must find all of it
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            # Requests run from here on, and the reactor handles signals only when it runs, a moment later: a SIGTERM
+            # between the two would end the process in the middle of them.
+            signal.signal(signal.SIGTERM, self._reactor.sigTerm)
+        super().startService()
 
     def stopService(self) -> Deferred[None]:
         if self._before is not None:
