@@ -88,7 +88,7 @@ class Household:
         if self.fleet.stopping:
             return
         self._offers.drop()
-        self.fleet = self.fleet.reload()
+        self.fleet = self.fleet.reload(self._now())
         self._reports.begin_reload()
         try:
             self._offers.try_with(self._read_again())

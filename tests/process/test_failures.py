@@ -121,6 +121,27 @@ def test_too_many_deaths_are_no_fork_bomb(tmp_path: Path) -> None:
         assert forks <= 6 + 2 * (4 + 7)
 
 
+def test_storm_of_signals_is_no_fork_bomb(tmp_path: Path) -> None:
+    """SIGHUP fifty times a second for five seconds: one candidate a second after the first four; the last code serves."""
+    with ending(Site(tmp_path)) as site:
+        old = site.serving()
+        site.boot("time.sleep(3600)")
+        seen: set[int] = set()
+        watch = Stopwatch()
+
+        def storm_is_over() -> bool:
+            site.hup()
+            seen.update(workers_of(site.pid))
+            return watch.elapsed() > 5.0
+
+        until(storm_is_over, "the storm is over")
+        assert len(seen - set(old.values())) <= 4 + 6
+        assert site.answer()[0] in old.values()
+        site.boot("VERSION = 2")
+        site.hup()
+        until(lambda: site.answer()[2] == "2", "the last code serves", PROGRAM_WATCHDOG)
+
+
 def test_workers_finish_and_leave_when_the_parent_is_killed(tmp_path: Path) -> None:
     """The port is free at once for a new start, which serves while an old request still runs."""
     answers: list[tuple[int, int, str]] = []

@@ -23,6 +23,9 @@ LIVED_LONG: Seconds = 60.0
 FORKS_WITHIN: Seconds = 10.0
 """For how long a fork counts when children are forked too often."""
 
+STORM_WITHIN: Seconds = 1.0
+"""A request for a reload that follows another one so soon has no right to forks of its own."""
+
 
 class ChildPhase(enum.Enum):
     """
@@ -73,15 +76,17 @@ class Fleet:
 
     Large because each fact that a plan may need is stored here, once.
 
-    ``asked``: the newest generation. ``goal``: the generation that children must have; older ones are replaced.
-    ``loaded``: the newest generation of which a child was ready; 0 for none. ``failed``: the newest generation whose
-    candidate did not become ready; 0 for none. ``misses``: the children that in a row did not become ready. ``deaths``:
-    the children that died young, by slot. ``forks``: when the last children were forked. ``hurried_at``: when a client
-    was last seen to wait for a first child. ``stopping_since``: when the end was asked for. ``at_once``: not to wait.
+    ``asked``: the newest generation. ``asked_at``: when a reload has asked for it. ``goal``: the generation that
+    children must have; older ones are replaced. ``loaded``: the newest generation of which a child was ready; 0 for
+    none. ``failed``: the newest generation whose candidate did not become ready; 0 for none. ``misses``: the children
+    that in a row did not become ready. ``deaths``: the children that died young, by slot. ``forks``: when the last
+    children were forked. ``hurried_at``: when a client was last seen to wait for a first child. ``stopping_since``:
+    when the end was asked for. ``at_once``: not to wait.
     """
 
     children: tuple[Child, ...] = ()
     asked: int = 1
+    asked_at: Seconds = -math.inf
     goal: int = 1
     loaded: int = 0
     failed: int = 0
@@ -191,16 +196,17 @@ class Fleet:
 
     # ------------------------------------------------------------------------------------------------- what is asked
 
-    def reload(self) -> Fleet:
+    def reload(self, now: Seconds) -> Fleet:
         """
         Ask for a new generation. Children that boot are too late: they are given up, and count for nothing. Nor do the
-        forks until now, because a reload needs some.
+        forks until now, because a reload needs some; they do in a storm of requests for reloads.
         """
+        forks = self.forks if now < self.asked_at + STORM_WITHIN else ()
         children = tuple(
             replace(child, why="a newer generation was asked for") if child.phase is ChildPhase.BOOTING else child
             for child in self.children
         )
-        return replace(self, children=children, asked=self.asked + 1, misses=_NONE, forks=())
+        return replace(self, children=children, asked=self.asked + 1, asked_at=now, misses=_NONE, forks=forks)
 
     def refused(self) -> Fleet:
         """Note that the newest generation cannot be tried: the machine refuses what its settings ask for."""

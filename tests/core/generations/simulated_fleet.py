@@ -73,7 +73,7 @@ class SimulatedFleet:
 
     def reload(self) -> None:
         """The operator asks for new code."""
-        self.fleet = self.fleet.reload()
+        self.fleet = self.fleet.reload(self.now)
         self.look()
 
     def stop(self, at_once: bool = False) -> None:

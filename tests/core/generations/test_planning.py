@@ -170,7 +170,7 @@ def test_candidate_that_fails_changes_nothing() -> None:
 def test_refused_settings_change_nothing() -> None:
     """No child is forked for them."""
     world = world_of(2)
-    world.fleet = world.fleet.reload().refused()
+    world.fleet = world.fleet.reload(world.now).refused()
     world.look()
     assert world.serials == 2
     assert not world.fleet.reloading
@@ -218,11 +218,34 @@ def test_second_reload_gives_the_first_candidate_up() -> None:
     assert world.of(RETIRING) == [1]
 
 
+@pytest.mark.parametrize("boots_within", [math.inf, 0.05])
+def test_storm_of_reloads_forks_no_more_than_one_a_second(boots_within: float) -> None:
+    """After the first few, whether the candidates become ready in between or not. The last one of the storm is served."""
+    world = world_of(2)
+    for _ in range(150):
+        world.reload()
+        for serial in world.of(KILLED):
+            world.end(serial)
+        world.wait(0.1)
+        for serial in world.of(BOOTING) if boots_within < 0.1 else ():
+            world.ready(serial)
+        for serial in world.of(RETIRING):
+            world.end(serial)
+    storm = world.forks()[2:]
+    assert len(storm) <= 4 + 15
+    assert min(after - before for before, after in itertools.pairwise(storm[4:])) > 0.99
+    for _ in range(3):
+        world.wait(1.0)
+        for serial in world.of(BOOTING):
+            world.ready(serial)
+    assert {world.child(serial).generation for serial in world.of(READY)} == {151}
+
+
 def test_candidate_that_is_ready_as_it_is_given_up_is_drained() -> None:
     """Not killed: it may have a request by now."""
     world = world_of(2)
     world.reload()
-    world.fleet = world.fleet.reload().became_ready(3, world.now)
+    world.fleet = world.fleet.reload(world.now).became_ready(3, world.now)
     world.look()
     assert world.of(RETIRING) == [3]
     assert world.of(BOOTING) == [4]
@@ -232,7 +255,7 @@ def test_candidate_that_ends_as_it_is_given_up_is_no_failure() -> None:
     """Of neither generation."""
     world = world_of(2)
     world.reload()
-    world.fleet = world.fleet.reload().ended(3, world.now, 0.0)
+    world.fleet = world.fleet.reload(world.now).ended(3, world.now, 0.0)
     world.look()
     assert world.fleet.failed == 0
     assert world.fleet.misses.count == 0
@@ -488,8 +511,8 @@ def test_source_of_the_next_child_is_what_loads() -> None:
     """The newest generation; after a reload that failed, the one that serves. Its child belongs to that one."""
     fleet = Fleet().forked(1, 1, 0.0).became_ready(1, 1.0)
     assert fleet.source == 1
-    assert fleet.reload().source == 2
-    failed = fleet.reload().refused()
+    assert fleet.reload(0.0).source == 2
+    failed = fleet.reload(0.0).refused()
     assert failed.source == 1
     replaced = failed.ended(1, 100.0, 0.0).forked(2, 1, 100.0, failed.source).became_ready(2, 101.0)
     assert [(child.generation, replaced.is_fresh(child)) for child in replaced.children] == [(1, True)]
