@@ -29,6 +29,8 @@ _ADDRESSES = {0x11: struct.Struct("!4s4sHH"), 0x21: struct.Struct("!16s16sHH")}
 
 _TYPE_CRC32C, _TYPE_SSL = 0x03, 0x20
 _CLIENT_SSL = 0x01
+_SHORTEST_SSL = 5
+"""The value about TLS begins with a byte of flags and four bytes about the client's certificate."""
 
 
 class BadProxyHeader(ValueError):
@@ -87,7 +89,16 @@ def _address(text: bytes, version: int) -> str:
         raise BadProxyHeader("an address is malformed") from None
     if address.version != version:
         raise BadProxyHeader("an address is of another family")
-    return str(address)
+    return _spelt(address)
+
+
+def _spelt(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """
+    Spell an address as it is spelt for the other end of a connection.
+
+    A balancer that takes IPv4 at a socket of IPv6 names such a client ``::ffff:192.0.2.1``. That is ``192.0.2.1``.
+    """
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _read_block(data: bytes) -> ProxySource | None:
@@ -112,7 +123,7 @@ def _read_block(data: bytes) -> ProxySource | None:
     if addresses is None:
         return ProxySource("", 0, over_tls, size)
     source, _, port, _ = addresses.unpack_from(data, _FIXED.size)
-    return ProxySource(str(ipaddress.ip_address(source)), port, over_tls, size)
+    return ProxySource(_spelt(ipaddress.ip_address(source)), port, over_tls, size)
 
 
 def _read_extras(header: bytes, at: int) -> bool:
@@ -125,7 +136,9 @@ def _read_extras(header: bytes, at: int) -> bool:
         value = header[at + 3 : at + 3 + length]
         if len(value) < length:
             raise BadProxyHeader("an extra value is cut off")
-        if kind == _TYPE_SSL and value:
+        if kind == _TYPE_SSL:
+            if length < _SHORTEST_SSL:
+                raise BadProxyHeader("what it says of TLS is cut off")
             over_tls = bool(value[0] & _CLIENT_SSL)
         if kind == _TYPE_CRC32C:
             _check_sum(header, at + 3, value)

@@ -17,6 +17,9 @@ SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 IPV4 = bytes([192, 0, 2, 1, 10, 0, 0, 1]) + struct.pack("!HH", 4711, 443)
 IPV6 = bytes.fromhex("20010db8000000000000000000000001" * 2) + struct.pack("!HH", 4711, 443)
 
+MAPPED = bytes.fromhex("00000000000000000000ffffc0000201" * 2) + struct.pack("!HH", 4711, 443)
+"""192.0.2.1 as a socket of IPv6 has it."""
+
 
 def block(command: int = 0x21, family: int = 0x11, addresses: bytes = IPV4, extras: bytes = b"") -> bytes:
     """A header of version 2."""
@@ -37,17 +40,18 @@ def with_sum(wrong: int = 0) -> bytes:
 GOOD = [
     (b"PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n", ("192.0.2.1", 4711, False)),
     (b"PROXY TCP6 2001:DB8::1 ::1 4711 443\r\n", ("2001:db8::1", 4711, False)),
+    (b"PROXY TCP6 ::ffff:192.0.2.1 ::ffff:10.0.0.1 4711 443\r\n", ("192.0.2.1", 4711, False)),
     (b"PROXY UNKNOWN\r\n", ("", 0, False)),
     (b"PROXY UNKNOWN ffff:f...f ffff:f...f 65535 65535\r\n", ("", 0, False)),
     (block(), ("192.0.2.1", 4711, False)),
     (block(family=0x21, addresses=IPV6), ("2001:db8::1", 4711, False)),
+    (block(family=0x21, addresses=MAPPED), ("192.0.2.1", 4711, False)),
     (block(family=0x31, addresses=b"/a".ljust(216, b"\0")), ("", 0, False)),
     (block(family=0x00, addresses=b""), ("", 0, False)),
     (block(command=0x20, family=0x00, addresses=b""), ("", 0, False)),
     (block(command=0x20, addresses=b"garbage"), ("", 0, False)),
     (block(extras=extra(0x04, b"noop") + extra(0x20, b"\x01\0\0\0\0")), ("192.0.2.1", 4711, True)),
     (block(extras=extra(0x20, b"\x00\0\0\0\0")), ("192.0.2.1", 4711, False)),
-    (block(extras=extra(0x20, b"")), ("192.0.2.1", 4711, False)),
     (with_sum(), ("192.0.2.1", 4711, False)),
 ]
 
@@ -88,6 +92,8 @@ def test_what_a_header_says(header: bytes, said: tuple[str, int, bool], rest: by
         block(extras=b"\x04"),
         block(extras=b"\x04\x00\x05abc"),
         block(extras=extra(3, b"\0\0\0")),
+        block(extras=extra(0x20, b"")),
+        block(extras=extra(0x20, b"\x01\0\0\0")),
         with_sum(wrong=1),
     ],
 )

@@ -66,6 +66,20 @@ def test_behind_haproxy(serve: Serve, front: Front, folder: Path, how: str) -> N
     }
 
 
+@pytest.mark.skipif(not Path(HAPROXY).exists(), reason="HAProxy is not installed")
+@pytest.mark.parametrize("how", ["send-proxy-v2", "send-proxy"])
+def test_behind_haproxy_that_takes_ipv4_at_a_socket_of_ipv6(serve: Serve, front: Front, folder: Path, how: str) -> None:
+    """It names such a client by an address of IPv6; the application sees that of IPv4."""
+    run, port = serving(serve), free_port()
+    (folder / "haproxy.cfg").write_text(
+        "defaults\n    mode tcp\n    timeout client 30s\n    timeout server 30s\n    timeout connect 5s\n"
+        f"listen shop\n    bind :::{port} v4v6\n    server one 127.0.0.1:{run.port} {how}\n"
+    )
+    front([HAPROXY, "-db", "-f", str(folder / "haproxy.cfg")], port)
+    answer, client_port = asked_through(port)
+    assert (answer["REMOTE_ADDR"], answer["REMOTE_PORT"]) == (ELSEWHERE, str(client_port))
+
+
 @pytest.mark.skipif(not Path(STREAM).exists(), reason="nginx has no stream module here")
 def test_behind_nginx_stream(serve: Serve, front: Front, folder: Path) -> None:
     """``proxy_protocol on`` sends version 1; here over a unix socket, which needs no ``proxy_from``."""
