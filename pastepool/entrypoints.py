@@ -193,7 +193,7 @@ def _check_certificates(settings: Settings, lines: Mapping[str, Mapping[str, int
     if any(endpoint.tls for endpoint in settings.listen):
         from pastepool.runtime.sockets.tls_context import make_context  # most servers need no TLS
 
-        make_context(settings.tls, SettingsPlace(settings.section, settings.config_file, lines))
+        make_context(settings.tls, SettingsPlace(settings.section, settings.config_file, lines, settings.spelt))
 
 
 def _serve(app: WSGIApplication, settings: Settings, seat: Seat | None) -> None:

@@ -40,7 +40,7 @@ _HOOK = "it is Python code of a gunicorn configuration file, so delete the line"
 _STRICT = "pastepool always refuses what is ambiguous in a request, so delete the line"
 
 FOREIGN: tuple[Foreign, ...] = (
-    Foreign(GUNICORN, ("worker_class", "worker_tmp_dir", "asgi_loop", "asgi_lifespan"), _PROCESSES),
+    Foreign(GUNICORN, ("worker_class", "worker", "worker_tmp_dir", "asgi_loop", "asgi_lifespan"), _PROCESSES),
     Foreign(
         GUNICORN,
         ("worker_connections",),

@@ -16,6 +16,8 @@ from pastepool.settings.parsing import HostPort, Number, Parser, Truth, Unfit
 _SYSTEMD = "systemd"
 _SOCKET_NAME = re.compile(r":[!-9;-~]{1,255}")
 _PLACE = re.compile(r"[:.*]|^localhost$|^systemd$")
+_TCP, _DESCRIPTOR, _UNIX_URL = "tcp://", "fd://", "unix://"
+_EVERY_IPV4 = "0.0.0.0"
 _MODE = re.compile(r"(?:0o?)?[0-7]{3}")
 _OWNER = re.compile(r"(?=.)[A-Za-z0-9_.@-]{0,64}(?::[A-Za-z0-9_.@-]{1,64})?")
 
@@ -177,9 +179,23 @@ _LISTENER_WORDS: Mapping[str, Parser] = {
 
 @dataclass(frozen=True)
 class Binds(Listeners):
-    """The addresses of gunicorn's ``bind``: separated by commas or blanks, and without a port they have port 8000."""
+    """
+    The addresses of gunicorn's ``bind``: separated by commas or blanks, and without a port they have port 8000.
+
+    ``:8000`` means every address of IPv4. ``tcp://`` and the ``//`` of ``unix://`` may stand before a place.
+    """
 
     default_port: int = 8000
 
     def __call__(self, text: str) -> tuple[Endpoint, ...]:
         return super().__call__(text.replace(",", " "))
+
+    def _place(self, word: str) -> Endpoint:
+        if word.startswith(_DESCRIPTOR):
+            raise Unfit(
+                "is a descriptor; sockets that systemd passes are named by systemd here; write it like listen = systemd"
+            )
+        word = word.removeprefix(_TCP)
+        if word.startswith(":"):
+            word = f"{_EVERY_IPV4}{word}"
+        return super()._place(UNIX_PREFIX + word.removeprefix(_UNIX_URL) if word.startswith(_UNIX_URL) else word)

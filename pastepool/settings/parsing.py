@@ -324,19 +324,23 @@ class HostPort:
 
 @dataclass(frozen=True)
 class AccessLogTarget:
-    """gunicorn's ``accesslog``: ``-`` means that requests are logged. The name of a file is refused."""
+    """
+    gunicorn's ``accesslog``: ``-`` means that requests are logged. The name of a file is refused.
+
+    ``None`` means that they are not: generated files have Python's word for it.
+    """
 
     @property
     def expects(self) -> str:
         return "-, which turns access_log on; a file for these lines is set in the [loggers] sections"
 
     def __call__(self, text: str) -> bool:
-        if text != "-":
+        if text not in ("-", "None"):
             raise Unfit(f"is not {self.expects}")
-        return True
+        return text == "-"
 
     def show(self, value: bool) -> str:
-        return "-"
+        return "-" if value else "None"
 
 
 @dataclass(frozen=True)

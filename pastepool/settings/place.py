@@ -19,6 +19,9 @@ _PLACEHOLDER = re.compile(r"\$\{|\{\{|<%|\$[A-Z][A-Z_]+")
 
 _WRITE_IT = "write it like"
 
+PLACES = "listen"
+"""The option whose value has several parts. A sentence about two options that exclude each other is about one of them."""
+
 LONGEST_SHOWN = 80
 """The most characters of a value that a sentence repeats, so that it can be read in one line of a log."""
 
@@ -29,12 +32,14 @@ class SettingsPlace:
     A section of a configuration file.
 
     ``config_file`` is empty if a program set the values without a file. ``lines``: the number of the line of each key, for
-    each section whose lines are known.
+    each section whose lines are known. ``spelt``: the name and the text that the section has for an option, by
+    ``Option.name``, where that name is another one.
     """
 
     section: str
     config_file: str
     lines: Mapping[str, Mapping[str, int]] = field(default_factory=dict, compare=False, repr=False)
+    spelt: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"[{self.section}] of {self.config_file}" if self.config_file else f"[{self.section}]"
@@ -103,11 +108,13 @@ class SettingsPlace:
 
     def contradiction(self, key: str, value: str, other: str, other_value: str, because: str) -> SettingsError:
         """Return the error for two options that exclude each other. ``because``: the reason and the remedy."""
+        (key, value), (other, other_value) = self._written(key, value), self._written(other, other_value)
         sentence = f"{self.at(key)}: {key} = {value} contradicts {other} = {other_value}; {because}."
         return self._error(sentence, key, value, other, contradicts=other)
 
     def unusable(self, key: str, value: str, problem: str) -> SettingsError:
         """Return the error for a value of the right form that cannot be used. ``problem``: with the remedy."""
+        key, value = self._written(key, value)
         return self._error(f"{self.at(key)}: {key} = {value} {problem}.", key, value, "")
 
     def left_out(self, key: str, option: Option, value: str, problem: str) -> str:
@@ -122,6 +129,11 @@ class SettingsPlace:
             f" hides {key} from the server, so {instead}; write 'get {key} = {key}' into [{self.section}] to pull it"
             " in."
         )
+
+    def _written(self, key: str, value: str) -> tuple[str, str]:
+        """Return the name and the value of an option as the section has them. Of several places one is meant."""
+        name, text = self.spelt.get(key, (key, value))
+        return name, value if key == PLACES else text
 
     def _error(self, sentence: str, key: str, value: str, close: str, contradicts: str = "") -> SettingsError:
         return SettingsError(

@@ -41,6 +41,9 @@ RECIPIENTS = "error_email"
 PYTHON_NONE = "None"
 """A value that generated files have for an option of mail that is not set. It counts as blank."""
 
+FACTORIES = ("paste.server_factory", "paste.server_runner")
+"""Keys of Paste Deploy that name the server. Beside ``use`` it hands them on, as Plone's generated files have them."""
+
 WITHOUT_EFFECT: Mapping[tuple[str, object], str] = {
     ("use_threadpool", False): "use_threadpool = false has no effect: requests always run in the pool.",
     ("daemon_threads", True): "daemon_threads has no effect: shutdown_timeout bounds the exit of the process.",
@@ -96,8 +99,10 @@ def read(
         the option names of Paste 3.10 (contract P1, P5 to P12, P18) and the table.
     """
     inherited = dict(global_conf or {})
-    place = SettingsPlace(section, str(inherited.get("__file__") or ""), lines or {})
+    place = SettingsPlace(section, str(inherited.get("__file__") or ""), lines or {}, _spelt(local, dialect))
     mistakes = Mistakes()
+    factories = {key: _shown_raw(local[key]) for key in FACTORIES if key in local}
+    local = {key: raw for key, raw in local.items() if key not in factories}
     values: dict[str, Any] = {option.name: option.default for option in OPTIONS}
     notes: list[str] = []
     translated = dialect.translate(_read_section(local, place, dialect, mistakes), place, mistakes)
@@ -113,9 +118,22 @@ def read(
     notes += _idle_admin(values, own, place) + _open_login(values, place)
     if "trusted_proxy_headers" in own and not own.get("trusted_proxies"):
         notes.append(f"{place}: trusted_proxy_headers has no effect: trusted_proxies is not set.")
+    notes += [f"{place.at(key)}: {key} = {value} has no effect beside use." for key, value in factories.items()]
     notes += [f"{place}: {note}" for note in translated.notes]
     notes += _hidden(local, inherited, values, place, dialect)
     return _build(values, place, tuple(notes), dialect, translated)
+
+
+def _spelt(local: Mapping[str, object], dialect: Dialect) -> dict[str, tuple[str, str]]:
+    """Return the name and the text that a section has for an option, where that name is not ``Option.name``."""
+    spelt = {}
+    for key, raw in local.items():
+        option = dialect.options.get(key) or BY_NAME.get(key)
+        if option is not None and isinstance(raw, str) and raw:
+            name = ours_for(option.name) if key in dialect.options else option.name
+            if name and name != key:
+                spelt[name] = key, raw
+    return {name: written for name, written in spelt.items() if local.get(name) in (None, "")}
 
 
 def _unknown(key: str, value: str, place: SettingsPlace, dialect: Dialect) -> SettingsError:
@@ -273,7 +291,14 @@ def _build(
     for name, make in _PARTS.items():
         outer, _, inner = name.rpartition(".")
         parts[outer][inner] = make(**parts[name])
-    return Settings(**parts[""], config_file=place.config_file, section=place.section, notes=notes, shown=tuple(shown))
+    return Settings(
+        **parts[""],
+        config_file=place.config_file,
+        section=place.section,
+        notes=notes,
+        shown=tuple(shown),
+        spelt=place.spelt,
+    )
 
 
 def _shown(option: Option, value: object) -> str:

@@ -6,6 +6,7 @@ It has fields. The names and the defaults of the options are in the table.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pastepool.core.addresses import Network
@@ -121,7 +122,8 @@ class Settings:
     the traceback of a failure to the client. ``logger``: the name of the logger of the pool. ``config_file``: empty if
     there is none. ``section``: the section of that file. ``notes``: sentences to log as warnings at start, about values
     that were changed or have no effect. ``shown``: the effective values as text by INI name, in the order of the table,
-    with masked secrets.
+    with masked secrets. ``spelt``: the name and the text that the section has for an option, by ``Option.name``, where that
+    name is another one.
     """
 
     listen: tuple[Endpoint, ...]
@@ -155,3 +157,4 @@ class Settings:
     section: str
     notes: tuple[str, ...]
     shown: tuple[tuple[str, str], ...] = field(repr=False)
+    spelt: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)

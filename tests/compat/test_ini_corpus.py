@@ -78,6 +78,12 @@ CORPUS = (
         "host = 0.0.0.0\nport = 8080\nthreads = 2\nclear_untrusted_proxy_headers = false\n"
         "max_request_body_size = 1073741824",
     ),
+    Section(
+        "plone's buildout",
+        "waitress",
+        "paste.server_factory = plone.recipe.zope2instance:main\nfast-listen = 0.0.0.0:8080\nthreads = 4\n"
+        "clear_untrusted_proxy_headers = False\nmax_request_body_size = 1073741824\nasyncore_use_poll = True",
+    ),
     Section("plone, fast-listen", "waitress", "fast-listen = 0.0.0.0:8080\nthreads = 2"),
     Section(
         "kallithea, waitress",
@@ -173,6 +179,30 @@ CORPUS = (
         "gunicorn",
         "host = 0.0.0.0\nport = 5000\nworkers = 1\ntimeout = 30\nerrorlog = -\nloglevel = warning\nforwarded_allow_ips = *",
         "timeout errorlog loglevel forwarded_allow_ips",
+    ),
+    Section(
+        "firefox sync, a container without a log",
+        "gunicorn",
+        "host = 0.0.0.0\nport = 5000\nworkers = 1\naccesslog = None",
+    ),
+    Section(
+        "hypothesis, gunicorn",
+        "gunicorn",
+        "host: localhost\nport: 5000\ngraceful_timeout: 0\ntimeout: 0\nerrorlog: -\nreload: True",
+        "timeout errorlog reload",
+    ),
+    Section(
+        "sockjs of sanic",
+        "gunicorn",
+        "host = 0.0.0.0\nport = 8080\nworker = sanic.worker.GunicornWorker",
+        "worker",
+    ),
+    Section(
+        "kallithea, gunicorn",
+        "gunicorn",
+        "host = 0.0.0.0\nport = 5000\nworkers = 4\nproc_name = kallithea\nworker_class = sync\nmax_requests = 1000\n"
+        "timeout = 3600",
+        "worker_class timeout",
     ),
     Section(
         "a cookbook's unix socket",

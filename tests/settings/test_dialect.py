@@ -188,7 +188,7 @@ def test_one_note_names_all_that_has_no_meaning() -> None:
             {"threads": "4", "threadpool_workers": "8"},
             "threads = '4' and threadpool_workers = '8' are two names of one",
         ),
-        ({"threads": "4", "threadpool_max_workers": "2"}, "threadpool_workers = 4 contradicts threadpool_max_workers"),
+        ({"threads": "4", "threadpool_max_workers": "2"}, "threads = 4 contradicts threadpool_max_workers = 2"),
         ({"trusted_proxy_count": "2"}, "trusted_proxy_count = 2 contradicts trusted_proxy = none; it has no meaning"),
         (
             {"trusted_proxy_headers": "forwarded"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from paste.deploy import loadserver
 
 from pastepool.errors import SettingsError
 from pastepool.settings import Settings, read
@@ -52,6 +54,10 @@ def complaint(**local: Any) -> SettingsError:
         ({"bind": "127.0.0.1:9000"}, "listen", (Endpoint("127.0.0.1", 9000),)),
         ({"bind": "127.0.0.1:9000,[::1]:9001"}, "listen", (Endpoint("127.0.0.1", 9000), Endpoint("::1", 9001))),
         ({"bind": "shop.example"}, "listen", (Endpoint("shop.example", 8000),)),
+        ({"bind": ":9000"}, "listen", (Endpoint("0.0.0.0", 9000),)),
+        ({"bind": "tcp://127.0.0.1:9000"}, "listen", (Endpoint("127.0.0.1", 9000),)),
+        ({"bind": "unix:///run/a,unix:/run/b"}, "listen", (Endpoint(path="/run/a"), Endpoint(path="/run/b"))),
+        ({"accesslog": "None"}, "access_log", False),
     ],
 )
 def test_what_has_an_equivalent_is_taken(dialect: Dialect, local: dict[str, str], field: str, value: object) -> None:
@@ -147,10 +153,53 @@ def test_two_names_of_one_option_must_agree() -> None:
         settings(WAITRESS, numthreads="4", threads="5")
 
 
+def test_a_descriptor_of_gunicorn_leads_to_systemd() -> None:
+    """gunicorn numbers the sockets that systemd passes; here they have names."""
+    assert "bind = 'fd://3' is a descriptor; sockets that systemd passes" in str(complaint(bind="fd://3"))
+
+
+FILE = """\
+[server:main]
+use = egg:pastepool#main
+bind = 127.0.0.1:9000
+certfile = /nowhere.pem
+threads = 8
+max_request_body_size = 2g
+port = 80
+threadpool_max_workers = 4
+spool_total = 1g
+"""
+
+
+def test_a_contradiction_names_the_lines_as_they_stand_in_the_file(tmp_path: Path) -> None:
+    """An operator finds the old server's name and value, and the number of the line; not what we call it."""
+    path = tmp_path / "shop.ini"
+    path.write_text(FILE)
+    with pytest.raises(SettingsError) as caught:
+        loadserver(f"config:{path}")
+    told = [str(mistake).partition("line ")[2].partition(";")[0] for mistake in caught.value.errors]
+    assert told == [
+        "3: bind = 127.0.0.1:9000 tls contradicts port = 80",
+        "5: threads = 8 contradicts threadpool_max_workers = 4",
+        "6: max_request_body_size = 2g contradicts spool_total = 1g",
+    ]
+    path.write_text(FILE.replace("port = 80", "").replace("= 4", "= 8").replace("= 1g", "= 2g"))
+    with pytest.raises(SettingsError, match=r"line 4: certfile = /nowhere\.pem "):
+        loadserver(f"config:{path}")
+
+
+def test_a_factory_beside_use_has_no_effect() -> None:
+    """Plone's generator writes both lines, and Paste Deploy hands the factory on to what ``use`` names."""
+    given = {"paste.server_factory": "plone.recipe.zope2instance:main", "port": "8081"}
+    (note,) = read(given, {}).notes
+    assert note == "[server:main]: paste.server_factory = plone.recipe.zope2instance:main has no effect beside use."
+
+
 def test_a_log_file_for_requests_is_refused() -> None:
     """Where the lines of requests go is said by the [loggers] sections."""
     assert "set in the [loggers] sections" in str(complaint(accesslog="/var/log/shop.log"))
     assert PASTE.options["accesslog"].sample() == PASTE.options["accesslog"].show(True) == "-"
+    assert PASTE.options["accesslog"].show(False) == "None"
 
 
 def test_the_file_of_rhodecode_needs_one_round() -> None:

@@ -136,7 +136,7 @@ CLIENTS: dict[str, Any] = {"ssl_verify_client": "required", "ssl_client_ca": "/c
         ({"ssl_pem": PEM, "ssl_verify_client": "required"}, "so set ssl_client_ca or delete the line"),
         ({"ssl_pem": PEM, "ssl_client_ca": "/ca.pem"}, "so set ssl_verify_client to optional or required"),
         ({"ssl_pem": PEM, "ssl_crl": "/crl.pem"}, "so set ssl_verify_client to optional or required"),
-        ({"cert_reqs": "2"}, "ssl_verify_client"),
+        ({"cert_reqs": "2"}, "cert_reqs = 2 contradicts ssl_pem = not set"),
         ({"ssl_version": "TLS"}, "ssl_minimum_version"),
     ],
 )
