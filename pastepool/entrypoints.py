@@ -37,7 +37,7 @@ from pastepool.runtime.system.loggers import own_logger, write_line
 from pastepool.settings import Settings, lines_of, read, section_of
 from pastepool.settings.again import read_again, variables_of
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
-from pastepool.settings.place import SettingsPlace
+from pastepool.settings.place import Lines, SettingsPlace
 from pastepool.types import Seconds
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _server(
     return serve
 
 
-def _check_certificates(settings: Settings, lines: Mapping[str, Mapping[str, int]]) -> None:
+def _check_certificates(settings: Settings, lines: Lines) -> None:
     """
     Refuse certificates that cannot be used before the application is loaded, which may take a while.
 

@@ -6,6 +6,8 @@ Knows no other module. The docstring of each class ends with what the code that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class PastepoolError(Exception):
     """The base class of all errors that pastepool raises on purpose. Never raised itself."""
@@ -42,6 +44,22 @@ class SettingsError(PastepoolError, ValueError):
         self.contradicts = contradicts
         self.line = line
         self.errors = errors or (self,)
+
+    @classmethod
+    def all_of(cls, errors: Sequence[SettingsError]) -> SettingsError:
+        """Return one error about several mistakes, at least one: a sentence for each, in their order."""
+        first = errors[0]
+        if len(errors) == 1:
+            return first
+        return cls(
+            "\n".join(map(str, errors)),
+            section=first.section,
+            key=first.key,
+            value=first.value,
+            nearest=first.nearest,
+            line=first.line,
+            errors=tuple(errors),
+        )
 
 
 class StartError(PastepoolError):

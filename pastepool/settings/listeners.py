@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pastepool.settings.endpoint import LONGEST_UNIX_PATH, UNIX_PREFIX, Endpoint
-from pastepool.settings.parsing import HostPort, Number, Parser, Truth, Unfit
+from pastepool.settings.parsing import HostPort, Number, Parser, Truth, Unfit, text_lines
 
 _SYSTEMD = "systemd"
 _SOCKET_NAME = re.compile(r":[!-9;-~]{1,255}")
@@ -20,6 +20,10 @@ _TCP, _DESCRIPTOR, _UNIX_URL = "tcp://", "fd://", "unix://"
 _EVERY_IPV4 = "0.0.0.0"
 _MODE = re.compile(r"(?:0o?)?[0-7]{3}")
 _OWNER = re.compile(r"(?=.)[A-Za-z0-9_.@-]{0,64}(?::[A-Za-z0-9_.@-]{1,64})?")
+
+
+_UNREAD = Endpoint(path="?")
+"""Stands for a place that cannot be read. Every word may stand after it, because only the place is the mistake."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +47,27 @@ class Listeners:
 
     def __call__(self, text: str) -> tuple[Endpoint, ...]:
         endpoints: list[Endpoint] = []
-        for line in text.splitlines():
+        faults: list[Unfit] = []
+        for number, line in enumerate(text_lines(text)):
             for position, word in enumerate(line.split()):
                 try:
-                    if word.endswith(","):
-                        raise Unfit("ends with a comma; places are separated by blanks or line breaks")
                     if ("=" in word and not word.startswith(UNIX_PREFIX)) or (position and not _PLACE.search(word)):
                         endpoints[-1:] = [_with_word(endpoints[-1:], word)]
                     else:
-                        endpoints.append(self._place(word))
+                        endpoints.append(_UNREAD)
+                        endpoints[-1] = self._place(word)
                 except Unfit as unfit:
-                    raise Unfit(unfit.problem if word == text else f"has {word!r}, which {unfit.problem}") from None
+                    whole = unfit.problem if word == line else f"has {word!r}, which {unfit.problem}"
+                    faults.append(Unfit(whole, number))
+        if faults:
+            raise Unfit.all_of(faults)
         if not endpoints:
             raise Unfit(f"is not {self.expects}")
         return tuple(dict.fromkeys(endpoints))
 
     def _place(self, word: str) -> Endpoint:
+        if word.endswith(","):
+            raise Unfit("ends with a comma; places are separated by blanks or line breaks")
         if word.startswith(UNIX_PREFIX):
             return Endpoint(path=UnixPath()(word.removeprefix(UNIX_PREFIX)))
         if word == _SYSTEMD or word.startswith(f"{_SYSTEMD}:"):

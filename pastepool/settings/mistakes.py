@@ -29,10 +29,10 @@ class Mistakes:
             self.add(error)
 
     def add(self, error: SettingsError) -> None:
-        """Take note of an error, unless it follows from one that is noted already."""
+        """Take note of an error, or of each mistake that it is about, unless it follows from one that is noted already."""
         noted = {known.key for known in self._errors}
         if not (error.contradicts and {error.key, error.contradicts} & noted):
-            self._errors.append(error)
+            self._errors += error.errors
 
     def raise_all(self) -> None:
         """
@@ -43,15 +43,4 @@ class Mistakes:
         if not self._errors:
             return
         ordered = sorted(self._errors, key=lambda error: error.line or math.inf)
-        if len(ordered) == 1:
-            raise ordered[0]
-        first = ordered[0]
-        raise SettingsError(
-            "\n".join(map(str, ordered)),
-            section=first.section,
-            key=first.key,
-            value=first.value,
-            nearest=first.nearest,
-            line=first.line,
-            errors=tuple(ordered),
-        )
+        raise SettingsError.all_of(ordered)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from pastepool.core.proxy_trust import FORWARDED, PREFIX, UNIX, X_FORWARDED
-from pastepool.settings.parsing import Choices, Unfit
+from pastepool.settings.parsing import Choices, Unfit, each_word
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,26 @@ class Networks:
     def expects(self) -> str:
         return "addresses or networks such as 127.0.0.1, 10.0.0.0/8 or fd00::/8, separated by commas or blanks"
 
-    def __call__(self, text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-        try:
-            networks = tuple(ipaddress.ip_network(word) for word in re.split(r"[,\s]+", text) if word)
-        except ValueError:
-            networks = ()
+    def __call__(self, text: str) -> tuple[Any, ...]:
+        networks = each_word(text, self._network)
         if not networks:
             raise Unfit(f"is not {self.expects}")
         return networks
+
+    def _network(self, word: str) -> Any:
+        """Read one. Raises: Unfit."""
+        try:
+            return ipaddress.ip_network(word)
+        except ValueError:
+            pass
+        try:
+            meant = ipaddress.ip_network(word, strict=False)
+        except ValueError:
+            raise Unfit(f"is not {self.expects}") from None
+        address = word.partition("/")[0]
+        raise Unfit(
+            f"is an address with the length of a network; write {meant} for the network, or {address} for the address"
+        )
 
     def show(self, value: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> str:
         return ", ".join(str(network).removesuffix("/32" if network.version == 4 else "/128") for network in value)
@@ -45,10 +56,12 @@ class ProxyNetworks(Networks):
         return "addresses or networks such as 127.0.0.1 or 10.0.0.0/8, and the word unix, separated by commas or blanks"
 
     def __call__(self, text: str) -> tuple[Any, ...]:
-        words = [word for word in re.split(r"[,\s]+", text) if word]
-        others = [word for word in words if word.lower() != UNIX]
-        networks = super().__call__(" ".join(others)) if others or not words else ()
-        return (*networks, *([UNIX] if len(others) < len(words) else []))
+        found = super().__call__(text)
+        networks = tuple(one for one in found if one != UNIX)
+        return (*networks, *([UNIX] if len(networks) < len(found) else []))
+
+    def _network(self, word: str) -> Any:
+        return UNIX if word.lower() == UNIX else super()._network(word)
 
     def show(self, value: tuple[Any, ...]) -> str:
         words = [super(ProxyNetworks, self).show((one,)) if one != UNIX else UNIX for one in value]

@@ -31,6 +31,9 @@ _MOST_SECTIONS = 5
 _NOT_OF_APPLICATIONS = ("server", "logger", "handler", "formatter")
 _HEADER = re.compile(r"\[([^\]]+)\]")
 _SETTING = re.compile(r"(?:get\s+)?([^\s=:#;][^\s=:]*)\s*[=:](.*)")
+_GOES_ON = re.compile(r"\s+[^\s#;]")
+"""A line on which the value of the key before it goes on."""
+
 _MOST_FILES = 20
 
 
@@ -56,24 +59,27 @@ def section_of(local: Mapping[str, object], global_conf: Mapping[str, object]) -
     return leaders[0] if best >= 0 or len(leaders) == 1 else UNKNOWN
 
 
-def lines_of(config_file: str) -> dict[str, dict[str, int]]:
+def lines_of(config_file: str) -> dict[str, dict[str, tuple[int, ...]]]:
     """
-    Return the number of the line of each key, for each section of a file. Empty for a file that cannot be read.
+    Return the numbers of the lines of each key, for each section of a file. Empty for a file that cannot be read.
 
+    The first is that of the line with the key; the others are those on which its value goes on.
     A section has also the keys of the section that it refers to by ``use``. This function raises nothing, because its
     result is only used in messages.
     """
-    sections: dict[str, dict[str, int]] = {}
+    sections: dict[str, dict[str, tuple[int, ...]]] = {}
     bases: dict[str, str] = {}
-    section = ""
+    section = key = ""
     for number, line in enumerate(_text_of(config_file).splitlines(), 1):
         if header := _HEADER.match(line):
-            section = header[1]
+            section, key = header[1], ""
         elif setting := _SETTING.match(line):
             key, text = setting[1], setting[2].strip()
-            sections.setdefault(section, {})[key] = number
+            sections.setdefault(section, {})[key] = (number,)
             if key == "use":
                 bases[section] = f"{section.partition(':')[0]}:{text}"
+        elif key and _GOES_ON.match(line):
+            sections[section][key] += (number,)
     for name, base in bases.items():
         sections[name] = {**sections.get(base, {}), **sections[name]}
     return sections

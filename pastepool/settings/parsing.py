@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,15 +40,49 @@ _PATH = re.compile(r"""/[!"$->@-~]*""")
 
 class Unfit(ValueError):
     """
-    The parser refuses the value.
+    The parser refuses the value, or parts of it.
 
-    ``problem``: the words that follow ``<key> = <value>`` in the error sentence. Catcher: ``reading``, which adds the
-    place and the remedy.
+    ``problem``: the words that follow ``<key> = <value>`` in the error sentence. ``line``: which of the lines of the value
+    that have text is refused, counted from 0; None for all of it. ``parts``: all that is refused, each as an error of its
+    own. Catcher: ``reading``, which adds the place and the remedy.
     """
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, line: int | None = None) -> None:
         super().__init__(problem)
         self.problem = problem
+        self.line = line
+        self.parts: tuple[Unfit, ...] = (self,)
+
+    @classmethod
+    def all_of(cls, parts: Sequence[Unfit]) -> Unfit:
+        """Return one error about several parts of a value, at least one."""
+        found = cls(parts[0].problem, parts[0].line)
+        found.parts = tuple(parts)
+        return found
+
+
+def text_lines(text: str) -> list[str]:
+    """Return the lines of a value that have text, without blanks at their ends."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def each_word(text: str, parse: Callable[[str], Any]) -> tuple[Any, ...]:
+    """
+    Parse the words of a value, separated by commas or white space, each by itself.
+
+    Raises: Unfit: it has a part for each word that ``parse`` refuses.
+    """
+    found: list[Any] = []
+    faults: list[Unfit] = []
+    for number, line in enumerate(text_lines(text)):
+        for word in filter(None, re.split(r"[,\s]+", line)):
+            try:
+                found.append(parse(word))
+            except Unfit as unfit:
+                faults.append(Unfit(unfit.problem if word == line else f"has {word!r}, which {unfit.problem}", number))
+    if faults:
+        raise Unfit.all_of(faults)
+    return tuple(found)
 
 
 class Parser(Protocol):
@@ -194,10 +229,15 @@ class Choices:
         return f"some of {', '.join(self.words)}, separated by commas or blanks"
 
     def __call__(self, text: str) -> tuple[str, ...]:
-        found = dict.fromkeys(word.lower() for word in re.split(r"[,\s]+", text) if word)
-        if not found or not set(found) <= set(self.words):
+        found = tuple(dict.fromkeys(each_word(text, self._word)))
+        if not found:
             raise Unfit(f"is not {self.expects}")
-        return tuple(found)
+        return found
+
+    def _word(self, word: str) -> str:
+        if word.lower() not in self.words:
+            raise Unfit(f"is not {self.expects}")
+        return word.lower()
 
     def show(self, value: tuple[str, ...]) -> str:
         return " ".join(value)

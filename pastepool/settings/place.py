@@ -10,6 +10,7 @@ from pastepool.errors import SettingsError
 from pastepool.settings.foreign import Foreign
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, nearest
+from pastepool.settings.parsing import Unfit, text_lines
 from pastepool.settings.secrets import mask
 
 _COMMENT = re.compile(r"\s[;#]")
@@ -26,19 +27,25 @@ LONGEST_SHOWN = 80
 """The most characters of a value that a sentence repeats, so that it can be read in one line of a log."""
 
 
+Lines = Mapping[str, Mapping[str, tuple[int, ...]]]
+"""The numbers of the lines of each key, by section."""
+
+
 @dataclass(frozen=True)
 class SettingsPlace:
     """
     A section of a configuration file.
 
-    ``config_file`` is empty if a program set the values without a file. ``lines``: the number of the line of each key, for
-    each section whose lines are known. ``spelt``: the name and the text that the section has for an option, by
-    ``Option.name``, where that name is another one.
+    Large because it has a method for each kind of sentence.
+
+    ``config_file`` is empty if a program set the values without a file. ``lines``: the numbers of the lines of each key, for
+    each section whose lines are known (``origin.lines_of``). ``spelt``: the name and the text that the section has for
+    an option, by ``Option.name``, where that name is another one.
     """
 
     section: str
     config_file: str
-    lines: Mapping[str, Mapping[str, int]] = field(default_factory=dict, compare=False, repr=False)
+    lines: Lines = field(default_factory=dict, compare=False, repr=False)
     spelt: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
     def __str__(self) -> str:
@@ -48,13 +55,19 @@ class SettingsPlace:
         """Return the place of the [DEFAULT] section of the same file."""
         return SettingsPlace("DEFAULT", self.config_file, self.lines)
 
-    def line_of(self, key: str) -> int:
-        """Return the number of the line of a key, 0 if it is not known."""
-        return self.lines.get(self.section, {}).get(key, 0)
+    def line_of(self, key: str, part: tuple[int, int] | None = None) -> int:
+        """
+        Return the number of the line of a key, 0 if it is not known.
 
-    def at(self, key: str) -> str:
-        """Return the place of a key: with the number of its line, if it is known."""
-        line = self.line_of(key)
+        ``part``: which line of its value is meant, and how many it has. The last ones are those at the end of its lines.
+        """
+        lines = self.lines.get(self.section, {}).get(key, (0,))
+        at = len(lines) - part[1] + part[0] if part else 0
+        return lines[max(at, 0)]
+
+    def at(self, key: str, part: tuple[int, int] | None = None) -> str:
+        """Return the place of a key: with the number of its line, if it is known. ``part``: as for ``line_of``."""
+        line = self.line_of(key, part)
         return f"{self}, line {line}" if line else str(self)
 
     def unknown(self, key: str, value: str, also: Iterable[str] = ()) -> SettingsError:
@@ -83,18 +96,28 @@ class SettingsPlace:
         problem = f"{self.at(key)}: {key!r} (value {_quoted(key, value)}) is not an option of pastepool"
         return self._error(f"{problem} but of {row.server}; {row.remedy}.", key, value, row.ours)
 
-    def unfit(self, key: str, option: Option, value: str, problem: str) -> SettingsError:
-        """Return the error for a value that the parser of the option refuses."""
-        sentence = f"{self.at(key)}: {key} = {_quoted(key, value)} {problem}"
+    def unfit(self, key: str, option: Option, value: str, unfit: Unfit) -> SettingsError:
+        """Return the error for a value that the parser of the option refuses: one mistake for each part of it."""
+        lines = text_lines(value)
+        mistakes = []
+        for part in unfit.parts:
+            if part.line is None or len(lines) < 2:
+                mistakes.append(self._unfit(key, option, value, part.problem, None))
+            else:
+                mistakes.append(self._unfit(key, option, lines[part.line], part.problem, (part.line, len(lines))))
+        return SettingsError.all_of(mistakes)
+
+    def _unfit(self, key: str, option: Option, value: str, problem: str, part: tuple[int, int] | None) -> SettingsError:
+        sentence = f"{self.at(key, part)}: {key} = {_quoted(key, value)} {problem}"
         if _COMMENT.search(value):
             remedy = "; a value runs to the end of its line, so put the comment on a line of its own"
         elif _PLACEHOLDER.search(value):
             remedy = f"; it looks like what a template or a shell fills in; {_WRITE_IT} {key} = {option.sample()}"
-        elif option.sample() and _WRITE_IT not in problem:
+        elif option.sample() and _WRITE_IT not in problem and ";" not in problem:
             remedy = f"; {_WRITE_IT} {key} = {option.sample()}"
         else:
             remedy = ""
-        return self._error(f"{sentence}{remedy}.", key, value, "")
+        return self._error(f"{sentence}{remedy}.", key, value, "", part=part)
 
     def twice(self, key: str, value: str, other: str, other_value: str) -> SettingsError:
         """Return the error for two names of the same option that have different values."""
@@ -135,7 +158,15 @@ class SettingsPlace:
         name, text = self.spelt.get(key, (key, value))
         return name, value if key == PLACES else text
 
-    def _error(self, sentence: str, key: str, value: str, close: str, contradicts: str = "") -> SettingsError:
+    def _error(
+        self,
+        sentence: str,
+        key: str,
+        value: str,
+        close: str,
+        contradicts: str = "",
+        part: tuple[int, int] | None = None,
+    ) -> SettingsError:
         return SettingsError(
             sentence,
             section=self.section,
@@ -143,7 +174,7 @@ class SettingsPlace:
             value=mask(key, value),
             nearest=close if close in BY_NAME else "",
             contradicts=contradicts,
-            line=self.line_of(key),
+            line=self.line_of(key, part),
         )
 
 

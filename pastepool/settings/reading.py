@@ -22,7 +22,7 @@ from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, OPTIONS
 from pastepool.settings.parsing import Refused, Unfit, plain_text
-from pastepool.settings.place import SettingsPlace
+from pastepool.settings.place import Lines, SettingsPlace
 from pastepool.settings.relations import settle
 from pastepool.settings.secrets import mask
 from pastepool.settings.tls_parsing import ContextObject
@@ -77,7 +77,7 @@ def read(
     global_conf: Mapping[str, object] | None = None,
     section: str = "server:main",
     dialect: Dialect = PASTE,
-    lines: Mapping[str, Mapping[str, int]] | None = None,
+    lines: Lines | None = None,
 ) -> Settings:
     """
     Read and check a server section. All mistakes are reported together.
@@ -87,7 +87,7 @@ def read(
         global_conf: [DEFAULT], command-line variables and ``__file__``. Only mail options are taken from it.
         section: the name of the section, for the error sentences.
         dialect: the names that the section may use.
-        lines: the number of the line of each key, for each section of the file (``origin.lines_of``).
+        lines: the numbers of the lines of each key, for each section of the file (``origin.lines_of``).
 
     Returns:
         the effective settings, without contradictions. ``notes`` says which values were changed or have no effect.
@@ -140,7 +140,7 @@ def _unknown(key: str, value: str, place: SettingsPlace, dialect: Dialect) -> Se
     """Return the error for a key that is not an option of the section."""
     row = WAITRESS.options.get(key)
     if row is not None and isinstance(row.parser, Refused):
-        return place.unfit(key, row, value, row.parser.problem)
+        return place.unfit(key, row, value, Unfit(row.parser.problem))
     if row is not None:
         return place.of_waitress(key, value, ours_for(key))
     if key in BY_FOREIGN_NAME:
@@ -208,7 +208,7 @@ def _read_mail(
             except Unfit as unfit:
                 shown = _shown_raw(inherited[key])
                 if option.name == RECIPIENTS:
-                    mistakes.add(place.unfit(key, option, shown, unfit.problem))
+                    mistakes.add(place.unfit(key, option, shown, unfit))
                 else:
                     notes.append(place.left_out(key, option, shown, unfit.problem))
     return taken
@@ -220,14 +220,14 @@ def _text(key: str, option: Option, raw: object, place: SettingsPlace) -> str:
     except Unfit as unfit:
         if isinstance(option.parser, (Refused, ContextObject)):
             return _shown_raw(raw)
-        raise place.unfit(key, option, _shown_raw(raw), unfit.problem) from None
+        raise place.unfit(key, option, _shown_raw(raw), unfit) from None
 
 
 def _parse(key: str, option: Option, text: str, place: SettingsPlace) -> Any:
     try:
         return option.parser(text)
     except Unfit as unfit:
-        raise place.unfit(key, option, text, unfit.problem) from None
+        raise place.unfit(key, option, text, unfit) from None
 
 
 def _shown_raw(raw: object) -> str:

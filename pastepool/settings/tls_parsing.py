@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from pastepool.settings.parsing import Unfit
+from pastepool.settings.parsing import Unfit, text_lines
 
 MAKE_ONE = (
     "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=localhost"
@@ -84,17 +84,30 @@ class CertificateNames:
 
     def __call__(self, text: str) -> tuple[tuple[str, str], ...]:
         found: dict[str, str] = {}
-        for entry in filter(None, (each.strip() for each in re.split(r"[,\n]", text))):
-            name, _, path = (part.strip() for part in entry.partition(":"))
-            name = name.lower().rstrip(".")
-            if not _DNS_NAME.fullmatch(name) or not path:
-                raise Unfit(f"is not {self.expects}")
-            if name in found:
-                raise Unfit(f"has {name} twice; delete one of the two")
-            found[name] = FilePath()(path)
+        faults: list[Unfit] = []
+        for number, line in enumerate(text_lines(text)):
+            for entry in filter(None, (each.strip() for each in line.split(","))):
+                try:
+                    name, path = self._pair(entry)
+                except Unfit as unfit:
+                    whole = unfit.problem if entry == line else f"has {entry!r}, which {unfit.problem}"
+                    faults.append(Unfit(whole, number))
+                    continue
+                if name in found:
+                    faults.append(Unfit(f"has {name} twice; delete one of the two", number))
+                found[name] = path
+        if faults:
+            raise Unfit.all_of(faults)
         if not found:
             raise Unfit(f"is not {self.expects}")
         return tuple(found.items())
+
+    def _pair(self, entry: str) -> tuple[str, str]:
+        name, _, path = (part.strip() for part in entry.partition(":"))
+        name = name.lower().rstrip(".")
+        if not _DNS_NAME.fullmatch(name) or not path:
+            raise Unfit(f"is not {self.expects}")
+        return name, FilePath()(path)
 
     def show(self, value: tuple[tuple[str, str], ...]) -> str:
         return ", ".join(f"{name}: {path}" for name, path in value)

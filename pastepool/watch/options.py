@@ -91,7 +91,7 @@ def read_options(local: Mapping[str, object], place: SettingsPlace) -> WatchOpti
             text = plain_text(raw)
             values[option.field] = option.parser(text) if text else option.default
         except Unfit as unfit:
-            mistakes.add(place.unfit(key, option, str(raw).strip(), unfit.problem))
+            mistakes.add(place.unfit(key, option, str(raw).strip(), unfit))
     options = WatchOptions(**values)
     if not options.token and not all(network.is_loopback for network in options.allow_from):
         shown = BY_NAME["allow_from"].show(options.allow_from)

@@ -113,7 +113,51 @@ def test_get_lines_and_foreign_shapes_have_their_lines(tmp_path: Path) -> None:
     """``get x = y`` sets x; a line of continuation sets nothing; ``use`` may name a section that is not there."""
     path = tmp_path / "shop.ini"
     path.write_text("[server:main]\nuse = config:other.ini\nget port = p\nlisten =\n  a:1\n  b:2\nhost:h\n")
-    assert lines_of(str(path)) == {"server:main": {"use": 2, "port": 3, "listen": 4, "host": 7}}
+    assert lines_of(str(path)) == {"server:main": {"use": (2,), "port": (3,), "listen": (4, 5, 6), "host": (7,)}}
+
+
+LISTS = """\
+[server:main]
+use = egg:pastepool#http
+listen =
+    127.0.0.1:8080
+    # the one for the load balancer
+    127.0.0.1:8081 prox
+    unix:/run/ mode=660
+
+    127.0.0.1:http tls mode=600 backlog=0
+trusted_proxies = 10.0.0.1/8, 10.9.9.9
+    nginx
+ssl_certificates = shop.example: /a.pem
+    shop.example: /b.pem
+trusted_proxy_headers = x-forwarded x-real-ip
+"""
+
+
+def test_every_mistake_inside_of_one_value_has_its_own_line(tmp_path: Path) -> None:
+    """A value of many lines needs one round too, and each sentence shows its line alone and has one remedy."""
+    error = mistakes_of(LISTS, tmp_path)
+    told = [str(mistake).partition(", line ")[2] for mistake in error.errors]
+    expected = [
+        "6: listen = '127.0.0.1:8081 prox' has 'prox', which is no address, and no word that may stand after one",
+        "7: listen = 'unix:/run/ mode=660' has 'unix:/run/', which is not a path such as /run/shop.sock",
+        "9: listen = '127.0.0.1:http tls mode=600 backlog=0' has '127.0.0.1:http', which has a port that is not",
+        "9: listen = '127.0.0.1:http tls mode=600 backlog=0' has 'backlog=0', which has a value that is not",
+        "10: trusted_proxies = '10.0.0.1/8, 10.9.9.9' has '10.0.0.1/8', which is an address with the length of a network",
+        "11: trusted_proxies = 'nginx' is not addresses or networks such as",
+        "13: ssl_certificates = 'shop.example: /b.pem' has shop.example twice; delete one of the two.",
+        "14: trusted_proxy_headers = 'x-forwarded x-real-ip' has 'x-real-ip', which is not x-forwarded,",
+    ]
+    assert len(told) == len(expected)
+    assert all(sentence.startswith(beginning) for sentence, beginning in zip(told, expected, strict=True)), told
+    assert all(sentence.count(";") <= 1 for sentence in told), told
+
+
+def test_a_line_that_the_file_does_not_have_is_told_at_the_key(tmp_path: Path) -> None:
+    """Interpolation may put more lines into a value than the file has there."""
+    text = "[DEFAULT]\nthem =\n  a:1\n  b:x\n[server:main]\nuse = egg:pastepool#http\nlisten = c:y %(them)s d:z\n"
+    error = mistakes_of(text, tmp_path)
+    assert [mistake.line for mistake in error.errors] == [7, 7, 7]
 
 
 def test_the_page_tells_all_its_mistakes() -> None:

@@ -44,7 +44,10 @@ def test_every_option_is_read() -> None:
         ({"allow_kill": "perhaps"}, "allow_kill = 'perhaps' is not true or false"),
         ({"token": "short"}, "token = '***' is not at least 16 printable ASCII characters without blanks"),
         ({"tokken": SECRET}, "'tokken' (value '***')"),
-        ({"allow_from": "10.0.0.1/8"}, "allow_from = '10.0.0.1/8' is not addresses or networks"),
+        (
+            {"allow_from": "10.0.0.1/8"},
+            "allow_from = '10.0.0.1/8' is an address with the length of a network; write 10.0.0.0/8",
+        ),
         ({"allow_from": "0.0.0.0/0"}, "allow_from = 0.0.0.0/0 contradicts token = none"),
     ],
 )
