@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pastepool.core.addresses import ip_address
 from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, UNIX_PEER, ProxyTrust
-from pastepool.settings.endpoint import Endpoint
+from pastepool.settings.endpoint import Endpoint, each_once
 from pastepool.settings.foreign import CHERRYPY, GUNICORN
 from pastepool.settings.listeners import Binds, FileMode, Listeners, UnixPath
 from pastepool.settings.mistakes import Mistakes
@@ -218,6 +218,8 @@ def _of_waitress(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Trans
         moves.append(("max_body_bytes", "max_request_body_size", own["max_request_body_size"] - 1))
     values = {name: value for name, value in own.items() if name not in WAITRESS.options}
     _rename(moves, own, values, place, mistakes)
+    if "listen" in values:
+        values["listen"] = each_once(values["listen"])
     if own.get("trusted_proxies") and FORWARDED in own.get("trusted_proxy_headers", ()):
         values["trusted_proxy_headers"] = (FORWARDED,)
     if "threads" in own:

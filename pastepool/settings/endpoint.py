@@ -97,6 +97,21 @@ def overlap(one: Endpoint, other: Endpoint) -> bool:
     return _plain(one.host) == _plain(other.host)
 
 
+def each_once(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Leave out an endpoint that adds no address to one before it: ``localhost`` after 127.0.0.1, ``0.0.0.0`` after ``*``."""
+    kept: list[Endpoint] = []
+    for each in endpoints:
+        if not any(_means_all_of(before, each) for before in kept):
+            kept.append(each)
+    return tuple(kept)
+
+
+def _means_all_of(one: Endpoint, other: Endpoint) -> bool:
+    if one.port != other.port or not one.port or not (one.host and other.host):
+        return False
+    return _plain(one.host) == _plain(other.host) or (one.host == "*" and other.host in _EVERY_ADDRESS)
+
+
 def _families(endpoint: Endpoint) -> set[int]:
     """Return the IP families that an endpoint means. A name may mean both."""
     if endpoint.family:

@@ -37,6 +37,7 @@ Environ = dict[str, Any]
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PORT = re.compile(r"[0-9]{1,5}")
+_BRACKETED_WITH_PORT = re.compile(r"\[[^\]]*\]:[0-9]*")
 
 
 @dataclass
@@ -134,7 +135,7 @@ def _first_of_last(environ: Environ, name: str, text: str, count: int) -> str:
 
 def _read_for(claims: _Claims, environ: Environ, text: str, count: int) -> None:
     client = _first_of_last(environ, FOR, text, count)
-    if "." not in client and ":" in client and not client.startswith("[") and not client.endswith("]"):
+    if "." not in client and ":" in client and not client.endswith("]") and not _BRACKETED_WITH_PORT.fullmatch(client):
         client = f"[{client}]"  # an IPv6 address without brackets has no port behind it
     claims.client = client
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from waitress.server import create_server
 from pastepool.server import Server
 from pastepool.settings import read
 from pastepool.settings.dialect import WAITRESS
+from tests.meta.repository import ROOT
 from tests.server.serving import Client, Response, Running
 from tests.waiting import WATCHDOG
 
@@ -40,6 +43,9 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Return the environ as JSON; fail on request."""
     if environ["PATH_INFO"].endswith("/fails"):
         raise RuntimeError("a failure that the client may see")
+    if environ["PATH_INFO"] == "/too/long":
+        start_response("200 OK", [("Content-Length", "3")])
+        return [b"four"]
     body = environ["wsgi.input"].read()
     told = {key: value for key, value in environ.items() if isinstance(value, str)}
     text = json.dumps({"environ": told, "body": body.decode("latin-1")}).encode()
@@ -205,11 +211,81 @@ def test_several_addresses_are_listened_on(tmp_path: Path) -> None:
         run.stop()
 
 
+HEAD = b" HTTP/1.1\r\nHost: a\r\n"
+CONTENT = b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+DIFFERENCES: list[tuple[str, bytes, list[int], list[int]]] = [
+    ("no `Host` in HTTP/1.1", b"GET / HTTP/1.1\r\n\r\n", [200], [400]),
+    ("two of them", b"GET /" + HEAD + b"Host: b\r\n\r\n", [200], [400]),
+    ("or one that is no host", b"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", [200], [400]),
+    (
+        "`Content-Length` beside `Transfer-Encoding`",
+        b"POST /" + HEAD + b"Content-Length: 3\r\n" + CONTENT,
+        [200],
+        [400],
+    ),
+    ("`Transfer-Encoding` in HTTP/1.0", b"POST / HTTP/1.0\r\n" + CONTENT, [200], [400]),
+    ("a header field that goes on in the next line", b"GET /" + HEAD + b"A: b\r\n c\r\n\r\n", [200], [400]),
+    ("lines of the header that end in LF alone", b"GET / HTTP/1.1\nHost: a\n\n", [], [400]),
+    ("a version other than 1.1 and 1.0", b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", [200], [505]),
+    ("a target that is no path and no URL of http", b"GET a" + HEAD + b"\r\n", [200], [400]),
+    ("or has a `#`", b"GET /a#b" + HEAD + b"\r\n", [200], [400]),
+    ("`CONNECT`", b"CONNECT a:80" + HEAD + b"\r\n", [200], [501]),
+    ("more than 100 header fields", b"GET /" + HEAD + b"A: b\r\n" * 101 + b"\r\n", [200], [431]),
+    ("a target above 8 KiB", b"GET /" + b"a" * 8192 + HEAD + b"\r\n", [200], [414]),
+    ("an `Expect` other than `100-continue`", b"GET /" + HEAD + b"Expect: a\r\n\r\n", [200], [417]),
+    ("longer or shorter than the application's", b"GET /too/long" + HEAD + b"\r\n", [200], [500]),
+]
+"""Words of the manual's table, a request, and the statuses that waitress and pastepool answer."""
+
+
+def statuses(server: Callable[..., Any], folder: Path) -> list[list[int]]:
+    """What a server answers to each of ``DIFFERENCES``, until it ends the connection."""
+    found = []
+    with server("listen = 127.0.0.1:0", folder) as port:
+        for _, request, _, _ in DIFFERENCES:
+            with contextlib.closing(socket.create_connection(("127.0.0.1", port), WATCHDOG)) as sock:
+                sock.sendall(request)
+                sock.shutdown(socket.SHUT_WR)
+                with sock.makefile("rb") as stream:
+                    answered = stream.read()
+            found.append([int(status) for status in re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", answered)])
+    return found
+
+
+def test_what_is_answered_in_another_way_stands_in_the_manual(tmp_path: Path) -> None:
+    """Each row of the manual's table about requests is true of both servers."""
+    page = (ROOT / "docs" / "how-to" / "replace-waitress.md").read_text(encoding="utf-8")
+    assert [words for words, *_ in DIFFERENCES if words not in page] == []
+    assert statuses(waitress, tmp_path) == [there for _, _, there, _ in DIFFERENCES]
+    assert statuses(pastepool, tmp_path) == [here for _, _, _, here in DIFFERENCES]
+
+
+@pytest.mark.parametrize(
+    ("words", "lines", "fields", "key", "there", "here"),
+    [
+        ("`url_prefix = /`", "url_prefix = /", ("/",), "SCRIPT_NAME", "/", ""),
+        ("a URL as target", "", ("http://shop.example",), "HTTP_HOST", "example.org", "shop.example"),
+        ("a header field `Proxy`", "", ("/", "Proxy: a"), "HTTP_PROXY", "a", None),
+        ("several `Cookie` lines", "", ("/", "Cookie: a=1", "Cookie: b=2"), "HTTP_COOKIE", "a=1, b=2", "a=1; b=2"),
+        ("a path that begins with `//`", "", ("//a",), "PATH_INFO", "/a", "//a"),
+    ],
+)
+def test_what_is_told_in_another_way_stands_in_the_manual(
+    words: str, lines: str, fields: tuple[str, ...], key: str, there: str, here: str | None, tmp_path: Path
+) -> None:
+    """Each row of the manual's table about the environ is true of both servers."""
+    assert words in (ROOT / "docs" / "how-to" / "replace-waitress.md").read_text(encoding="utf-8")
+    (theirs,), (ours,) = both(lines, tmp_path, {"args": fields})
+    assert (told(theirs).get(key), told(ours).get(key)) == (there, here)
+
+
 FORWARDED = [
     ("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: shop.example"),
     ("X-Forwarded-For: spoofed", "X-Forwarded-For: 192.0.2.1:4711", "X-Forwarded-Port: 8443"),
     ('Forwarded: for="[2001:db8::1]";proto=https;host=shop.example',),
     ("X-Forwarded-Proto: https,http",),
+    ("X-Forwarded-For: [::1",),
+    ("X-Forwarded-For: 2001:db8::1, [2001:db8::2]",),
 ]
 
 

@@ -90,6 +90,10 @@ def test_option_of_waitress_sets_what_it_means_here(local: dict[str, Any], field
             {"listen": "\n127.0.0.1:80\n127.0.0.1:80\n[::]:81"},
             (Endpoint("127.0.0.1", 80), Endpoint("::", 81, family=6)),
         ),
+        ({"listen": "127.0.0.1:80 localhost:80 127.0.0.1:81"}, (Endpoint("127.0.0.1", 80), Endpoint("127.0.0.1", 81))),
+        ({"listen": "*:80 0.0.0.0:80 [::]:80"}, (Endpoint("*", 80),)),
+        ({"listen": "127.0.0.1:0 localhost:0"}, (Endpoint("127.0.0.1", 0), Endpoint("localhost", 0))),
+        ({"listen": "unix:/a 127.0.0.1:80"}, (Endpoint(path="/a"), Endpoint("127.0.0.1", 80))),
         ({"listen": "*:80", "ipv6": "false"}, (Endpoint("*", 80, family=4),)),
         ({"listen": "*:80", "ipv4": "false"}, (Endpoint("*", 80, family=6),)),
         ({"ipv4": "false"}, (Endpoint("::", 8080, family=6),)),
@@ -97,7 +101,7 @@ def test_option_of_waitress_sets_what_it_means_here(local: dict[str, Any], field
     ],
 )
 def test_addresses_are_those_of_waitress(local: dict[str, str], endpoints: tuple[Endpoint, ...]) -> None:
-    """Several addresses, every address of the machine by default, one IP family alone, ``::`` without IPv4."""
+    """Several addresses, each once, every one of the machine by default, one IP family alone, ``::`` without IPv4."""
     assert settings(**local).listen == endpoints
 
 

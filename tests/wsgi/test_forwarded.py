@@ -223,6 +223,8 @@ HEADERS = st.sampled_from([*({name} for name in KNOWN), ALL_X, {FOR, PROTO}, {HO
 
 
 @example(values={"forwarded": '="'}, headers={"forwarded"}, count=1, clear=False, peer=PEER)
+@example(values={"x_forwarded_for": "[::1"}, headers={FOR}, count=1, clear=True, peer=PEER)
+@example(values={"x_forwarded_for": "[2001:db8::1]a"}, headers={FOR}, count=1, clear=True, peer=PEER)
 @example(values={"x_forwarded_for": '"192.0.2.1,,'}, headers={FOR}, count=1, clear=True, peer=PEER)
 @given(
     values=st.fixed_dictionaries({}, optional={key[5:].lower(): VALUES for key in (KEYS[name] for name in KNOWN)}),
@@ -238,7 +240,7 @@ def test_any_fields_mean_what_they_mean_to_waitress(
     trust = ProxyTrust(PEER, count, frozenset(headers), clear)
     environ = environ_of(peer, **values)
     here, there = ours(trust, environ), theirs(trust, environ)
-    if FOR in headers and "[" in environ.get(KEYS[FOR], ""):
+    if FOR in headers and "]:" in environ.get(KEYS[FOR], ""):
         return  # a port behind an address in brackets is understood here, and not there
     if here == REFUSED and there != REFUSED:
         port = environ.get(KEYS[PORT], "")
