@@ -7,7 +7,7 @@ value of the same type says which address the kernel gave.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pastepool.core.addresses import ip_address
 from pastepool.core.wording import host_and_port
@@ -39,7 +39,8 @@ class Endpoint:
     socket; the owner is ``user``, ``user:group`` or ``:group``, empty for that of the process. ``backlog``: how many
     connections the kernel holds here; 0 for the number that holds for all. ``proxy``: every client begins with a header of
     the PROXY protocol. ``tls``: clients speak TLS; behind that header, if there is one. ``systemd``: the name of a socket
-    that systemd passes, or ``*`` for all; then nothing else has a meaning but ``proxy`` and ``tls``.
+    that systemd passes, or ``*`` for all; then nothing else has a meaning but ``proxy`` and ``tls``. ``origin``: where the
+    operator wrote it, such as ``line 9 of /srv/shop.ini``; empty if that is not known.
     """
 
     host: str = ""
@@ -52,6 +53,7 @@ class Endpoint:
     proxy: bool = False
     systemd: str = ""
     tls: bool = False
+    origin: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         if self.systemd:

@@ -46,7 +46,12 @@ class Listeners:
         )
 
     def __call__(self, text: str) -> tuple[Endpoint, ...]:
+        return tuple(dict.fromkeys(endpoint for endpoint, _ in self.with_lines(text)))
+
+    def with_lines(self, text: str) -> list[tuple[Endpoint, int]]:
+        """Return each endpoint with the line of the text that has it, counted from 0 among those that are not blank."""
         endpoints: list[Endpoint] = []
+        numbers: list[int] = []
         faults: list[Unfit] = []
         for number, line in enumerate(text_lines(text)):
             for position, word in enumerate(line.split()):
@@ -54,6 +59,7 @@ class Listeners:
                     if ("=" in word and not word.startswith(UNIX_PREFIX)) or (position and not _PLACE.search(word)):
                         endpoints[-1:] = [_with_word(endpoints[-1:], word)]
                     else:
+                        numbers.append(number)
                         endpoints.append(_UNREAD)
                         endpoints[-1] = self._place(word)
                 except Unfit as unfit:
@@ -63,7 +69,7 @@ class Listeners:
             raise Unfit.all_of(faults)
         if not endpoints:
             raise Unfit(f"is not {self.expects}")
-        return tuple(dict.fromkeys(endpoints))
+        return list(zip(endpoints, numbers, strict=True))
 
     def _place(self, word: str) -> Endpoint:
         if word.endswith(","):
@@ -196,8 +202,8 @@ class Binds(Listeners):
 
     default_port: int = 8000
 
-    def __call__(self, text: str) -> tuple[Endpoint, ...]:
-        return super().__call__(text.replace(",", " "))
+    def with_lines(self, text: str) -> list[tuple[Endpoint, int]]:
+        return super().with_lines(text.replace(",", " "))
 
     def _place(self, word: str) -> Endpoint:
         if word.startswith(_DESCRIPTOR):

@@ -8,6 +8,7 @@ This module knows the order of the steps, and what PasteDeploy does to a section
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pastepool.core.policy import OverloadPolicy, PoolPolicy, ProcessPolicy, Timeouts
@@ -16,13 +17,14 @@ from pastepool.errors import SettingsError
 from pastepool.http1.limits import Limits
 from pastepool.settings.addressing import check_addresses, endpoints_of, split_addresses
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect, Translated, ours_for
-from pastepool.settings.endpoint import names_this_machine
+from pastepool.settings.endpoint import Endpoint, names_this_machine
 from pastepool.settings.foreign import BY_FOREIGN_NAME
+from pastepool.settings.listeners import Listeners
 from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, OPTIONS
-from pastepool.settings.parsing import Refused, Unfit, plain_text
-from pastepool.settings.place import Lines, SettingsPlace
+from pastepool.settings.parsing import Refused, Unfit, plain_text, text_lines
+from pastepool.settings.place import PLACES, Lines, SettingsPlace
 from pastepool.settings.relations import settle
 from pastepool.settings.secrets import mask
 from pastepool.settings.tls_parsing import ContextObject
@@ -109,6 +111,7 @@ def read(
     own = translated.values
     mail = _read_mail(inherited, own, place.default(), mistakes, notes)
     values.update(own | mail)
+    values[PLACES] = _with_origins(values[PLACES], local, place, dialect)
     split_addresses(values, own, mail, place, mistakes)
     check_addresses(values, own, translated.family, dialect.narrow, place, mistakes)
     guard_tls(values, own, place, mistakes)
@@ -228,6 +231,23 @@ def _parse(key: str, option: Option, text: str, place: SettingsPlace) -> Any:
         return option.parser(text)
     except Unfit as unfit:
         raise place.unfit(key, option, text, unfit) from None
+
+
+def _with_origins(
+    endpoints: tuple[Endpoint, ...], local: Mapping[str, object], place: SettingsPlace, dialect: Dialect
+) -> tuple[Endpoint, ...]:
+    """Add to the places of ``listen`` the lines where they stand in the file."""
+    key = place.spelt[PLACES][0] if PLACES in place.spelt else PLACES
+    parser = (dialect.options.get(key) or BY_NAME[key]).parser
+    text = local.get(key)
+    if not (endpoints and place.line_of(key) and isinstance(text, str) and isinstance(parser, Listeners)):
+        return endpoints
+    count = len(text_lines(text))
+    origins = {
+        endpoint.place: f"line {place.line_of(key, (number, count))} of {place.config_file}"
+        for endpoint, number in parser.with_lines(text)
+    }
+    return tuple(replace(each, origin=origins.get(each.place, "")) for each in endpoints)
 
 
 def _shown_raw(raw: object) -> str:

@@ -160,6 +160,14 @@ def test_a_line_that_the_file_does_not_have_is_told_at_the_key(tmp_path: Path) -
     assert [mistake.line for mistake in error.errors] == [7, 7, 7]
 
 
+@pytest.mark.parametrize("key", ["trusted_proxies", "trusted_proxy_headers", "listen", "ssl_certificates"])
+def test_a_value_of_separators_alone_is_a_mistake(key: str) -> None:
+    """It names nobody, and is not taken for a blank one."""
+    with pytest.raises(SettingsError) as caught:
+        read({key: ","})
+    assert [mistake.key for mistake in caught.value.errors] == [key]
+
+
 def test_the_page_tells_all_its_mistakes() -> None:
     """``watch_threads`` reads its section in the same way."""
     with pytest.raises(SettingsError) as caught:

@@ -160,8 +160,17 @@ def open_listeners(endpoint: Endpoint, backlog: int) -> tuple[Listener, ...]:
 
     Raises:
         StartError: the host cannot be resolved, the address is not ours, the port or path is taken or not allowed. The
-            operator must correct it; the sentence says how. No socket stays open.
+            operator must correct it; the sentences say how, and where it stands. No socket stays open.
     """
+    try:
+        return _opened(endpoint, backlog)
+    except StartError as error:
+        if not endpoint.origin:
+            raise
+        raise StartError(f"{error} It stands in {endpoint.origin}.") from error.__cause__
+
+
+def _opened(endpoint: Endpoint, backlog: int) -> tuple[Listener, ...]:
     backlog = endpoint.backlog or backlog
     if endpoint.path:
         sock, file = open_unix(endpoint, backlog)

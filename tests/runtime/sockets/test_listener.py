@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from paste.deploy import loadwsgi
 
 from pastepool.errors import StartError
 from pastepool.runtime.sockets import listener, port_holder
 from pastepool.runtime.sockets.listener import Listener, adopt, open_all, open_listeners
+from pastepool.settings import lines_of, read
 from pastepool.settings.endpoint import Endpoint
 
 Opener = Callable[..., tuple[Listener, ...]]
@@ -320,6 +323,27 @@ def test_a_failure_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> Non
         assert "the port is taken" in refusal("two.test", port)
         monkeypatch.undo()
         assert not can_connect("127.0.0.2", port)
+
+
+@pytest.mark.parametrize("key", ["listen", "bind"])
+def test_the_failed_one_of_several_is_told_with_its_line(key: str, folder: Path) -> None:
+    """The third of four is taken: its line, and who has it; no port stays open, and no file of a socket is left."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        (folder / "shop.ini").write_text(
+            f"[server:main]\nuse = egg:pastepool#http\n{key} =\n  127.0.0.2:{port}\n  # the file\n"
+            f"  unix:{folder}/s mode=600\n  127.0.0.1:{port}\n  127.0.0.3:{port}\n"
+        )
+        context: Any = loadwsgi.loadcontext(loadwsgi.SERVER, f"config:{folder}/shop.ini")
+        lines = lines_of(f"{folder}/shop.ini")
+        settings = read(context.local_conf, {"__file__": f"{folder}/shop.ini"}, lines=lines)
+        with pytest.raises(StartError) as caught:
+            open_all(settings.listen, 16)
+        told = str(caught.value)
+        assert told.startswith(f"cannot listen on 127.0.0.1:{port}: the port is taken by process {os.getpid()} (")
+        assert told.endswith(f"set another port. It stands in line 7 of {folder}/shop.ini.")
+        assert not any(can_connect(host, port) for host in ("127.0.0.2", "127.0.0.3"))
+    assert [path.name for path in folder.iterdir()] == ["shop.ini"]
 
 
 def test_a_child_adopts_a_listener_by_its_descriptor(listen: Opener) -> None:
