@@ -10,6 +10,7 @@ from typing import Any
 
 from pastepool.process.reports import RELOAD, STATUS, STOP
 from pastepool.runtime.family.control import names_there, user_of
+from pastepool.runtime.inspection.memory import resident_size
 
 __all__ = ["RELOAD", "STATUS", "STOP", "ask"]
 
@@ -40,14 +41,28 @@ def ask(word: str, config_file: str, section: str) -> tuple[bool, str]:
 
 
 def _shown(answer: Mapping[str, Any]) -> str:
-    """Write the workers as a table."""
+    """Write the processes as a table."""
     lines = [f"parent pid {answer['pid']}, generation {answer['generation']}, {answer['requests']} requests"]
-    lines.append(f"{'slot':>4} {'pid':>8} {'generation':>10}  {'state':<9} {'for':>9} {'requests':>9}  why")
+    lines.append(
+        f"{'slot':>4} {'pid':>8} {'generation':>10}  {'state':<9} {'for':>9} {'memory':>9} {'requests':>9}  why"
+    )
     for row in answer["workers"]:
-        counted = f"{row['for']:>7.1f} s {row['requests']:>9}"
+        counted = f"{row['for']:>7.1f} s {_memory(row['pid'])} {row['requests']:>9}"
         shown = f"{row['slot']:>4} {row['pid']:>8} {row['generation']:>10}  {row['state']:<9} {counted}"
         lines.append(f"{shown}  {row['why']}".rstrip())
-    lines.append(f"{'desk':>4} {answer['desk'] or '-':>8}")
+    for mold in answer["molds"]:
+        state = "forking" if mold["forks"] else "ready"
+        shown = f"{'mold':>4} {mold['pid']:>8} {mold['generation']:>10}  {state:<9}"
+        lines.append(f"{shown} {mold['for']:>7.1f} s {_memory(mold['pid'])} {'-':>9}")
+    lines.append(
+        f"{'desk':>4} {answer['desk'] or '-':>8} {'-':>10}  {'-':<9} {'-':>9} {_memory(answer['desk'])} {'-':>9}"
+    )
     if answer["ends"]:
         lines.append("ended unasked: " + ", ".join(f"{count} {reason}" for reason, count in answer["ends"].items()))
     return "\n".join([*lines, *([f"last failure: {answer['failure']}"] if answer["failure"] else [])])
+
+
+def _memory(pid: int) -> str:
+    """Write how much memory a process has."""
+    size = resident_size(pid) if pid else None
+    return f"{'-':>9}" if size is None else f"{size / 1048576:>5.0f} MiB"

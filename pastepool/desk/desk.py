@@ -171,6 +171,7 @@ class Desk:
         state = unknown_state()
         state["process"] = self._process.facts(wall)
         state["events"] = events_of(self, wall, "")
+        state["molds"] = self._workers.molds()
         state["settings"] = [list(pair) for pair in self._settings.shown]
         return state
 

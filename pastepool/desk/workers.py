@@ -99,6 +99,21 @@ class KnownWorkers:
             "stacks": self._stacks_of(shown.serial) if stands_still else "",
         }
 
+    def molds(self) -> list[dict[str, Any]]:
+        """Describe each mold: see ``docs/reference/watch-api.md``."""
+        wall = Wall(self._clock)
+        return [
+            {
+                "pid": mold.pid,
+                "generation": mold.generation,
+                "state": "forking" if mold.forks else "ready",
+                "since": wall.text(mold.since),
+                "for": wall.ago(mold.since),
+                "memory": resident_size(mold.pid),
+            }
+            for mold in sorted(self._board.molds(), key=lambda mold: mold.generation)
+        ]
+
     def _stacks_of(self, serial: int) -> str:
         """Return what C code of a worker has written of its threads, when the parent had it written last."""
         with self._lock:
@@ -147,4 +162,4 @@ class KnownWorkers:
         if word != "others":
             return answer(watched, word, about)
         parts = watched.parts(visitor_read(about["visitor"]), about["may_kill"], about["but"])
-        return {"parts": [list(part) for part in parts], "processes": watched.processes(), "events": watched.events()}
+        return {"parts": [list(part) for part in parts], "processes": watched.processes(), "like": watched.like_told()}

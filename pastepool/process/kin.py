@@ -107,7 +107,7 @@ class Kinship:
             if orders is not None:
                 orders[1].close()
                 self._adopts = True
-                self.molds.begin(pid, mold, orders[0])
+                self.molds.begin(pid, mold, orders[0], self.board.take())
             return None
         ours.close()
         for sibling in self.by_serial.values():

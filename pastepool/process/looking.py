@@ -48,6 +48,7 @@ class Looking:
             return fleet
         passed = now - self._looked_at
         self._looked_at = now
+        self._kinship.molds.look(passed)
         measures = now >= self._measured_at + _MEMORY_EVERY
         self._measured_at = now if measures else self._measured_at
         for child in fleet.children:

@@ -99,6 +99,7 @@ class Reports:
                 "requests": total,
                 "ends": dict(self.burial.counts),
                 "workers": rows,
+                "molds": [{**vars(mold), "for": round(now - mold.since, 1)} for mold in kinship.board.molds()],
             }
             self.control.answer(STATUS, answer)
 

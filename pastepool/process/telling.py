@@ -80,7 +80,7 @@ def _takes(descriptor: int, data: bytes) -> bool:
 
 def name_of(child: Child, pid: int) -> str:
     """Name a worker process in a line of the log."""
-    return f"worker process {child.slot} (pid {pid}, generation {child.generation})"
+    return f"worker process {child.slot} ({f'pid {pid}, ' if pid else ''}generation {child.generation})"
 
 
 def announce_processes(tell: Teller, given: Offer) -> None:

@@ -111,7 +111,8 @@ _PROCESS_COLUMNS = ("process", "pid", "generation", "state", "for", "requests", 
 def processes(state: State) -> str:
     """Make the table of the processes; nothing for a server with one."""
     rows = "".join(_process(one) for one in state.get("processes", ()))
-    return table("processes", _PROCESS_COLUMNS, rows) if rows else ""
+    molds = "".join(_mold(one) for one in state.get("molds", ()))
+    return table("processes", _PROCESS_COLUMNS, rows + molds) if rows or molds else ""
 
 
 def _process(one: Mapping[str, Any]) -> str:
@@ -129,11 +130,31 @@ def _process(one: Mapping[str, Any]) -> str:
         "for": lasting(one["for"]),
         "requests": one["requests"],
         "running": one["running"],
-        "memory": "-" if one["memory"] is None else f"{one['memory'] / 1048576:.1f} MiB",
+        "memory": _mebibytes(one["memory"]),
         "beat": "-" if one["beat_ago"] is None else f"{lasting(one['beat_ago'])} ago",
         "remarks": esc(silent) + stacks,
     }
     return f'<tr id="process-{one["pid"]}">{_cells(cells)}</tr>'
+
+
+def _mold(one: Mapping[str, Any]) -> str:
+    cells = {
+        "process": "mold",
+        "pid": one["pid"],
+        "generation": one["generation"],
+        "state": esc(one["state"]),
+        "for": lasting(one["for"]),
+        "requests": "-",
+        "running": "-",
+        "memory": _mebibytes(one["memory"]),
+        "beat": "-",
+        "remarks": "",
+    }
+    return f'<tr id="process-{one["pid"]}">{_cells(cells)}</tr>'
+
+
+def _mebibytes(size: int | None) -> str:
+    return "-" if size is None else f"{size / 1048576:.1f} MiB"
 
 
 _WORKER_COLUMNS = ("worker", "status", "for", "request", "client", "doing", "cpu", "served", "kill")

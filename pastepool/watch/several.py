@@ -92,10 +92,10 @@ class Several:
         """Return the processes for people."""
         return [each.shown for each in self._fellows.known()]
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return what happened to the processes, the newest first."""
-        events: list[dict[str, Any]] = self._like()["events"]
-        return events
+    def like_told(self) -> dict[str, Any]:
+        """Return what no worker knows: what happened to the processes, the newest first, and the molds."""
+        like = self._like()
+        return {"events": like["events"], "molds": like["molds"]}
 
     def state(self, visitor: Visitor, may_kill: bool) -> State:
         parts = self.parts(visitor, may_kill)

@@ -119,6 +119,10 @@ def _processes(state: State) -> Iterator[str]:
         what = f"{one['slot']:>6}  {one['pid']:>8}  {one['generation']:>4}  {one['state']:8}  {lasting(one['for']):>7}"
         silent = "" if one["silent_for"] is None else f"  does not answer since {lasting(one['silent_for'])}"
         yield f"{what}  {one['requests']:>9}  {memory:>8}  {lasting(one['beat_ago']):>7}{silent}"
+    for one in state.get("molds", ()):
+        memory = "-" if one["memory"] is None else f"{one['memory'] / 1048576:.0f} MiB"
+        what = f"{'mold':>6}  {one['pid']:>8}  {one['generation']:>4}  {one['state']:8}  {lasting(one['for']):>7}"
+        yield f"{what}  {'-':>9}  {memory:>8}  {'-':>7}"
     if processes:
         yield ""
 

@@ -56,7 +56,7 @@ class Among:
         except NoAnswer:
             return {**own, "note": ALONE}
         parts = sorted([part, *(Part(*each) for each in told["parts"])], key=lambda each: (each.slot, each.serial))
-        return {**merged(parts, told["processes"], {**own, "events": told["events"]}), "note": ""}
+        return {**merged(parts, told["processes"], {**own, **told["like"]}), "note": ""}
 
     def counters(self, visitor: Visitor) -> dict[str, Any]:
         return counters_of(self.state(visitor, may_kill=False))

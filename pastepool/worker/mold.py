@@ -3,14 +3,18 @@ Be the mold of a generation: load the application once, and fork each worker tha
 
 Each worker is forked twice. So it is no child of the mold, but of the parent, to which orphans are given. The mold tells
 its pid to the parent first, and then lets it go on. A worker whose mold ends before that ends too: the parent would not
-know of it.
+know of it. Functions of the application may run at a fork (``os.register_at_fork``) and never return: so nothing here is
+waited for without a limit, and a mold ends with its parent.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
+import select
+import signal
 import socket
 import sys
 import threading
@@ -19,12 +23,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from pastepool.runtime.family.lane import Lane
+from pastepool.runtime.family.molds import end_with_parent
 from pastepool.runtime.family.naming import middle_of, name_process
 from pastepool.runtime.family.wire import Wire
+from pastepool.types import Seconds
 from pastepool.worker.seat import Seat
 
 _LONGEST = 4096
 _DESCRIPTORS = 3
+_BETWEEN_ENDS_WITHIN: Seconds = 5.0
+"""
+How long the process between the mold and a worker may take. Less than the parent gives the mold
+(``core.generations.health.FORKS_WITHIN``): so the mold lives on.
+"""
+
 _TASKS = Path("/proc/self/task")
 
 
@@ -75,10 +87,12 @@ def _comm(task: int) -> str:
 
 def _mold(seat: Seat, orders: socket.socket) -> Seat:
     """Fork the worker of the own seat, and then what is asked for. Returns in each worker its seat."""
+    parent = os.getppid()
     if _fork(orders, seat.birth.serial):
         seat.birth = replace(seat.birth, mold=None, preloaded=True)
         return seat
     seat.leave()
+    end_with_parent(parent)
     settings, generation = seat.settings, seat.birth.generation
     name_process(middle_of(settings), f"mold gen {generation}", f"mold g{generation}")
     while True:
@@ -140,12 +154,15 @@ def _fork(orders: socket.socket, serial: int) -> bool:
     if between:
         os.close(tell)
         os.close(waits)
-        os.waitpid(between, 0)
-        pid = os.read(told, 32)
+        hung = not _ended_within(between, _BETWEEN_ENDS_WITHIN)
+        os.set_blocking(told, False)
+        pid = _read_if_there(told)
         os.close(told)
-        said = {"forked": serial, "pid": int(pid)} if pid else {"failed": serial, "why": "it could not be forked"}
+        why = "a function that runs at forks (os.register_at_fork) hangs" if hung else "the machine has no process left"
+        said = {"forked": serial, "pid": int(pid)} if pid else {"failed": serial, "why": f"it was not forked: {why}"}
         orders.send(json.dumps(said).encode())
-        os.write(goes, b"!")
+        with contextlib.suppress(BrokenPipeError):  # there is no worker, or it was killed before it could go on
+            os.write(goes, b"!")
         os.close(goes)
         return False
     os.close(told)
@@ -157,6 +174,28 @@ def _fork(orders: socket.socket, serial: int) -> bool:
         os._exit(0)  # the mold has ended, and the parent does not know this process
     os.close(waits)
     return True
+
+
+def _ended_within(pid: int, patience: Seconds) -> bool:
+    """Wait for the end of a child, and kill it if that does not come. Returns whether it has come."""
+    ended = True
+    with contextlib.suppress(AttributeError, OSError):  # an old Linux, or a container that does not allow it
+        descriptor = os.pidfd_open(pid)
+        ends = select.poll()
+        ends.register(descriptor, select.POLLIN)
+        ended = bool(ends.poll(1000 * patience))
+        os.close(descriptor)
+    if not ended:
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return ended
+
+
+def _read_if_there(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 32)
+    except BlockingIOError:
+        return b""
 
 
 def _leave_to_worker(tell: int) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.process.site import Site, children_of, ending, in_background
+from tests.process.site import Site, children_of, ending, in_background, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
 from tests.server.post_office import PostOffice
@@ -100,6 +100,23 @@ def test_page_and_json_show_all_workers(tmp_path: Path) -> None:
         assert json.loads(site.asked("/health")[1]) == {"status": "ok"}
         counters = json.loads(site.asked("/api/v1/counters")[1])
         assert counters["pastepool_workers_idle"] == 6
+
+
+def test_mold_is_shown_beside_the_workers(tmp_path: Path) -> None:
+    """On the page, in its JSON and text, and by ``pastepool status``; none of them takes it for a worker."""
+    with whole(tmp_path, preload="true") as site:
+        workers = site.serving()
+        until(lambda: [one["state"] for one in site.state()["molds"]] == ["ready"], "it has forked all")
+        state = site.shown(2)
+        (mold,) = state["molds"]
+        assert {mold["pid"]} == set(workers_of(site.pid)) - set(workers.values())
+        assert mold["generation"] == 1 and mold["memory"] > 10 << 20
+        assert {one["pid"] for one in state["processes"]} == set(workers.values())
+        page, text = (site.asked("/", kind)[1].decode() for kind in ("text/html", "text/plain"))
+        assert f'<tr id="process-{mold["pid"]}"><td class="process" data-label="process">mold<' in page
+        assert re.search(rf"^ +mold +{mold['pid']} +1  ready", text, re.MULTILINE)
+        status = pastepool(tmp_path, "status", "site.ini").stdout
+        assert re.search(rf"^mold +{mold['pid']} +1  ready +[\d.]+ s +\d+ MiB", status, re.MULTILINE), status
 
 
 def test_kill_reaches_the_process_that_it_names_and_no_other(tmp_path: Path) -> None:

@@ -132,6 +132,59 @@ def test_workers_and_mold_end_with_a_killed_parent(tmp_path: Path) -> None:
         until(lambda: not any(map(alive, (mold, *workers.values()))), "all have ended", PROGRAM_WATCHDOG)
 
 
+HANGS = """
+def hang(name):
+    if (HERE / name).exists():
+        (HERE / f"{name}-began").touch()
+        while (HERE / name).exists():
+            time.sleep(0.01)
+
+os.register_at_fork(before=lambda: hang("before"), after_in_child=lambda: hang("child"))
+"""
+
+
+def test_mold_that_hangs_ends_with_a_killed_parent(tmp_path: Path) -> None:
+    """Though it reads no orders, and no Python code of ours runs in it."""
+    with Site(tmp_path, preload="true", boots=LARGE + HANGS) as site:
+        workers = site.serving()
+        (mold,) = loads(tmp_path)
+        (tmp_path / "before").touch()
+        os.kill(workers[1], signal.SIGKILL)
+        until((tmp_path / "before-began").exists, "it hangs", PROGRAM_WATCHDOG)
+        os.kill(site.pid, signal.SIGKILL)
+        until(lambda: not any(map(alive, (mold, *workers.values()))), "all have ended", PROGRAM_WATCHDOG)
+
+
+@pytest.mark.slow
+def test_mold_that_hangs_is_killed_and_made_again(tmp_path: Path) -> None:
+    """Whatever time a worker has to start; the other worker serves all the while."""
+    with ending(Site(tmp_path, preload="true", startup_timeout=0, boots=LARGE + HANGS)) as site:
+        workers = site.serving()
+        (mold,) = loads(tmp_path)
+        (tmp_path / "before").touch()
+        os.kill(workers[1], signal.SIGKILL)
+        site.await_line(rf"the mold of generation 1 \(pid {mold}\) has not forked a worker within 10 s, and is killed")
+        assert site.answer()[0] == workers[2]
+        (tmp_path / "before").unlink()
+        site.await_line(r"worker process 1 \(pid \d+, generation 1\) serves")
+        assert len(loads(tmp_path)) == 2
+
+
+@pytest.mark.slow
+def test_process_between_mold_and_worker_that_hangs_is_killed(tmp_path: Path) -> None:
+    """The mold lives on, and forks the next worker."""
+    with ending(Site(tmp_path, preload="true", boots=LARGE + HANGS)) as site:
+        workers = site.serving()
+        (mold,) = loads(tmp_path)
+        (tmp_path / "child").touch()
+        os.kill(workers[1], signal.SIGKILL)
+        site.await_line(r"it was not forked: a function that runs at forks \(os.register_at_fork\) hangs")
+        (tmp_path / "child").unlink()
+        site.await_line(r"worker process 1 \(pid \d+, generation 1\) serves")
+        assert loads(tmp_path) == {mold}
+        assert set(children(site.pid)) == {str(pid) for pid in (mold, site.desk(), *site.workers().values())}
+
+
 def test_failing_load_and_failing_hook_are_told(tmp_path: Path) -> None:
     """The traceback of the hook is the failure of the reload; a hook that is not there is named."""
     with ending(Site(tmp_path, preload="true")) as site:

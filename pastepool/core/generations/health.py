@@ -23,6 +23,12 @@ LATE: Seconds = 5.0
 YOUNGEST: Seconds = 10.0
 """A child is not replaced for its age, its requests or its memory before it has served for so long."""
 
+FORKS_WITHIN: Seconds = 10.0
+"""
+A mold that has not forked a worker so long after the order is hung. The fork of a large process takes a tenth of a second;
+functions of the application that run before and after it may take longer.
+"""
+
 SPREAD = 0.1
 """By how much of it the limit on requests is larger for some children, so that not all reach it at once."""
 

@@ -20,7 +20,7 @@ _ROWS = 4096
 
 _WIDTH = 16
 _BEAT, _ROOM, _DRAINS, _REQUESTS, _RUNNING = range(5)
-_SERIAL, _SLOT, _PID, _GENERATION, _PHASE, _SINCE = range(8, 14)
+_SERIAL, _SLOT, _PID, _GENERATION, _PHASE, _SINCE, _MOLD = range(8, 15)
 _USED, _GONE, _STOPS = (_WIDTH * _ROWS + at for at in range(3))
 _PHASES = tuple(ChildPhase)
 
@@ -44,6 +44,16 @@ class Shown:
     beat: Seconds
     requests: int
     running: int
+
+
+@dataclass(frozen=True)
+class ShownMold:
+    """One mold as the parent shows it. ``forks``: whether it is to fork a worker now. ``since``: since when this is so."""
+
+    pid: int
+    generation: int
+    forks: bool
+    since: Seconds
 
 
 class BoardRow:
@@ -80,8 +90,14 @@ class BoardRow:
             cells[cell] = value
         cells[at + _SERIAL] = child.serial  # the last: a row without a serial shows no worker
 
+    def show_mold(self, mold: ShownMold) -> None:
+        """Show a mold. Runs on: the parent."""
+        cells, at = self._cells, self._at
+        cells[at + _PID], cells[at + _GENERATION], cells[at + _SINCE] = mold.pid, mold.generation, mold.since
+        cells[at + _MOLD] = 2 if mold.forks else 1  # the last: 0 is no mold
+
     def clear(self) -> None:
-        """Forget what the worker has shown: it has ended. Runs on: the parent."""
+        """Forget what the worker or mold has shown: it has ended. Runs on: the parent."""
         self._cells[self._at : self._at + _WIDTH] = self.board.nothing
         self.board.taken.discard(self.number)
 
@@ -135,6 +151,13 @@ class Board:
                 serial, slot, pid, generation, phase = map(int, row[_SERIAL:_SINCE])
                 counts = int(row[_REQUESTS]), int(row[_RUNNING])
                 yield Shown(serial, slot, pid, generation, _PHASES[phase], row[_SINCE], row[_BEAT], *counts)
+
+    def molds(self) -> Iterator[ShownMold]:
+        """Yield each mold that has not ended. Runs on: any process."""
+        for at in range(0, _WIDTH * self.used(), _WIDTH):
+            row = self.cells[at : at + _WIDTH].tolist()
+            if row[_MOLD]:
+                yield ShownMold(int(row[_PID]), int(row[_GENERATION]), row[_MOLD] == 2, row[_SINCE])
 
     def used(self) -> int:
         """Return how many rows may have something in them."""

@@ -1,7 +1,8 @@
 """
 The molds: processes that have loaded the application of a generation, and fork workers for the parent (``preload``).
 
-The parent asks and never waits. A mold that ends takes those with it that it was still to fork.
+The parent asks and never waits. A mold that ends takes those with it that it was still to fork. One that does not fork
+what it was asked for is killed, whatever the workers are still given.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pastepool.core.generations.health import FORKS_WITHIN, LOOK_EVERY
 from pastepool.errors import StartError
+from pastepool.runtime.family.board import BoardRow, ShownMold
+from pastepool.types import Seconds
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LONGEST = 4096
 
@@ -27,27 +33,54 @@ def adopt_orphans() -> None:
 
     Raises: StartError: the system cannot do that.
     """
+    if not _set(_PR_SET_CHILD_SUBREAPER, 1):
+        raise StartError("preload is set, and this system is not Linux, which it needs; delete preload.")
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the system kill this process when its parent ends, also if a call never returns. ``parent``: its pid."""
+    _set(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)  # it has ended before
+
+
+def _set(what: int, value: int) -> bool:
+    """Set one of what Linux keeps of a process. Returns whether that could be done."""
     import ctypes  # a parent without preload does not need it
 
     try:
-        done = ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+        return int(ctypes.CDLL(None).prctl(what, value, 0, 0, 0)) == 0
     except (OSError, AttributeError):
-        done = False
-    if not done:
-        raise StartError("preload is set, and this system is not Linux, which it needs; delete preload.")
+        return False
 
 
 @dataclass
 class Mold:
     """
-    One mold. ``ready``: it has loaded the application. ``asked``: the serials that it was asked for and has not forked.
+    One mold.
+
+    ``row``: where the board shows it. ``ready``: it has loaded the application. ``since``: when it became ready, began to
+    fork, or had forked all. ``asked``: the serials that it was asked for and has not forked. ``waited``: for how long of
+    the time that was watched it has said nothing of them.
     """
 
     pid: int
     generation: int
     orders: socket.socket
+    row: BoardRow
     ready: bool = False
+    since: Seconds = 0.0
     asked: set[int] = field(default_factory=set)
+    waited: Seconds = 0.0
+
+    def show(self) -> None:
+        """Show it on the board."""
+        self.row.show_mold(ShownMold(self.pid, self.generation, bool(self.asked), self.since))
+
+    def kill(self) -> None:
+        """Send it SIGKILL."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
 
 class Molds:
@@ -71,15 +104,30 @@ class Molds:
         """Return the mold of a generation, if it can be asked."""
         return next((mold for mold in self._molds if mold.ready and mold.generation == generation), None)
 
-    def begin(self, pid: int, generation: int, orders: socket.socket) -> None:
+    def begin(self, pid: int, generation: int, orders: socket.socket, row: BoardRow) -> None:
         """Note a child that loads the application for others."""
-        self._molds.append(Mold(pid, generation, orders))
+        self._molds.append(Mold(pid, generation, orders, row))
 
     def ask(self, mold: Mold, serial: int, slot: int, row: int, descriptors: tuple[int, int, int]) -> None:
         """Have a worker forked. ``descriptors``: its ends. Raises: OSError: the mold does not take the order."""
         order = json.dumps({"serial": serial, "slot": slot, "row": row}).encode()
         socket.send_fds(mold.orders, [order], descriptors, socket.MSG_DONTWAIT)
+        if not mold.asked:
+            mold.since, mold.waited = time.monotonic(), 0.0
         mold.asked.add(serial)
+        mold.show()
+
+    def look(self, passed: Seconds) -> None:
+        """Kill each mold that has not forked what it was asked for. ``passed``: the time since the last look."""
+        for mold in self._molds:
+            mold.waited += min(passed, 2 * LOOK_EVERY)  # a parent that was stopped itself has seen nothing
+            if mold.asked and mold.waited >= FORKS_WITHIN:
+                self._tell(
+                    f"the mold of generation {mold.generation} (pid {mold.pid}) has not forked a worker within"
+                    f" {FORKS_WITHIN:g} s, and is killed"
+                )
+                mold.kill()
+                mold.waited = 0.0
 
     def descriptors(self) -> Iterator[int]:
         """Yield what is to be polled for reading."""
@@ -90,9 +138,11 @@ class Molds:
         """Take what the molds say. Yields serial and pid of each worker that was forked."""
         for mold in list(self._molds):
             while (said := self._said(mold)) is not None:
-                mold.ready = True
                 serial = said.get("forked", said.get("failed", 0))
                 mold.asked.discard(serial)
+                mold.ready, mold.waited = True, 0.0
+                mold.since = mold.since if mold.asked else time.monotonic()
+                mold.show()
                 if "pid" in said:
                     yield serial, said["pid"]
                 elif "why" in said:
@@ -126,6 +176,7 @@ class Molds:
     def _end(self, mold: Mold) -> None:
         self._molds.remove(mold)
         mold.orders.close()
+        mold.row.clear()
         self.failed.update(dict.fromkeys(mold.asked, "its mold has ended"))
 
     def take_failed(self) -> list[tuple[int, str]]:
@@ -137,18 +188,14 @@ class Molds:
         """Kill the mold that does not fork a worker."""
         for mold in self._molds:
             if serial in mold.asked:
-                self._kill(mold)
+                mold.kill()
 
     def end_older(self, generation: float) -> None:
         """End the molds that are not needed any more: of generations before this one."""
         for mold in list(self._molds):
             if mold.ready and mold.generation < generation:
-                self._kill(mold)
+                mold.kill()
                 self._end(mold)
-
-    def _kill(self, mold: Mold) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(mold.pid, signal.SIGKILL)
 
     def close_all(self) -> None:
         """Close what this process has of all. In a child of a fork these are its copies."""
