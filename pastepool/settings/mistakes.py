@@ -29,10 +29,13 @@ class Mistakes:
             self.add(error)
 
     def add(self, error: SettingsError) -> None:
-        """Take note of an error, or of each mistake that it is about, unless it follows from one that is noted already."""
+        """
+        Take note of an error, or of each mistake that it is about, unless it is or follows from one that is noted already.
+        """
         noted = {known.key for known in self._errors}
         if not (error.contradicts and {error.key, error.contradicts} & noted):
-            self._errors += error.errors
+            said = set(map(str, self._errors))
+            self._errors += [each for each in error.errors if str(each) not in said]
 
     def raise_all(self) -> None:
         """

@@ -125,7 +125,8 @@ class Certificates:
         except SettingsError as error:
             self.failures += 1
             self._refused = stamps
-            _log.error("New certificates are not taken, and the old ones are still served: %s", error)
+            for mistake in error.errors:
+                _log.error("New certificates are not taken, and the old ones are still served: %s", mistake)
             return
         self._served, self._refused = stamps, None
         _log.info("New certificates are served: %s.", counted(len(self._current.certificates), "certificate"))

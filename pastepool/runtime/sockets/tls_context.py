@@ -20,11 +20,23 @@ from dataclasses import dataclass, field
 
 from pastepool.core.certificate import valid_until
 from pastepool.errors import SettingsError
+from pastepool.settings.mistakes import Mistakes
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.values import TlsSettings
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+_PLACE_IN_OPENSSL = re.compile(r"^\[[^\]]*\] *| *\(_ssl\.c:[0-9]+\)$")
+"""What Python puts round OpenSSL's words if they have no number of their own."""
+
+_KEYLESS = {
+    "ssl_pem": "write it into this file, or set ssl_certificate and ssl_key",
+    "ssl_certificate": "write it into this file, or set ssl_key",
+    "ssl_certificates": "write it into this file",
+    "ssl_key": "name another file",
+}
+"""What to do about a file without a key, by the option that names it."""
 
 _MISMATCH = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 """What OpenSSL says of a key that belongs to another certificate; the last for a key of another kind."""
@@ -72,20 +84,26 @@ class TlsContext:
 
 @dataclass
 class _Maker:
-    """Makes the contexts of one state of the files."""
+    """Makes the contexts of one state of the files. ``mistakes``: of all files, so that one round is enough."""
 
     tls: TlsSettings
     place: SettingsPlace
     certificates: list[Certificate] = field(default_factory=list)
+    mistakes: Mistakes = field(default_factory=Mistakes)
 
     def make(self) -> TlsContext:
         tls = self.tls
-        if tls.pem:
-            context = self._for_certificate("ssl_pem", tls.pem, tls.pem)
-        else:
-            context = self._for_certificate("ssl_certificate", tls.certificate, tls.key or tls.certificate)
-        named = {name: self._for_certificate("ssl_certificates", path, path) for name, path in tls.certificates}
-        return TlsContext(context, tuple(self.certificates), named)
+        made: dict[str, ssl.SSLContext] = {}
+        with self.mistakes.noted():
+            if tls.pem:
+                made[""] = self._for_certificate("ssl_pem", tls.pem, tls.pem)
+            else:
+                made[""] = self._for_certificate("ssl_certificate", tls.certificate, tls.key or tls.certificate)
+        for name, path in tls.certificates:
+            with self.mistakes.noted():
+                made[name] = self._for_certificate("ssl_certificates", path, path)
+        self.mistakes.raise_all()
+        return TlsContext(made.pop(""), tuple(self.certificates), made)
 
     def _for_certificate(self, option: str, path: str, key_path: str) -> ssl.SSLContext:
         """Make a context with one certificate, and try it. Raises: SettingsError."""
@@ -95,10 +113,9 @@ class _Maker:
             raise self.unusable(option, path, "has no certificate (-----BEGIN CERTIFICATE-----); name another file")
         key_option = option if key_path == path else "ssl_key"
         if not any(kind.endswith(b"PRIVATE KEY") for kind in _kinds(self._read(key_option, key_path))):
-            remedy = (
-                "write it into this file, or set ssl_certificate and ssl_key" if key_path == path else "name another"
+            raise self.unusable(
+                key_option, key_path, f"has no private key (-----BEGIN PRIVATE KEY-----); {_KEYLESS[key_option]}"
             )
-            raise self.unusable(key_option, key_path, f"has no private key (-----BEGIN PRIVATE KEY-----); {remedy}")
         self._load(context, option, path, key_option, key_path)
         try:
             valid_to = valid_until(_first_certificate(pem))
@@ -112,27 +129,36 @@ class _Maker:
         return context
 
     def _without_certificate(self) -> ssl.SSLContext:
-        """Make a context with all settings but the certificate. Raises: SettingsError."""
+        """Make a context with all settings but the certificate. What cannot be used is noted, and left out."""
         tls = self.tls
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[tls.minimum_version]
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         context.set_alpn_protocols(["http/1.1"])
-        if tls.ciphers:
-            try:
-                context.set_ciphers(tls.ciphers)
-            except ssl.SSLError:
-                problem = "names no cipher that OpenSSL has here; see 'openssl ciphers -v', or delete the line"
-                raise self.unusable("ssl_ciphers", tls.ciphers, problem) from None
+        with self.mistakes.noted():
+            self._choose_ciphers(context)
         context.verify_mode = _VERIFY[tls.verify_client]
-        if tls.client_ca:
+        with self.mistakes.noted():
             self._trust(context, "ssl_client_ca", tls.client_ca, b"CERTIFICATE")
-        if tls.crl:
+        with self.mistakes.noted():
             self._trust(context, "ssl_crl", tls.crl, b"X509 CRL")
+        if tls.crl:
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         return context
 
+    def _choose_ciphers(self, context: ssl.SSLContext) -> None:
+        if not self.tls.ciphers:
+            return
+        try:
+            context.set_ciphers(self.tls.ciphers)
+        except ssl.SSLError:
+            problem = "names no cipher that OpenSSL has here; see 'openssl ciphers -v', or delete the line"
+            raise self.unusable("ssl_ciphers", self.tls.ciphers, problem) from None
+
     def _trust(self, context: ssl.SSLContext, option: str, path: str, kind: bytes) -> None:
+        """Load certificates or a list of revoked ones, if a file is named. Raises: SettingsError."""
+        if not path:
+            return
         if kind not in _kinds(self._read(option, path)):
             raise self.unusable(option, path, f"has no -----BEGIN {kind.decode()}-----; name another file")
         try:
@@ -242,4 +268,4 @@ def _first_certificate(pem: bytes) -> bytes:
 
 def _reason(error: Exception) -> str:
     text = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-    return str(text).replace("_", " ").lower()
+    return _PLACE_IN_OPENSSL.sub("", str(text)).replace("_", " ").lower()

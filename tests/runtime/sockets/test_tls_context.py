@@ -30,12 +30,12 @@ def pem(tmp_path: Path) -> Path:
 
 
 def complaint(tls: TlsSettings) -> str:
-    """The sentence about files that cannot be used."""
+    """The sentence about each file that cannot be used, on a line of its own."""
     with pytest.raises(SettingsError) as caught:
         make_context(tls, PLACE)
     sentence = str(caught.value)
-    assert sentence.startswith("[server:main] of shop.ini: ssl_") and sentence.endswith(".")
-    assert "\n" not in sentence
+    for line in sentence.splitlines():
+        assert line.startswith("[server:main] of shop.ini: ssl_") and line.endswith(".")
     return sentence
 
 
@@ -87,7 +87,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda pem: pem.write_bytes(issue().private_key_pem.bytes() + issue().cert_chain_pems[0].bytes()),
         "has a certificate that does not belong to the key; name the two files that were made together",
     ),
-    "half": (lambda pem: pem.write_text(pem.read_text()[:-200]), "is refused by OpenSSL"),
+    "half": (lambda pem: pem.write_text(pem.read_text()[:-200]), "is refused by OpenSSL (pem lib)"),
     "garbled": (
         lambda pem: pem.write_text(pem.read_text().replace("CERTIFICATE-----\nMI", "CERTIFICATE-----\nAA")),
         "is refused by OpenSSL",
@@ -105,6 +105,30 @@ def test_what_cannot_be_used(pem: Path, how: str) -> None:
     sentence = complaint(TlsSettings(pem=str(pem)))
     assert f"ssl_pem = {pem} {words}" in sentence
     assert "; " in sentence
+
+
+def test_all_that_cannot_be_used_is_told_at_once(pem: Path, tmp_path: Path) -> None:
+    """Each file and each value has its sentence, and is told once, although each certificate has a context of its own."""
+    keyless = tmp_path / "keyless.pem"
+    keyless.write_bytes(issue().cert_chain_pems[0].bytes())
+    tls = TlsSettings(
+        pem=str(keyless),
+        certificates=(("a.example", str(keyless)), ("b.example", str(pem)), ("c.example", "/nowhere.pem")),
+        ciphers="NONSENSE",
+        verify_client="required",
+        client_ca="/no-ca.pem",
+        crl=str(pem),
+    )
+    told = complaint(tls).splitlines()
+    assert [sentence.partition(": ")[2].partition("; ")[0] for sentence in told] == [
+        "ssl_ciphers = NONSENSE names no cipher that OpenSSL has here",
+        "ssl_client_ca = /no-ca.pem cannot be read (No such file or directory)",
+        f"ssl_crl = {pem} has no -----BEGIN X509 CRL-----",
+        f"ssl_pem = {keyless} has no private key (-----BEGIN PRIVATE KEY-----)",
+        f"ssl_certificates = {keyless} has no private key (-----BEGIN PRIVATE KEY-----)",
+        "ssl_certificates = /nowhere.pem cannot be read (No such file or directory)",
+    ]
+    assert "or set ssl_key." in complaint(TlsSettings(certificate=str(keyless)))
 
 
 def test_two_files_that_do_not_fit(tmp_path: Path) -> None:
