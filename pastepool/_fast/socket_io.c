@@ -37,10 +37,10 @@ held_receive(PyObject *Py_UNUSED(module), PyObject *sock)
 {
     char buffer[HELD_AT_MOST];
     ssize_t received = recv(number_of(sock), buffer, sizeof buffer, MSG_DONTWAIT);
-    if (received < 0 && PyErr_Occurred()) {
-        return NULL;
+    if (received < 0) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    return PyBytes_FromStringAndSize(buffer, received > 0 ? received : 0);
+    return PyBytes_FromStringAndSize(buffer, received);
 }
 
 static PyObject *

@@ -118,7 +118,7 @@ class Conversation:
         request = engine.request
         if request is not None and not self._content_awaited:
             self._content_awaited = True
-            if request.expects_continue and not engine.body.tell():
+            if request.expects_continue and not engine.has_content:
                 self._tell(CONTINUE)
 
     def _serve(self) -> None:

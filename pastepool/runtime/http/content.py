@@ -108,3 +108,27 @@ class Content:
             self._memory.spool_room.files.pop()
             self._memory.spool_room.give_back(self._spooled)
             close_spool_file(self._file, self._spooled)
+
+
+class WholeContent:
+    """
+    Content that was complete, and in memory, before anything had to collect it. It only gives its memory back.
+
+    Made once for each small upload, so it has nothing of what ``Content`` needs to collect.
+    """
+
+    __slots__ = ("_memory", "_held")
+
+    def __init__(self, memory: BodyMemory, held: int) -> None:
+        """``held``: how many bytes were taken of ``memory``."""
+        self._memory = memory
+        self._held = held
+
+    def in_child(self) -> None:
+        """Do nothing: it has no file."""
+
+    def close(self) -> None:
+        """Give the memory back. May be called twice."""
+        held, self._held = self._held, 0
+        if held:
+            self._memory.give_back(held)

@@ -36,7 +36,7 @@ from pastepool.wsgi.call import Call
 from pastepool.wsgi.plain_file import PlainFile
 
 if TYPE_CHECKING:
-    from pastepool.runtime.http.content import Content
+    from pastepool.runtime.http.content import Content, WholeContent
     from pastepool.runtime.http.shared import Shared
 
 _log = own_logger("pastepool.app")
@@ -98,7 +98,7 @@ class Exchange(Call):
     code_sent = 0
     kill_after: Seconds | None = None
     cancellations: list[Callable[[], Any]] | None = None
-    upload: Content | None = None
+    upload: Content | WholeContent | None = None
     client_wait: ClientWait | None = None
     look_at_file = staticmethod(os.fstat)
 

@@ -11,6 +11,7 @@ a connection (``answering``), connections that workers give back (``returning``)
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 import ssl
@@ -18,10 +19,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pastepool.core.deadlines import deadline, transfer_deadline
+from pastepool.http1.request import Request
 from pastepool.runtime.http.answering import Answering
 from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEVER, NEXT, READER, WORKER, Connection
-from pastepool.runtime.http.content import Content
+from pastepool.runtime.http.content import Content, WholeContent
 from pastepool.runtime.http.encrypting import Encrypting
 from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.open_connections import OpenConnections
@@ -32,10 +34,9 @@ from pastepool.runtime.http.sharing import Sharing, Workers
 from pastepool.runtime.http.sweeper import Sweeper
 from pastepool.runtime.http.welcoming import Welcoming
 from pastepool.runtime.sockets.acceptor import Acceptor
-from pastepool.runtime.sockets.held_io import HELD_AT_MOST, held_receiver
+from pastepool.runtime.sockets.held_io import HELD_AT_MOST, HeldReceive, held_receiver, receiving_held_is_cheaper
 from pastepool.runtime.sockets.readiness import READ, Readiness, open_readiness
 from pastepool.runtime.sockets.siblings import Siblings
-from pastepool.runtime.sockets.tls_socket import ClientSocket
 from pastepool.runtime.sockets.waker import Waker
 from pastepool.settings.values import Settings
 from pastepool.types import Seconds
@@ -107,6 +108,7 @@ class Poller:
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._interrupted = False
         self._held_receive = held_receiver()
+        self._usual_receive = self._held_receive if receiving_held_is_cheaper() else None
         self._answering = Answering(connections, shared, timeouts, overload, on_turned_away)
         self._rearming = Rearming(
             connections, timeouts, clock, shared.tally, on_hangup=on_hangup, linger=self._answering.linger
@@ -191,7 +193,7 @@ class Poller:
                 task = self._guarded(self._steps[step], returned)
                 if task is not None:
                     return task
-            task = self._from_batch()
+            task = self._from_batch(self._usual_receive)
             if task is not None:
                 return task
             if self._interrupted:
@@ -215,12 +217,11 @@ class Poller:
             tasks.append(task)
         return tasks
 
-    def _from_batch(self, held_receive: Callable[[ClientSocket], bytes] | None = None) -> Exchange | None:
+    def _from_batch(self, held_receive: HeldReceive | None) -> Exchange | None:
         """
         Handle the events of the batch until a request is complete. Returns None at the end of the batch.
 
-        ``held_receive``: reads without releasing the GIL. If given, it is tried first, because other threads want the
-        GIL then.
+        ``held_receive``: reads without releasing the GIL. If given, it is tried first.
         """
         find = self.connections.get
         for fd, mask in self._batch:
@@ -236,10 +237,9 @@ class Poller:
                 continue
             # The common case of ``_event``: a client sends a request.
             try:
-                if held_receive is None:
+                data = None if held_receive is None else held_receive(connection.sock)
+                if data is None:
                     data = connection.recv(_READ_SIZE)
-                else:
-                    data = held_receive(connection.sock) or connection.recv(_READ_SIZE)
                 engine = connection.engine
                 if data:
                     engine.feed(data)
@@ -380,7 +380,7 @@ class Poller:
             content = connection.content = Content(self._body_memory)
             connection.waiting = BODY
             connection.began_at = now
-            if request.expects_continue and not engine.body.tell():
+            if request.expects_continue and not engine.has_content:
                 self._answering.tell_to_continue(connection)
         files = len(self._shared.spool_room.files)
         content.add(engine.take_body())
@@ -391,23 +391,16 @@ class Poller:
     def _exchange(self, connection: Connection) -> Exchange | None:
         """Make a task of a complete request. Returns None if it needs no application: it is answered here."""
         engine = connection.engine
-        content = connection.content
-        piece = engine.take_body() if engine.body.tell() else b""
         request = engine.next_request()
         if request.path in self._own_paths:
-            if content is not None:
-                content.close()
-                connection.content = None
+            self._forget_content(connection)
             self._answering.answer_here(connection, request)
             return None
-        if content is None and not piece:
-            environ = complete_environ(request, None, 0)
+        content: Content | WholeContent | None = None
+        if request.content_length or request.chunked:
+            content, environ = self._with_content(connection, request)
         else:
-            if content is None:
-                content = Content(self._body_memory)
-            content.add(piece)
-            connection.content = None
-            environ = complete_environ(request, content.file(), content.received)
+            environ = complete_environ(request, None, 0)
         connection.waiting = WORKER
         connection.deadline = NEVER
         serial = next(self.serials)
@@ -419,7 +412,32 @@ class Poller:
         connection.owner = exchange
         if serial >= self._check_at:  # not ``==``: background tasks take serials too
             self._check_at = self._looks.note(serial)
-        if content is not None and content.lost is not None:
+        if type(content) is Content and content.lost is not None:
             exchange.content_lost(content.lost)
             return None
         return exchange
+
+    def _with_content(
+        self, connection: Connection, request: Request
+    ) -> tuple[Content | WholeContent | None, dict[str, Any]]:
+        """Return the content of a complete request, and the environ from which the application reads it."""
+        memory = self._body_memory
+        piece = connection.engine.take_body()
+        content, connection.content = connection.content, None
+        if content is None:
+            size = len(piece)
+            if not size:
+                return None, complete_environ(request, None, 0)
+            if size <= memory.each and memory.take(size):
+                return WholeContent(memory, size), complete_environ(request, io.BytesIO(piece), size)
+            content = Content(memory)
+        content.add(piece)
+        return content, complete_environ(request, content.file(), content.received)
+
+    @staticmethod
+    def _forget_content(connection: Connection) -> None:
+        """Drop the content of a complete request that nobody reads."""
+        connection.engine.take_body()
+        content, connection.content = connection.content, None
+        if content is not None:
+            content.close()

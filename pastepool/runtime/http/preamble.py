@@ -10,7 +10,6 @@ Runs on: baton.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +80,6 @@ class Preamble:
 
     def __init__(self, headers: ProxyHeaders, peer: str, begin: Callable[[ProxySource, bytes], Engine]) -> None:
         self.rest = b""
-        self.body = io.BytesIO()
         self._headers = headers
         self._peer = peer
         self._begin = begin

@@ -7,7 +7,10 @@ from calls of half a millisecond, it waits once for each request; when several w
 pieces, each waits once for each piece. The system call itself takes a few microseconds, because it never waits. So the
 functions here keep the GIL.
 
-Measured (docs/performance.md). When no other thread wants the GIL, the methods of the socket are cheaper.
+Measured (docs/performance.md). Without the accelerator these functions need ``ctypes``, and the methods of the socket are
+cheaper when no other thread wants the GIL. With it these functions are always cheaper. All the same a whole response is
+sent by the method of the socket: a leader that never releases the GIL within a batch of short requests lets the threads
+of the application wait (docs/adr/0017).
 
 The race: another thread may close the socket at any moment. The next file that is opened then gets the same number, and
 a read or write with the old number would go to that file. So the number is asked for (-1 if the socket is closed) and
@@ -34,6 +37,8 @@ from pastepool.runtime.sockets.tls_socket import ClientSocket
 
 HELD_AT_MOST = 16384
 """The most bytes that are copied while the GIL is held. Copying so many takes some microseconds."""
+
+HeldReceive = Callable[[ClientSocket], "bytes | None"]
 
 _NEVER_WAIT = socket.MSG_DONTWAIT
 """
@@ -62,24 +67,29 @@ def held_at_most() -> int:
     return -1 if runs_without_gil() else HELD_AT_MOST
 
 
-def held_receiver() -> Callable[[ClientSocket], bytes] | None:
+def held_receiver() -> HeldReceive | None:
     """
     Return a function that receives from a socket, at most ``HELD_AT_MOST`` bytes at a time. None without the GIL.
 
-    The function returns ``b""`` in three cases: there are no bytes yet, the client has ended, or there was an error.
+    The function returns ``b""`` if the client has ended, and None if there are no bytes yet or there was an error;
     ``socket.recv`` then tells which. Each function has one buffer, so only one thread at a time may call it: the holder
     of the baton.
     """
     return None if runs_without_gil() else fast.held_receive or _receiver()
 
 
-def _receiver() -> Callable[[ClientSocket], bytes]:
+def receiving_held_is_cheaper() -> bool:
+    """Return whether to receive without releasing the GIL also if no other thread wants it."""
+    return fast.held_receive is not None and not runs_without_gil()
+
+
+def _receiver() -> HeldReceive:
     buffer = ctypes.create_string_buffer(HELD_AT_MOST)
     buffers, sizes = repeat(buffer), repeat(HELD_AT_MOST)
 
-    def held_receive(sock: ClientSocket) -> bytes:
+    def held_receive(sock: ClientSocket) -> bytes | None:
         received: int = next(map(_receive, starmap(sock.fileno, _ONCE), buffers, sizes, _RECEIVE_FLAGS))
-        return buffer[:received] if received > 0 else b""  # type: ignore[return-value]  # a slice of chars is bytes
+        return buffer[:received] if received >= 0 else None  # type: ignore[return-value]  # a slice of chars is bytes
 
     return held_receive
 

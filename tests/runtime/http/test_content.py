@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from pastepool.runtime.http.body_memory import BodyMemory
-from pastepool.runtime.http.content import Content
+from pastepool.runtime.http.content import Content, WholeContent
 from pastepool.runtime.http.spool_room import SpoolFull, SpoolRoom
 
 
@@ -164,3 +164,15 @@ class _Full(io.RawIOBase):
 
     def write(self, data: object) -> int:
         raise OSError(28, "No space left on device")
+
+
+def test_whole_content_gives_its_memory_back_once() -> None:
+    """Both the end of its request and the end of its connection close it."""
+    memory = memory_of(10)
+    assert memory.take(7)
+    content = WholeContent(memory, 7)
+    content.in_child()
+    assert memory.taken == 7
+    content.close()
+    content.close()
+    assert memory.taken == 0
