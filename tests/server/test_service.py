@@ -186,11 +186,12 @@ def refusal(variables: dict[str, str], *endpoints: Endpoint, first: int = 3) -> 
 ALL, SHOP, TCP = Endpoint(systemd="*"), Endpoint(systemd="shop"), Endpoint("127.0.0.1", 0)
 
 
-@pytest.mark.parametrize("count", ["abc", "0", "-1", " 1"])
+@pytest.mark.parametrize("count", ["abc", "0", "-1", " 1", "99999999", "9" * 5000])
 def test_a_garbled_number_is_one_sentence(count: str) -> None:
-    """No traceback."""
+    """No traceback, and no memory for descriptors that no process has."""
+    shown = count if len(count) <= 20 else count[:20] + "..."
     assert refusal({"LISTEN_FDS": count}, ALL) == (
-        f"cannot take the sockets of systemd: LISTEN_FDS = {count!r} is not a number above 0."
+        f"cannot take the sockets of systemd: LISTEN_FDS = {shown!r} is not a number from 1 to 9999."
     )
 
 

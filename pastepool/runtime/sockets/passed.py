@@ -9,6 +9,7 @@ Runs on: the thread that starts the server.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import MutableMapping, Sequence
 
 from pastepool.core.wording import counted
@@ -21,6 +22,12 @@ _log = scribbled("pastepool")
 
 FIRST = 3
 """The number of the first descriptor (SD_LISTEN_FDS_START)."""
+
+_COUNT = re.compile(r"[1-9][0-9]{0,3}")
+"""How many sockets are passed. No service has so many by far; each takes memory before it is looked at."""
+
+_LONGEST_COUNT = 20
+"""The most characters of a garbled number that the sentence repeats."""
 
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 _HINT = (
@@ -65,8 +72,9 @@ def take_passed(
 
 def _named(count: str, names: str, first: int) -> dict[int, str]:
     """Return the name of each passed descriptor. Raises: StartError: the number of descriptors is garbled."""
-    if not (count.isascii() and count.isdigit() and int(count) > 0):
-        raise StartError(f"cannot take the sockets of systemd: LISTEN_FDS = {count!r} is not a number above 0.")
+    if not _COUNT.fullmatch(count):
+        shown = count if len(count) <= _LONGEST_COUNT else f"{count[:_LONGEST_COUNT]}..."
+        raise StartError(f"cannot take the sockets of systemd: LISTEN_FDS = {shown!r} is not a number from 1 to 9999.")
     given = names.split(":") if names else []
     return {first + at: given[at] if at < len(given) else "unknown" for at in range(int(count))}
 

@@ -17,6 +17,7 @@ from pastepool.errors import StartError
 from pastepool.runtime.sockets.listener import Listener, open_all, open_listeners, url
 from pastepool.runtime.sockets.peer_credentials import credentials_of
 from pastepool.settings.endpoint import Endpoint
+from tests.meta.repository import ROOT
 
 ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="only root may give a file away")
 
@@ -168,6 +169,42 @@ def test_where_no_file_can_be_made(folder: Path) -> None:
     assert f"there is no directory {folder}/no; make it" in refusal(folder / "no" / "s")
     assert f"{folder}/file is no directory; set another path" in refusal(folder / "file" / "s")
     assert "no file can be made in /proc" in refusal("/proc/s") or "there is no directory" in refusal("/proc/s")
+
+
+ON_A_MOUNT = """\
+import os, subprocess, sys
+subprocess.run(["mount", "-t", "tmpfs", "-o", sys.argv[2], "none", sys.argv[1]], check=True)
+print("mounted")
+from pastepool.errors import StartError
+from pastepool.runtime.sockets.listener import open_all
+from pastepool.settings.endpoint import Endpoint
+
+for endpoint in (Endpoint(path=sys.argv[1] + "/s"), Endpoint("127.0.0.1", 0)):
+    try:
+        for one in open_all([endpoint], 1):
+            one.close()
+            print("opened")
+    except StartError as error:
+        print(error)
+print(os.listdir(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [("ro", "Read-only file system"), ("nr_inodes=1", "No space left on device")]
+)
+def test_a_file_system_that_takes_no_file(folder: Path, options: str, words: str) -> None:
+    """Read-only or full, and mounted for this test: one sentence, and no file is left. Addresses need no file."""
+    command = ["unshare", "-rm", sys.executable, "-c", ON_A_MOUNT, str(folder), options]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    except FileNotFoundError:
+        done = subprocess.CompletedProcess(command, 1, "", "there is no unshare")
+    if not done.stdout.startswith("mounted\n"):
+        pytest.skip(f"no file system can be mounted here: {done.stderr}")
+    sentence = f"cannot listen on unix:{folder}/s: no file can be made in {folder} ({words}); make room there"
+    told, opened, left = done.stdout.splitlines()[1:]
+    assert told.startswith(sentence) and (opened, left) == ("opened", "[]"), done.stderr
 
 
 @ROOT_ONLY
