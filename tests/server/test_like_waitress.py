@@ -62,15 +62,15 @@ def options_of(lines: str, use: str, folder: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def waitress(lines: str, folder: Path) -> Iterator[int]:
-    """Serve with waitress, and yield the port."""
+def waitress_running(lines: str, folder: Path, app: Any = application) -> Iterator[list[Any]]:
+    """Serve with waitress, and yield the names of the sockets that listen."""
     sockets: dict[Any, Any] = {}
-    server = create_server(application, map=sockets, **options_of(lines, "egg:waitress#main", folder))
+    server = create_server(app, map=sockets, **options_of(lines, "egg:waitress#main", folder))
     thread = threading.Thread(target=server.run, name="waitress")
     thread.start()
     listening = [each for each in list(sockets.values()) if getattr(each, "accepting", False)]
     try:
-        yield listening[0].socket.getsockname()[1]
+        yield [each.socket.getsockname() for each in listening]
     finally:
         stopped = threading.Event()
 
@@ -86,14 +86,28 @@ def waitress(lines: str, folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def pastepool(lines: str, folder: Path) -> Iterator[int]:
-    """Serve with pastepool, and yield the port."""
+def pastepool_running(lines: str, folder: Path, app: Any = application) -> Iterator[list[Any]]:
+    """Serve with pastepool, and yield the names of the sockets that listen."""
     settings = read(options_of(lines, "egg:pastepool#main", folder), dialect=WAITRESS)
-    run = Running(application, {}, Server(settings, application)).start()
+    run = Running(app, {}, Server(settings, app)).start()
     try:
-        yield run.port
+        yield [listener.socket.getsockname() for listener in run.server.listeners]
     finally:
         run.stop()
+
+
+@contextlib.contextmanager
+def waitress(lines: str, folder: Path) -> Iterator[int]:
+    """Serve with waitress, and yield the port."""
+    with waitress_running(lines, folder) as names:
+        yield names[0][1]
+
+
+@contextlib.contextmanager
+def pastepool(lines: str, folder: Path) -> Iterator[int]:
+    """Serve with pastepool, and yield the port."""
+    with pastepool_running(lines, folder) as names:
+        yield names[0][1]
 
 
 def answers(server: Callable[..., Any], lines: str, folder: Path, asked: list[dict[str, Any]]) -> list[Response]:
