@@ -11,7 +11,7 @@ from typing import Any
 
 from pastepool import __version__
 from pastepool.core.addresses import is_within
-from pastepool.core.generations.fleet import ChildPhase
+from pastepool.core.generations.child import ChildPhase
 from pastepool.core.telling.notices import ProcessTrouble
 from pastepool.desk.deputy import Deputy
 from pastepool.desk.workers import KnownWorkers

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from pastepool.core.generations.fleet import ChildPhase
+from pastepool.core.generations.child import ChildPhase
 from pastepool.runtime.family.board import Board, Shown
 from pastepool.runtime.family.link import Link, NoAnswer, Question
 from pastepool.runtime.inspection.memory import resident_size

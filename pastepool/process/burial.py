@@ -7,8 +7,8 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+from pastepool.core.generations.child import Child, ChildPhase
 from pastepool.core.generations.ends import SAMPLE_EVERY, OomKills, end_of
-from pastepool.core.generations.fleet import Child, ChildPhase
 from pastepool.process.kin import Kin
 from pastepool.process.telling import Teller, name_of
 from pastepool.runtime.inspection.control_group import oom_kills

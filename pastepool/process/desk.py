@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable
 
 from pastepool.core.generations.back_off import again_at
-from pastepool.core.generations.fleet import LIVED_LONG, Deaths
+from pastepool.core.generations.child import LIVED_LONG, Deaths
 from pastepool.core.generations.health import LOOK_EVERY, Signs
 from pastepool.process.hands import luck
 from pastepool.process.kin import Kin, Kinship

@@ -6,8 +6,8 @@ import random
 import signal
 from collections.abc import Callable
 
+from pastepool.core.generations.actions import ForkChild, KillChild, RetireChild
 from pastepool.core.generations.fleet import Fleet
-from pastepool.core.generations.planning import ForkChild, KillChild, RetireChild
 from pastepool.process.kin import Kinship
 from pastepool.process.telling import Teller, name_of
 from pastepool.runtime.family.birth import RETIRE, Birth

@@ -9,7 +9,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-from pastepool.core.generations.fleet import ChildPhase, Fleet
+from pastepool.core.generations.child import ChildPhase
+from pastepool.core.generations.fleet import Fleet
 from pastepool.errors import PastepoolError
 from pastepool.process.desk import DeskKeeper
 from pastepool.process.hands import luck

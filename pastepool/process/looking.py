@@ -12,7 +12,8 @@ import os
 import signal
 import time
 
-from pastepool.core.generations.fleet import ChildPhase, Fleet
+from pastepool.core.generations.child import ChildPhase
+from pastepool.core.generations.fleet import Fleet
 from pastepool.core.generations.health import LOOK_EVERY, Signs, is_late, judged
 from pastepool.core.policy import ProcessPolicy
 from pastepool.process.kin import Kinship

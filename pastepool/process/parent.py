@@ -13,8 +13,10 @@ import select
 from collections.abc import Callable
 from dataclasses import replace
 
-from pastepool.core.generations.fleet import ChildPhase
-from pastepool.core.generations.planning import EXIT, RETRY, EndParent, KillChild, plan
+from pastepool.core.generations.actions import EndParent, KillChild
+from pastepool.core.generations.child import ChildPhase
+from pastepool.core.generations.forking import EXIT, RETRY
+from pastepool.core.generations.planning import plan
 from pastepool.core.policy import ProcessPolicy
 from pastepool.process.burial import Burial
 from pastepool.process.desk import DeskKeeper

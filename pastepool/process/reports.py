@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 
-from pastepool.core.generations.fleet import ChildPhase, Fleet
+from pastepool.core.generations.child import ChildPhase
+from pastepool.core.generations.fleet import Fleet
 from pastepool.core.wording import counted
 from pastepool.process.burial import Burial
 from pastepool.process.kin import Kinship

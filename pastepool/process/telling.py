@@ -14,7 +14,7 @@ import time
 from collections import deque
 
 from pastepool import __version__
-from pastepool.core.generations.fleet import Child
+from pastepool.core.generations.child import Child
 from pastepool.core.wording import counted
 from pastepool.runtime.family.birth import MAIL, NOTE
 from pastepool.runtime.family.offer import Offer

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pastepool.core.generations.fleet import Child, ChildPhase
+from pastepool.core.generations.child import Child, ChildPhase
 from pastepool.desk.workers import KnownWorkers
 from pastepool.runtime.family.board import Board, BoardRow
 from pastepool.runtime.family.link import Link, NoAnswer

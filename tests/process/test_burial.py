@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from pastepool.core.generations.fleet import Child, ChildPhase
+from pastepool.core.generations.child import Child, ChildPhase
 from pastepool.process.burial import Burial
 from pastepool.process.telling import Teller
 from pastepool.runtime.inspection.control_group import events_file, oom_kills

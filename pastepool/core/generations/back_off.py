@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from pastepool.core.generations.fleet import FORKS_WITHIN, Deaths, Fleet
+from pastepool.core.generations.child import Deaths
+from pastepool.core.generations.fleet import FORKS_WITHIN, Fleet
 from pastepool.types import Seconds
 
 FIRST_PAUSE: Seconds = 1.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pastepool.core.generations.fleet import Child, ChildPhase
+from pastepool.core.generations.child import Child, ChildPhase
 from pastepool.types import Seconds
 
 SAMPLE_EVERY: Seconds = 10.0

@@ -1,72 +1,23 @@
 """
 Define what is known of the worker processes, as a value, and how each event changes it.
 
-A child is one worker process. Its slot is its place in the fleet, 1 to N; while a child is replaced, two have the same
-slot. A generation is what one request for a reload has asked for, counted from 1: each child loads what is on disk when
-it is forked, so it belongs to the newest generation at that time.
-
 Knows no process, no signal and no clock. ``planning`` decides what is done about it.
 """
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from pastepool.core.generations.child import LIVED_LONG, NO_DEATHS, Child, ChildPhase, Deaths
 from pastepool.types import Seconds
-
-LIVED_LONG: Seconds = 60.0
-"""A child that was ready for so long and then dies is replaced at once. Earlier deaths of its slot do not count then."""
 
 FORKS_WITHIN: Seconds = 10.0
 """For how long a fork counts when children are forked too often."""
 
 STORM_WITHIN: Seconds = 1.0
 """A request for a reload that follows another one so soon has no right to forks of its own."""
-
-
-class ChildPhase(enum.Enum):
-    """
-    What is stored of a child. There is no phase for one that has ended: the fleet forgets it.
-
-    ``BOOTING``: it loads the application. ``READY``: it serves. ``STUCK``: its interpreter stands still. ``RETIRING``: it
-    was told to finish its requests and end. ``KILLED``: it was sent SIGKILL.
-    """
-
-    BOOTING = "booting"
-    READY = "ready"
-    STUCK = "stuck"
-    RETIRING = "retiring"
-    KILLED = "killed"
-
-
-@dataclass(frozen=True)
-class Child:
-    """
-    One worker process. ``serial``: its number; none is used twice. ``since``: when its phase began. ``why``: why it is
-    to be replaced, in words; empty for a child that may stay.
-    """
-
-    serial: int
-    slot: int
-    generation: int
-    since: Seconds
-    phase: ChildPhase = ChildPhase.BOOTING
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Deaths:
-    """The children of one slot that died young, one after the other. ``luck``: as for ``Fleet.ended``."""
-
-    count: int
-    at: Seconds
-    luck: float
-
-
-_NONE = Deaths(0, -math.inf, 0.0)
 
 
 @dataclass(frozen=True)
@@ -90,7 +41,7 @@ class Fleet:
     goal: int = 1
     loaded: int = 0
     failed: int = 0
-    misses: Deaths = _NONE
+    misses: Deaths = NO_DEATHS
     deaths: tuple[tuple[int, Deaths], ...] = ()
     forks: tuple[Seconds, ...] = ()
     hurried_at: Seconds = -math.inf
@@ -125,7 +76,7 @@ class Fleet:
 
     def deaths_of(self, slot: int) -> Deaths:
         """Return what is known of the children of a slot that died young."""
-        return dict(self.deaths).get(slot, _NONE)
+        return dict(self.deaths).get(slot, NO_DEATHS)
 
     def find(self, serial: int) -> Child | None:
         """Return a child by its number; None if it has ended."""
@@ -164,7 +115,7 @@ class Fleet:
         if child.generation != self.asked:
             return fleet
         goal = self.goal if self.failed == self.asked else self.asked
-        return replace(fleet, loaded=self.asked, goal=goal, misses=_NONE)
+        return replace(fleet, loaded=self.asked, goal=goal, misses=NO_DEATHS)
 
     def ended(self, serial: int, now: Seconds, luck: float) -> Fleet:
         """
@@ -206,7 +157,7 @@ class Fleet:
             replace(child, why="a newer generation was asked for") if child.phase is ChildPhase.BOOTING else child
             for child in self.children
         )
-        return replace(self, children=children, asked=self.asked + 1, asked_at=now, misses=_NONE, forks=forks)
+        return replace(self, children=children, asked=self.asked + 1, asked_at=now, misses=NO_DEATHS, forks=forks)
 
     def refused(self) -> Fleet:
         """Note that the newest generation cannot be tried: the machine refuses what its settings ask for."""

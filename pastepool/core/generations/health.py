@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pastepool.core.generations.fleet import Child, ChildPhase, Fleet
+from pastepool.core.generations.child import Child, ChildPhase
+from pastepool.core.generations.fleet import Fleet
 from pastepool.core.policy import ProcessPolicy
 from pastepool.core.wording import spoken
 from pastepool.types import Seconds

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pastepool.core.generations.fleet import Child, ChildPhase
+from pastepool.core.generations.child import Child, ChildPhase
 from pastepool.types import Seconds
 
 _ROWS = 4096
@@ -31,7 +31,7 @@ FRESH = 1.0
 @dataclass(frozen=True)
 class Shown:
     """
-    One worker as the board shows it. ``serial`` to ``since``: as in ``core.generations.fleet.Child``, by the parent.
+    One worker as the board shows it. ``serial`` to ``since``: as in ``core.generations.child.Child``, by the parent.
     ``beat``, ``requests``, ``running``: by the worker; ``beat`` is 0.0 before it serves.
     """
 

@@ -5,16 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from pastepool.core.generations.fleet import Child, ChildPhase, Fleet
-from pastepool.core.generations.planning import (
-    EndParent,
-    FleetPlan,
-    ForkChild,
-    KillChild,
-    ParentAction,
-    RetireChild,
-    plan,
-)
+from pastepool.core.generations.actions import EndParent, FleetPlan, ForkChild, KillChild, ParentAction, RetireChild
+from pastepool.core.generations.child import Child, ChildPhase
+from pastepool.core.generations.fleet import Fleet
+from pastepool.core.generations.planning import plan
 from pastepool.core.policy import ProcessPolicy
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pastepool.core.generations.child import Child, ChildPhase
 from pastepool.core.generations.ends import OomKills, end_of
-from pastepool.core.generations.fleet import Child, ChildPhase
 
 READY = Child(1, 1, 1, 0.0, ChildPhase.READY)
 BOOTING = Child(1, 1, 1, 0.0, ChildPhase.BOOTING)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pastepool.core.generations.fleet import ChildPhase, Fleet
+from pastepool.core.generations.child import ChildPhase
+from pastepool.core.generations.fleet import Fleet
 from pastepool.core.generations.health import LOOK_EVERY, YOUNGEST, Signs, is_late, judged
 from pastepool.core.policy import ProcessPolicy
 

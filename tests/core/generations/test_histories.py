@@ -9,8 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pastepool.core.generations.fleet import STORM_WITHIN, ChildPhase, Fleet
-from pastepool.core.generations.planning import EndParent, ForkChild, RetireChild, plan
+from pastepool.core.generations.actions import EndParent, ForkChild, RetireChild
+from pastepool.core.generations.child import ChildPhase
+from pastepool.core.generations.fleet import STORM_WITHIN, Fleet
+from pastepool.core.generations.planning import plan
 from pastepool.core.policy import ProcessPolicy
 from tests.core.generations.simulated_fleet import SimulatedFleet
 

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from pastepool.core.generations.actions import KillChild, RetireChild
 from pastepool.core.generations.back_off import LONGEST_PAUSE, again_at
-from pastepool.core.generations.fleet import LIVED_LONG, ChildPhase, Deaths, Fleet
-from pastepool.core.generations.planning import LATE_BY, STOPS, KillChild, RetireChild
+from pastepool.core.generations.child import LIVED_LONG, ChildPhase, Deaths
+from pastepool.core.generations.fleet import Fleet
+from pastepool.core.generations.planning import LATE_BY, STOPS
 from pastepool.core.policy import ProcessPolicy
 from tests.core.generations.simulated_fleet import SimulatedFleet
 
