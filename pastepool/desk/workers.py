@@ -11,14 +11,13 @@ from typing import Any
 from pastepool.core.generations.child import ChildPhase
 from pastepool.runtime.family.board import Board, Shown
 from pastepool.runtime.family.link import Link, NoAnswer, Question
+from pastepool.runtime.family.stacks_file import stacks_in
 from pastepool.runtime.inspection.memory import resident_size
 from pastepool.runtime.system.threads import spawn_thread
 from pastepool.types import Clock, Seconds
 from pastepool.watch.questions import answer, visitor_read
 from pastepool.watch.several import Known, Several
 from pastepool.watch.wall import Wall, rounded
-
-_LONGEST_DUMP = 65536
 
 _SHOWN_WITHIN: Seconds = 10.0
 """
@@ -118,7 +117,7 @@ class KnownWorkers:
         """Return what C code of a worker has written of its threads, when the parent had it written last."""
         with self._lock:
             try:
-                return os.pread(self._dumps[serial], _LONGEST_DUMP, 0).decode("utf-8", "replace").strip("\0\n ")
+                return stacks_in(self._dumps[serial])
             except (KeyError, OSError):
                 return ""
 

@@ -1,20 +1,15 @@
-"""
-Begin to serve with several processes: check that this process may fork, open the sockets, and become the parent.
-
-Source: ours. After a fork only the thread that forked exists in the child, and a lock that another one held stays held.
-So nothing is forked where another thread runs.
-"""
+"""Begin to serve with several processes: check that this process may fork, open the sockets, and become the parent."""
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 
-from pastepool.errors import SettingsError, StartError
+from pastepool.errors import SettingsError
 from pastepool.process.parent import Parent
 from pastepool.runtime.family.birth import Birth
 from pastepool.runtime.family.control import Control, name_for
+from pastepool.runtime.family.may_fork import refuse_to_fork_beside_threads
 from pastepool.runtime.family.molds import adopt_orphans
 from pastepool.runtime.family.naming import middle_of, name_process
 from pastepool.runtime.family.offer import offer
@@ -52,20 +47,6 @@ def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Bir
     if birth is None:
         raise ParentEnds(parent.status)
     return birth
-
-
-def refuse_to_fork_beside_threads() -> None:
-    """Raises: StartError: this process cannot be a parent; the sentence says why."""
-    others = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
-    if not hasattr(os, "fork"):
-        problem = "this system has no fork"
-    elif threading.current_thread() is not threading.main_thread():
-        problem = f"the server runs in the thread {threading.current_thread().name}, not in the main thread"
-    elif others:
-        problem = f"other threads run already ({', '.join(others)})"
-    else:
-        return
-    raise StartError(f"processes is set, but {problem}; delete processes, or start the server with its own command.")
 
 
 def _checked(settings: Settings) -> Settings:

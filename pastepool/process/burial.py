@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import Counter
 from pathlib import Path
 
 from pastepool.core.generations.child import Child, ChildPhase
-from pastepool.core.generations.ends import SAMPLE_EVERY, OomKills, end_of
-from pastepool.process.kin import Kin
-from pastepool.process.telling import Teller, name_of
+from pastepool.core.generations.ends import SAMPLE_EVERY, SIGKILL, OomKills, end_of
+from pastepool.runtime.family.kin import Kin
+from pastepool.runtime.family.teller import Teller
 from pastepool.runtime.inspection.control_group import oom_kills
 from pastepool.types import Seconds
 
@@ -36,13 +34,16 @@ class Burial:
             self._sampled_at = now
             self._kills = self._kills.sampled(oom_kills(self._events))
 
-    def tell(self, child: Child, kin: Kin, status: int) -> str:
-        """Tell that one has ended. Returns why it did not become ready; empty if it was, or was not to be."""
-        by, with_status = (os.WTERMSIG(status), 0) if os.WIFSIGNALED(status) else (0, os.WEXITSTATUS(status))
+    def tell(self, child: Child, kin: Kin, code: int) -> str:
+        """
+        Tell that one has ended. ``code``: as for ``ended_with``.
+
+        Returns: why it did not become ready; empty if it was, or was not to be.
+        """
         oom = None if self._events is None else self._kills.explains(oom_kills(self._events))
-        if oom and by == signal.SIGKILL and child.phase is not ChildPhase.KILLED:
+        if oom and code == -SIGKILL and child.phase is not ChildPhase.KILLED:
             self._kills = self._kills.explained()
-        end, name = end_of(child, by, with_status, oom), name_of(child, kin.pid)
+        end, name = end_of(child, code, oom), child.named(kin.pid)
         if not end.reason:
             self._tell.info(f"{name} {end.words} ({child.why})")
             return ""

@@ -7,12 +7,13 @@ A reload has come to its end when all workers are of the new generation, or when
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 
-from pastepool.core.generations.child import ChildPhase
 from pastepool.core.generations.fleet import Fleet
-from pastepool.core.wording import counted
-from pastepool.process.burial import Burial
-from pastepool.process.kin import Kinship
+from pastepool.core.generations.status import Told, as_rows, in_one_line
+from pastepool.core.policy import ProcessPolicy
+from pastepool.process.kinship import Kinship
 from pastepool.runtime.family.board import FRESH
 from pastepool.runtime.family.control import Control
 from pastepool.runtime.system.service_manager import ServiceManager
@@ -23,20 +24,12 @@ RELOAD, STATUS, STOP = "reload", "status", "stop"
 
 
 class Reports:
-    """
-    ``failure``: why the last reload failed, in words. ``burial``: tells and counts the ends of workers.
+    """Runs on: the only thread of the parent."""
 
-    Runs on: the only thread of the parent.
-    """
-
-    def __init__(self, service: ServiceManager, control: Control, burial: Burial) -> None:
-        self.failure = ""
-        self.control = control
-        self.burial = burial
+    def __init__(self, service: ServiceManager, control: Control) -> None:
         self._service = service
-        self._is_ready = False
-        self._has_served = False
-        self._stops = False
+        self._control = control
+        self._told = Told()
 
     def within(self, patience: Seconds) -> Seconds:
         """Return how long the parent may wait, if it would wait for ``patience``: systemd wants signs of life."""
@@ -44,68 +37,47 @@ class Reports:
 
     def begin_reload(self) -> None:
         """A reload begins."""
-        self.failure = ""
-        self._is_ready = False
+        self._told = replace(self._told, settled=False)
         self._service.reloading()
 
-    def tell(self, fleet: Fleet, processes: int, shutdown: Seconds, silent_for: Seconds) -> None:
+    def tell(self, fleet: Fleet, policy: ProcessPolicy, silent_for: Seconds) -> None:
         """
         Tell what has changed.
 
         ``silent_for``: how long ago the last sign of life of any worker that serves was. If all stand still, systemd gets
         none either.
         """
-        serving = sum(child.phase is ChildPhase.READY for child in fleet.children)
-        if fleet.stopping and not self._stops:
-            self._stops = True
-            self._service.stopping(shutdown)
-        if serving and not self._has_served:
-            self._has_served = self._is_ready = True
+        before, self._told = self._told, self._told.after(fleet, policy.processes)
+        if self._told.stopping and not before.stopping:
+            self._service.stopping(policy.shutdown)
+        if self._told.served and not before.served:
             self._service.ready()
-        if not fleet.stopping and not self._is_ready and fleet.is_settled(processes):
-            self._is_ready = True
+        if self._told.settled and not before.settled:
             self._service.ready()
-            done = {
-                "ok": not self.failure,
-                "generation": fleet.goal,
-                "text": self.failure or f"generation {fleet.goal} serves",
-            }
-            self.control.answer(RELOAD, done)
+            text = fleet.failure or f"generation {fleet.goal} serves"
+            self._control.answer(RELOAD, {"ok": not fleet.failure, "generation": fleet.goal, "text": text})
         if self._service.listens:
-            failed = f"; the reload to generation {fleet.failed} failed" if fleet.failed > fleet.goal else ""
-            status = f"generation {fleet.goal}, {serving} of {counted(processes, 'worker')} ready{failed}"
-            self._service.tell(status, alive=silent_for < max(FRESH, self._service.period / 2))
+            alive = silent_for < max(FRESH, self._service.period / 2)
+            self._service.tell(in_one_line(fleet, policy.processes), alive)
 
-    def answer_status(self, fleet: Fleet, kinship: Kinship, now: Seconds, total: int) -> None:
-        """Answer all that have asked for the status. ``total``: the requests of all workers since the start."""
-        if self.control.waits_for(STATUS):
-            rows = [
-                {
-                    "slot": child.slot,
-                    "pid": kinship.pid_of(child.serial),
-                    "generation": child.generation,
-                    "state": child.phase.value,
-                    "for": round(now - child.since, 1),
-                    "requests": kinship.requests_of(child.serial),
-                    "why": child.why,
-                }
-                for child in sorted(fleet.children, key=lambda child: (child.slot, child.serial))
-            ]
+    def answer_status(self, fleet: Fleet, kinship: Kinship, now: Seconds, ends: Mapping[str, int]) -> None:
+        """Answer all that have asked for the status. ``ends``: how many workers have ended unasked, by the reason."""
+        if self._control.waits_for(STATUS):
             answer = {
                 "ok": True,
                 "pid": os.getpid(),
                 "desk": kinship.pid_of(kinship.desk),
                 "generation": fleet.goal,
-                "failure": self.failure,
-                "requests": total,
-                "ends": dict(self.burial.counts),
-                "workers": rows,
+                "failure": fleet.failure,
+                "requests": kinship.board.total,
+                "ends": dict(ends),
+                "workers": as_rows(fleet, now, kinship.figures()),
                 "molds": [{**vars(mold), "for": round(now - mold.since, 1)} for mold in kinship.board.molds()],
             }
-            self.control.answer(STATUS, answer)
+            self._control.answer(STATUS, answer)
 
     def end(self) -> None:
         """All workers have ended, and so does the parent."""
-        self.control.answer(STOP, {"ok": True, "text": "stopped"})
-        self.control.answer(RELOAD, {"ok": False, "text": "the server stops"})
-        self.control.close()
+        self._control.answer(STOP, {"ok": True, "text": "stopped"})
+        self._control.answer(RELOAD, {"ok": False, "text": "the server stops"})
+        self._control.close()

@@ -7,17 +7,23 @@ needs nothing but the standard library.
 
 from __future__ import annotations
 
+import ast
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
 
-from tests.meta.repository import imported, lines_of, module_name, sources
+from tests.meta.repository import imported, lines_of, module_name, sources, tree
 
 FLOORS = [re.findall(r"\w+", line) for line in lines_of("importlinter:contract:floors", "layers")]
 ASIDE = lines_of("importlinter:contract:floors", "exhaustive_ignores")
 VALUES = lines_of("importlinter:contract:values", "source_modules")
 FORBIDDEN = lines_of("importlinter:contract:values", "forbidden_modules")
+NO_CODE = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
+    *(tokenize.ENCODING, tokenize.ENDMARKER),
+}
 PUBLIC = {"CallableWork": "pooling", "ServerThread": "embedding", "Work": "pooling", "WorkerPool": "embedding"}
 """The rooms of the names that the package itself has."""
 
@@ -56,6 +62,48 @@ def test_decisions_know_no_machine() -> None:
     assert len(judged) >= 15
     for path in judged:
         assert not {name.split(".")[0] for name in imported(path)} & set(FORBIDDEN), path
+
+
+PARENT = [path for path in sources() if module_name(path).startswith("pastepool.process")]
+DECISIONS = [path for path in sources() if module_name(path).startswith("pastepool.core.generations")]
+
+
+def lines_of_code(path: Path) -> int:
+    """How many lines have code on them: no comment alone, no docstring, no empty line."""
+    module = tree(path)
+    bodies = [node for node in ast.walk(module) if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))]
+    strings = [each for node in bodies for each in node.body if isinstance(each, ast.Expr)]
+    docstrings = {
+        line
+        for each in strings
+        if isinstance(each.value, ast.Constant) and isinstance(each.value.value, str)
+        for line in range(each.lineno, (each.end_lineno or each.lineno) + 1)
+    }
+    with path.open("rb") as file:
+        tokens = [token for token in tokenize.tokenize(file.readline) if token.type not in NO_CODE]
+    return len({line for token in tokens for line in range(token.start[0], token.end[0] + 1)} - docstrings)
+
+
+def test_parent_can_be_read_in_one_sitting() -> None:
+    """Nothing may ever be wrong in the process that looks after all others. So it has less than 700 lines of code."""
+    assert len(PARENT) >= 9
+    assert sum(map(lines_of_code, PARENT)) < 700
+
+
+@pytest.mark.parametrize("path", [*PARENT, *DECISIONS], ids=module_name)
+def test_modules_of_the_parent_and_its_decisions_are_small(path: Path) -> None:
+    """None has 200 lines, docstrings and all."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 200
+
+
+def test_lines_of_code_are_counted(tmp_path: Path) -> None:
+    """A statement over two lines counts twice; what only explains does not count."""
+    path = tmp_path / "module.py"
+    path.write_text(
+        '"""A docstring\n\nof three lines."""\n\n# a comment\nX = (1,\n    2)  # two\n"""What X is."""\n\n\n'
+        'def f():\n    """Do."""\n    text = """\n\na"""\n    return text\n'
+    )
+    assert lines_of_code(path) == 2 + 1 + 3 + 1
 
 
 @pytest.mark.parametrize("path", [path for path in sources() if ".adapters." in module_name(path)], ids=module_name)

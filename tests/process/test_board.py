@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
 
+from pastepool.core.generations.child import Child, ChildPhase
 from pastepool.runtime.family import board as module
 from pastepool.runtime.family.board import FRESH, Board
 
@@ -63,3 +65,29 @@ def test_row_of_a_worker_that_has_ended_is_used_again(clock: list[float]) -> Non
     assert not second.have_room()
     assert board.used() == 2
     assert time.monotonic() == clock[0]
+
+
+def test_requests_of_workers_that_have_ended_stay_in_the_total(clock: list[float]) -> None:
+    """Also when another worker has the row."""
+    board = Board()
+    first, second = board.take(), board.take()
+    first.beat(7, 0)
+    second.beat(5, 1)
+    assert board.total == 12
+    first.clear()
+    board.take().beat(1, 0)
+    assert board.total == 13
+
+
+def test_last_beat_is_that_of_workers_that_serve(clock: list[float]) -> None:
+    """Minus infinity if none does."""
+    board = Board()
+    rows = [board.take() for _ in range(3)]
+    for row in rows:
+        clock[0] += 1.0
+        row.beat(0, 0)
+    assert board.last_beat == -math.inf
+    phases = (ChildPhase.READY, ChildPhase.READY, ChildPhase.RETIRING)
+    for serial, (row, phase) in enumerate(zip(rows, phases, strict=True), 1):
+        row.show(Child(serial, 1, 1, 0.0, phase), 100 + serial)
+    assert board.last_beat == clock[0] - 1.0

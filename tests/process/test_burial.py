@@ -13,7 +13,7 @@ import pytest
 
 from pastepool.core.generations.child import Child, ChildPhase
 from pastepool.process.burial import Burial
-from pastepool.process.telling import Teller
+from pastepool.runtime.family.teller import Teller
 from pastepool.runtime.inspection.control_group import events_file, oom_kills
 
 CHILD = Child(1, 3, 2, 0.0, ChildPhase.READY)
@@ -30,14 +30,14 @@ KIN = cast(Any, Kinsman())
 
 
 def killed() -> int:
-    """The status of a process that was killed by signal 9."""
+    """The exit code of a process that was killed by signal 9."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     process.send_signal(signal.SIGKILL)
     _, status = os.waitpid(process.pid, 0)
     process.returncode = -9
     assert process.stdin is not None
     process.stdin.close()
-    return status
+    return os.waitstatus_to_exitcode(status)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_without_the_kernels_count_the_end_is_told_all_the_same(capfd: pytest.Ca
 def test_worker_that_did_not_start_is_told_with_its_reason(capfd: pytest.CaptureFixture[str]) -> None:
     """The text is the failure of the reload, too."""
     booting = Child(1, 3, 2, 0.0, ChildPhase.BOOTING)
-    said = Burial(Teller(), 0.0, None).tell(booting, KIN, 1 << 8)
+    said = Burial(Teller(), 0.0, None).tell(booting, KIN, 1)
     assert said.endswith("ended with status 1 before it was ready:\nno module named shop")
     assert said in capfd.readouterr().err
 

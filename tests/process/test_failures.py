@@ -51,6 +51,16 @@ def test_client_of_a_failing_start_is_answered_503(tmp_path: Path) -> None:
         site.serving()
 
 
+def test_reload_that_ends_a_failing_start_is_answered(tmp_path: Path) -> None:
+    """The command waits until the workers of the new generation serve."""
+    with ending(_broken(tmp_path)) as site:
+        site.read_until(FAILS)
+        site.boot("VERSION = 5")
+        done = pastepool(tmp_path, "reload", "site.ini")
+        assert (done.returncode, done.stdout) == (0, "generation 2 serves\n")
+        assert len(site.serving(2)) == 2
+
+
 def test_attempts_of_a_failing_start_are_not_a_loop(tmp_path: Path) -> None:
     """After the third failure two seconds pass at least, with a fifth less by chance."""
     with _broken(tmp_path) as site:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pastepool.core.generations.child import Deaths
+from pastepool.core.generations.child import ChildPhase, Deaths
 from pastepool.core.generations.fleet import FORKS_WITHIN, Fleet
 from pastepool.types import Seconds
 
@@ -34,6 +34,13 @@ def load_again_at(fleet: Fleet) -> Seconds:
     if fleet.hurried_at > fleet.misses.at:
         due = min(due, max(fleet.hurried_at, fleet.misses.at + SHORTEST_PAUSE))
     return due
+
+
+def waits_for_client(fleet: Fleet) -> bool:
+    """Say whether nothing serves and the next attempt to load waits, which a client can fetch forward."""
+    serves = any(child.phase is ChildPhase.READY for child in fleet.children)
+    waits = fleet.misses.count > 0 and fleet.hurried_at <= fleet.misses.at
+    return waits and not serves and not fleet.stopping
 
 
 def fork_at(fleet: Fleet, now: Seconds, processes: int) -> Seconds:

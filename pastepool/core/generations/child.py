@@ -47,6 +47,10 @@ class Child:
     phase: ChildPhase = ChildPhase.BOOTING
     why: str = ""
 
+    def named(self, pid: int) -> str:
+        """Name it in a line of the log. ``pid``: 0 if its mold has not forked it yet."""
+        return f"worker process {self.slot} ({f'pid {pid}, ' if pid else ''}generation {self.generation})"
+
 
 @dataclass(frozen=True)
 class Deaths:

@@ -21,7 +21,7 @@ back, so what was counted between ten and twenty seconds before its end may be a
 OOM, KILLED, CRASHED, EXITED, FAILED_START = "oom", "killed", "crashed", "exited", "failed-start"
 """The reasons that are counted: of ends that nobody has asked for."""
 
-_SIGKILL = 9
+SIGKILL = 9
 
 _BY_WHOM = {
     True: " because memory ran out (oom)",
@@ -61,20 +61,24 @@ class End:
     words: str
 
 
-def end_of(child: Child, signal: int, status: int, out_of_memory: bool | None) -> End:
+def ended_with(code: int) -> str:
+    """Say how a process has ended. ``code``: its exit status; of one that was killed, less than 0: the signal."""
+    return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+
+
+def end_of(child: Child, code: int, out_of_memory: bool | None) -> End:
     """
     Say why a child has ended.
 
-    ``signal``: what has killed it, or 0 if it has ended with ``status``. ``out_of_memory``: what ``OomKills`` says; None if
-    the kernel does not tell.
+    ``code``: as for ``ended_with``. ``out_of_memory``: what ``OomKills`` says; None if the kernel does not tell.
     """
-    words = f"was killed by signal {signal}" if signal else f"ended with status {status}"
+    words = ended_with(code)
     asked = child.phase in (ChildPhase.RETIRING, ChildPhase.KILLED) or (child.phase is ChildPhase.BOOTING and child.why)
-    if signal == _SIGKILL and child.phase is not ChildPhase.KILLED:
+    if code == -SIGKILL and child.phase is not ChildPhase.KILLED:
         reason = OOM if out_of_memory else KILLED
         return End("" if asked else reason, words + _BY_WHOM[out_of_memory])
     if asked:
         return End("", words)
     if child.phase is ChildPhase.BOOTING:
         return End(FAILED_START, words)
-    return End(CRASHED if signal else EXITED, words)
+    return End(CRASHED if code < 0 else EXITED, words)

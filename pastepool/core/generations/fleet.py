@@ -32,7 +32,9 @@ class Fleet:
     none. ``failed``: the newest generation whose candidate did not become ready; 0 for none. ``misses``: the children
     that in a row did not become ready. ``deaths``: the children that died young, by slot. ``forks``: when the last
     children were forked. ``hurried_at``: when a client was last seen to wait for a first child. ``stopping_since``:
-    when the end was asked for. ``at_once``: not to wait.
+    when the end was asked for. ``at_once``: not to wait. ``failure``: why a child did not become ready, or a
+    reload was refused, since the last request for a reload; empty if none. ``on_terminal``: somebody has started the
+    parent from a terminal.
     """
 
     children: tuple[Child, ...] = ()
@@ -47,6 +49,8 @@ class Fleet:
     hurried_at: Seconds = -math.inf
     stopping_since: Seconds = math.inf
     at_once: bool = False
+    failure: str = ""
+    on_terminal: bool = False
 
     @property
     def stopping(self) -> bool:
@@ -101,7 +105,7 @@ class Fleet:
     def killed(self, serial: int, why: str, now: Seconds, luck: float, counts: bool) -> Fleet:
         """Note that a child was sent SIGKILL. ``counts``: it failed to become ready. ``luck``: as for ``ended``."""
         child = self.find(serial)
-        missed = self._missed(now, luck) if child is not None and counts else self
+        missed = self._missed(now, luck, f"a worker was killed: {why}") if child is not None and counts else self
         return missed._with(serial, ChildPhase.KILLED, now, why)
 
     # -------------------------------------------------------------------------------------------- what happens to it
@@ -117,19 +121,19 @@ class Fleet:
         goal = self.goal if self.failed == self.asked else self.asked
         return replace(fleet, loaded=self.asked, goal=goal, misses=NO_DEATHS)
 
-    def ended(self, serial: int, now: Seconds, luck: float) -> Fleet:
+    def ended(self, serial: int, now: Seconds, luck: float, failure: str = "") -> Fleet:
         """
         Forget a child whose process has ended.
 
         ``luck``: a random number between -1 and 1. It makes the pause before the next attempt longer or shorter, so that
-        several machines do not start again at the same instant.
+        several machines do not start again at the same instant. ``failure``: why it did not become ready, if it did not.
         """
         child = self.find(serial)
         if child is None:
             return self
         fleet = replace(self, children=tuple(each for each in self.children if each.serial != serial))
         if child.phase is ChildPhase.BOOTING:
-            return fleet._missed(now, luck) if not child.why else fleet
+            return fleet._missed(now, luck, failure) if not child.why else fleet
         if child.phase is ChildPhase.READY:
             young = now < child.since + LIVED_LONG
             count = self.deaths_of(child.slot).count + 1 if young else 0
@@ -157,11 +161,13 @@ class Fleet:
             replace(child, why="a newer generation was asked for") if child.phase is ChildPhase.BOOTING else child
             for child in self.children
         )
-        return replace(self, children=children, asked=self.asked + 1, asked_at=now, misses=NO_DEATHS, forks=forks)
+        return replace(
+            self, children=children, asked=self.asked + 1, asked_at=now, misses=NO_DEATHS, forks=forks, failure=""
+        )
 
-    def refused(self) -> Fleet:
+    def refused(self, failure: str) -> Fleet:
         """Note that the newest generation cannot be tried: the machine refuses what its settings ask for."""
-        return replace(self, failed=self.asked)
+        return replace(self, failed=self.asked, failure=failure)
 
     def condemned(self, serial: int, why: str) -> Fleet:
         """Ask for the replacement of one child. The first reason counts."""
@@ -177,10 +183,10 @@ class Fleet:
 
     # ---------------------------------------------------------------------------------------------------------- steps
 
-    def _missed(self, now: Seconds, luck: float) -> Fleet:
+    def _missed(self, now: Seconds, luck: float, failure: str) -> Fleet:
         """Note that a child of the newest generation did not become ready: of an older one none boots."""
         failed = self.asked if self.asked > self.goal else self.failed
-        return replace(self, failed=failed, misses=Deaths(self.misses.count + 1, now, luck))
+        return replace(self, failed=failed, misses=Deaths(self.misses.count + 1, now, luck), failure=failure)
 
     def _with(self, serial: int, phase: ChildPhase, now: Seconds, why: str) -> Fleet:
         return self._changed(serial, lambda child: replace(child, phase=phase, since=now, why=why))

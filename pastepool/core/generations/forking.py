@@ -70,5 +70,11 @@ def _wanted(fleet: Fleet, now: Seconds, policy: ProcessPolicy) -> Iterator[tuple
 
 
 def gives_up(fleet: Fleet, policy: ProcessPolicy) -> bool:
-    """Say whether the first start of all has failed, and is not tried again."""
-    return policy.start_failure == EXIT and not fleet.loaded and fleet.misses.count > 0
+    """Say whether the first start of all has failed, and is not tried again. Who sees that on a terminal starts again."""
+    then = policy.start_failure or (EXIT if fleet.on_terminal else RETRY)
+    return then == EXIT and not fleet.loaded and fleet.misses.count > 0
+
+
+def oldest_mold(fleet: Fleet) -> float:
+    """Return the oldest generation whose mold may yet be asked for a child; infinity if none is."""
+    return math.inf if fleet.stopping else fleet.goal

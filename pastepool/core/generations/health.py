@@ -6,6 +6,8 @@ Knows numbers and instants, and no process. ``Signs`` is what the parent has see
 
 from __future__ import annotations
 
+import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -20,6 +22,9 @@ LOOK_EVERY: Seconds = 0.5
 
 LATE: Seconds = 5.0
 """A child that has shown nothing for so long has its stacks written, once. It may go on by itself."""
+
+MEMORY_EVERY: Seconds = 10.0
+"""How often the size of a child is read, if there is a limit."""
 
 YOUNGEST: Seconds = 10.0
 """A child is not replaced for its age, its requests or its memory before it has served for so long."""
@@ -37,6 +42,14 @@ _GOLDEN = 0.618034
 """Multiples of it, without their whole part, lie far from each other (golden section)."""
 
 
+class StacksStage(enum.Enum):
+    """What became of the stacks of a child that is late."""
+
+    NOT_ASKED = "not asked"
+    ASKED = "asked"
+    WRITTEN = "written"
+
+
 @dataclass(frozen=True)
 class Signs:
     """
@@ -44,14 +57,18 @@ class Signs:
 
     ``beat``: the last beat, which is only compared. ``silent_for``: for how long of the time that was watched it was the
     same: a parent that was stopped itself has seen nothing. ``requests``: how many it has had. ``active_at``: when one
-    ran or came last. ``memory``: the smaller of the last two sizes in bytes; 0 if not known.
+    ran or came last. ``size``, ``measured_at``: its last size in bytes, and when that was read. ``memory``: the smaller of
+    the last two sizes; 0 if not known. ``stacks``: whether they were asked for, and have been written.
     """
 
     beat: float = 0.0
     silent_for: Seconds = 0.0
     requests: int = 0
     active_at: Seconds = 0.0
+    size: int = 0
+    measured_at: Seconds = -math.inf
     memory: int = 0
+    stacks: StacksStage = StacksStage.NOT_ASKED
 
     def seen(self, beat: float, requests: int, running: int, now: Seconds, passed: Seconds) -> Signs:
         """Note a look at the board. ``passed``: the time since the last one."""
@@ -59,14 +76,29 @@ class Signs:
         active = now if running or requests != self.requests or not self.active_at else self.active_at
         return replace(self, beat=beat, silent_for=silent, requests=requests, active_at=active)
 
-    def with_memory(self, size: int) -> Signs:
-        """Note the smaller of the last two sizes."""
-        return replace(self, memory=size)
+    def is_to_measure(self, now: Seconds, policy: ProcessPolicy) -> bool:
+        """Say whether the size is to be read now."""
+        return policy.max_memory > 0 and now >= self.measured_at + MEMORY_EVERY
 
+    def measured(self, size: int, now: Seconds) -> Signs:
+        """Note a size. One that is large only for a moment is no leak."""
+        return replace(self, size=size, measured_at=now, memory=min(self.size, size))
 
-def is_late(signs: Signs, policy: ProcessPolicy) -> bool:
-    """Say whether the stacks of a child should be written, if that was not done yet."""
-    return policy.deadlock > 0 and signs.silent_for >= min(LATE, policy.deadlock)
+    def is_late(self, policy: ProcessPolicy) -> bool:
+        """Say whether the stacks of a child should be written, if that was not done yet."""
+        return policy.deadlock > 0 and self.silent_for >= min(LATE, policy.deadlock)
+
+    def stands_still(self, policy: ProcessPolicy) -> bool:
+        """Say whether a child has given no sign of life for too long."""
+        return policy.deadlock > 0 and self.silent_for >= policy.deadlock
+
+    def with_stacks(self, policy: ProcessPolicy) -> Signs:
+        """Say what is to become of the stacks: they are asked for once, and have been written at the next look."""
+        if self.stacks is StacksStage.ASKED:
+            return replace(self, stacks=StacksStage.WRITTEN)
+        if not self.is_late(policy):
+            return replace(self, stacks=StacksStage.NOT_ASKED)
+        return self if self.stacks is StacksStage.WRITTEN else replace(self, stacks=StacksStage.ASKED)
 
 
 def judged(fleet: Fleet, signs: Mapping[int, Signs], now: Seconds, policy: ProcessPolicy) -> Fleet:
@@ -75,8 +107,7 @@ def judged(fleet: Fleet, signs: Mapping[int, Signs], now: Seconds, policy: Proce
         shown = signs.get(child.serial)
         if shown is None:
             continue
-        stuck = policy.deadlock > 0 and shown.silent_for >= policy.deadlock
-        if child.phase is ChildPhase.READY and stuck:
+        if child.phase is ChildPhase.READY and shown.stands_still(policy):
             fleet = fleet.stood_still(child.serial, now)
         elif child.phase is ChildPhase.STUCK and not shown.silent_for:
             fleet = fleet.went_on(child.serial, now)

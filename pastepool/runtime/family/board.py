@@ -7,6 +7,7 @@ how it is, and the parent what it is. The parent gives each worker a row, and cl
 
 from __future__ import annotations
 
+import math
 import mmap
 import time
 from collections.abc import Iterator
@@ -97,7 +98,8 @@ class BoardRow:
         cells[at + _MOLD] = 2 if mold.forks else 1  # the last: 0 is no mold
 
     def clear(self) -> None:
-        """Forget what the worker or mold has shown: it has ended. Runs on: the parent."""
+        """Forget the worker or mold: it has ended. Its requests stay in the total. Runs on: the parent."""
+        self._cells[_GONE] += self._cells[self._at + _REQUESTS]
         self._cells[self._at : self._at + _WIDTH] = self.board.nothing
         self.board.taken.discard(self.number)
 
@@ -164,13 +166,15 @@ class Board:
         return int(self.cells[_USED])
 
     @property
-    def gone(self) -> int:
-        """How many requests workers have had that have ended."""
-        return int(self.cells[_GONE])
+    def total(self) -> int:
+        """How many requests all workers have had, those that have ended included."""
+        rows = range(0, _WIDTH * self.used(), _WIDTH)
+        return int(self.cells[_GONE] + sum(self.cells[at + _REQUESTS] for at in rows))
 
-    def note_gone(self, requests: int) -> None:
-        """Add the requests of a worker that has ended. Runs on: the parent."""
-        self.cells[_GONE] += requests
+    @property
+    def last_beat(self) -> Seconds:
+        """When a worker that serves has last given a sign of life; minus infinity if none serves."""
+        return max((shown.beat for shown in self.shown() if shown.phase is ChildPhase.READY), default=-math.inf)
 
     @property
     def stops(self) -> bool:

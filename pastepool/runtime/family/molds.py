@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,11 +21,15 @@ from typing import Any
 from pastepool.core.generations.health import FORKS_WITHIN, LOOK_EVERY
 from pastepool.errors import StartError
 from pastepool.runtime.family.board import BoardRow, ShownMold
+from pastepool.runtime.family.kin import Ends
 from pastepool.types import Seconds
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LONGEST = 4096
+
+_STRANGERS = 64
+"""How many pids of others are remembered: one may be that of a worker of which its mold has not told yet."""
 
 
 def adopt_orphans() -> None:
@@ -85,13 +90,17 @@ class Mold:
 
 class Molds:
     """
-    ``failed``: the serials that will not be forked, with the reason. ``tell``: tells the operator a sentence.
+    ``adopts``: what molds leave behind may have become children of this process. ``strangers``: the pids of the last ones
+    that have ended and that nobody knew: a mold may yet tell that it has forked one. ``tell``: tells the operator a
+    sentence.
 
     Runs on: the only thread of the parent.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
-        self.failed: dict[int, str] = {}
+        self.adopts = False
+        self._failed: dict[int, str] = {}
+        self.strangers: deque[int] = deque(maxlen=_STRANGERS)
         self._tell = tell
         self._molds: list[Mold] = []
         self._without = 0
@@ -107,10 +116,12 @@ class Molds:
     def begin(self, pid: int, generation: int, orders: socket.socket, row: BoardRow) -> None:
         """Note a child that loads the application for others."""
         self._molds.append(Mold(pid, generation, orders, row))
+        self.adopts = True
 
-    def ask(self, mold: Mold, serial: int, slot: int, row: int, descriptors: tuple[int, int, int]) -> None:
-        """Have a worker forked. ``descriptors``: its ends. Raises: OSError: the mold does not take the order."""
-        order = json.dumps({"serial": serial, "slot": slot, "row": row}).encode()
+    def ask(self, mold: Mold, serial: int, slot: int, ends: Ends) -> None:
+        """Have a worker forked. ``ends``: what it gets. Raises: OSError: the mold does not take the order."""
+        order = json.dumps({"serial": serial, "slot": slot, "row": ends.row.number}).encode()
+        descriptors = (ends.wire.fileno(), ends.dump, ends.lane.fileno())
         socket.send_fds(mold.orders, [order], descriptors, socket.MSG_DONTWAIT)
         if not mold.asked:
             mold.since, mold.waited = time.monotonic(), 0.0
@@ -135,7 +146,7 @@ class Molds:
             yield mold.orders.fileno()
 
     def forked(self) -> Iterator[tuple[int, int]]:
-        """Take what the molds say. Yields serial and pid of each worker that was forked."""
+        """Take what the molds say. Yields serial and pid of each worker that was forked, and has not ended at once."""
         for mold in list(self._molds):
             while (said := self._said(mold)) is not None:
                 serial = said.get("forked", said.get("failed", 0))
@@ -143,10 +154,12 @@ class Molds:
                 mold.ready, mold.waited = True, 0.0
                 mold.since = mold.since if mold.asked else time.monotonic()
                 mold.show()
-                if "pid" in said:
+                if said.get("pid") in self.strangers:
+                    self._failed[serial] = "it has ended at once"
+                elif "pid" in said:
                     yield serial, said["pid"]
                 elif "why" in said:
-                    self.failed[serial] = said["why"]
+                    self._failed[serial] = said["why"]
                 else:
                     self._give_up(mold, said["threads"])
                     break
@@ -177,11 +190,11 @@ class Molds:
         self._molds.remove(mold)
         mold.orders.close()
         mold.row.clear()
-        self.failed.update(dict.fromkeys(mold.asked, "its mold has ended"))
+        self._failed.update(dict.fromkeys(mold.asked, "its mold has ended"))
 
     def take_failed(self) -> list[tuple[int, str]]:
         """Return the serials that will not be forked, with the reasons, once."""
-        failed, self.failed = self.failed, {}
+        failed, self._failed = self._failed, {}
         return list(failed.items())
 
     def kill_for(self, serial: int) -> None:

@@ -30,6 +30,7 @@ from typing import NoReturn, Protocol
 
 from pastepool.runtime.system.forced_exit import run_apart
 from pastepool.runtime.system.loggers import own_logger
+from pastepool.runtime.system.standard_streams import flush_standard_streams
 from pastepool.types import Seconds
 
 _log = own_logger("pastepool")
@@ -173,7 +174,7 @@ def end_child(title: str, error: BaseException | None) -> NoReturn:
     """
     with contextlib.ExitStack() as steps:  # the last one first, and each one even if another one raises
         steps.callback(os._exit, _status(error))
-        steps.callback(_flush)
+        steps.callback(flush_standard_streams)
         steps.callback(atexit._run_exitfuncs)
         steps.callback(threading._shutdown)  # type: ignore[attr-defined]
         steps.callback(run_apart, lambda: _tell(title, error), _TELL_FOR)
@@ -202,9 +203,3 @@ def _tell(title: str, error: BaseException | None) -> None:
         )
     else:
         _log.error("%s forked, and the child process %d failed and ends", title, os.getpid(), exc_info=error)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # the stream may be closed, or None
-            stream.flush()

@@ -6,11 +6,9 @@ Signals are blocked from before a fork until the child has put its handlers back
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -66,19 +64,21 @@ class ParentSignals:
         """Say whether the terminal that the parent was started from has gone. SIGHUP then asks for no reload."""
         return self._had_terminal and not os.isatty(0)
 
-    @contextlib.contextmanager
-    def blocked(self) -> Iterator[None]:
-        """Block the signals around a fork. In the child ``in_child`` must be called before the end of the context."""
+    def fork(self) -> int:
+        """Fork. In the child all is undone. Returns: as ``os.fork``. Raises: OSError."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         try:
-            yield
+            pid = os.fork()
+            if not pid:
+                self._in_child()
+            return pid
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def in_child(self) -> None:
+    def _in_child(self) -> None:
         """
-        Undo all in a worker process. SIGINT and SIGHUP are ignored: they come to the whole group from a terminal, or by
-        mistake, and the parent decides what they mean.
+        Undo all. SIGINT and SIGHUP are ignored: they come to the whole group from a terminal, or by mistake, and the parent
+        decides what they mean.
         """
         self.end_wakeups()
         for number, previous in self._previous.items():

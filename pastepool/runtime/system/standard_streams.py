@@ -10,6 +10,7 @@ Runs on: the thread that serves, before it opens anything; ``LoggedErrors`` on a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -34,6 +35,13 @@ def fill_closed_descriptors() -> None:
             os.close(descriptor)
             return
         os.set_inheritable(descriptor, True)
+
+
+def flush_standard_streams() -> None:
+    """Write what is in the buffers of standard output and error. A forked child would otherwise write it once more."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the stream is closed, or None, or the disk is full
+            stream.flush()
 
 
 def errors_stream() -> Any:

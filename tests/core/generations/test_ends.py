@@ -40,7 +40,7 @@ GIVEN_UP = Child(1, 1, 1, 0.0, ChildPhase.BOOTING, "a newer generation was asked
 )
 def test_reason_and_words(child: Child, signal: int, status: int, oom: bool | None, reason: str, words: str) -> None:
     """By phase, signal and what the kernel has counted."""
-    end = end_of(child, signal, status, oom)
+    end = end_of(child, -signal or status, oom)
     assert end.reason == reason
     assert end.words.startswith(words)
     assert end.words == words or oom is None

@@ -8,7 +8,7 @@ import pytest
 
 from pastepool.core.generations.child import ChildPhase
 from pastepool.core.generations.fleet import Fleet
-from pastepool.core.generations.health import LOOK_EVERY, YOUNGEST, Signs, is_late, judged
+from pastepool.core.generations.health import LOOK_EVERY, YOUNGEST, Signs, StacksStage, judged
 from pastepool.core.policy import ProcessPolicy
 
 MIB = 1024 * 1024
@@ -44,10 +44,10 @@ def test_child_is_active_while_requests_run_or_come() -> None:
 
 def test_late_child_is_told_before_it_counts_as_stuck() -> None:
     """After five seconds, or at the limit if that is earlier; never if nobody wants to know."""
-    assert not is_late(Signs(silent_for=4.9), POLICY)
-    assert is_late(Signs(silent_for=5.0), POLICY)
-    assert is_late(Signs(silent_for=2.0), replace(POLICY, deadlock=2.0))
-    assert not is_late(Signs(silent_for=99.0), replace(POLICY, deadlock=0.0))
+    assert not Signs(silent_for=4.9).is_late(POLICY)
+    assert Signs(silent_for=5.0).is_late(POLICY)
+    assert Signs(silent_for=2.0).is_late(replace(POLICY, deadlock=2.0))
+    assert not Signs(silent_for=99.0).is_late(replace(POLICY, deadlock=0.0))
 
 
 def test_child_without_beats_stands_still_and_may_go_on() -> None:
@@ -99,4 +99,36 @@ def test_limit_on_requests_differs_from_child_to_child() -> None:
 
 def test_two_sizes_of_memory_are_needed() -> None:
     """One large response is no leak."""
-    assert Signs().with_memory(5).memory == 5
+    first = Signs().measured(5, 10.0)
+    assert first.memory == 0
+    assert first.measured(7, 20.0).memory == 5
+    assert first.measured(3, 20.0).memory == 3
+
+
+def test_size_is_read_now_and_then_and_only_for_a_limit() -> None:
+    """At once, and then every ten seconds."""
+    limited = replace(POLICY, max_memory=1)
+    assert Signs().is_to_measure(0.0, limited)
+    assert not Signs().is_to_measure(0.0, POLICY)
+    assert not Signs().measured(5, 100.0).is_to_measure(109.9, limited)
+    assert Signs().measured(5, 100.0).is_to_measure(110.0, limited)
+
+
+def test_stacks_of_a_late_child_are_asked_for_once() -> None:
+    """At the next look they have been written. They are wanted again only after the child has gone on."""
+    late = Signs(silent_for=5.0).with_stacks(POLICY)
+    assert late.stacks is StacksStage.ASKED
+    written = late.with_stacks(POLICY)
+    assert written.stacks is StacksStage.WRITTEN
+    assert written.with_stacks(POLICY) is written
+    lively = replace(written, silent_for=0.0).with_stacks(POLICY)
+    assert lively.stacks is StacksStage.NOT_ASKED
+    assert replace(lively, silent_for=6.0).with_stacks(POLICY).stacks is StacksStage.ASKED
+
+
+def test_stacks_that_were_asked_for_are_told_even_if_the_child_goes_on() -> None:
+    """It may have stood still for seconds."""
+    assert (
+        replace(Signs(silent_for=5.0).with_stacks(POLICY), silent_for=0.0).with_stacks(POLICY).stacks
+        is StacksStage.WRITTEN
+    )

@@ -141,7 +141,7 @@ class Histories(RuleBasedStateMachine):
     def machine_refuses_the_settings(self) -> None:
         """The new port is taken."""
         if self.world.fleet.reloading:
-            self.world.fleet = self.world.fleet.refused()
+            self.world.fleet = self.world.fleet.refused("the port is taken")
             self.world.look()
 
     @rule(at_once=st.booleans(), often=st.integers(0, 9))

@@ -172,7 +172,7 @@ def test_candidate_that_fails_changes_nothing() -> None:
 def test_refused_settings_change_nothing() -> None:
     """No child is forked for them."""
     world = world_of(2)
-    world.fleet = world.fleet.reload(world.now).refused()
+    world.fleet = world.fleet.reload(world.now).refused("the port is taken")
     world.look()
     assert world.serials == 2
     assert not world.fleet.reloading
@@ -514,7 +514,7 @@ def test_source_of_the_next_child_is_what_loads() -> None:
     fleet = Fleet().forked(1, 1, 0.0).became_ready(1, 1.0)
     assert fleet.source == 1
     assert fleet.reload(0.0).source == 2
-    failed = fleet.reload(0.0).refused()
+    failed = fleet.reload(0.0).refused("the port is taken")
     assert failed.source == 1
     replaced = failed.ended(1, 100.0, 0.0).forked(2, 1, 100.0, failed.source).became_ready(2, 101.0)
     assert [(child.generation, replaced.is_fresh(child)) for child in replaced.children] == [(1, True)]

@@ -14,8 +14,10 @@ import pytest
 
 from pastepool.core.generations.health import FORKS_WITHIN
 from pastepool.runtime.family.board import Board
+from pastepool.runtime.family.kin import opened
 from pastepool.runtime.family.lane import packets
 from pastepool.runtime.family.molds import Mold, Molds
+from pastepool.runtime.family.relay import Relay
 from tests.waiting import PROGRAM_WATCHDOG
 
 CODE = "import sys\nsys.stdin.read()"
@@ -29,6 +31,7 @@ class Played:
         self.told: list[str] = []
         self.board = Board()
         self.molds = Molds(self.told.append)
+        self.relay = Relay(self.told.append)
         self.process = subprocess.Popen([sys.executable, "-c", CODE], stdin=subprocess.PIPE)
         ours, self.orders = packets()
         self.molds.begin(self.process.pid, 7, ours, self.board.take())
@@ -42,7 +45,10 @@ class Played:
         """Ask it for a worker."""
         mold = self.molds.usable(7)
         assert isinstance(mold, Mold)
-        self.molds.ask(mold, serial, 1, 0, (0, 0, 0))
+        kin, ends = opened(serial, Board(), self.relay)
+        self.molds.ask(mold, serial, 1, ends)
+        ends.close()
+        kin.close()
 
     def states(self) -> list[tuple[int, int, bool]]:
         """What the board shows."""
@@ -56,6 +62,7 @@ def played() -> Iterator[Played]:
     with made.process:
         yield made
         made.molds.close_all()
+        made.relay.close_all()
         made.orders.close()
 
 
@@ -132,3 +139,12 @@ def test_order_brings_the_descriptors(played: Played) -> None:
         os.close(descriptor)
     assert json.loads(data) == {"serial": 2, "slot": 1, "row": 0}
     assert len(descriptors) == 3
+
+
+def test_worker_that_ended_before_its_mold_told_of_it_has_failed(played: Played) -> None:
+    """Its end was seen first, when nobody knew its pid."""
+    played.say(forked=1, pid=100)
+    played.ask(2)
+    played.molds.strangers.append(101)
+    assert played.say(forked=2, pid=101) == []
+    assert played.molds.take_failed() == [(2, "it has ended at once")]
