@@ -72,12 +72,12 @@ def test_workers_share_the_memory_of_the_application(tmp_path: Path) -> None:
 def test_reload_loads_new_code(command: str, tmp_path: Path) -> None:
     """In a new mold; the old one ends, and nothing of it is left."""
     with ending(Site(tmp_path, command, preload="true", boots=LARGE)) as site:
-        site.serving()
+        old = {*site.serving().values(), *loads(tmp_path)}
         (mold,) = loads(tmp_path)
         site.boot(f"VERSION = 2\n{LARGE}")
         site.hup()
         site.serving(generation=2)
-        until(lambda: not alive(mold), "the old mold has ended", PROGRAM_WATCHDOG)
+        until(lambda: not any(map(alive, old)), "the old mold and its workers have ended", PROGRAM_WATCHDOG)
         (fresh,) = loads(tmp_path) - {mold}
         site.answered_by_all(set(site.workers(generation=2).values()))
         assert site.answer()[2] == "2"
