@@ -134,7 +134,7 @@ def _first_of_last(environ: Environ, name: str, text: str, count: int) -> str:
 
 
 def _read_for(claims: _Claims, environ: Environ, text: str, count: int) -> None:
-    client = _first_of_last(environ, FOR, text, count)
+    client = client_address(_first_of_last(environ, FOR, text, count))
     if "." not in client and ":" in client and not client.endswith("]") and not _BRACKETED_WITH_PORT.fullmatch(client):
         client = f"[{client}]"  # an IPv6 address without brackets has no port behind it
     claims.client = client
@@ -236,7 +236,7 @@ def _put_client(environ: Environ, client: str) -> None:
         address, port = (part.strip() for part in client.rsplit(":", 1))
     address = address.strip()
     if address.startswith("[") and address.endswith("]"):
-        address = address[1:-1]
+        address = client_address(address[1:-1])
     if not address:
         raise _malformed("forwarded for", "the client has no address", client)
     environ.setdefault("pastepool.peer", environ["REMOTE_ADDR"])

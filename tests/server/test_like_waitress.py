@@ -281,6 +281,22 @@ def test_what_is_answered_in_another_way_stands_in_the_manual(tmp_path: Path) ->
         ("a URL as target", "", ("http://shop.example",), "HTTP_HOST", "example.org", "shop.example"),
         ("a header field `Proxy`", "", ("/", "Proxy: a"), "HTTP_PROXY", "a", None),
         ("several `Cookie` lines", "", ("/", "Cookie: a=1", "Cookie: b=2"), "HTTP_COOKIE", "a=1, b=2", "a=1; b=2"),
+        (
+            "the form in which a socket of IPv6 has an IPv4 address",
+            "trusted_proxy = 127.0.0.1\ntrusted_proxy_headers = x-forwarded-for",
+            ("/", "X-Forwarded-For: ::ffff:192.0.2.1"),
+            "REMOTE_ADDR",
+            "::ffff",
+            "192.0.2.1",
+        ),
+        (
+            "the form in which a socket of IPv6 has an IPv4 address",
+            "trusted_proxy = 127.0.0.1\ntrusted_proxy_headers = forwarded",
+            ("/", 'Forwarded: for="[::ffff:192.0.2.1]:4711"'),
+            "REMOTE_ADDR",
+            "::ffff:192.0.2.1",
+            "192.0.2.1",
+        ),
         ("a path that begins with `//`", "", ("//a",), "PATH_INFO", "/a", "//a"),
     ],
 )
