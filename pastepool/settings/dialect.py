@@ -231,6 +231,8 @@ def _of_waitress(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Trans
     idle = [name for name in WITHOUT_MEANING if name in own]
     notes = [f"{', '.join(idle)}: accepted for waitress's sake, and without effect here."] if idle else []
     notes += _notes_of_gunicorn(own)
+    if "unix_socket_perms" in own and "unix_socket" not in own:
+        notes.append("unix_socket_perms has no effect: unix_socket is not set.")
     trust = _proxy_trust(own, place, mistakes)
     if trust.proxy not in ("", ANYBODY, UNIX_PEER) and ip_address(trust.proxy) is None:
         notes.append(
@@ -244,10 +246,6 @@ def _listen_at_path(own: Values, values: Values, place: SettingsPlace, mistakes:
     """Listen on ``unix_socket``, which excludes every other address, as in waitress."""
     path = own.get("unix_socket")
     if path is None:
-        if "unix_socket_perms" in own:
-            shown = _shown("unix_socket_perms", own["unix_socket_perms"])
-            remedy = "it has no meaning without the other, so set unix_socket or delete the line"
-            mistakes.add(place.contradiction("unix_socket_perms", shown, "unix_socket", "none", remedy))
         return
     for other in ("host", "port", "listen"):
         if other in values:

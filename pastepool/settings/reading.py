@@ -154,13 +154,17 @@ def _unknown(key: str, value: str, place: SettingsPlace, dialect: Dialect) -> Se
 def _read_section(
     local: Mapping[str, object], place: SettingsPlace, dialect: Dialect, mistakes: Mistakes
 ) -> dict[str, Any]:
-    """Parse every key that is set. Two names of the same option must have equal values."""
+    """
+    Parse every key that is set. Two names of the same option must have equal values. A blank line that another server
+    knows asks for nothing here either; a blank one that nobody knows is a mistake.
+    """
     own: dict[str, Any] = {}
     spelt: dict[str, str] = {}
     for key, raw in local.items():
         option = dialect.options.get(key) or BY_NAME.get(key)
         if option is None:
-            mistakes.add(_unknown(key, _shown_raw(raw), place, dialect))
+            if not (key in BY_FOREIGN_NAME and raw in (None, "")):
+                mistakes.add(_unknown(key, _shown_raw(raw), place, dialect))
             continue
         if isinstance(option.parser, ContextObject) and option.parser.takes(raw):
             own[option.name] = raw

@@ -216,7 +216,6 @@ def test_one_note_names_all_that_has_no_meaning() -> None:
             "unix_socket = /a contradicts host = b; the server would listen at one of",
         ),
         ({"unix_socket": "/a", "listen": "b:1"}, "unix_socket = /a contradicts listen = b:1; the server would listen"),
-        ({"unix_socket_perms": "600"}, "unix_socket_perms = 600 contradicts unix_socket = none; it has no meaning"),
         ({"unix_socket": "/a", "unix_socket_perms": "rw"}, "unix_socket_perms = 'rw' is not three octal digits"),
         ({"thread": "4"}, "'thread' (value '4') is not an option of pastepool; the nearest one is 'threads'"),
         ({"Threads": "4"}, "the nearest one is 'threads'"),
@@ -299,6 +298,13 @@ def test_a_unix_socket_of_waitress() -> None:
     """Its mode is 600 if none is set, and there is no other address."""
     assert settings(unix_socket="/run/shop.sock").listen == (Endpoint(path="/run/shop.sock", mode=0o600),)
     assert settings(unix_socket="/a", unix_socket_perms="0o666").listen == (Endpoint(path="/a", mode=0o666),)
+
+
+def test_rights_of_a_socket_that_is_not_asked_for_are_noted() -> None:
+    """waitress takes no notice of them, so they do not stop the start."""
+    found = settings(unix_socket_perms="660", port="6543")
+    assert found.notes == ("[server:main]: unix_socket_perms has no effect: unix_socket is not set.",)
+    assert found.listen == (Endpoint("0.0.0.0", 6543),)
 
 
 def test_proxies_by_our_rules_in_a_section_for_waitress() -> None:

@@ -129,6 +129,13 @@ def test_certificates_of_clients_are_asked_for_as_in_gunicorn(number: str, meani
     assert "cert_reqs = '3' is not 0 (clients need no certificate), 1" in str(complaint(cert_reqs="3"))
 
 
+@pytest.mark.parametrize("name", ["timeout", "threadpool_options", "user", "wsgiref.certfile"])
+def test_a_blank_line_of_another_server_asks_for_nothing(name: str) -> None:
+    """Generated files have such lines. A blank line that nobody knows is still a mistake: it may be a typing error."""
+    assert read({name: ""}) == read({})
+    assert "'threadpool_worker' (value '')" in str(complaint(threadpool_worker=""))
+
+
 @pytest.mark.parametrize("value", ["${settings.ini:port}", "{{.Values.port}}", "<%= @port %>", "$PORT"])
 def test_a_value_that_nothing_has_filled_in_is_told_so(value: str) -> None:
     """Paste Deploy reads no environment and no template."""
