@@ -98,7 +98,7 @@ class Engine(fast.HeadCallbacks):
 
     __slots__ = (
         "body", "rest", "on_body", "_counted", "_pieces", "_limits", "_remaining", "_head_bytes", "_head_lines",
-        "_most_lines", "_few_bytes", "_longest_line", "_tail", "_fault", "_chunked", "_trailers",
+        "_most_lines", "_usual_bytes", "_longest_line", "_tail", "_fault", "_chunked", "_trailers",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, prototype: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class Engine(fast.HeadCallbacks):
         self._pieces: list[bytes] = []
         self._limits = limits
         self._most_lines = limits.header_count + _OTHER_LINES
-        self._few_bytes = limits.header_count * _SHORT_FIELD
+        self._usual_bytes = min(limits.header_bytes, limits.header_count * _SHORT_FIELD)
         self._longest_line = limits.request_target + _BESIDE_TARGET
         self._remaining = 0
         self._head_bytes = 0
@@ -181,11 +181,7 @@ class Engine(fast.HeadCallbacks):
         if not self._head_bytes and not self.rest:
             # The common case first: a whole head without content, and nothing else.
             size = len(data)
-            if (
-                data.find(_BLANK_LINE) + 4 == size
-                and size <= self._limits.header_bytes
-                and (size <= self._few_bytes or data.count(b"\n") <= self._most_lines)
-            ):
+            if data.find(_BLANK_LINE) + 4 == size and (size <= self._usual_bytes or self._may_be_fed_whole(data, size)):
                 self._feed_whole_head(data, size)
                 return
         if self.complete:
@@ -217,10 +213,12 @@ class Engine(fast.HeadCallbacks):
             chunked.settle()
         self.rest = self.rest or data[begin:]
 
+    def _may_be_fed_whole(self, data: bytes, size: int) -> bool:
+        """Say whether a head of many bytes is not too large and has not too many lines."""
+        return size <= self._limits.header_bytes and data.count(b"\n") <= self._most_lines
+
     def _feed_whole_head(self, data: bytes, size: int) -> None:
         """Do the work of ``_feed_parser`` for the common case: ``data`` is one whole head that is not too large."""
-        if data.startswith(_TLS_HANDSHAKE):
-            raise tls_refusal()
         self._head_bytes = size
         self._fed = data
         try:
@@ -228,6 +226,8 @@ class Engine(fast.HeadCallbacks):
         except HttpParserUpgrade as upgrade:
             self._decline_upgrade(data[upgrade.args[0] :])
         except HttpParserError as error:
+            if data.startswith(_TLS_HANDSHAKE):
+                raise tls_refusal() from None
             self._parse_again(error, True)
         if not self.complete:
             if self.request is None:
