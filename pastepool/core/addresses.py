@@ -30,6 +30,11 @@ def client_address(host: str) -> str:
     return host[len(_MAPPED) :] if host.startswith(_MAPPED) and "." in host else host
 
 
+def named(peer: str) -> str:
+    """Name the other end of a connection in a line of the log. A client on a unix socket has no address."""
+    return peer or "a unix socket"
+
+
 def same_address(text: str) -> str:
     """Spell an address in one way: an IPv4 address at a socket of IPv6 is an IPv4 address. Empty for other text."""
     address = ip_address(text)

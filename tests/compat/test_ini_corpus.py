@@ -60,6 +60,8 @@ CORPUS = (
         "host = 127.0.0.1\nport = 8090\nthreadpool_workers = 2\nthreadpool_spawn_if_under = 1\nthreadpool_max_requests = 0",
     ),
     Section("a port given twice", "paste", "host = 0.0.0.0:5000\nport = 5000"),
+    Section("privacyidea", "paste", "host = 0.0.0.0\nport = 5001\nssl_pem = %(here)s/server.pem", "ssl_pem"),
+    Section("kinto", "waitress", "host = 0.0.0.0\nport = 8888"),
     Section("pyramid's cookiecutter", "waitress", "listen = localhost:6543"),
     Section("pyramid's cookiecutter, production", "waitress", "listen = *:6543"),
     Section("pyramid's scaffold", "waitress", "host = 0.0.0.0\nport = 6543"),

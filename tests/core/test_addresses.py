@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pastepool.core.addresses import client_address, same_address
+from pastepool.core.addresses import client_address, named, same_address
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ from pastepool.core.addresses import client_address, same_address
 def test_ipv4_client_of_an_ipv6_socket_has_its_ipv4_address(given: str, shown: str) -> None:
     """Only the form in which the kernel gives such a client is changed."""
     assert client_address(given) == shown
+
+
+def test_every_client_has_a_name_in_the_log() -> None:
+    """Its address, or what it came through."""
+    assert (named("127.0.0.1"), named("")) == ("127.0.0.1", "a unix socket")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pastepool.entrypoints import watch_threads
+from tests.certificates import server_pem
 from tests.server.commands import Command, arguments
 from tests.server.fronts import NGINX, Front
 from tests.server.serving import Client, Running
@@ -56,6 +57,24 @@ def test_a_client_on_a_unix_socket_has_no_address(serve: Serve, folder: Path) ->
                     "HTTP_X_REAL_IP": None,
                 }
     assert json.loads(run.get().body)["REMOTE_ADDR"] == "127.0.0.1"
+
+
+def test_a_refusal_of_a_client_without_an_address_says_where_it_came_from(
+    serve: Serve, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also one that sends no TLS where it should; no line of the log begins with a colon."""
+    pem = server_pem()
+    serve(tell, listen=f"127.0.0.1:0 unix:{folder}/s unix:{folder}/t tls", ssl_pem=pem)
+    with UnixClient(f"{folder}/s") as client:
+        assert client.get("/", "Host: twice").status == 400
+    with UnixClient(f"{folder}/t") as client:
+        client.send(b"\x16\x03\x01\x00\x04\x01\x00\x00\x00")  # a first message that is empty
+        client.sock.shutdown(socket.SHUT_WR)
+        while client.sock.recv(4096):
+            pass
+    said = [record.getMessage() for record in caplog.records if record.name == "pastepool.http"]
+    assert said[0].startswith("a unix socket: refused with 400: ")
+    assert said[1].startswith("a unix socket: TLS failed: ")
 
 
 def test_a_client_that_has_a_path_of_its_own_has_no_address_either(serve: Serve, folder: Path) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pastepool.core.addresses import Network, is_within
+from pastepool.core.addresses import Network, is_within, named
 from pastepool.core.wording import counted
 from pastepool.errors import ClientGone
 from pastepool.http1.engine import Engine
@@ -65,7 +65,7 @@ class ProxyHeaders:
                 " checks, need a listener without proxy.",
                 self.listener,
                 closed,
-                peer or "a unix socket",
+                named(peer),
                 why,
             )
 
