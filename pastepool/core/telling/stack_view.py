@@ -23,6 +23,7 @@ _WRITES = frozenset(
     {
         own_file("runtime/http/connection.py"),
         own_file("runtime/http/exchange.py"),
+        own_file("runtime/http/transmitting.py"),
         own_file("runtime/http/returning.py"),
         own_file("runtime/http/spool.py"),
         own_file("runtime/pool/worker.py"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,20 +19,14 @@ from pastepool.core.wording import printable
 from pastepool.errors import ClientGone, WorkerKilled
 from pastepool.http1.request import Request
 from pastepool.http1.response import NO_CONTENT, short_answer
-from pastepool.runtime.http.client_wait import ClientWait
 from pastepool.runtime.http.connection import NEXT, Connection
-from pastepool.runtime.http.file_part import FilePart
-from pastepool.runtime.http.joining import Joining
-from pastepool.runtime.http.output import Output
 from pastepool.runtime.http.spool_room import SpoolFull
+from pastepool.runtime.http.transmitting import SPOOL_REMEDY, TransmittingCall, spool_folder
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.task import ShedReason, TaskOutcome
-from pastepool.runtime.sockets.held_io import held_send
 from pastepool.runtime.sockets.readiness import READ
 from pastepool.runtime.system.loggers import own_logger
 from pastepool.types import CallWindow, Seconds
-from pastepool.wsgi.call import Call
-from pastepool.wsgi.plain_file import PlainFile
 
 if TYPE_CHECKING:
     from pastepool.runtime.http.content import Content, WholeContent
@@ -45,28 +38,7 @@ _spool_log = scribbled("pastepool.http")  # the baton's holder must not wait for
 _TITLE_LIMIT = 300
 """The most characters that the title of a request may have."""
 
-_GONE_AFTER: Seconds = 1.0
-"""
-A client that has closed its sending side is taken for gone when for this long there was nothing to send it. It may be
-one that closed only that side and still reads (docs/adr/0010): an application that yields empty pieces for a moment,
-and then content, still answers it.
-"""
-
 _FAILED = "The application failed; its log has the details."
-
-_SPOOL_REMEDY = "Make room there, or set the environment variable TMPDIR to a directory that has room"
-
-_LOOK_FOR_ROOM_EVERY: Seconds = 1.0
-"""
-How often a worker that waits for its client looks whether there is room for its output on the disk: other responses may
-have ended.
-"""
-
-_SENDING_AFTER: Seconds = 0.02
-"""
-After this time a worker that waits for its client is *sending*, and is replaced. For a client that reads fast, each wait
-is shorter, and the supervisor is not nudged for each of them.
-"""
 
 _SHED: Mapping[ShedReason, tuple[str, str]] = {
     ShedReason.QUEUE_FULL: ("refused", "All workers are busy and enough requests wait."),
@@ -78,18 +50,17 @@ For a request that was not run: its fate in the access log, and the text for its
 """
 
 
-class Exchange(Call):
+class Exchange(TransmittingCall):
     """
     A request and its response.
 
-    Large because one object is made for each request: it is the task of the pool, it has the callables for the
-    application, and it sends the bytes; another object for any of these would cost every request.
+    Large because one object is made for each request: it is the task of the pool, and it has the callables for the
+    application; another object for either would cost every request.
 
     ``arrived_at``: when it began to wait for a worker; 0.0 if it never waited. ``started_at``: when a worker took it.
     ``fate``: how it ended, for the access log: empty, "killed", "client gone" or a word of ``_SHED``. ``code_sent``:
     the status of a response that the server sent in the application's place; 0 for none. ``recorded``: its access line
     was written, or is about to be. ``upload``: its content, if it has any.
-    ``client_wait``: how its worker has waited for its client, if it has.
     """
 
     fate = ""
@@ -99,15 +70,10 @@ class Exchange(Call):
     kill_after: Seconds | None = None
     cancellations: list[Callable[[], Any]] | None = None
     upload: Content | WholeContent | None = None
-    client_wait: ClientWait | None = None
     look_at_file = staticmethod(os.fstat)
 
     arrived_at: Seconds = 0.0
     started_at: Seconds = 0.0
-
-    _joining: Joining | None = None
-    _seen_gone_at: Seconds | None = None
-    _unspooled = False
 
     def __init__(
         self, request: Request, environ: dict[str, Any], serial: int, connection: Connection, shared: Shared
@@ -347,7 +313,7 @@ class Exchange(Call):
         else:
             _spool_log.error(
                 "%s: its content of %s bytes cannot be kept in %s: %s; the client is told 507. %s",
-                *(self.title(), size, _spool_folder(), error, _SPOOL_REMEDY),
+                *(self.title(), size, spool_folder(), error, SPOOL_REMEDY),
             )
             self.answer(507, text, keep=True)
         self._record_aside(now)
@@ -396,182 +362,6 @@ class Exchange(Call):
         if head is None or not self.began or self.code_sent or self._chunked or self._left is not None:
             return False
         return self.request.method != "HEAD" and head.code not in NO_CONTENT
-
-    # For Call: these methods send the bytes.
-
-    def transmit(self, data: bytes) -> None:
-        connection = self.connection
-        output = connection.output
-        if output is not None and output.flushed:
-            output = connection.output = None
-        if output is None:
-            try:
-                sent = connection.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError as error:
-                raise ClientGone("The client has gone.") from error
-            if sent != len(data):
-                self._queue(memoryview(data)[sent:])
-        else:
-            self._queue(memoryview(data))
-
-    def transmit_more(self, data: bytes) -> None:
-        joining = self._joining
-        if joining is None:
-            shared = self.shared
-            joining = self._joining = Joining(self.connection, self._send_joined, shared.sender, shared.clock)
-        joining.add(data)
-
-    def transmit_last(self, data: bytes) -> None:
-        if self._joining is not None:
-            self._joining.end(data)
-        elif data:
-            self._send_joined(data)
-
-    def _send_joined(self, data: bytes) -> None:
-        """Do the work of ``transmit`` without releasing the GIL, if the socket takes all of it (``held_io``)."""
-        connection = self.connection
-        if connection.output is None and len(data) <= self.shared.held_at_most:
-            data = data[held_send(connection.sock, data) :]
-            if not data:
-                return
-        self.transmit(data)
-
-    def transmit_two(self, head: bytes, body: bytes) -> None:
-        connection = self.connection
-        if connection.output is not None:
-            self.transmit(head + body)
-            return
-        try:
-            sent = connection.sock.sendmsg((head, body))
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError as error:
-            raise ClientGone("The client has gone.") from error
-        size = len(head)
-        if sent < size:
-            self._queue(memoryview(head)[sent:])
-            sent = size
-        if sent < size + len(body):
-            self._queue(memoryview(body)[sent - size :])
-
-    def _queue(self, part: memoryview | FilePart) -> None:
-        """
-        Leave a part to the poller, which sends it later. Blocks first if too many bytes wait already, in memory and on
-        the disk.
-        """
-        connection = self.connection
-        output = connection.output
-        if output is not None and output.held > self.shared.watermark and self._spooled_after_wait(output, part):
-            return
-        if output is None or not output.add(part):
-            output = Output(self.shared.clock.now())
-            output.add(part)
-            connection.output = output
-            if connection.closed:
-                # The supervisor has just closed it, before it could see this output. So a worker that waits for the
-                # output would never be woken.
-                output.break_off()
-            self.shared.returning.flush_soon(connection)
-
-    def _spooled_after_wait(self, output: Output, part: memoryview | FilePart | None) -> bool:
-        """
-        Write a part to the temporary file, or block until there is room in memory. Returns whether it was written.
-
-        ``part``: only bytes are written to the file. Raises: ClientGone.
-        """
-        watermark = self.shared.watermark
-        wait: ClientWait | None = None
-        try:
-            while output.held > watermark:
-                if isinstance(part, memoryview) and self._spooled(output, part):
-                    return True
-                output.wait_for_room(watermark // 2, _SENDING_AFTER if wait is None else _LOOK_FOR_ROOM_EVERY)
-                if wait is None and output.held > watermark:
-                    wait = self._begin_wait()
-            return False
-        finally:
-            if wait is not None:
-                wait.end()
-
-    def _begin_wait(self) -> ClientWait:
-        """Note that the worker does nothing any more but wait for its client."""
-        wait = self.client_wait
-        if wait is None:
-            wait = self.client_wait = ClientWait(self.connection, self.shared.clock, self.shared.nudge)
-        wait.begin()
-        return wait
-
-    def _spooled(self, output: Output, piece: memoryview) -> bool:
-        """Write a piece to the temporary file. Returns False if that is not possible. Raises: ClientGone."""
-        shared = self.shared
-        if self._unspooled or not shared.output_spool:
-            return False
-        try:
-            return output.spool(piece, shared.open_spool)
-        except ClientGone:
-            raise
-        except OSError as error:
-            self._unspooled = True
-            if shared.spool_room.is_news(shared.clock.now()):
-                _spool_log.error(
-                    "%s: its response cannot be kept in %s: %s; its worker waits until the client has read more. %s",
-                    *(self.title(), _spool_folder(), error, _SPOOL_REMEDY),
-                )
-            return False
-
-    def transmit_file(self, head: bytes, file: PlainFile, length: int) -> None:
-        self.transmit(head)
-        part = FilePart(file.fd, file.position, length)
-        connection = self.connection
-        try:
-            while part.left and connection.output is None:
-                part.send(connection.sock)
-        except (BlockingIOError, InterruptedError):
-            pass
-        if not part.left:
-            return
-        if connection.output is not None:
-            # Not later: if the client goes meanwhile, nothing would close a duplicate of the descriptor.
-            self._spooled_after_wait(connection.output, None)
-        try:
-            part.keep()
-        except OSError:
-            self._transmit_read(part)  # this process has as many open files as it may have
-        else:
-            self._queue(part)
-
-    def _transmit_read(self, part: FilePart) -> None:
-        """Send the rest of a file as bytes, while the worker still has the file open."""
-        while part.left:
-            block = part.read()
-            self.transmit(block)
-            part.skip(len(block))
-
-    def cut_off(self) -> None:
-        _log.warning(
-            "%s: the application yields more than its Content-Length; the rest is not sent",
-            self.title(),
-        )
-
-    def abandoned(self) -> bool:
-        if self.connection.closed:
-            return True
-        if not self.connection.gone:
-            return False
-        now = self.shared.clock.now()
-        if self._seen_gone_at is None:
-            self._seen_gone_at = now
-        return now >= self._seen_gone_at + _GONE_AFTER
-
-    def closing(self) -> bool:
-        return self.shared.draining or self.old_protocol
-
-
-def _spool_folder() -> str:
-    """Name the directory of temporary files, for an error."""
-    return tempfile.tempdir or "a temporary directory"
 
 
 def _traceback_of(error: BaseException) -> str:

@@ -45,13 +45,13 @@ RESPOND = [(own_file("wsgi/call.py"), "Call.respond"), *WORKER]
         ([("/usr/lib/python3.11/threading.py", "Event.wait"), ("/srv/app.py", "view"), *RESPOND], "running"),
         (RESPOND, "running"),
         (WORKER, "running"),
-        ([(own_file("runtime/http/exchange.py"), "Exchange.transmit"), *RESPOND], "writing"),
+        ([(own_file("runtime/http/transmitting.py"), "TransmittingCall.transmit"), *RESPOND], "writing"),
         ([(own_file("wsgi/call.py"), "Call._emit"), *RESPOND], "writing"),
         (
             [
                 ("/usr/lib/python3.11/threading.py", "Condition.wait"),
                 (own_file("runtime/http/output.py"), "Output.wait_for_room"),
-                (own_file("runtime/http/exchange.py"), "Exchange._queue"),
+                (own_file("runtime/http/transmitting.py"), "TransmittingCall._queue"),
                 *RESPOND,
             ],
             "waiting for the client",

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pastepool.runtime.http.exchange import Exchange
+from pastepool.runtime.http.transmitting import TransmittingCall
 from pastepool.runtime.pool.background import BackgroundTask
 from pastepool.wsgi.call import Call
 
@@ -47,7 +48,7 @@ def holes(function: Callable[..., Any]) -> list[str]:
 
 OPENING = [
     function
-    for owner in (Call, Exchange, BackgroundTask)
+    for owner in (Call, TransmittingCall, Exchange, BackgroundTask)
     for function in vars(owner).values()
     if callable(function) and {"open", "open_for_close"} & set(getattr(function, "__code__", holes.__code__).co_names)
 ]
