@@ -10,9 +10,9 @@ from pastepool.process.parent import Parent
 from pastepool.runtime.family.birth import Birth
 from pastepool.runtime.family.control import Control, name_for
 from pastepool.runtime.family.may_fork import refuse_to_fork_beside_threads
-from pastepool.runtime.family.molds import adopt_orphans
 from pastepool.runtime.family.naming import middle_of, name_process
 from pastepool.runtime.family.offer import offer
+from pastepool.runtime.family.orphans import adopt_orphans
 from pastepool.runtime.sockets.passed import take_passed
 from pastepool.runtime.system.clock import MonotonicClock
 from pastepool.runtime.system.service_manager import service_manager

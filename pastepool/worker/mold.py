@@ -23,8 +23,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pastepool.runtime.family.lane import Lane
-from pastepool.runtime.family.molds import end_with_parent
 from pastepool.runtime.family.naming import middle_of, name_process
+from pastepool.runtime.family.orphans import end_with_parent
 from pastepool.runtime.family.wire import Wire
 from pastepool.types import Seconds
 from pastepool.worker.seat import Seat
