@@ -34,10 +34,37 @@ TESTS = (
         f"tests/server/test_{name}.py"
         for name in ("conversation", "overload", "stop", "drills", "tls", "certificates_served")
     ),
+    *(f"tests/process/test_{name}.py" for name in ("serving", "preload", "logging")),
+    "tests/process/test_broadcast.py::test_cache_is_invalidated_in_three_processes",
+    *(
+        f"tests/process/test_desk.py::test_{name}"
+        for name in (
+            "page_and_json_show_all_workers",
+            "kill_reaches_the_process_that_it_names_and_no_other",
+            "dump_reaches_all_processes_or_the_one_that_is_named",
+        )
+    ),
+    *(
+        f"tests/process/test_failures.py::test_{name}"
+        for name in (
+            "killed_worker_is_replaced_and_no_other_request_is_cut",
+            "workers_finish_and_leave_when_the_parent_is_killed",
+            "term_to_the_whole_group_ends_in_order",
+        )
+    ),
+    *(
+        f"tests/process/test_hosts.py::test_{name}"
+        for name in ("processes_have_names", "program_serves_with_several_processes", "service_manager_is_told")
+    ),
+    *(
+        f"tests/process/test_watchdog.py::test_worker_that_stands_still_{name}"
+        for name in ("is_replaced_and_then_killed", "outlives_no_killed_parent")
+    ),
 )
 """
 The tests whose result could differ between CPythons. The tests of the manual, the commands, the page and the longer
-drills run on one CPython only.
+drills run on one CPython only. Of several processes, which take six minutes, those run that fork, preload, reload, kill
+and stand still: 80 seconds.
 """
 
 PATIENCE = 120

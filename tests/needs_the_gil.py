@@ -107,6 +107,25 @@ _TESTS = (
         test_exception_is_raised_where_the_thread_was_seen_and_nowhere_else test_thread_that_has_moved_on_is_left_alone
         """,
     ),
+    (
+        "process/test_desk.py",
+        HELD,
+        """
+        test_worker_that_stands_still_is_shown_from_the_board_with_its_stacks
+        test_health_of_the_desk_fails_when_all_stand_still
+        """,
+    ),
+    ("process/test_desk.py", KILLS, "test_kill_reaches_the_process_that_it_names_and_no_other"),
+    (
+        "process/test_watchdog.py",
+        HELD,
+        """
+        test_worker_that_stands_still_is_replaced_and_then_killed test_worker_that_stands_still_outlives_no_killed_parent
+        test_all_workers_may_stand_still test_worker_that_goes_on_is_not_killed
+        test_stacks_of_a_worker_that_stands_still_are_mailed
+        """,
+    ),
+    ("process/test_zombies.py", KILLS, "test_only_the_worker_with_too_many_zombies_is_replaced"),
     ("server/test_service.py", HELD, "test_a_process_that_stands_still_gives_no_sign_of_life"),
     (
         "server/test_stop.py",

@@ -137,21 +137,21 @@ def test_kill_reaches_the_process_that_it_names_and_no_other(tmp_path: Path) -> 
         assert post(site, "kill", **{**aim, "serial": one["serial"] + 1})[1]["outcome"] == "finished"
         assert sum(row["title"] == "GET /hang" for row in site.state()["workers"]) == 2
         status, told = post(site, "kill", **aim)
-        assert status in (200, 202), told  # it sleeps in C, so its thread may end later
-        until(lambda: one["serial"] in _killed(site), "the one is killed")
-        assert other["serial"] not in _killed(site)
+        assert status in (200, 202), told  # it sleeps in C, so before CPython 3.15 its thread ends later
+        until(lambda: one["serial"] not in _served(site), "the one is killed")
+        assert other["serial"] in _served(site)
         assert {row["slot"]: row["pid"] for row in site.state()["processes"]} == workers
         post(site, "kill", **{name: other[name] for name in ("slot", "pid", "worker", "serial")})
         for pid in workers.values():
-            os.kill(pid, signal.SIGKILL)  # what sleeps does not hear of its kill
+            os.kill(pid, signal.SIGKILL)  # what sleeps may not hear of its kill
         for caller in callers:
             caller.join()
         until(lambda: set(site.desks()) and len(site.state()["processes"]) >= 2, "others have taken their places")
 
 
-def _killed(site: Asked) -> set[int]:
+def _served(site: Asked) -> set[int]:
     rows = site.state()["workers"]
-    return {row["serial"] for row in rows if row["status"] in ("dying", "zombie")}
+    return {row["serial"] for row in rows if row["title"] == "GET /hang" and row["status"] not in ("dying", "zombie")}
 
 
 def test_dump_reaches_all_processes_or_the_one_that_is_named(tmp_path: Path) -> None:
