@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pastepool.core.addresses import ip_address
 from pastepool.core.wording import host_and_port
 from pastepool.errors import StartError
-from pastepool.runtime.sockets.port_holder import describe_holder
 from pastepool.runtime.sockets.socket_rights import SocketFile, change, rehearse
 from pastepool.runtime.sockets.unix_socket import open_unix
 from pastepool.settings.endpoint import Endpoint
@@ -352,6 +351,8 @@ def _sentence(failure: _BindError, host: str) -> str:
     where = host_and_port(target.host, failure.port)
     asked = "" if host in (target.host, EVERY) else f" (host {host!r})"
     if number == errno.EADDRINUSE:
+        from pastepool.runtime.sockets.port_holder import describe_holder  # costs 0.5 MB that a parent seldom needs
+
         holder = describe_holder(target.host, failure.port)
         taken = f"the port is taken by {holder}" if holder else "the port is taken"
         problem = f"{taken}; stop what listens there, or set another port"

@@ -20,7 +20,6 @@ import tempfile
 from pastepool.errors import StartError
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.peer_credentials import credentials_of
-from pastepool.runtime.sockets.port_holder import name_of
 from pastepool.runtime.sockets.socket_rights import SocketFile, owner_of, reason
 from pastepool.settings.endpoint import LONGEST_UNIX_PATH, Endpoint
 
@@ -97,7 +96,11 @@ def _listener_at(path: str | bytes) -> str:
         except OSError as error:
             return f"a process that does not let us ask ({error.strerror})"
         credentials = credentials_of(asking)
-        return f"process {credentials[0]} ({name_of(credentials[0])})" if credentials else "a process"
+        if not credentials:
+            return "a process"
+        from pastepool.runtime.sockets.port_holder import name_of  # costs 0.5 MB that a parent seldom needs
+
+        return f"process {credentials[0]} ({name_of(credentials[0])})"
 
 
 def _taken(path: str, holder: str) -> StartError:
