@@ -57,6 +57,8 @@ def _shown(answer: Mapping[str, Any]) -> str:
     lines.append(
         f"{'desk':>4} {answer['desk'] or '-':>8} {'-':>10}  {'-':<9} {'-':>9} {_memory(answer['desk'])} {'-':>9}"
     )
+    if answer["lost"]:
+        lines.append(f"lines of the parent that standard error did not take: {answer['lost']}")
     if answer["ends"]:
         lines.append("ended unasked: " + ", ".join(f"{count} {reason}" for reason, count in answer["ends"].items()))
     return "\n".join([*lines, *([f"last failure: {answer['failure']}"] if answer["failure"] else [])])

@@ -34,9 +34,9 @@ class Burial:
             self._sampled_at = now
             self._kills = self._kills.sampled(oom_kills(self._events))
 
-    def tell(self, child: Child, kin: Kin, code: int) -> str:
+    def tell(self, child: Child, kin: Kin, code: int, again: bool = False) -> str:
         """
-        Tell that one has ended. ``code``: as for ``ended_with``.
+        Tell that one has ended. ``code``: as for ``ended_with``. ``again``: as others before it, in a row.
 
         Returns: why it did not become ready; empty if it was, or was not to be.
         """
@@ -50,7 +50,7 @@ class Burial:
         self.counts[end.reason] += 1
         if child.phase is ChildPhase.BOOTING:
             text = f"{name} {end.words} before it was ready" + (f":\n{kin.failure}" if kin.failure else "")
-            self._tell.error(text)
+            self._tell.error(text, again)
             return text
-        self._tell.error(f"{name} {end.words}; it is replaced")
+        self._tell.error(f"{name} {end.words}; it is replaced", again)
         return ""

@@ -60,7 +60,7 @@ class Hands:
         if isinstance(action, RetireChild):
             self._kinship.tell(action.serial, RETIRE, str(action.patience))
             return fleet.retired(action.serial, action.why, now), None
-        self._kill(action, fleet)
+        self._kill(action, fleet, now)
         return fleet.killed(action.serial, action.why, now, luck(), action.failed), None
 
     def _fork(self, action: ForkChild, fleet: Fleet, now: Seconds) -> tuple[Fleet, Birth | None]:
@@ -78,13 +78,16 @@ class Hands:
             self._tell.error(failure)
             return forked.ended(serial, now, luck(), failure), None
 
-    def _kill(self, action: KillChild, fleet: Fleet) -> None:
+    def _kill(self, action: KillChild, fleet: Fleet, now: Seconds) -> None:
         child, kin = fleet.find(action.serial), self._kinship.by_serial.get(action.serial)
-        if kin is not None and action.failed:
-            self._tell.error(f"the threads of a worker that does not get ready:\n{kin.stacks_now()}")
         if kin is not None and child is not None:
-            tell = self._tell.info if child.why else self._tell.error
-            tell(f"{child.named(kin.pid)} is killed: {action.why}")
+            again, text = fleet.repeats(child, now), f"{child.named(kin.pid)} is killed: {action.why}"
+            if action.failed:
+                self._tell.error(f"the threads of a worker that does not get ready:\n{kin.stacks_now()}", again)
+            if child.why:
+                self._tell.info(text)
+            else:
+                self._tell.error(text, again)
         self._kinship.signal(action.serial, signal.SIGKILL)
 
 

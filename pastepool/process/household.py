@@ -175,10 +175,10 @@ class Household:
             if kin.serial == self._kinship.desk:
                 self._desk.ended(kin, code, self._now())
             elif child is not None:
-                why = self._burial.tell(child, kin, code)
+                why = self._burial.tell(child, kin, code, self.fleet.repeats(child, self._now()))
                 self.fleet = self.fleet.ended(kin.serial, self._now(), luck(), why)
         self._burial.sample(self._now())
 
     def answer_status(self) -> None:
         """Answer the commands that have asked for the status."""
-        self._reports.answer_status(self.fleet, self._kinship, self._now(), self._burial.counts)
+        self._reports.answer_status(self.fleet, self._kinship, self._now(), self._burial.counts, self._tell.lost)

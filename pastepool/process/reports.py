@@ -60,8 +60,12 @@ class Reports:
             alive = silent_for < max(FRESH, self._service.period / 2)
             self._service.tell(in_one_line(fleet, policy.processes), alive)
 
-    def answer_status(self, fleet: Fleet, kinship: Kinship, now: Seconds, ends: Mapping[str, int]) -> None:
-        """Answer all that have asked for the status. ``ends``: how many workers have ended unasked, by the reason."""
+    def answer_status(self, fleet: Fleet, kinship: Kinship, now: Seconds, ends: Mapping[str, int], lost: int) -> None:
+        """
+        Answer all that have asked for the status.
+
+        ``ends``: how many workers have ended unasked, by the reason. ``lost``: lines that nobody took.
+        """
         if self._control.waits_for(STATUS):
             answer = {
                 "ok": True,
@@ -71,6 +75,7 @@ class Reports:
                 "failure": fleet.failure,
                 "requests": kinship.board.total,
                 "ends": dict(ends),
+                "lost": lost,
                 "workers": as_rows(fleet, now, kinship.figures()),
                 "molds": [{**vars(mold), "for": round(now - mold.since, 1)} for mold in kinship.board.molds()],
             }

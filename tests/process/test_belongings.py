@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.site import Site, children_of, ending, workers_of
+from tests.process.test_hosts import pastepool
 from tests.server.commands import get
 from tests.waiting import PROGRAM_WATCHDOG, until
 
@@ -47,6 +49,8 @@ def test_service_goes_on_when_nobody_takes_its_lines(tmp_path: Path) -> None:
         until(lambda: first not in workers_of(site.process.pid), "it is gone")
         until(lambda: len(workers_of(site.process.pid)) == 2, "it is replaced")
         assert get(port)[0] == 200
+        status = pastepool(tmp_path, "status", "site.ini").stdout
+        assert re.search(r"lines of the parent that standard error did not take: \d+", status), status
         assert site.end() == 0
 
 

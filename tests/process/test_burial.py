@@ -13,6 +13,7 @@ import pytest
 
 from pastepool.core.generations.child import Child, ChildPhase
 from pastepool.process.burial import Burial
+from pastepool.runtime.family.birth import MAIL, NOTE
 from pastepool.runtime.family.teller import Teller
 from pastepool.runtime.inspection.control_group import events_file, oom_kills
 
@@ -93,6 +94,17 @@ def test_worker_that_did_not_start_is_told_with_its_reason(capfd: pytest.Capture
     said = Burial(Teller(), 0.0, None).tell(booting, KIN, 1)
     assert said.endswith("ended with status 1 before it was ready:\nno module named shop")
     assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("phase", [ChildPhase.BOOTING, ChildPhase.READY])
+def test_what_happens_again_is_told_and_not_mailed(phase: ChildPhase, capfd: pytest.CaptureFixture[str]) -> None:
+    """The first end of several in a row is."""
+    teller = Teller()
+    burial = Burial(teller, 0.0, None)
+    for again in (False, True, True):
+        burial.tell(Child(1, 3, 2, 0.0, phase), KIN, 1, again)
+    assert [word for word, _ in teller.unsent] == [MAIL, NOTE, NOTE]
+    assert capfd.readouterr().err.count("ended with status 1") == 3
 
 
 def test_file_of_the_own_control_group_is_found(tmp_path: Path) -> None:

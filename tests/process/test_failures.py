@@ -11,9 +11,14 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from tests.process.site import SERVES, Site, ending, workers_of
+import pytest
+
+from pastepool.core.generations.planning import LATE_BY
+from tests.process.asking import Asking
+from tests.process.site import SERVES, Site, ending, in_background, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
+from tests.server.post_office import PostOffice
 from tests.server.programs import is_free
 from tests.waiting import PROGRAM_WATCHDOG, Stopwatch, until
 
@@ -96,24 +101,28 @@ def test_killed_worker_is_replaced_and_no_other_request_is_cut(tmp_path: Path) -
 
 
 def test_worker_that_dies_young_again_and_again_is_slowed_down(tmp_path: Path) -> None:
-    """Its slot waits longer each time; the other worker serves all the while."""
-    with ending(Site(tmp_path)) as site:
-        workers = site.serving()
-        site.boot(
-            "import threading\nVERSION = 2\ndef die():\n"
-            "    while not (HERE / 'die').exists():\n        time.sleep(0.01)\n    os._exit(7)\n"
-            "threading.Thread(target=die).start()"
-        )
-        os.kill(workers[2], signal.SIGKILL)
-        died = []
-        for _ in range(3):
-            site.read_until(SERVES)
-            (tmp_path / "die").touch()
-            site.await_line("ended with status 7; it is replaced")
-            died.append(time.monotonic())
-            (tmp_path / "die").unlink()
-            assert site.answer()[2] == "1"
-        assert died[2] - died[0] > 1.6 + 3.2  # the pauses after the second and the third death, a fifth shorter
+    """Its slot waits longer each time; the other worker serves all the while. Each death is a line, and all are one mail."""
+    with PostOffice() as office:
+        mail: dict[str, Any] = {"error_email": "ops@example.org", "smtp_server": f"127.0.0.1:{office.port}"}
+        with ending(Site(tmp_path, **mail)) as site:
+            workers = site.serving()
+            site.boot(
+                "import threading\nVERSION = 2\ndef die():\n"
+                "    while not (HERE / 'die').exists():\n        time.sleep(0.01)\n    os._exit(7)\n"
+                "threading.Thread(target=die).start()"
+            )
+            os.kill(workers[2], signal.SIGKILL)
+            died = []
+            for _ in range(3):
+                site.read_until(SERVES)
+                (tmp_path / "die").touch()
+                site.await_line("ended with status 7; it is replaced")
+                died.append(time.monotonic())
+                (tmp_path / "die").unlink()
+                assert site.answer()[2] == "1"
+            assert died[2] - died[0] > 1.6 + 3.2  # the pauses after the second and the third death, a fifth shorter
+        assert site.said.count("it is replaced") == 4
+        assert len(office.mails) == 1, office.mails
 
 
 def test_too_many_deaths_are_no_fork_bomb(tmp_path: Path) -> None:
@@ -162,8 +171,10 @@ def test_workers_finish_and_leave_when_the_parent_is_killed(tmp_path: Path) -> N
         caller.start()
         site.hold("held")
         port = site.at
+        watch = Stopwatch()
         os.kill(site.pid, signal.SIGKILL)
         until(lambda: is_free(port), "the port is free")
+        assert watch.net() < 1.0
         with ending(Site(tmp_path / "new", port=port)) as new:
             new.serving()
             assert new.answer()[0] not in workers.values()
@@ -183,6 +194,23 @@ def test_worker_that_stops_answering_the_parent_is_killed_in_the_end(tmp_path: P
         site.hup()
         site.serving(generation=2)
         until(lambda: not any(map(alive, old.values())), "the old workers have ended, the held request with them")
+        caller.join()
+
+
+def test_time_of_a_worker_that_leaves_does_not_grow_with_load(tmp_path: Path) -> None:
+    """Clients ask without a pause, on connections that they keep, and a request never ends: it is killed on time."""
+    with ending(Site(tmp_path, graceful_timeout=1, threadpool_workers=4)) as site:
+        old = site.serving()
+        caller = in_background(site.at, "/held")
+        site.hold("held")
+        with Asking(site.at, 3) as asking:
+            site.hup()
+            site.serving(generation=2)
+            watch = Stopwatch()
+            until(lambda: not any(map(alive, old.values())), "the old workers have ended")
+            assert watch.net() < 1 + LATE_BY + 2
+        assert asking.failures == []
+        assert asking.answers > 50
         caller.join()
 
 
@@ -206,11 +234,12 @@ def test_term_to_a_worker_replaces_it_first(tmp_path: Path) -> None:
         site.answered_by_all(set(site.workers().values()))
 
 
-def test_term_to_the_whole_group_ends_in_order(tmp_path: Path) -> None:
-    """As systemd sends it: nothing is replaced, and no line is an error."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_to_the_whole_group_ends_in_order(number: signal.Signals, tmp_path: Path) -> None:
+    """As systemd and a terminal send it: nothing is replaced, and no line is an error."""
     with Site(tmp_path) as site:
         site.serving()
-        os.killpg(site.process.pid, signal.SIGTERM)
+        os.killpg(site.process.pid, number)
         assert site.wait() == 0
         assert "ERROR" not in site.said
         assert len(re.findall("generation 1\\) serves", site.said)) == 2

@@ -243,6 +243,34 @@ def test_processes_have_names(tmp_path: Path) -> None:
         )
 
 
+TITLES = """\
+import os
+from pathlib import Path
+
+
+def setproctitle(title):
+    with open(Path(__file__).parent / f"titles-{os.getpid()}", "a") as file:
+        file.write(title + "\\n")
+"""
+
+
+def test_titles_are_set_where_the_package_is_there(tmp_path: Path) -> None:
+    """Of each process, with its state; the package itself is a stand-in here, which writes them to files."""
+    (tmp_path / "setproctitle.py").write_text(TITLES)
+    with ending(Site(tmp_path, preload="true")) as site:
+        workers = site.serving()
+
+        def titles() -> dict[int, str]:
+            return {int(path.name[7:]): path.read_text().splitlines()[-1] for path in tmp_path.glob("titles-*")}
+
+        until(lambda: len(titles()) == 5, "parent, desk, mold and two workers have names")
+        middle, found = "pastepool: site.ini main", titles()
+        assert found.pop(site.pid) == f"{middle} parent"
+        for slot, pid in workers.items():
+            assert found.pop(pid) == f"{middle} worker {slot} gen 1 ready"
+        assert sorted(found.values()) == [f"{middle} desk", f"{middle} mold gen 1"]
+
+
 def _titles(pids: Iterable[int]) -> list[str]:
     return [Path(f"/proc/{pid}/cmdline").read_text().strip("\0 ") for pid in pids]
 

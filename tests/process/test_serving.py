@@ -25,14 +25,15 @@ def threads_of(pid: int) -> int:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_serves_with_several_processes(command: str, tmp_path: Path) -> None:
-    """A parent with one thread, and so many children, each of which answers. The parent has not loaded the application."""
-    with ending(Site(tmp_path, command, processes=3)) as site:
+    """A parent with one thread, and so many children, each of which answers. They alone have loaded the application."""
+    loads = "(HERE / f'loaded-{os.getpid()}').touch()"
+    with ending(Site(tmp_path, command, processes=3, boots=loads)) as site:
         workers = site.serving(workers=3)
         assert sorted(workers) == [1, 2, 3]
         site.answered_by_all(set(workers.values()))
         assert site.answer()[1] == site.pid
         assert threads_of(site.pid) == 1
-        assert "several.py" not in Path(f"/proc/{site.pid}/maps").read_text()
+        assert {path.name for path in tmp_path.glob("loaded-*")} == {f"loaded-{pid}" for pid in workers.values()}
         assert "3 processes x 2 workers" in site.said
     assert not any(map(alive, workers.values()))
     assert is_free(site.at)
@@ -57,7 +58,7 @@ def test_no_process_is_the_single_one(tmp_path: Path) -> None:
 def test_the_end_waits_for_requests_in_every_worker(number: signal.Signals, tmp_path: Path) -> None:
     """All are answered, then all processes are gone, the port is free and the pid file is removed."""
     answers: list[tuple[int, int, str]] = []
-    with Site(tmp_path, words=("--pid-file=site.pid",), shutdown_timeout=60, threadpool_workers=8) as site:
+    with Site(tmp_path, words=("--pid-file=site.pid",), shutdown_timeout=60, threadpool_workers=4) as site:
         workers = site.serving()
         assert int((tmp_path / "site.pid").read_text()) == site.pid
         callers = [threading.Thread(target=lambda at=at: answers.append(site.answer(f"/held{at}"))) for at in range(8)]
@@ -72,6 +73,7 @@ def test_the_end_waits_for_requests_in_every_worker(number: signal.Signals, tmp_
         for caller in callers:
             caller.join()
     assert len(answers) == 8
+    assert {pid for pid, _, _ in answers} == set(workers.values())
     assert not any(map(alive, workers.values()))
     assert is_free(site.at)
     assert not (tmp_path / "site.pid").exists()

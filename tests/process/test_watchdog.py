@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import signal
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.process.asking import Asking
 from tests.process.site import Site, ending, in_background, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
@@ -26,7 +26,7 @@ def test_worker_that_stands_still_is_replaced_and_then_killed(tmp_path: Path) ->
         workers = site.serving()
         caller = in_background(site.at, "/stuck")
         site.await_line("gives no sign of life; its threads:")
-        for _ in range(100):
+        for _ in range(200):
             site.answer()
         slot, pid = site.await_line(KILLED).groups()
         assert int(pid) == workers[int(slot)]
@@ -125,56 +125,28 @@ def test_memory_limit_replaces_what_grows(tmp_path: Path) -> None:
         assert int(said[1]) >= 150
 
 
-def test_totals_never_go_down(tmp_path: Path) -> None:
-    """Requests of workers that have ended stay in the sum."""
+@pytest.mark.parametrize("reloads", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_totals_never_go_down(reloads: int, tmp_path: Path) -> None:
+    """Requests of workers that have ended stay in the sum, two with each reload."""
     with ending(Site(tmp_path)) as site:
         site.serving()
-        for generation in range(2, 5):
+        for generation in range(2, 2 + reloads):
             for _ in range(10):
                 site.answer()
             site.hup()
             site.serving(generation=generation)
             until(lambda: len(workers_of(site.pid)) == 2, "the old ones have ended")
-        until(
-            lambda: ", 30 requests" in pastepool(tmp_path, "status", "site.ini").stdout, "thirty requests are counted"
-        )
+        sent = f", {10 * reloads} requests"
+        until(lambda: sent in pastepool(tmp_path, "status", "site.ini").stdout, "all requests are counted")
 
 
 def test_keep_alive_connections_survive_reloads_under_load(tmp_path: Path) -> None:
     """A client that keeps its connection is told when it closes: no request is lost over four reloads."""
-    stop = threading.Event()
-    failures: list[str] = []
-    counts: list[int] = []
     with ending(Site(tmp_path, threadpool_workers=4)) as site:
         site.serving()
-        clients = [threading.Thread(target=_post_on, args=(site.at, stop, failures, counts)) for _ in range(3)]
-        for client in clients:
-            client.start()
-        for generation in range(2, 6):
-            site.hup()
-            site.serving(generation=generation)
-        stop.set()
-        for client in clients:
-            client.join()
-    assert failures == []
-    assert sum(counts) > 50
-
-
-def _post_on(port: int, stop: threading.Event, failures: list[str], counts: list[int]) -> None:
-    """Post again and again, on one connection as long as the server keeps it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROGRAM_WATCHDOG)
-    done = 0
-    while not stop.is_set():
-        try:
-            connection.request("POST", "/", b"x" * 100)
-            response = connection.getresponse()
-            body = response.read()
-            if response.status != 200:
-                failures.append(f"{response.status} {body!r}")
-            done += 1
-        except (OSError, http.client.HTTPException) as error:
-            failures.append(repr(error))
-            connection.close()
-        time.sleep(0.005)
-    connection.close()
-    counts.append(done)
+        with Asking(site.at, 3) as asking:
+            for generation in range(2, 6):
+                site.hup()
+                site.serving(generation=generation)
+    assert asking.failures == []
+    assert asking.answers > 50

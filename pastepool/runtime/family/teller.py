@@ -40,9 +40,9 @@ class Teller:
         """Tell what was to be expected."""
         self._write("INFO", text)
 
-    def error(self, text: str) -> None:
-        """Tell what an operator should look at. The desk mails it, too."""
-        self._write("ERROR", text)
+    def error(self, text: str, again: bool = False) -> None:
+        """Tell what an operator should look at. The desk mails it, too. ``again``: not this time, as it has done so before."""
+        self._write("ERROR", text, NOTE if again else MAIL)
 
     def warning(self, text: str) -> None:
         """Tell what an operator should know."""
@@ -53,10 +53,10 @@ class Teller:
         while self.unsent and send(*self.unsent[0]):
             self.unsent.popleft()
 
-    def _write(self, level: str, text: str) -> None:
+    def _write(self, level: str, text: str, word: str = NOTE) -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         line = f"{now} {level:7} [pastepool.parent] {text}"
-        self.unsent.append((MAIL if level == "ERROR" else NOTE, text))
+        self.unsent.append((word, text))
         try:
             descriptor = sys.stderr.fileno()
         except (AttributeError, OSError, ValueError):

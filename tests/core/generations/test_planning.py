@@ -367,6 +367,30 @@ def test_young_child_that_dies_waits_for_its_pause() -> None:
     assert world.of(BOOTING)
 
 
+def test_first_of_several_deaths_in_a_row_is_known() -> None:
+    """Of each slot; one that had lived long begins again."""
+    world = world_of(2)
+    assert not world.fleet.repeats(world.child(1), world.now)
+    world.end(1)
+    world.wait(1.0)
+    world.ready(3)
+    assert world.fleet.repeats(world.child(3), world.now)
+    assert not world.fleet.repeats(world.child(2), world.now)
+    assert not world.fleet.repeats(world.child(3), world.now + LIVED_LONG)
+
+
+def test_first_of_several_loads_that_fail_in_a_row_is_known() -> None:
+    """A request for a reload begins again."""
+    world = SimulatedFleet(ONE)
+    world.look()
+    assert not world.fleet.repeats(world.child(1), world.now)
+    world.end(1)
+    world.wait(1.0)
+    assert world.fleet.repeats(world.child(2), world.now)
+    world.reload()
+    assert not world.fleet.repeats(world.child(2), world.now)
+
+
 def test_pause_has_a_limit_and_some_luck() -> None:
     """At most thirty seconds, a fifth more or less."""
     assert again_at(Deaths(0, 5.0, 0.0)) == -math.inf
