@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 
 from pastepool.core.generations.actions import EndParent, ForkChild, KillChild, ParentAction, RetireChild
+from pastepool.core.generations.back_off import repeats
 from pastepool.core.generations.fleet import Fleet
 from pastepool.core.generations.planning import plan
 from pastepool.core.policy import ProcessPolicy
@@ -81,7 +82,7 @@ class Hands:
     def _kill(self, action: KillChild, fleet: Fleet, now: Seconds) -> None:
         child, kin = fleet.find(action.serial), self._kinship.by_serial.get(action.serial)
         if kin is not None and child is not None:
-            again, text = fleet.repeats(child, now), f"{child.named(kin.pid)} is killed: {action.why}"
+            again, text = repeats(fleet, child, now), f"{child.named(kin.pid)} is killed: {action.why}"
             if action.failed:
                 self._tell.error(f"the threads of a worker that does not get ready:\n{kin.stacks_now()}", again)
             if child.why:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+from pastepool.core.generations.back_off import repeats
 from pastepool.core.generations.child import ChildPhase
 from pastepool.core.generations.fleet import Fleet
 from pastepool.core.generations.forking import oldest_mold
@@ -175,7 +176,7 @@ class Household:
             if kin.serial == self._kinship.desk:
                 self._desk.ended(kin, code, self._now())
             elif child is not None:
-                why = self._burial.tell(child, kin, code, self.fleet.repeats(child, self._now()))
+                why = self._burial.tell(child, kin, code, repeats(self.fleet, child, self._now()))
                 self.fleet = self.fleet.ended(kin.serial, self._now(), luck(), why)
         self._burial.sample(self._now())
 

@@ -16,7 +16,7 @@ LARGE = """
 import gc, os, re
 
 (HERE / f"loaded-{os.getpid()}").touch()
-DATA = [[number] for number in range(1_000_000)]  # some 120 megabytes
+DATA = [[number] for number in range(600_000)]  # some 70 megabytes
 STARTED = []
 
 def start():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pastepool.core.generations.child import ChildPhase, Deaths
+from pastepool.core.generations.child import LIVED_LONG, Child, ChildPhase, Deaths
 from pastepool.core.generations.fleet import FORKS_WITHIN, Fleet
 from pastepool.types import Seconds
 
@@ -52,3 +52,10 @@ def fork_at(fleet: Fleet, now: Seconds, processes: int) -> Seconds:
     recent = [at for at in fleet.forks if now < at + FORKS_WITHIN]
     free = len(recent) < 2 * processes or now >= recent[-1] + SHORTEST_PAUSE
     return -math.inf if free else min(recent[-1] + SHORTEST_PAUSE, recent[-2 * processes] + FORKS_WITHIN)
+
+
+def repeats(fleet: Fleet, child: Child, now: Seconds) -> bool:
+    """Say whether the end of a child now would repeat what has happened before, in a row: to its slot, or to loading."""
+    if child.phase is ChildPhase.BOOTING:
+        return fleet.misses.count > 0
+    return fleet.deaths_of(child.slot).count > 0 and now < child.since + LIVED_LONG

@@ -82,12 +82,6 @@ class Fleet:
         """Return what is known of the children of a slot that died young."""
         return dict(self.deaths).get(slot, NO_DEATHS)
 
-    def repeats(self, child: Child, now: Seconds) -> bool:
-        """Say whether the end of a child now would repeat what has happened before, in a row: to its slot, or to loading."""
-        if child.phase is ChildPhase.BOOTING:
-            return self.misses.count > 0
-        return self.deaths_of(child.slot).count > 0 and now < child.since + LIVED_LONG
-
     def find(self, serial: int) -> Child | None:
         """Return a child by its number; None if it has ended."""
         return next((child for child in self.children if child.serial == serial), None)

@@ -7,9 +7,10 @@ With the package ``setproctitle`` the whole command line is replaced. Without it
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
-from pathlib import Path
+from typing import Any
 
 from pastepool.settings.values import Settings
 
@@ -22,10 +23,26 @@ def middle_of(settings: Settings) -> str:
 
 def name_process(middle: str, what: str, short: str) -> None:
     """Name it ``pastepool: MIDDLE WHAT``, or ``pastepool SHORT``. Raises nothing."""
-    try:
-        titles = importlib.import_module("setproctitle")
-    except ImportError:
-        with contextlib.suppress(OSError):  # not Linux
-            Path("/proc/self/comm").write_text(f"pastepool {short}", encoding="utf-8")
+    titles = _titles()
+    if titles is not None:
+        titles.setproctitle(f"pastepool: {middle} {what}")
         return
-    titles.setproctitle(f"pastepool: {middle} {what}")
+    with contextlib.suppress(OSError):  # not Linux
+        descriptor = os.open("/proc/self/comm", os.O_WRONLY)
+        try:
+            os.write(descriptor, f"pastepool {short}".encode())
+        finally:
+            os.close(descriptor)
+
+
+@functools.cache
+def _titles() -> Any:
+    """
+    Return the module that sets titles; None if it is not installed. The parent looks for it, and so its children know.
+
+    To look for a module that is not there changes half a megabyte that a worker would otherwise share with its mold.
+    """
+    try:
+        return importlib.import_module("setproctitle")
+    except ImportError:
+        return None

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pastepool.core.generations.actions import KillChild, RetireChild
-from pastepool.core.generations.back_off import LONGEST_PAUSE, again_at
+from pastepool.core.generations.back_off import LONGEST_PAUSE, again_at, repeats
 from pastepool.core.generations.child import LIVED_LONG, ChildPhase, Deaths
 from pastepool.core.generations.fleet import Fleet
 from pastepool.core.generations.planning import LATE_BY, STOPS
@@ -370,25 +370,25 @@ def test_young_child_that_dies_waits_for_its_pause() -> None:
 def test_first_of_several_deaths_in_a_row_is_known() -> None:
     """Of each slot; one that had lived long begins again."""
     world = world_of(2)
-    assert not world.fleet.repeats(world.child(1), world.now)
+    assert not repeats(world.fleet, world.child(1), world.now)
     world.end(1)
     world.wait(1.0)
     world.ready(3)
-    assert world.fleet.repeats(world.child(3), world.now)
-    assert not world.fleet.repeats(world.child(2), world.now)
-    assert not world.fleet.repeats(world.child(3), world.now + LIVED_LONG)
+    assert repeats(world.fleet, world.child(3), world.now)
+    assert not repeats(world.fleet, world.child(2), world.now)
+    assert not repeats(world.fleet, world.child(3), world.now + LIVED_LONG)
 
 
 def test_first_of_several_loads_that_fail_in_a_row_is_known() -> None:
     """A request for a reload begins again."""
     world = SimulatedFleet(ONE)
     world.look()
-    assert not world.fleet.repeats(world.child(1), world.now)
+    assert not repeats(world.fleet, world.child(1), world.now)
     world.end(1)
     world.wait(1.0)
-    assert world.fleet.repeats(world.child(2), world.now)
+    assert repeats(world.fleet, world.child(2), world.now)
     world.reload()
-    assert not world.fleet.repeats(world.child(2), world.now)
+    assert not repeats(world.fleet, world.child(2), world.now)
 
 
 def test_pause_has_a_limit_and_some_luck() -> None:
