@@ -18,7 +18,7 @@ class SettingsError(PastepoolError, ValueError):
     The operator's configuration cannot be served as it stands.
 
     ``str()`` is one whole sentence for each mistake, each on a line of its own: the place, the key, the value, what is
-    wrong and the remedy. ``line``: the number of the line in the file, 0 if it is not known. ``contradicts``: the other
+    wrong and the remedy. ``line``: the number of the line in ``file``, 0 if it is not known. ``contradicts``: the other
     key of a contradiction. ``errors``: the single mistakes, where this error is about several; then the other parts are
     those of the first.
     Catcher: print the sentences and exit; a traceback tells an operator nothing more.
@@ -34,6 +34,7 @@ class SettingsError(PastepoolError, ValueError):
         nearest: str = "",
         contradicts: str = "",
         line: int = 0,
+        file: str = "",
         errors: tuple[SettingsError, ...] = (),
     ) -> None:
         super().__init__(message)
@@ -43,6 +44,7 @@ class SettingsError(PastepoolError, ValueError):
         self.nearest = nearest
         self.contradicts = contradicts
         self.line = line
+        self.file = file
         self.errors = errors or (self,)
 
     @classmethod
@@ -58,6 +60,7 @@ class SettingsError(PastepoolError, ValueError):
             value=first.value,
             nearest=first.nearest,
             line=first.line,
+            file=first.file,
             errors=tuple(errors),
         )
 

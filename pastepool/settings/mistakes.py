@@ -39,11 +39,12 @@ class Mistakes:
 
     def raise_all(self) -> None:
         """
-        Raise one error for all mistakes: a line for each, in the order of the file. Do nothing if there are none.
+        Raise one error for all mistakes: a line for each, in the order of each file. Do nothing if there are none.
 
-        A mistake whose line in the file is not known comes after the others.
+        A mistake whose line in the file is not known comes after the others of that file.
         """
         if not self._errors:
             return
-        ordered = sorted(self._errors, key=lambda error: error.line or math.inf)
+        files = list(dict.fromkeys(error.file for error in self._errors))
+        ordered = sorted(self._errors, key=lambda error: (files.index(error.file), error.line or math.inf))
         raise SettingsError.all_of(ordered)

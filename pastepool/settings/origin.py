@@ -13,6 +13,7 @@ import configparser
 import os
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 MAIN = "server:main"
 
@@ -21,7 +22,7 @@ UNKNOWN = "server:..."
 
 _EGG = re.compile(r"\begg:\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _CALL = re.compile(r"\bcall:\s*([A-Za-z_][\w.]*)")
-_CONFIG = re.compile(r"\bconfig:\s*([^#\s]+)")
+_CONFIG = re.compile(r"\bconfig:\s*([^#\s]+)(?:#(\S*))?")
 _FACTORY = re.compile(r"paste\.\w+_factory\d*")
 _APPLICATION_KINDS = ("app", "application", "composite", "composit", "pipeline", "filter-app")
 _FILTER_KINDS = ("filter",)
@@ -59,30 +60,74 @@ def section_of(local: Mapping[str, object], global_conf: Mapping[str, object]) -
     return leaders[0] if best >= 0 or len(leaders) == 1 else UNKNOWN
 
 
-def lines_of(config_file: str) -> dict[str, dict[str, tuple[int, ...]]]:
+class KeyLines(NamedTuple):
     """
-    Return the numbers of the lines of each key, for each section of a file. Empty for a file that cannot be read.
+    The lines of a key: that with the key, and those on which its value goes on.
 
-    The first is that of the line with the key; the others are those on which its value goes on.
-    A section has also the keys of the section that it refers to by ``use``. This function raises nothing, because its
-    result is only used in messages.
+    ``file``, ``section``: where they stand, if that is another file, which the section names with ``use = config:...``.
     """
-    sections: dict[str, dict[str, tuple[int, ...]]] = {}
-    bases: dict[str, str] = {}
+
+    numbers: tuple[int, ...]
+    file: str = ""
+    section: str = ""
+
+
+_Sections = dict[str, dict[str, KeyLines]]
+
+
+def lines_of(config_file: str) -> _Sections:
+    """
+    Return the lines of each key, for each section of a file. Empty for a file that cannot be read.
+
+    A section has also the keys of the section that it refers to by ``use``, in this file or in another one. This function
+    raises nothing, because its result is only used in messages.
+    """
+    return _lines_of(config_file, ())
+
+
+def _lines_of(file: str, seen: tuple[str, ...]) -> _Sections:
+    """``seen``: the files that have led to this one."""
+    sections, uses = _own_lines_of(file)
+
+    def whole(name: str, led_here: tuple[str, ...]) -> dict[str, KeyLines]:
+        own, use = sections.get(name, {}), uses.get(name, "")
+        kind = name.partition(":")[0]
+        if not use or name in led_here:
+            return own
+        if elsewhere := _CONFIG.fullmatch(use):
+            return {**_lines_elsewhere(file, elsewhere[1], f"{kind}:{elsewhere[2] or 'main'}", seen), **own}
+        return {**whole(f"{kind}:{use}", (*led_here, name)), **own}
+
+    return {name: whole(name, ()) for name in sections}
+
+
+def _lines_elsewhere(file: str, path: str, section: str, seen: tuple[str, ...]) -> dict[str, KeyLines]:
+    """Return the lines of a section of another file, which ``file`` names by a path."""
+    here = os.path.dirname(file)
+    other = os.path.join(here, path.replace("%(here)s", here))
+    if other in seen or len(seen) >= _MOST_FILES:
+        return {}
+    found = _lines_of(other, (*seen, file)).get(section, {})
+    return {key: lines if lines.file else KeyLines(lines.numbers, other, section) for key, lines in found.items()}
+
+
+def _own_lines_of(file: str) -> tuple[_Sections, dict[str, str]]:
+    """Return the lines of each key in each section, and the text behind ``use`` of each section that has one."""
+    sections: _Sections = {}
+    uses: dict[str, str] = {}
     section = key = ""
-    for number, line in enumerate(_text_of(config_file).splitlines(), 1):
+    for number, line in enumerate(_text_of(file).splitlines(), 1):
         if header := _HEADER.match(line):
             section, key = header[1], ""
         elif setting := _SETTING.match(line):
             key, text = setting[1], setting[2].strip()
-            sections.setdefault(section, {})[key] = (number,)
+            sections.setdefault(section, {})[key] = KeyLines((number,))
             if key == "use":
-                bases[section] = f"{section.partition(':')[0]}:{text}"
+                uses[section] = text
         elif key and _GOES_ON.match(line):
-            sections[section][key] += (number,)
-    for name, base in bases.items():
-        sections[name] = {**sections.get(base, {}), **sections[name]}
-    return sections
+            before = sections[section][key]
+            sections[section][key] = before._replace(numbers=(*before.numbers, number))
+    return sections, uses
 
 
 def defaults_of(config_file: str) -> dict[str, str]:
@@ -110,7 +155,7 @@ def named_in(config_file: str) -> tuple[frozenset[str], frozenset[str]]:
             if _FACTORY.fullmatch(key):
                 modules.add(text.partition(":")[0].strip())
             here = os.path.dirname(file)
-            waiting += [os.path.join(here, name.replace("%(here)s", here)) for name in _CONFIG.findall(text)]
+            waiting += [os.path.join(here, name.replace("%(here)s", here)) for name, _ in _CONFIG.findall(text)]
     return frozenset(distributions), frozenset(modules)
 
 

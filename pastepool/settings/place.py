@@ -10,6 +10,7 @@ from pastepool.errors import SettingsError
 from pastepool.settings.foreign import Foreign
 from pastepool.settings.option import Option
 from pastepool.settings.options import BY_NAME, nearest
+from pastepool.settings.origin import KeyLines
 from pastepool.settings.parsing import Unfit, text_lines
 from pastepool.settings.secrets import mask
 
@@ -27,8 +28,8 @@ LONGEST_SHOWN = 80
 """The most characters of a value that a sentence repeats, so that it can be read in one line of a log."""
 
 
-Lines = Mapping[str, Mapping[str, tuple[int, ...]]]
-"""The numbers of the lines of each key, by section."""
+Lines = Mapping[str, Mapping[str, KeyLines]]
+"""The lines of each key, by section."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class SettingsPlace:
 
     Large because it has a method for each kind of sentence.
 
-    ``config_file`` is empty if a program set the values without a file. ``lines``: the numbers of the lines of each key, for
+    ``config_file`` is empty if a program set the values without a file. ``lines``: the lines of each key, for
     each section whose lines are known (``origin.lines_of``). ``spelt``: the name and the text that the section has for
     an option, by ``Option.name``, where that name is another one.
     """
@@ -61,14 +62,22 @@ class SettingsPlace:
 
         ``part``: which line of its value is meant, and how many it has. The last ones are those at the end of its lines.
         """
-        lines = self.lines.get(self.section, {}).get(key, (0,))
-        at = len(lines) - part[1] + part[0] if part else 0
-        return lines[max(at, 0)]
+        numbers = self._lines_of(key).numbers
+        at = len(numbers) - part[1] + part[0] if part else 0
+        return numbers[max(at, 0)]
+
+    def file_of(self, key: str) -> str:
+        """Return the file in which a key stands."""
+        return self._lines_of(key).file or self.config_file
 
     def at(self, key: str, part: tuple[int, int] | None = None) -> str:
         """Return the place of a key: with the number of its line, if it is known. ``part``: as for ``line_of``."""
-        line = self.line_of(key, part)
-        return f"{self}, line {line}" if line else str(self)
+        line, lines = self.line_of(key, part), self._lines_of(key)
+        place = f"[{lines.section}] of {lines.file}" if lines.file else str(self)
+        return f"{place}, line {line}" if line else place
+
+    def _lines_of(self, key: str) -> KeyLines:
+        return self.lines.get(self.section, {}).get(key, KeyLines((0,)))
 
     def unknown(self, key: str, value: str, also: Iterable[str] = ()) -> SettingsError:
         """Return the error for a key that is not an option. ``also``: names that are options only in this section."""
@@ -175,6 +184,7 @@ class SettingsPlace:
             nearest=close if close in BY_NAME else "",
             contradicts=contradicts,
             line=self.line_of(key, part),
+            file=self.file_of(key),
         )
 
 

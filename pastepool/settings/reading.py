@@ -89,7 +89,7 @@ def read(
         global_conf: [DEFAULT], command-line variables and ``__file__``. Only mail options are taken from it.
         section: the name of the section, for the error sentences.
         dialect: the names that the section may use.
-        lines: the numbers of the lines of each key, for each section of the file (``origin.lines_of``).
+        lines: the lines of each key, for each section of the file (``origin.lines_of``).
 
     Returns:
         the effective settings, without contradictions. ``notes`` says which values were changed or have no effect.
@@ -248,7 +248,7 @@ def _with_origins(
         return endpoints
     count = len(text_lines(text))
     origins = {
-        endpoint.place: f"line {place.line_of(key, (number, count))} of {place.config_file}"
+        endpoint.place: f"line {place.line_of(key, (number, count))} of {place.file_of(key)}"
         for endpoint, number in parser.with_lines(text)
     }
     return tuple(replace(each, origin=origins.get(each.place, "")) for each in endpoints)

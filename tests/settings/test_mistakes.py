@@ -12,6 +12,7 @@ import pastepool.entrypoints
 from pastepool.errors import SettingsError
 from pastepool.settings import lines_of, read
 from pastepool.settings.dialect import WAITRESS
+from pastepool.settings.origin import KeyLines
 
 FILE = """\
 [DEFAULT]
@@ -113,7 +114,8 @@ def test_get_lines_and_foreign_shapes_have_their_lines(tmp_path: Path) -> None:
     """``get x = y`` sets x; a line of continuation sets nothing; ``use`` may name a section that is not there."""
     path = tmp_path / "shop.ini"
     path.write_text("[server:main]\nuse = config:other.ini\nget port = p\nlisten =\n  a:1\n  b:2\nhost:h\n")
-    assert lines_of(str(path)) == {"server:main": {"use": (2,), "port": (3,), "listen": (4, 5, 6), "host": (7,)}}
+    lines = {"use": (2,), "port": (3,), "listen": (4, 5, 6), "host": (7,)}
+    assert lines_of(str(path)) == {"server:main": {key: KeyLines(numbers) for key, numbers in lines.items()}}
 
 
 LISTS = """\
@@ -158,6 +160,42 @@ def test_a_line_that_the_file_does_not_have_is_told_at_the_key(tmp_path: Path) -
     text = "[DEFAULT]\nthem =\n  a:1\n  b:x\n[server:main]\nuse = egg:pastepool#http\nlisten = c:y %(them)s d:z\n"
     error = mistakes_of(text, tmp_path)
     assert [mistake.line for mistake in error.errors] == [7, 7, 7]
+
+
+BASE = """\
+# what all sites share
+[server:main]
+use = egg:pastepool#http
+threadpool_worker = 5
+
+[server:public]
+use = main
+listen =
+    127.0.0.1:8080
+    127.0.0.1:http
+"""
+
+
+def test_a_mistake_in_another_file_is_told_with_that_file(tmp_path: Path) -> None:
+    """``use = config:...`` takes the lines of another file, which may name a third; a circle of files ends."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "base.ini").write_text(BASE)
+    (tmp_path / "site.ini").write_text("[server:main]\nuse = config:etc/base.ini#public\nqueue_limit = -1\n")
+    text = "[server:main]\nuse = config:%(here)s/site.ini\nqueue_timeout = x\n"
+    error = mistakes_of(text, tmp_path)
+    told = {str(mistake).partition(": ")[0]: mistake for mistake in error.errors}
+    assert set(told) == {
+        f"[server:main] of {tmp_path}/shop.ini, line 3",
+        f"[server:main] of {tmp_path}/site.ini, line 3",
+        f"[server:public] of {tmp_path}/etc/base.ini, line 4",
+        f"[server:public] of {tmp_path}/etc/base.ini, line 10",
+    }
+    assert [mistake.line for mistake in error.errors if mistake.file.endswith("base.ini")] == [4, 10]
+    (tmp_path / "site.ini").write_text(
+        "[server:main]\nuse = config:shop.ini\n[server:a]\nuse = b\n[server:b]\nuse = a\n"
+    )
+    assert lines_of(f"{tmp_path}/shop.ini")["server:main"]["use"] == KeyLines((2,))
+    assert set(lines_of(f"{tmp_path}/site.ini")) == {"server:main", "server:a", "server:b"}
 
 
 @pytest.mark.parametrize("key", ["trusted_proxies", "trusted_proxy_headers", "listen", "ssl_certificates"])

@@ -15,6 +15,7 @@ from pastepool.errors import SettingsError
 from pastepool.settings import Settings, read
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
 from pastepool.settings.endpoint import Endpoint
+from pastepool.settings.origin import KeyLines
 from pastepool.settings.parsing import Unfit
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.tls_parsing import MAKE_ONE, CertificateNames, ContextObject
@@ -153,7 +154,7 @@ def test_what_asks_for_the_usual_needs_no_certificate() -> None:
 
 def test_a_file_that_cannot_be_used_is_told_with_its_place() -> None:
     """Section, file, line, key and value, as for every mistake."""
-    place = SettingsPlace("server:main", "shop.ini", {"server:main": {"ssl_pem": (7,)}})
+    place = SettingsPlace("server:main", "shop.ini", {"server:main": {"ssl_pem": KeyLines((7,))}})
     error = place.unusable("ssl_pem", PEM, "is empty; name another file")
     assert str(error) == f"[server:main] of shop.ini, line 7: ssl_pem = {PEM} is empty; name another file."
     assert (error.key, error.value, error.line) == ("ssl_pem", PEM, 7)
