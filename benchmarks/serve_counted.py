@@ -24,8 +24,14 @@ TIMES = {
     slowest: ("SLOW_FROM",),
 }
 
-if __name__ == "__main__":
+
+def lengthen_times() -> None:
+    """Change the times. Call this before the modules that use them are imported."""
     for module, names in TIMES.items():
         for name in names:
             setattr(module, name, getattr(module, name) * SLOWER)
+
+
+if __name__ == "__main__":
+    lengthen_times()
     runpy.run_module("benchmarks.serve_pastepool", run_name="__main__")
