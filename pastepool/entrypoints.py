@@ -35,7 +35,7 @@ from pastepool.embedding.applications import admin_application, check_applicatio
 from pastepool.errors import SettingsError, StartError
 from pastepool.runtime.system.loggers import own_logger, write_line
 from pastepool.settings import Settings, lines_of, read, section_of
-from pastepool.settings.again import read_again, variables_of
+from pastepool.settings.again import factory_of, read_again, variables_of
 from pastepool.settings.dialect import PASTE, WAITRESS, Dialect
 from pastepool.settings.place import Lines, SettingsPlace
 from pastepool.types import Seconds
@@ -210,6 +210,11 @@ def _serve(app: WSGIApplication, settings: Settings, seat: Seat | None) -> None:
                 from pastepool.worker.mold import preloaded
 
                 seat = preloaded(seat, lambda: claim_files_of(app, settings.config_file))
+            if seat is not None and "App.config" in sys.modules:
+                from pastepool.worker.pid_file import name_parent  # only Zope's command needs it
+
+                board = seat.birth.row.board
+                name_parent(os.getppid(), lambda: board.stops)
             first()
             Server(settings, app, admin, seat).serve()
         except (SettingsError, StartError) as error:
@@ -296,9 +301,10 @@ def _reader_of(settings: Settings, given: Mapping[str, object], dialect: Dialect
     if not settings.config_file or not settings.processes.processes:
         return lambda: settings
     variables = variables_of(given, settings.config_file)
+    factory = factory_of(settings.config_file, settings.section, variables)
 
     def again() -> Settings:
-        fresh = read_again(settings.config_file, settings.section, variables, dialect)
+        fresh = read_again(settings.config_file, settings.section, variables, dialect, factory)
         _check_certificates(fresh, lines_of(settings.config_file))
         return fresh
 

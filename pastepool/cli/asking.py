@@ -11,8 +11,13 @@ from typing import Any
 from pastepool.process.reports import RELOAD, STATUS, STOP
 from pastepool.runtime.family.control import names_there, user_of
 from pastepool.runtime.inspection.memory import resident_size
+from pastepool.types import Seconds
 
 __all__ = ["RELOAD", "STATUS", "STOP", "ask"]
+
+
+_STATUS_WITHIN: Seconds = 10.0
+"""The parent answers this at once, unless it is stopped. The other commands wait for workers."""
 
 
 def ask(word: str, config_file: str, section: str) -> tuple[bool, str]:
@@ -24,7 +29,10 @@ def ask(word: str, config_file: str, section: str) -> tuple[bool, str]:
                 if user_of(sock) != os.geteuid() and os.geteuid() != 0:
                     continue  # anybody may have bound this name
                 sock.sendall(word.encode())
+                sock.settimeout(_STATUS_WITHIN if word == STATUS else None)
                 said = b"".join(iter(lambda: sock.recv(65536), b""))
+            except TimeoutError:
+                return False, f"The parent of {config_file} [{section}] does not answer. Is it stopped (kill -CONT)?"
             except OSError:
                 continue
         if not said:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pastepool.errors import SettingsError
 from pastepool.process.parent import Parent
 from pastepool.runtime.family.birth import Birth
-from pastepool.runtime.family.control import Control, name_for
+from pastepool.runtime.family.control import Control, names_for
 from pastepool.runtime.family.may_fork import refuse_to_fork_beside_threads
 from pastepool.runtime.family.naming import middle_of, name_process
 from pastepool.runtime.family.offer import offer
@@ -40,7 +40,7 @@ def become_parent(settings: Settings, read_again: Callable[[], Settings]) -> Bir
         adopt_orphans()
     fill_closed_descriptors()
     given = offer(settings, None, take_passed(settings.listen, os.environ))
-    control = Control(name_for(settings.config_file, settings.section, os.geteuid()))
+    control = Control(names_for(settings.config_file, settings.section, os.geteuid()))
     parent = Parent(given, lambda: _checked(read_again()), MonotonicClock(), service_manager(os.environ), control)
     name_process(middle_of(settings), "parent", "main")
     birth = parent.run()

@@ -35,9 +35,20 @@ def variables_of(given: Mapping[str, object], config_file: str) -> dict[str, str
     }
 
 
-def read_again(config_file: str, section: str, variables: Mapping[str, str], dialect: Dialect) -> Settings:
+def factory_of(config_file: str, section: str, variables: Mapping[str, str]) -> object:
+    """Return the factory that a section names (``use``); None if the file cannot be read."""
+    try:
+        factory: object = _context(config_file, section, variables).object
+    except Exception:  # a program may name a file that Paste Deploy does not know
+        return None
+    return factory
+
+
+def read_again(
+    config_file: str, section: str, variables: Mapping[str, str], dialect: Dialect, factory: object = None
+) -> Settings:
     """
-    Read and check a server section again.
+    Read and check a server section again. ``factory``: what it named at the start; None if that is not known.
 
     Raises: SettingsError: the file cannot be read, or the section has a mistake. The operator must edit it.
     """
@@ -45,6 +56,10 @@ def read_again(config_file: str, section: str, variables: Mapping[str, str], dia
         context = _context(config_file, section, variables)
     except Exception as error:  # Paste Deploy raises what its parsers raise
         raise SettingsError(f"{config_file} [{section}] cannot be read again: {error}", section=section) from error
+    if factory is not None and context.object is not factory:
+        raise SettingsError(
+            f"{config_file} [{section}]: use names another server now; that needs a restart.", section=section
+        )
     return read(context.local_conf, context.global_conf, section, dialect, lines_of(config_file))
 
 

@@ -103,13 +103,17 @@ class Site(Command):
         (folder / "several.py").write_text(APPLICATION)
         self.boot(f"VERSION = 1\n{boots}")
         self.configure(**{"processes": 2, "threadpool_workers": 2, **options})
-        line = arguments(command, folder / "site.ini", *words)
+        line = self.words(command, words)
         super().__init__(
             ["sh", "-c", 'exec "$@" 2>/dev/full', "sh", *line] if full else line,
             folder,
             PYTHONPATH=str(folder),
             PYTHONDONTWRITEBYTECODE="1",
         )
+
+    def words(self, command: str, words: tuple[str, ...]) -> list[str]:
+        """The command line."""
+        return arguments(command, self.folder / "site.ini", *words)
 
     def configure(self, **options: object) -> None:
         """Write the INI file, for the next start or reload."""

@@ -41,6 +41,24 @@ def release(folder: Path, number: int, source: str = SHOP) -> None:
     (folder / "next").rename(folder / "current")
 
 
+def test_file_of_the_settings_may_be_in_the_release(tmp_path: Path) -> None:
+    """The command finds the server by the path with the link, though it leads elsewhere now; the new file is read."""
+    for number in (2, 1):
+        release(tmp_path, number)
+        (tmp_path / "current/site.ini").write_text(INI.replace("processes = 1", f"processes = {number}"))
+    words = [*arguments("paster", tmp_path / "site.ini")[:-1], "current/site.ini"]
+    with Command(words, tmp_path, PYTHONPATH=str(tmp_path / "current")) as server:
+        port = server.port()
+        assert get(port) == (200, b"1")
+        (tmp_path / "next").symlink_to(tmp_path / "releases/2")
+        (tmp_path / "next").rename(tmp_path / "current")
+        assert pastepool(tmp_path, "reload", "current/site.ini").returncode == 0
+        assert get(port) == (200, b"2")
+        assert pastepool(tmp_path, "status", "current/site.ini").stdout.count("ready") == 2
+        assert pastepool(tmp_path, "stop", "releases/1/site.ini").returncode == 0
+        assert server.wait() == 0
+
+
 def test_new_processes_follow_the_link_and_no_request_fails(tmp_path: Path) -> None:
     """With one process; a release that does not load leaves the old one serving, and the command says why."""
     (tmp_path / "site.ini").write_text(INI)

@@ -150,8 +150,13 @@ def test_reload_with_a_mistake_in_the_file_is_refused(tmp_path: Path) -> None:
         site.hup()
         site.await_line("reload refused, nothing is changed: .*processes is not set any more; that needs a restart")
         site.configure(processes=2)
+        text = (tmp_path / "site.ini").read_text()
+        (tmp_path / "site.ini").write_text(text.replace("pastepool#http", "pastepool#main"))
         site.hup()
-        site.serving(generation=3 + 1)
+        site.await_line("reload refused, nothing is changed: .*use names another server now; that needs a restart")
+        (tmp_path / "site.ini").write_text(text)
+        site.hup()
+        site.serving(generation=4 + 1)
 
 
 def test_reload_changes_the_number_of_processes(tmp_path: Path) -> None:

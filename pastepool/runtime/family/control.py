@@ -23,15 +23,21 @@ _AT_MOST = 8
 _LONGEST = 64
 
 
-def name_for(config_file: str, section: str, user: int) -> str:
+def names_for(config_file: str, section: str, user: int) -> list[str]:
     """
-    Return the abstract name for the parent that one user runs with a section of a file.
+    Return the abstract names for the parent that one user runs with a section of a file.
 
-    It is as long as such a name may be, so a path is in it as two sums. They need not be safe from people who look for
-    another path with the same sums: both sides ask who the other one is. ``hashlib`` would cost the parent 3.6 MB.
+    The first has the path in it as it was given: a link in it, such as that to the newest release, may lead elsewhere
+    later. The second one, if it is different, has the path without links.
+
+    Such a name has a limit, so a path is in it as two sums. They need not be safe from people who look for another path
+    with the same sums: both sides ask who the other one is. ``hashlib`` would cost the parent 3.6 MB.
     """
-    about = f"{os.path.realpath(config_file)}\0{section}".encode("utf-8", "surrogateescape")
-    return f"\0pastepool-{zlib.crc32(about):08x}{zlib.crc32(about[::-1]):08x}-{user}"
+    names = []
+    for path in dict.fromkeys((os.path.abspath(config_file), os.path.realpath(config_file))):
+        about = f"{path}\0{section}".encode("utf-8", "surrogateescape")
+        names.append(f"\0pastepool-{zlib.crc32(about):08x}{zlib.crc32(about[::-1]):08x}-{user}")
+    return names
 
 
 def user_of(sock: socket.socket) -> int:
@@ -42,41 +48,44 @@ def user_of(sock: socket.socket) -> int:
 
 def names_there(config_file: str, section: str) -> list[str]:
     """Return the names that parents of a section have at present: our own user's first, then those of others."""
-    own = name_for(config_file, section, os.geteuid())
-    start = own[1:].rpartition("-")[0] + "-"
+    own = names_for(config_file, section, os.geteuid())
+    starts = tuple("@" + name[1:].rpartition("-")[0] + "-" for name in own)
     try:
         lines = Path("/proc/net/unix").read_text().splitlines()
     except OSError:
-        return [own]
-    found = {"\0" + word[1:] for line in lines for word in line.split()[-1:] if word.startswith("@" + start)}
-    return sorted(found, key=lambda name: (name != own, name))
+        return own
+    found = {"\0" + word[1:] for line in lines for word in line.split()[-1:] if word.startswith(starts)}
+    return sorted(found, key=lambda name: (own.index(name) if name in own else len(own), name))
 
 
 class Control:
     """The parent's side. Commands that cannot be answered at once are kept here. Runs on: the only thread."""
 
-    def __init__(self, name: str) -> None:
-        self._listening: socket.socket | None = None
+    def __init__(self, names: Iterable[str]) -> None:
+        self._listening: dict[int, socket.socket] = {}
         self._clients: dict[int, tuple[socket.socket, str]] = {}
-        with contextlib.suppress(OSError):  # another parent of the same section has it, or this is not Linux
-            self._listening = socket.socket(socket.AF_UNIX)
-            self._listening.bind(name)
-            self._listening.listen(_AT_MOST)
-            self._listening.setblocking(False)
-            return
-        self.close()
+        for name in names:
+            sock = socket.socket(socket.AF_UNIX)
+            try:
+                sock.bind(name)
+                sock.listen(_AT_MOST)
+                sock.setblocking(False)
+            except OSError:  # another parent of the same section has it, or this is not Linux
+                sock.close()
+            else:
+                self._listening[sock.fileno()] = sock
 
     def descriptors(self) -> Iterable[int]:
         """Return what is to be polled for reading."""
         unread = [descriptor for descriptor, (_, word) in self._clients.items() if not word]
-        return unread if self._listening is None else [self._listening.fileno(), *unread]
+        return [*self._listening, *unread]
 
     def asked(self, ready: Iterable[int]) -> list[str]:
         """Accept and read what is ready. Returns the commands that have come."""
         words = []
         for descriptor in ready:
-            if self._listening is not None and descriptor == self._listening.fileno():
-                self._accept(self._listening)
+            if descriptor in self._listening:
+                self._accept(self._listening[descriptor])
             elif descriptor in self._clients:
                 client, _ = self._clients[descriptor]
                 try:
@@ -115,8 +124,8 @@ class Control:
 
     def close(self) -> None:
         """Close all. In a child of a fork this closes its copies. May be called twice."""
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
+        for sock in self._listening.values():
+            sock.close()
+        self._listening = {}
         for descriptor in list(self._clients):
             self._forget(descriptor)

@@ -1,0 +1,74 @@
+"""How commands find the parent of a file, and what they say when it does not answer."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pastepool.cli import asking
+from pastepool.runtime.family.control import Control, names_for, names_there
+
+SECTION = "server:main"
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[Control]:
+    """A parent that was started with a path through a link."""
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+    (tmp_path / "current").symlink_to(tmp_path / "1")
+    control = Control(names_for(str(tmp_path / "current/site.ini"), SECTION, os.geteuid()))
+    yield control
+    control.close()
+
+
+def names(path: Path) -> list[str]:
+    """The names at which a command would ask."""
+    there = set(Path("/proc/net/unix").read_text().split())
+    return [name for name in names_there(str(path), SECTION) if "@" + name[1:] in there]
+
+
+def test_parent_is_found_by_its_path_with_and_without_links(parent: Control, tmp_path: Path) -> None:
+    """Also when the link leads elsewhere: then its path still means the same parent, and the new folder means none."""
+    assert len(names(tmp_path / "current/site.ini")) == 2
+    assert len(names(tmp_path / "1/site.ini")) == 1
+    assert names(tmp_path / "2/site.ini") == []
+    (tmp_path / "next").symlink_to(tmp_path / "2")
+    (tmp_path / "next").rename(tmp_path / "current")
+    assert len(names(tmp_path / "current/site.ini")) == 1
+    assert len(names(tmp_path / "1/site.ini")) == 1
+    assert names(tmp_path / "2/site.ini") == []
+
+
+def test_names_are_those_of_one_file_section_and_user(tmp_path: Path) -> None:
+    """Another one of any of them has other names; and none has a byte more than such a name may have."""
+    path = str(tmp_path / ("long" * 30) / "site.ini")
+    found = [names_for(path, SECTION, 0), names_for(path, "server:other", 0), names_for(path, SECTION, 1)]
+    found.append(names_for(path + "x", SECTION, 0))
+    assert len({name for each in found for name in each}) == 4
+    for name in (name for each in found for name in each):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(name)
+
+
+def test_second_parent_of_a_file_takes_what_is_free(parent: Control, tmp_path: Path) -> None:
+    """It serves without the names of the first, which keeps them."""
+    before = names(tmp_path / "current/site.ini")
+    other = Control(names_for(str(tmp_path / "current/site.ini"), SECTION, os.geteuid()))
+    assert list(other.descriptors()) == []
+    other.close()
+    assert names(tmp_path / "current/site.ini") == before
+
+
+def test_parent_that_does_not_answer_the_status_is_told(
+    parent: Control, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is stopped, say. Nobody waits for ever for what takes no time."""
+    monkeypatch.setattr(asking, "_STATUS_WITHIN", 0.05)
+    ok, text = asking.ask(asking.STATUS, str(tmp_path / "current/site.ini"), SECTION)
+    assert not ok
+    assert text.endswith("does not answer. Is it stopped (kill -CONT)?")
