@@ -109,8 +109,17 @@ def _from_the_end(text: str) -> Iterator[str]:
 
 
 def _last(environ: dict[str, Any], name: str) -> str:
-    """Return what the nearest proxy says: the last entry of a field."""
-    return next(_from_the_end(environ.get(KEYS[name], "")), "")
+    """
+    Return what the nearest proxy says: the last entry of a field.
+
+    Those before it are removed: a client may have written them, and some frameworks take the first.
+    """
+    text = environ.get(KEYS[name], "")
+    last = next(_from_the_end(text), "")
+    if "," in text:
+        environ[KEYS[name]] = last
+        environ["pastepool.forwarded"] = True
+    return last
 
 
 def _hops_of_forwarded(text: str) -> Iterator[_Hop]:

@@ -171,6 +171,23 @@ def test_the_scheme_is_that_of_the_nearest_proxy(proto: str, scheme: str, kept: 
 
 
 @pytest.mark.parametrize(
+    ("field", "text", "left"),
+    [
+        ("proto", "https, http", "http"),
+        ("host", "evil.example, shop.example", "shop.example"),
+        ("port", "1,81", "81"),
+        ("prefix", "/evil,/shop", "/shop"),
+        ("proto", "https", "https"),
+    ],
+)
+def test_of_a_list_only_what_the_nearest_proxy_says_is_left(field: str, text: str, left: str) -> None:
+    """The client may have written what stands before it, and a framework such as Django takes the first."""
+    environ = seen(PROXIES, environ_of(path="/shop/a", **{f"x_forwarded_{field}": text}))
+    assert environ[f"HTTP_X_FORWARDED_{field.upper()}"] == left
+    assert environ.get("pastepool.forwarded", False) is (text != left)
+
+
+@pytest.mark.parametrize(
     ("fields", "host", "name", "port"),
     [
         ({"host": "shop.example"}, "shop.example", "shop.example", "8080"),
