@@ -26,6 +26,34 @@ QUESTION = (
     "import sys, sysconfig; print(sys.implementation.name, '%d%d' % sys.version_info[:2], "
     "sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
 )
+PROCESSES = {
+    "broadcast": "cache_is_invalidated_in_three_processes",
+    "desk": """
+        page_and_json_show_all_workers kill_reaches_the_process_that_it_names_and_no_other
+        dump_reaches_all_processes_or_the_one_that_is_named
+    """,
+    "failures": """
+        killed_worker_is_replaced_and_no_other_request_is_cut workers_finish_and_leave_when_the_parent_is_killed
+        signal_to_the_whole_group_ends_in_order
+    """,
+    "hosts": "processes_have_names program_serves_with_several_processes service_manager_is_told",
+    "preload": """
+        workers_share_the_memory_of_the_application reload_loads_new_code threads_that_the_application_has_started_are_named
+        killed_mold_is_made_again_by_the_next_worker workers_and_mold_end_with_a_killed_parent
+    """,
+    "serving": """
+        each_command_serves_with_several_processes the_end_waits_for_requests_in_every_worker reload_brings_new_code
+        reload_changes_the_number_of_processes second_reload_supersedes_the_first the_end_while_a_candidate_boots
+    """,
+    "watchdog": """
+        worker_that_stands_still_is_replaced_and_then_killed worker_that_stands_still_outlives_no_killed_parent
+    """,
+}
+"""
+Of the tests of several processes, by file: those that fork, preload, reload, kill and stand still. They take 50 seconds,
+and all of them six minutes.
+"""
+
 TESTS = (
     *(f"tests/adapters/test_{name}_pool.py" for name in ("cheroot", "flup", "twisted")),
     *("tests/core", "tests/http1", "tests/wsgi", "tests/runtime", "tests/testing", "tests/compat"),
@@ -34,37 +62,11 @@ TESTS = (
         f"tests/server/test_{name}.py"
         for name in ("conversation", "overload", "stop", "drills", "tls", "certificates_served")
     ),
-    *(f"tests/process/test_{name}.py" for name in ("serving", "preload", "logging")),
-    "tests/process/test_broadcast.py::test_cache_is_invalidated_in_three_processes",
-    *(
-        f"tests/process/test_desk.py::test_{name}"
-        for name in (
-            "page_and_json_show_all_workers",
-            "kill_reaches_the_process_that_it_names_and_no_other",
-            "dump_reaches_all_processes_or_the_one_that_is_named",
-        )
-    ),
-    *(
-        f"tests/process/test_failures.py::test_{name}"
-        for name in (
-            "killed_worker_is_replaced_and_no_other_request_is_cut",
-            "workers_finish_and_leave_when_the_parent_is_killed",
-            "term_to_the_whole_group_ends_in_order",
-        )
-    ),
-    *(
-        f"tests/process/test_hosts.py::test_{name}"
-        for name in ("processes_have_names", "program_serves_with_several_processes", "service_manager_is_told")
-    ),
-    *(
-        f"tests/process/test_watchdog.py::test_worker_that_stands_still_{name}"
-        for name in ("is_replaced_and_then_killed", "outlives_no_killed_parent")
-    ),
+    *(f"tests/process/test_{file}.py::test_{name}" for file, names in PROCESSES.items() for name in names.split()),
 )
 """
 The tests whose result could differ between CPythons. The tests of the manual, the commands, the page and the longer
-drills run on one CPython only. Of several processes, which take six minutes, those run that fork, preload, reload, kill
-and stand still: 80 seconds.
+drills run on one CPython only.
 """
 
 PATIENCE = 120

@@ -1,4 +1,7 @@
-"""What ``.ci/sid.py`` says where a CPython cannot be had. That it can be had is shown by ``make test``."""
+"""
+What ``.ci/sid.py`` says where a CPython cannot be had, and what ``.ci/pythons.py`` runs. That they can be had is shown by
+``make test``.
+"""
 
 from __future__ import annotations
 
@@ -53,3 +56,17 @@ def test_what_apt_says_is_the_reason(tmp_path: Path) -> None:
     done = fetch(tmp_path, programs)
     assert done.stdout.splitlines()[0] == "3.14 cannot be had: apt-get: Failed to fetch it"
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_what_runs_on_the_other_cpythons_is_there() -> None:
+    """Each folder, each file and each test that is named."""
+    code = "import pythons; print(*pythons.TESTS, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code], cwd=ROOT / ".ci", capture_output=True, text=True, check=True
+    )
+    named = [line.partition("::") for line in done.stdout.splitlines()]
+    assert len(named) >= 20
+    assert [path for path, _, _ in named if not (ROOT / path).exists()] == []
+    tests = [(path, test) for path, _, test in named if test]
+    assert tests
+    assert [test for path, test in tests if f"def {test}(" not in (ROOT / path).read_text(encoding="utf-8")] == []
