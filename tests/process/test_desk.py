@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.process.site import Site, children_of, ending, in_background, workers_of
+from tests.process.site import Site, children_of, ending, in_background, sockets_of, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
 from tests.server.post_office import PostOffice
@@ -352,15 +352,10 @@ def test_children_hold_no_ends_of_their_siblings(tmp_path: Path) -> None:
     with whole(tmp_path, processes=3) as site:
         workers = site.serving(workers=3)
         site.shown(3)
-        family = {pid: _sockets(pid) for pid in children_of(site.pid)}
+        family = {pid: sockets_of(pid) for pid in children_of(site.pid)}
         listening = set.intersection(*family.values())
         desk = site.desk()
         for pid in workers.values():
             for other in workers.values():
                 assert pid == other or family[pid] & family[other] == listening
             assert not (family[pid] - listening) & family[desk]
-
-
-def _sockets(pid: int) -> set[str]:
-    links = (os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd"))
-    return {link for link in links if link.startswith("socket:")}

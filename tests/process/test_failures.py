@@ -15,7 +15,7 @@ import pytest
 
 from pastepool.core.generations.planning import LATE_BY
 from tests.process.asking import Asking
-from tests.process.site import SERVES, Site, ending, in_background, workers_of
+from tests.process.site import SERVES, Site, ending, in_background, sockets_of, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
 from tests.server.post_office import PostOffice
@@ -252,11 +252,7 @@ def _broken(folder: Path, **options: Any) -> Site:
 
 def _port_of(pid: int) -> int:
     """The port on which a process listens: it has not told it yet."""
-    inodes = {
-        os.readlink(f"/proc/{pid}/fd/{name}")[8:-1]
-        for name in os.listdir(f"/proc/{pid}/fd")
-        if os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
-    }
+    inodes = {link[8:-1] for link in sockets_of(pid)}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         words = line.split()
         if words[9] in inodes and words[3] == "0A":
