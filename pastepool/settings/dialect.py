@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pastepool.core.addresses import ip_address
 from pastepool.core.proxy_trust import ANYBODY, FORWARDED, KNOWN, PROTO, UNIX_PEER, ProxyTrust
-from pastepool.settings.endpoint import Endpoint, each_once
+from pastepool.settings.endpoint import UNIX_MODE, Endpoint, each_once
 from pastepool.settings.foreign import CHERRYPY, GUNICORN
 from pastepool.settings.listeners import Binds, FileMode, Listeners, UnixPath
 from pastepool.settings.mistakes import Mistakes
@@ -113,6 +113,12 @@ _ROWS = (
     *(_row(name, Anything(), "Accepted, without effect.", "1", blank="") for name in WITHOUT_MEANING),
 )
 
+_SHARED_ROWS = (
+    _row("threads", Number(1, MOST_WORKERS), "threadpool_workers; 1: never a second one.", "4", group=GUNICORN),
+    _row("backlog", Number(1, 1048576), "request_queue_size.", "2048", group=GUNICORN),
+)
+"""Options that gunicorn and waitress have under one name, and with one meaning."""
+
 _MOVED_ROWS = (
     _row("numthreads", BY_NAME["threadpool_workers"].parser, "threadpool_workers.", "10", group=CHERRYPY),
     _row("bind", Binds(), "listen.", "127.0.0.1:8000", group=GUNICORN),
@@ -144,6 +150,8 @@ _MOVED = {
     "ciphers": "ssl_ciphers",
 }
 
+_OF_GUNICORN = {**_MOVED, "threads": "threadpool_workers", "backlog": "request_queue_size"}
+
 _PERMS_OF_WAITRESS = 0o600
 
 _RENAMED = {
@@ -171,21 +179,34 @@ def ours_for(name: str) -> str:
 
 def _of_paste(own: Values, place: SettingsPlace, mistakes: Mistakes) -> Translated:
     """Translate the values of a section that was not written for waitress."""
-    values = {name: value for name, value in own.items() if name not in _MOVED}
-    _rename([(ours, name, own[name]) for name, ours in _MOVED.items() if name in own], own, values, place, mistakes)
+    values = {name: value for name, value in own.items() if name not in _OF_GUNICORN}
+    moves = [(ours, name, own[name]) for name, ours in _OF_GUNICORN.items() if name in own]
+    _rename(moves, own, values, place, mistakes)
+    if "threads" in own:
+        _limit_threads(values, own["threads"])
     return Translated(values, notes=_notes_of_gunicorn(own))
 
 
 def _notes_of_gunicorn(own: Values) -> tuple[str, ...]:
-    """Tell what the processes of gunicorn do not have: threads, if its file does not say so."""
-    if not own.get("workers") or own.keys() & {"threadpool_workers", "numthreads", "threads"}:
-        return ()
-    workers = own["workers"]
-    note = (
-        f"workers = {workers} is taken as processes = {workers}, and each of them runs several requests at once in threads; if"
-        " the application is not safe for threads, set threadpool_workers = 1 and threadpool_spawn_if_under = 0."
-    )
-    return (note,)
+    """
+    Tell what gunicorn does in another way: its processes have no threads if the file does not say so, and everybody may
+    connect to its unix sockets.
+    """
+    notes = []
+    workers = own.get("workers")
+    if workers and not own.keys() & {"threadpool_workers", "numthreads", "threads"}:
+        notes.append(
+            f"workers = {workers} is taken as processes = {workers}, and each of them runs several requests at once in"
+            " threads; if the application is not safe for threads, set threadpool_workers = 1 and"
+            " threadpool_spawn_if_under = 0."
+        )
+    notes += [
+        f"bind = {each}: its user and its group may connect, and not everybody as with gunicorn; if the proxy is in no common"
+        f" group, write bind = {each} mode=666."
+        for each in own.get("bind", ())
+        if each.path and not each.is_abstract and each.mode == UNIX_MODE and not each.owner
+    ]
+    return tuple(notes)
 
 
 def _rename(
@@ -314,7 +335,7 @@ def _shown(name: str, value: object) -> str:
     return option.show(value)
 
 
-PASTE = Dialect(options={option.name: option for option in _MOVED_ROWS}, translate=_of_paste)
+PASTE = Dialect(options={option.name: option for option in (*_SHARED_ROWS, *_MOVED_ROWS)}, translate=_of_paste)
 """The names of the main table, and those that gunicorn and CherryPy have for the same: ``use = egg:pastepool#http``."""
 
 WAITRESS = Dialect(

@@ -113,8 +113,15 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign(GUNICORN, ("daemon", "pidfile", "user", "group", "reload", "reload_engine", "reload_extra_files"), _SERVE),
     Foreign(
         GUNICORN,
-        ("chdir", "umask", "initgroups", "raw_env", "pythonpath", "tmp_upload_dir"),
+        ("chdir", "initgroups", "raw_env", "pythonpath", "tmp_upload_dir"),
         "what starts the command sets this for the process, so delete the line and set it there",
+    ),
+    Foreign(
+        GUNICORN,
+        ("umask",),
+        "the rights of a unix socket are set by mode= behind its path (bind = unix:/run/shop.sock mode=660), and what starts"
+        " the command sets the umask of the process, so use those or delete the line",
+        "listen",
     ),
     Foreign(
         GUNICORN,

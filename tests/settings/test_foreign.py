@@ -112,6 +112,27 @@ def test_processes_of_gunicorn_are_told_to_have_threads(dialect: Dialect) -> Non
     assert settings(dialect, workers="0").notes == ()
 
 
+@pytest.mark.parametrize(
+    ("bind", "told"),
+    [("unix:/run/a.sock,127.0.0.1:8000", 1), ("unix:/a mode=666", 0), ("unix:/a owner=:www", 0), ("unix:@a", 0)],
+)
+def test_who_may_connect_to_a_unix_socket_of_gunicorn_is_told(bind: str, told: int) -> None:
+    """Everybody there, and not here; an operator who says who may is told nothing."""
+    notes = settings(bind=bind).notes
+    assert len(notes) == told
+    assert all(
+        "bind = unix:/run/a.sock: its user and its group may connect, and not everybody" in note for note in notes
+    )
+
+
+@pytest.mark.parametrize(("threads", "most"), [("1", 1), ("4", 16)])
+def test_threads_of_gunicorn_are_workers_of_the_pool(threads: str, most: int) -> None:
+    """In each process; with 1 two requests never run at once in it."""
+    found = settings(workers="2", threads=threads, backlog="2048")
+    assert (found.pool.workers, found.pool.max_workers) == (int(threads), most)
+    assert (found.processes.processes, found.listen_backlog, found.notes) == (2, 2048, ())
+
+
 def test_options_of_processes_without_processes_are_told_to_have_no_effect() -> None:
     """All of them in one note; an option that is set to its default is no surprise."""
     (note,) = settings(maximum_requests="500", memory_limit="1g", restart_interval="0").notes

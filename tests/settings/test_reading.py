@@ -299,10 +299,10 @@ def test_what_happens_anyway_is_not_noted() -> None:
             ),
         ),
         (
-            {"threads": "4"},
+            {"channel_timeout": "4"},
             (
-                "'threads' (value '4') is not an option of egg:pastepool#http; a section with use = egg:pastepool#main"
-                " takes it, so change the line with use or write 'threadpool_workers' in place of 'threads'."
+                "'channel_timeout' (value '4') is not an option of egg:pastepool#http; a section with use = egg:pastepool#main"
+                " takes it, so change the line with use or write 'socket_timeout' in place of 'channel_timeout'."
             ),
         ),
         (
