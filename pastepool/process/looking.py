@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pastepool.core.generations.child import ChildPhase
 from pastepool.core.generations.fleet import Fleet
-from pastepool.core.generations.health import LOOK_EVERY, Signs, StacksStage, judged
+from pastepool.core.generations.health import Signs, StacksStage, judged, look_after
 from pastepool.core.policy import ProcessPolicy
 from pastepool.process.kinship import Kinship
 from pastepool.runtime.family.teller import Teller
@@ -26,7 +26,7 @@ class Looking:
     @property
     def next_at(self) -> Seconds:
         """When to look again."""
-        return self._looked_at + LOOK_EVERY
+        return look_after(self._looked_at)
 
     def look(self, fleet: Fleet, now: Seconds, policy: ProcessPolicy) -> Fleet:
         """Look, if it is time. Returns the fleet with what was found."""

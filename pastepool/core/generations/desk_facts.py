@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pastepool.core.generations.back_off import again_at
 from pastepool.core.generations.child import LIVED_LONG, NO_DEATHS, Deaths
-from pastepool.core.generations.health import LOOK_EVERY, Signs
+from pastepool.core.generations.health import Signs, look_after
 from pastepool.types import Seconds
 
 ENDS_WITHIN: Seconds = 3.0
@@ -38,7 +38,7 @@ class DeskFacts:
         """Return when to do something: look at the desk, or kill it, or fork one if there is none."""
         if self.leaves:
             return self.kill_at
-        return self.looked_at + LOOK_EVERY if is_there else again_at(self.deaths)
+        return look_after(self.looked_at) if is_there else again_at(self.deaths)
 
     def forked(self, now: Seconds) -> DeskFacts:
         """Note a new desk. Nothing was seen of it yet."""

@@ -20,6 +20,19 @@ from pastepool.types import Seconds
 LOOK_EVERY: Seconds = 0.5
 """How often the parent looks at what the children show."""
 
+
+def look_after(looked_at: Seconds) -> Seconds:
+    """
+    Return when to look again: at a multiple of ``LOOK_EVERY``, but not before half of that has passed.
+
+    These instants are the same for all that is looked at, so the parent wakes up once for all. ``looked_at``: minus
+    infinity for never.
+    """
+    if looked_at == -math.inf:
+        return looked_at
+    return ((looked_at + LOOK_EVERY / 2) // LOOK_EVERY + 1.0) * LOOK_EVERY
+
+
 LATE: Seconds = 5.0
 """A child that has shown nothing for so long has its stacks written, once. It may go on by itself."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pastepool.core.generations.child import ChildPhase
 from pastepool.core.generations.fleet import Fleet
-from pastepool.core.generations.health import LOOK_EVERY, YOUNGEST, Signs, StacksStage, judged
+from pastepool.core.generations.health import LOOK_EVERY, YOUNGEST, Signs, StacksStage, judged, look_after
 from pastepool.core.policy import ProcessPolicy
 
 MIB = 1024 * 1024
@@ -31,6 +34,17 @@ def test_silence_is_counted_only_while_somebody_watches() -> None:
     signs = signs.seen(1.0, 0, 0, 3700.0, 3600.0)
     assert signs.silent_for == 2 * LOOK_EVERY
     assert signs.seen(2.0, 0, 0, 3700.5, 0.5).silent_for == 0.0
+
+
+@given(st.floats(0, 1e8), st.floats(0, 1e8))
+def test_all_is_looked_at_at_the_same_instants(one: float, other: float) -> None:
+    """So the parent, which has nothing else to do, wakes up once for all. A look leaves time for what it has asked for."""
+    for looked_at in (one, other):
+        assert looked_at + LOOK_EVERY / 2 <= look_after(looked_at) <= looked_at + 1.5 * LOOK_EVERY
+    first, second = sorted((look_after(one), look_after(other)))
+    assert (second - first) % LOOK_EVERY == 0.0
+    assert look_after(first) == first + LOOK_EVERY
+    assert look_after(-math.inf) == -math.inf
 
 
 def test_child_is_active_while_requests_run_or_come() -> None:
