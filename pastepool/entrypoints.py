@@ -146,7 +146,7 @@ def _flup(
     """
     with _told_to_operator():
         try:
-            from pastepool.adapters.flup import factory
+            from pastepool.adapters.flup_factory import factory
         except ImportError as error:
             raise StartError(str(error)) from error
         serve_with_flup = factory(protocol, given, local_conf)

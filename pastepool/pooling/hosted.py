@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from types import MappingProxyType
+from typing import Protocol
 
 from pastepool.core.ownership import calls_application
 from pastepool.core.telling.beginnings import beginning
 from pastepool.core.telling.masking import masked_path, request_facts
 from pastepool.core.wording import printable
+from pastepool.pooling.backlog_waits import BacklogWaits
 from pastepool.pooling.work import Work
 from pastepool.runtime.pool.task import ShedReason, TaskOutcome
 from pastepool.runtime.system.loggers import own_logger
@@ -28,6 +31,8 @@ and each request cost more (measured with cheroot).
 """
 
 _TITLE_LIMIT = 300
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class _HostWait:
@@ -51,6 +56,15 @@ class _HostWait:
         return False
 
 
+class PoolOfTasks(Protocol):
+    """What a task calls on its pool."""
+
+    now: Callable[[], Seconds]
+    waits: BacklogWaits
+
+    def end_one(self, task: HostTask) -> None: ...
+
+
 class HostTask:
     """
     Work that the host has submitted.
@@ -68,12 +82,11 @@ class HostTask:
     request_ended_at: Seconds = 0.0
     over = False
 
-    def __init__(self, work: Work, serial: int, now: Callable[[], Seconds], ended: Callable[[HostTask], None]) -> None:
+    def __init__(self, work: Work, serial: int, pool: PoolOfTasks) -> None:
         self.work = work
         self.serial = serial
         self.open = not work.holds_requests
-        self._now = now
-        self._ended = ended
+        self._pool = pool
 
     @property
     def environ(self) -> Mapping[str, object] | None:
@@ -86,10 +99,12 @@ class HostTask:
 
     @property
     def client_wait(self) -> _HostWait | None:
-        return None if self.open else _HostWait(max(self.started_at, self.request_ended_at), self._now)
+        return None if self.open else _HostWait(max(self.started_at, self.request_ended_at), self._pool.now)
 
     @calls_application
     def run(self, window: CallWindow) -> None:
+        if self._pool.waits.wanted:
+            self._pool.waits.tell()
         if self.open:
             window.open(self.serial)
             self.work.run()
@@ -119,7 +134,7 @@ class HostTask:
         except BaseException:  # whatever the host raises must not cost the pool a worker
             _log.exception("%s: the host failed to end it", self.title())
         finally:
-            self._ended(self)
+            self._pool.end_one(self)
 
     def killed(self, now: Seconds) -> None:
         """Do nothing: the host answers its client when ``run`` has raised."""
@@ -131,7 +146,7 @@ class HostTask:
         try:
             self.work.refused(reason.value)
         finally:
-            self._ended(self)
+            self._pool.end_one(self)
 
     def dropped(self) -> None:
         self.refused(ShedReason.STOPPING)
@@ -153,6 +168,9 @@ class HostedRequest:
     worker_name = ""
     kill_after: Seconds | None = None
     client_wait: None = None
+    began = False
+    writing = False
+    fate = ""
 
     def __init__(
         self,
@@ -168,11 +186,7 @@ class HostedRequest:
         environ["pastepool.on_cancel"] = self.on_cancel
         self.serial = serial
         self.outer = outer
-        self.arrived_at = 0.0
-        self.began = False
-        self.writing = False
-        self.fate = ""
-        self.cancellations: list[Callable[[], object]] = list(outer.cancellations or ())
+        self._on_cancel: list[Callable[[], object]] | None = None
         # The application may change the environ, and drops it when it likes.
         get = environ.get
         self._names = (get("REQUEST_URI"), get("SCRIPT_NAME", ""), get("PATH_INFO", ""), get("REQUEST_METHOD", ""))
@@ -198,7 +212,14 @@ class HostedRequest:
         """Have ``callback()`` called if this request is killed. For the application. Raises: TypeError."""
         if not callable(callback):
             raise TypeError(f"environ['pastepool.on_cancel']({callback!r}): it takes a callable without arguments")
-        self.cancellations.append(callback)
+        if self._on_cancel is None:
+            self._on_cancel = []
+        self._on_cancel.append(callback)
+
+    @property
+    def cancellations(self) -> Sequence[Callable[[], object]] | None:
+        own, outer = self._on_cancel, self.outer.cancellations
+        return own if outer is None else [*outer, *(own or ())]
 
     @property
     def over(self) -> bool:
@@ -233,11 +254,17 @@ class HostedRequest:
             self._hang_up()
 
     def cut_if_waiting(self) -> bool:
-        if not self.writing or self._hang_up is None:
+        hang_up = self._hang_up
+        if not self.writing or hang_up is None:
             return False
         self.fate = "killed"
-        self._hang_up()
+        hang_up()
         return True
+
+    def let_go(self) -> None:
+        """Break the reference cycles through the environ and the host's functions. Its end. Runs on: its worker."""
+        self.environ = _NOTHING
+        self._respond = self._hang_up = None
 
     def refused(self, reason: ShedReason) -> None:
         """Do nothing: it runs already."""

@@ -17,13 +17,16 @@ from typing import Any
 from pastepool.core.states import Phase, Record, Status, classify
 from pastepool.core.wording import counted
 from pastepool.errors import NoThread, StartError
+from pastepool.pooling.backlog_waits import BacklogWaits
 from pastepool.pooling.executor import PoolExecutor
 from pastepool.pooling.hosted import HostedRequest, HostTask
 from pastepool.pooling.hosting import HostedParts, assemble_hosted, unlimited
 from pastepool.pooling.keywords import read_keywords
 from pastepool.pooling.leftovers import tell_what_did_not_stop
 from pastepool.pooling.stamp import Stamp
+from pastepool.pooling.stamped_application import StampedApplication
 from pastepool.pooling.work import CallableWork, Work
+from pastepool.pooling.worker_counts import WorkerCounts
 from pastepool.runtime.log import scribe
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.host_worker import HostWorker, worker_here
@@ -66,9 +69,9 @@ class HostedPool:
     end.
 
     ``name``: of the program, for log and page. ``settings``: the effective options. ``most``: as in the constructor; it may
-    be changed at any time. Runs on: any thread; only one
-    thread at a time may call ``start`` or ``stop``. All fields are written under ``_lock``, except those that ``start``
-    and ``stop`` alone write.
+    be changed at any time. ``counts``: what the program counts for each worker. ``now``, ``waits``: for its tasks. Runs on:
+    any thread; only one thread at a time may call ``start`` or ``stop``. All fields are written under ``_lock``, except
+    those that ``start`` and ``stop`` alone write.
     """
 
     def __init__(
@@ -110,12 +113,16 @@ class HostedPool:
         self.settings = settings if "queue_limit" in options else unlimited(settings)
         self._end_process = end_process or _end_by_signal
         self._clock = clock or MonotonicClock()
+        self.now = self._clock.now
         self._spawn = spawn
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
+        self.counts = WorkerCounts(self.running)
+        self.waits = BacklogWaits()
         self._make_parts()
 
     def _make_parts(self) -> None:
+        self.waits.full_since = None
         self._taken = 0
         self._stopping = False
         self._started = False
@@ -188,6 +195,8 @@ class HostedPool:
             own = self._own_worker()
             mine = 0 if own is None else 1
             parts = self._parts
+        self.waits.tell()
+        with self._lock:
             if started:
                 self._ended.wait_for(lambda: self._taken <= mine, timeout)
         rest = parts.base.baton.close()
@@ -223,12 +232,15 @@ class HostedPool:
         for worker in old.pool.workers.values():
             worker.in_child()
         old.base.baton.in_child()
+        self.waits = BacklogWaits()
         self._make_parts()
         self._forked_from = os.getppid() if running else 0
 
     # Work.
 
-    def submit(self, work: Work | Callable[[], object], *, wait: bool = True) -> bool:
+    def submit(
+        self, work: Work | Callable[[], object], *, wait: bool = True, room_within: Seconds | None = 0.0
+    ) -> bool:
         """
         Give a piece of work to a worker. Before ``start`` it waits for that.
 
@@ -236,40 +248,68 @@ class HostedPool:
             work: a ``Work``, or a callable without arguments.
             wait: whether it may wait until a worker is free. If not, it is taken only if a worker is free or can be
                 started; that is exact also when many threads submit at once.
+            room_within: for how many seconds the backlog (``queue_limit``) may have been full: this call waits for the
+                rest of them, None for ever. On a worker of this pool it does not wait.
 
         Returns: whether it was taken. If not, the pool stops, the backlog is full, or no worker is free.
         """
-        piece = work if isinstance(work, Work) else CallableWork(work)
+        # A check for an abstract class costs more than all the rest, so most work is not checked.
+        piece: Any = work if not callable(work) or isinstance(work, Work) else CallableWork(work)
         if self._forked_from:
             self._after_fork()
+        taken = self._offer(piece, wait)
+        if not taken and room_within != 0.0 and self._own_worker() is None:
+
+            def is_over() -> bool:
+                nonlocal taken
+                taken = self._offer(piece, wait)
+                return taken or self._stopping
+
+            self.waits.until(is_over, self.waits.left(room_within, self.now()))
+        if taken:
+            self.waits.full_since = None
+        if self.waits.wanted:
+            self.waits.tell()
+        return taken
+
+    def _offer(self, piece: Work, wait: bool) -> bool:
         with self._lock:
             if self._stopping:
                 return False
             parts = self._parts
             baton = parts.base.baton
-            task = HostTask(piece, next(parts.base.serials), self._clock.now, self._end_one)
+            task = HostTask(piece, next(parts.base.serials), self)
             if not baton.follower_count:
-                task.arrived_at = self._clock.now()
+                task.arrived_at = self.now()
                 if not wait and not (self._started and self._make_room(1)):
                     return False
             if not baton.offer(task):
                 return False
             self._taken += 1
             waiting = len(baton.backlog) if self._started else 0
-            if waiting == 1 or (waiting and (not wait or len(parts.pool.workers) < self.most)):
+            if waiting and (waiting == 1 or not wait or len(parts.pool.workers) < self.most):
                 self._make_room(0)
         if waiting == 1:
             parts.pool.changed()  # the supervisor decides whether workers hang that must be replaced; it looks again itself
         return True
 
-    def take_back(self) -> Work | None:
-        """Take the piece of work away that has waited longest; no worker has it. Returns None if none waits."""
-        with self._lock:
-            task = self._parts.base.baton.next_waiting()
-            if not isinstance(task, HostTask):
-                return None
-            self._taken -= 1
-        return task.work
+    def take_back(self, timeout: Seconds | None = 0.0) -> Work | None:
+        """
+        Take the piece of work away that has waited longest; no worker has it. Returns None if none came in time.
+
+        ``timeout``: how many seconds to wait for one; None for ever.
+        """
+        found: list[Work] = []
+
+        def came() -> bool:
+            with self._lock:
+                task = self._parts.base.baton.next_waiting()
+                if isinstance(task, HostTask):
+                    self._taken -= 1
+                    found.append(task.work)
+            return bool(found)
+
+        return found[0] if self.waits.until(came, timeout) else None
 
     def _make_room(self, more: int) -> bool:
         """
@@ -287,7 +327,7 @@ class HostedPool:
                 elsewhere += 1
         if able >= self._taken - elsewhere + more:
             return True
-        records, now = pool.records(), self._clock.now()
+        records, now = pool.records(), self.now()
         serving = sum(self._counts(record, now) for record in records)
         if serving >= self.most or len(records) >= policy.max_workers:
             return False
@@ -298,7 +338,8 @@ class HostedPool:
         lost = classify(record, now, self.settings.pool) in _LOST
         return not lost and now < record.sending_since + _LOST_AFTER
 
-    def _end_one(self, task: HostTask) -> None:
+    def end_one(self, task: HostTask) -> None:
+        """Note that a task has ended (``hosted.PoolOfTasks``)."""
         with self._lock:
             task.over = True
             self._taken -= 1
@@ -323,14 +364,17 @@ class HostedPool:
             respond: answers the client if the request is killed before ``Stamp.sending``. Runs on: supervisor.
             hang_up: cuts the connection to the client if the request is killed. Runs on: supervisor.
         """
-        worker = self._own_worker()
-        outer = None if worker is None else worker.task
-        environ[POOL_KEY] = self.paste_pool
-        if worker is None or not isinstance(outer, HostTask):
-            return Stamp(None, None, self._clock.now)
-        parts = self._parts
-        serial, nudge = next(parts.base.serials), parts.supervisor.nudge
-        return Stamp(worker, HostedRequest(environ, serial, outer, respond, hang_up, nudge), self._clock.now)
+        worker, parts = self._own_worker(), self._parts
+        environ[POOL_KEY] = parts.paste_pool
+        outer = None if worker is None else worker.fact[2]
+        if not isinstance(outer, HostTask):
+            return Stamp(None, None)
+        nudge = parts.supervisor.nudge
+        return Stamp(worker, HostedRequest(environ, next(parts.base.serials), outer, respond, hang_up, nudge))
+
+    def wrap(self, application: Callable[..., Any]) -> StampedApplication:
+        """Return a WSGI application whose requests the pool knows, for a server that does not tell the pool of them."""
+        return StampedApplication(self, application)
 
     def executor(self) -> PoolExecutor:
         """Return an executor of ``concurrent.futures`` that gives its calls to this pool. It starts the pool."""
@@ -344,12 +388,33 @@ class HostedPool:
 
     # The size.
 
+    def resize(self, workers: int, most: int) -> None:
+        """
+        Set how many workers are kept, and ``most``. A pool that runs has the new ``most`` at once, and the rest from its
+        next start on.
+        """
+        policy = self.settings.pool
+        with self._lock:
+            self.most = max(workers, most)
+            if (workers, self.most) == (policy.workers, policy.spawn_if_under):
+                return
+            room = max(policy.max_workers, self.most)
+            changed = replace(policy, workers=workers, max_workers=room, spawn_if_under=self.most)
+            self.settings = replace(self.settings, pool=changed)
+            if self._started or self._stopping:
+                return
+            waiting = self._parts.base.baton.close()
+            self._make_parts()
+        for task in waiting:
+            if isinstance(task, HostTask):
+                self._offer(task.work, wait=True)
+
     def grow(self, amount: int) -> int:
         """Start workers, as far as the limits allow. Returns how many. Those that nobody needs leave later."""
         policy, pool = self.settings.pool, self._parts.pool
         with self._lock:
             records = pool.records()
-            now = self._clock.now()
+            now = self.now()
             serving = sum(self._counts(record, now) for record in records)
             room = min(self.most - serving, policy.max_workers - len(records))
             return sum(pool.spawn() is not None for _ in range(min(amount, room)))
@@ -380,6 +445,15 @@ class HostedPool:
     def workers(self) -> list[Worker]:
         """Return the workers. The list is a copy."""
         return list(self._parts.pool.workers.values())
+
+    def running(self) -> dict[str, Work | None]:
+        """Return what each worker runs now, by the name of the worker; None if nothing."""
+        found: dict[str, Work | None] = {}
+        for worker in self.workers:
+            task = worker.task
+            outer = task.outer if isinstance(task, HostedRequest) else task
+            found[worker.name] = outer.work if isinstance(outer, HostTask) else None
+        return found
 
     @property
     def paste_pool(self) -> PastePool:

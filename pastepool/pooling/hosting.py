@@ -7,6 +7,7 @@ the one that fell asleep last (docs/adr/0015).
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
@@ -34,6 +35,10 @@ from pastepool.types import Clock, Seconds, Spawner
 
 _LOOK_EVERY: Seconds = 0.02
 """A worker that waits for its host is replaced this late at most. The number is a choice."""
+
+
+_nothing: Callable[[], None] = itertools.repeat(None).__next__
+"""Does nothing: there is no poll to wake. Each piece of work calls it twice, and a function of ours would cost more."""
 
 
 class _PacedSignal(threading.Event):
@@ -122,10 +127,6 @@ def assemble_hosted(
     )
     paste_pool = _PastePool(submit, pool, base.baton, settings.pool, clock, base.serials, supervisor.ask_kill, view)
     return HostedParts(base, pool, supervisor, mailer, view.sampler, paste_pool)
-
-
-def _nothing() -> None:
-    """Do nothing: there is no poll to wake."""
 
 
 def unlimited(settings: Settings) -> Settings:

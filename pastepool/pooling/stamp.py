@@ -9,36 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from pastepool.core.ownership import calls_application
+from pastepool.errors import WorkerKilled
 from pastepool.pooling.hosted import HostedRequest
 from pastepool.runtime.pool.host_worker import HostWorker
 from pastepool.runtime.pool.worker import Fact
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
 
 class Stamp:
     """
-    The context of one request. ``request``: None on a thread that is no worker of the pool.
+    The context of one request. ``request``: None on a thread that is no worker of the pool. Runs on: the worker.
 
-    ``now``: the pool's clock. Runs on: the worker.
+    Each request of a host makes one, so its methods call little.
     """
 
-    def __init__(self, worker: HostWorker | None, request: HostedRequest | None, now: Callable[[], float]) -> None:
+    __slots__ = ("_before", "_worker", "request")
+
+    def __init__(self, worker: HostWorker | None, request: HostedRequest | None) -> None:
         self.request = request
         self._worker = worker
-        self._now = now
         self._before: Fact
 
     def __enter__(self) -> Stamp:
         """Begin the request. Raises: WorkerKilled: an earlier request of the same work was killed, and it went on."""
         worker, request = self._worker, self.request
         if worker is not None and request is not None:
+            window = worker.window
             if request.outer.open:
-                worker.window.shut()
-            worker.raise_if_killed()
+                window.shut()
+            if window.killed:
+                worker.raise_if_killed()
             self._before = worker.begin_request(request)
-            worker.window.open(request.serial)
+            window.open(request.serial)
         return self
 
     def __exit__(
@@ -46,22 +53,56 @@ class Stamp:
     ) -> None:
         worker, request = self._worker, self.request
         if worker is not None and request is not None and not worker.orphaned:
-            worker.shut_window()
-            worker.end_request(request, self._before)
-            request.environ = {}  # breaks the reference cycle through the callables in it
-            request.outer.request_ended_at = self._now()
-            if request.outer.open and not worker.window.killed:
-                worker.window.open(request.outer.serial)
+            outer = request.outer
+            try:
+                worker.window.shut()
+            except WorkerKilled:  # a repeated kill
+                worker.shut_window()
+            outer.request_ended_at = worker.end_request(request, self._before)
+            request.let_go()
+            if outer.open and not worker.window.killed:
+                worker.window.open(outer.serial)
 
     @calls_application
-    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+    def call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """
         Call what runs the request, and return its result.
 
         Only code of pastepool has to call it through this: otherwise its own function, in which no kill may land, would
         stand between the request and the pool.
         """
-        return function(*args)
+        return function(*args, **kwargs)
+
+    def sender(self, send: Callable[_P, Any], *, quietly: bool = False) -> Callable[_P, Any]:
+        """
+        Return a function that sends a piece of the response by ``send``, and keeps kills away meanwhile, as ``sending``.
+
+        It may call others like it. ``quietly``: it raises no WorkerKilled, but returns, for a host that sends in a
+        ``finally`` and then has to go on. The next one raises.
+        """
+        worker, request = self._worker, self.request
+        if worker is None or request is None:
+            return send
+        window = worker.window
+
+        def sent(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+            if request.writing:
+                return send(*args, **kwargs)
+            window.shut()
+            if window.killed:
+                if quietly:
+                    return None
+                worker.raise_if_killed()
+            request.began = request.writing = True
+            try:
+                result = send(*args, **kwargs)
+            finally:
+                request.writing = False
+            if not quietly or not window.killed:
+                window.open(request.serial)
+            return result
+
+        return sent
 
     def sending(self) -> Sending:
         """

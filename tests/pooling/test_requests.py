@@ -289,3 +289,79 @@ def test_tasks_answer_what_the_pool_may_ask() -> None:
         connection.between["/a"].set()
         assert connection.over.wait(WATCHDOG)
         enter(connection)
+
+
+def test_no_kill_lands_in_a_sender() -> None:
+    """A function made by ``sender`` is like the inside of ``sending``: a kill cuts the connection and answers nothing."""
+    told: list[str] = []
+    sending, gate = threading.Event(), threading.Event()
+
+    def send(what: str) -> int:
+        sending.set()
+        assert gate.wait(WATCHDOG)
+        told.append(what)
+        return len(what)
+
+    def hang_up() -> None:
+        told.append("hang up")
+        gate.set()
+
+    def serve() -> None:
+        with pool.request(environ(), respond=lambda: told.append("respond"), hang_up=hang_up) as stamp:
+            inner = stamp.sender(send)
+            assert stamp.sender(inner)("sent") == 4
+            while True:
+                time.sleep(0.001)
+
+    with running(WorkerPool("shop", workers=1, hung_thread_limit=0.1, kill_thread_limit=0.2)) as pool:
+        connection = Connection(inside=serve)
+        pool.submit(connection)
+        assert connection.over.wait(WATCHDOG)
+        assert isinstance(connection.error, WorkerKilled)
+    assert told[:2] == ["hang up", "sent"] and "respond" not in told
+
+
+def test_sender_of_a_killed_request_sends_nothing() -> None:
+    """It raises what the kill raises; a quiet one returns, because its host sends in a ``finally``."""
+    sent: list[str] = []
+
+    def serve() -> None:
+        with pool.request(environ()) as stamp:
+            send, quiet = stamp.sender(sent.append), stamp.sender(sent.append, quietly=True)
+            try:
+                quiet("head")
+                while True:
+                    time.sleep(0.001)
+            except WorkerKilled:
+                assert quiet("late") is None
+                send("too late")
+
+    with running(WorkerPool("shop", workers=1, hung_thread_limit=0.1, kill_thread_limit=0.2)) as pool:
+        connection = Connection(inside=serve)
+        pool.submit(connection)
+        assert connection.over.wait(WATCHDOG)
+    assert sent == ["head"] and isinstance(connection.error, WorkerKilled)
+
+
+def test_sender_that_fails_raises_its_error() -> None:
+    """The window stays shut, as after a ``sending`` that failed: the host cleans up."""
+    errors: list[BaseException] = []
+
+    def send() -> None:
+        raise OSError("gone")
+
+    def serve() -> None:
+        with pool.request(environ()) as stamp:
+            try:
+                stamp.sender(send)()
+            except OSError as error:
+                errors.append(error)
+            assert stamp.request is not None and not stamp.request.writing
+
+    with running(WorkerPool("shop", workers=1)) as pool:
+        connection = Connection(inside=serve, released=True)
+        pool.submit(connection)
+        assert connection.over.wait(WATCHDOG)
+    assert len(errors) == 1 and connection.error is None
+    with WorkerPool("shop", workers=1).request(environ()) as stamp:
+        assert stamp.sender(send) is send

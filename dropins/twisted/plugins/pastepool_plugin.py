@@ -9,5 +9,5 @@ from __future__ import annotations
 from twisted.application.service import ServiceMaker
 
 pastepool = ServiceMaker(
-    "pastepool", "pastepool.adapters.twisted.plugin", "The Paste Deploy server that does not hang.", "pastepool"
+    "pastepool", "pastepool.adapters.twistd.plugin", "The Paste Deploy server that does not hang.", "pastepool"
 )

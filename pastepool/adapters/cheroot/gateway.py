@@ -4,43 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
-from collections.abc import Callable
 from typing import Any
 
 from pastepool import WorkerPool
-from pastepool.errors import WorkerKilled
+from pastepool.adapters.sockets import hang_up
 
 _TEXT = b"The request took too long and was ended by the server.\n"
+_HEAD = (
+    b"HTTP/1.1 504 Gateway Timeout\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+) % len(_TEXT)
 
 
-def stamped(gateway: type[Any], pool: WorkerPool, count: Callable[[], None]) -> type[Any]:
-    """Return a gateway class like another one, whose requests ``pool`` knows. ``count``: called for each request."""
-    return type(f"Stamped{gateway.__name__}", (_Stamped, gateway), {"pool": pool, "count": staticmethod(count)})
+def stamped(gateway: type[Any], pool: WorkerPool) -> type[Any]:
+    """Return a gateway class like another one, whose requests ``pool`` knows."""
+    return type(f"Stamped{gateway.__name__}", (_Stamped, gateway), {"pool": pool})
 
 
 class _Stamped:
-    """What is put before a gateway of cheroot. Its class has the arguments of ``stamped``."""
+    """What is put before a gateway of cheroot. ``pool``: as in ``stamped``."""
 
     pool: WorkerPool
-    count: Callable[[], None]
     req: Any
 
     def respond(self) -> None:
         """Run the request inside of its stamp. What goes to the client is sent with the window shut."""
-        self.count()
         req = self.req
-        environ = getattr(self, "env", None)
-        if environ is None:  # a gateway that is no WSGI
-            environ = {"REQUEST_METHOD": _text(req.method), "PATH_INFO": _text(req.path)}
-            environ["REMOTE_ADDR"] = req.conn.remote_addr or ""
+        if req.server.stats["Enabled"]:
+            self.pool.counts.add({"Requests": 1})  # cheroot counts a connection that its client closes as one more
+        environ = getattr(self, "env", None) or _environ_of(req)
         write = getattr(self, "write", None)
-        plain = req.server.ssl_adapter is None
-        answer = (lambda: _answer(req)) if plain else None  # another thread than its own must not use a TLS connection
-        with self.pool.request(environ, answer, lambda: hang_up(req.conn)) as stamp:
-            req.send_headers = _unless_killed(stamp, req.send_headers)
+        # Another thread than its own must not write to a TLS connection.
+        answer = self._answer if req.server.ssl_adapter is None else None
+        with self.pool.request(environ, answer, self._hang_up) as stamp:
+            # After a kill cheroot sends them in a ``finally``, and then has to close.
+            req.send_headers = stamp.sender(req.send_headers, quietly=True)
             if write is not None:
-                self.write = _sending(stamp, write)
+                self.write = stamp.sender(write)
             try:
                 stamp.call(super().respond)  # type: ignore[misc]
             finally:
@@ -49,45 +48,16 @@ class _Stamped:
                 if write is not None:
                     del self.write
 
+    def _answer(self) -> None:
+        """Answer a request that is killed, and never block. Runs on: supervisor, which has the claim to the response."""
+        with contextlib.suppress(OSError, ValueError):
+            os.write(self.req.conn.socket.fileno(), _HEAD if self.req.method == b"HEAD" else _HEAD + _TEXT)
 
-def _sending(stamp: Any, send: Callable[..., Any]) -> Callable[..., Any]:
-    def sent(*args: Any) -> Any:
-        with stamp.sending():
-            return send(*args)
-
-    return sent
-
-
-def _unless_killed(stamp: Any, send: Callable[[], Any]) -> Callable[[], None]:
-    """Send the headers, but let a kill pass: after it cheroot sends them in a ``finally``, and then has to close."""
-
-    def sent() -> None:
-        try:
-            with stamp.sending():
-                send()
-        except WorkerKilled:
-            pass
-
-    return sent
+    def _hang_up(self) -> None:
+        hang_up(self.req.conn.socket)
 
 
-def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
-
-
-def _answer(req: Any) -> None:
-    """Answer a request that is killed, without ever blocking. Runs on: supervisor, which has the claim to the response."""
-    body = b"" if req.method == b"HEAD" else _TEXT
-    head = (
-        f"{req.server.protocol} 504 Gateway Timeout\r\nContent-Type: text/plain\r\nContent-Length: {len(_TEXT)}\r\n"
-        "Connection: close\r\n\r\n"
-    )
-    with contextlib.suppress(OSError, ValueError):
-        os.write(req.conn.socket.fileno(), head.encode("ascii") + body)
-
-
-def hang_up(conn: Any) -> None:
-    """Shut a connection down, so that whatever reads from it or writes to it ends. Its worker closes it."""
-    # Not with the methods of the object: those of a TLS connection belong to its worker.
-    with contextlib.suppress(OSError, ValueError), socket.socket(fileno=os.dup(conn.socket.fileno())) as own:
-        own.shutdown(socket.SHUT_RDWR)
+def _environ_of(req: Any) -> dict[str, Any]:
+    """Return what the pool shows of a request whose gateway is no WSGI."""
+    method, path = (text.decode("latin-1") if isinstance(text, bytes) else text for text in (req.method, req.path))
+    return {"REQUEST_METHOD": method or "", "PATH_INFO": path or "", "REMOTE_ADDR": req.conn.remote_addr or ""}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import operator
 import queue
-import threading
 import time
-import weakref
+from types import SimpleNamespace
 from typing import Any
 
+import cheroot.workers.threadpool
+
 from pastepool import Work, WorkerPool
-from pastepool.adapters.cheroot.connection import Connection
-from pastepool.adapters.cheroot.gateway import hang_up, stamped
-from pastepool.adapters.cheroot.statistics import NOTHING, Counted, WorkerStatistics, WorkerThread, added, since
+from pastepool.adapters.cheroot.gateway import stamped
+from pastepool.adapters.cheroot.statistics import Statistics, stats_of
+from pastepool.adapters.sockets import hang_up
+from pastepool.errors import WorkerKilled
 
 
 class ThreadPool:
@@ -30,41 +34,27 @@ class ThreadPool:
         accepted_queue_timeout: float = 10,
         **options: Any,
     ) -> None:
-        if min < 1:
-            raise ValueError(f"min={min!s} must be > 0")
-        if max != float("inf") and (not isinstance(max, int) or max == 0):
-            raise TypeError(f"Expected an integer or the infinity value for the `max` argument but got {max!r}.")
-        self.max = float("inf") if max < 0 else max
-        if self.max < min:
-            raise ValueError(f"max={max!s} must be > min={min!s} (or infinity for no max)")
+        checked = cheroot.workers.threadpool.ThreadPool(server, min, max)  # it starts nothing
         self.server = server
-        self.min = min
-        self._options = {**options, **({"queue_limit": accepted_queue_size} if accepted_queue_size > 0 else {})}
+        self.min, self.max = checked.min, checked.max
+        if accepted_queue_size > 0:
+            options["queue_limit"] = accepted_queue_size
+        self.pool = WorkerPool("cheroot", most=self._most, workers=self.min, **options)
         self._queue_put_timeout = accepted_queue_timeout
-        self._changed = threading.Condition()
-        self._full_since: float | None = None
-        self._getting = 0
-        self._faces: dict[str, WorkerThread] = {}
-        self.ended = NOTHING
-        self._seen: weakref.WeakKeyDictionary[Any, Counted] = weakref.WeakKeyDictionary()
-        self._started = False
-        self.pool = self._make()
+        self._gateway: Any = None
 
-    def _make(self) -> WorkerPool:
-        most = self.max if self.max != float("inf") else self.min
-        return WorkerPool("cheroot", most=int(most), workers=self.min, **self._options)
+    @property
+    def _most(self) -> int:
+        return int(self.max) if self.max != float("inf") else self.min
 
     def start(self) -> None:
         """Start the workers. Raises: RuntimeError: they were started already."""
-        if self._started:
+        if self._gateway is not None:
             raise RuntimeError("Threadpools can only be started once.")
-        if self.pool.settings.pool.workers != self.min:
-            self.pool = self._make()
-        self._started = True
-        self._faces.clear()
+        self.pool.resize(self.min, self._most)
         self._gateway = self.server.gateway
-        self.server.gateway = stamped(self._gateway, self.pool, self._count_request)
-        self.server.stats["Worker Threads"] = WorkerStatistics(self)
+        self.server.gateway = stamped(self._gateway, self.pool)
+        self.server.stats["Worker Threads"] = Statistics(self.pool)
         self.pool.start()
 
     def stop(self, timeout: float | None = 5) -> None:
@@ -73,13 +63,11 @@ class ThreadPool:
 
         ``timeout``: None for as long as it takes; a negative one is 0.
         """
-        if self._started:
-            self._started = False
-            self.server.gateway = self._gateway
+        if self._gateway is not None:
+            self.server.gateway, self._gateway = self._gateway, None
         if not self.pool.stop(timeout):
-            for thread in self._threads:
-                if thread.conn is not None:
-                    hang_up(thread.conn)
+            for conn in filter(None, [thread.conn for thread in self._threads]):
+                hang_up(conn.socket)
 
     def put(self, obj: Any) -> None:
         """
@@ -87,37 +75,15 @@ class ThreadPool:
 
         Only the first connection that finds it full waits that long. Otherwise those behind it would wait for the sum.
         """
-        work = Connection(self, obj)
-        if self._full_since is None and not self._getting and self.pool.submit(work):
-            return
-        with self._changed:
-            while not self.pool.submit(work):
-                now = time.monotonic()
-                since = self._full_since = now if self._full_since is None else self._full_since
-                left = since + self._queue_put_timeout - now
-                if left <= 0 or not self._started or threading.current_thread().name in self._faces:
-                    raise queue.Full
-                self._changed.wait(left)
-            self._full_since = None
-            self._changed.notify_all()
+        if not self.pool.submit(_Connection(self.pool, self.server, obj), room_within=self._queue_put_timeout):
+            raise queue.Full
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Take a waiting connection away from the workers. Raises: queue.Empty: none came in time."""
-        found: list[Work] = []
-
-        def came() -> bool:
-            work = self.pool.take_back()
-            found.extend([] if work is None else [work])
-            return bool(found)
-
-        with self._changed:
-            self._getting += 1
-            try:
-                if not self._changed.wait_for(came, timeout if block else 0):
-                    raise queue.Empty
-            finally:
-                self._getting -= 1
-        return found[0].conn  # type: ignore[attr-defined]
+        work = self.pool.take_back(timeout if block else 0.0)
+        if work is None:
+            raise queue.Empty
+        return work.conn  # type: ignore[attr-defined]
 
     def grow(self, amount: int) -> None:
         """Start workers, not above ``max``."""
@@ -140,43 +106,64 @@ class ThreadPool:
         return self.pool.qsize
 
     @property
-    def _threads(self) -> list[WorkerThread]:
-        """Return the live workers. What those that are gone have counted is kept in one sum."""
-        names = {worker.name for worker in self.pool.workers}
-        with self._changed:
-            for name in self._faces.keys() - names:
-                self.ended = added(self.ended, self._faces.pop(name).counted)
-            return [self._face(name) for name in sorted(names)]
-
-    def _face(self, name: str) -> WorkerThread:
-        return self._faces.get(name) or self._faces.setdefault(name, WorkerThread(self.server, name))
-
-    def begin(self, conn: Any) -> None:
-        """Note that the calling worker serves a connection, and that there is room in the queue."""
-        face = self._face(threading.current_thread().name)
-        face.conn = conn
-        if self.server.stats["Enabled"]:
-            before = self._seen.get(conn) or _done_by(conn)
-            self._seen[conn] = (*before[:3], time.monotonic())
-        if self._full_since is not None:
-            with self._changed:
-                self._changed.notify_all()
-
-    def _count_request(self) -> None:
-        # cheroot itself counts a connection that its client closes as one more request.
-        if self.server.stats["Enabled"]:
-            face = self._face(threading.current_thread().name)
-            face.counted = added(face.counted, (1, 0, 0, 0.0))
-
-    def end(self, conn: Any) -> None:
-        """Count what the calling worker did for a connection since ``begin``; what came before was counted then."""
-        face = self._face(threading.current_thread().name)
-        face.conn = None
-        if self.server.stats["Enabled"]:
-            now = _done_by(conn)
-            face.counted = added(face.counted, since(self._seen.get(conn, now), now))
-            self._seen[conn] = now
+    def _threads(self) -> list[SimpleNamespace]:
+        """Return the live workers: the connection that each serves, and what it has done."""
+        running, same = self.pool.running(), {"server": self.server, "ready": True}
+        return [
+            SimpleNamespace(**same, name=name, conn=getattr(running[name], "conn", None), stats=stats_of(counted))
+            for name, counted in self.pool.counts.by_worker().items()
+            if name in running
+        ]
 
 
-def _done_by(conn: Any) -> Counted:
-    return (0, conn.rfile.bytes_read, conn.wfile.bytes_written, time.monotonic())
+class _Connection(Work):
+    """One turn of a connection. ``_keep``: it goes back to cheroot's manager after it."""
+
+    holds_requests = True
+    _keep = False
+    _before: tuple[float, ...] | None = None
+    _interrupt: BaseException | None = None
+
+    def __init__(self, pool: WorkerPool, server: Any, conn: Any) -> None:
+        self.conn = conn
+        self._pool = pool
+        self._server = server
+
+    def run(self) -> None:
+        if self._server.stats["Enabled"]:
+            self._before = self._done()
+        self._keep = bool(self.conn.communicate())
+
+    def _done(self) -> tuple[float, ...]:
+        return self.conn.rfile.bytes_read, self.conn.wfile.bytes_written, time.monotonic()
+
+    def title(self) -> str:
+        return f"connection of {self.conn.remote_addr or 'a client'}"
+
+    def failed(self, error: BaseException) -> None:
+        log, whose = self._server.error_log, f"{self.conn.remote_addr}:{self.conn.remote_port}"
+        if isinstance(error, WorkerKilled):
+            log(f"A request of {whose} was killed by the pool", level=logging.WARNING)
+        elif isinstance(error, ConnectionError):
+            log(f"Got a connection error while handling a connection from {whose} ({error!s})", level=logging.INFO)
+        elif isinstance(error, (KeyboardInterrupt, SystemExit)):
+            log(f"Got a server shutdown request while handling {whose} ({error!s})", level=logging.DEBUG)
+            self._interrupt = error
+        else:
+            log(f"Unhandled error while processing {whose}: {error!r}", level=logging.ERROR, traceback=True)
+
+    def finished(self) -> None:
+        try:
+            if self._keep:
+                self._server.put_conn(self.conn)
+            else:
+                self.conn.close()
+        finally:
+            if self._before is not None:
+                did = map(operator.sub, self._done(), self._before)
+                self._pool.counts.add(dict(zip(("Bytes Read", "Bytes Written", "Work Time"), did, strict=True)))
+        if self._interrupt is not None:
+            self._server.interrupt = self._interrupt  # stops the server, its pool too, from this thread
+
+    def refused(self, reason: str) -> None:
+        self.conn.close()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import socket
 import threading
 from typing import Any
 
 from pastepool.adapters.flup.threadpool import ThreadPool
+from pastepool.adapters.sockets import hang_up
 from pastepool.errors import StartError, WorkerKilled
-
-_POOL = ("minSpare", "maxSpare", "maxThreads")
 
 
 def on_our_pool(server_class: type[Any]) -> type[Any]:
@@ -88,7 +85,7 @@ class _OnOurPool:
             before = {name: getattr(req, name) for name in names}
             try:
                 for name, value in before.items():
-                    setattr(req, name, _Sending(value, stamp))
+                    setattr(req, name, stamp.sender(value) if callable(value) else _Sending(value, stamp))
                 return stamp.call(super().handler, req)  # type: ignore[misc]
             except WorkerKilled:
                 req._conn._keepGoing = False  # its worker leaves, so the front-end has to open another connection
@@ -112,23 +109,12 @@ class _OnOurPool:
 
 
 class _Sending:
-    """A function or a file through which a response is sent, with kills kept away meanwhile."""
+    """A file through which a response is sent, with kills kept away meanwhile."""
 
     def __init__(self, through: Any, stamp: Any) -> None:
         self._through = through
-        self._stamp = stamp
-
-    def __call__(self, *args: Any) -> Any:
-        with self._stamp.sending():
-            return self._through(*args)
-
-    def write(self, data: bytes) -> None:
-        with self._stamp.sending():
-            self._through.write(data)
-
-    def flush(self) -> None:
-        with self._stamp.sending():
-            self._through.flush()
+        self.write = stamp.sender(through.write)
+        self.flush = stamp.sender(through.flush)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._through, name)
@@ -138,8 +124,7 @@ def _cut_if_begun(req: Any) -> None:
     """Cut the connection of a killed request whose response has begun; to another one flup sends a page about the error."""
     begun = req.stdout.dataWritten if hasattr(req, "stdout") else req._headersSent
     if begun:
-        with contextlib.suppress(OSError, ValueError), socket.socket(fileno=os.dup(req._conn._sock.fileno())) as own:
-            own.shutdown(socket.SHUT_RDWR)
+        hang_up(req._conn._sock)
 
 
 def _ending(connection_class: type[Any]) -> type[Any]:

@@ -15,7 +15,7 @@ from pastepool.adapters.missing import needs
 with needs("twisted"):
     importlib.import_module("twisted.internet")  # the folder of our plugin alone passes for ``twisted``
 
-from pastepool.adapters.twisted.service import Service
+from pastepool.adapters.twistd.service import Service
 from pastepool.adapters.twisted.threadpool import ThreadPool
 
 __all__ = ["Service", "ThreadPool"]

@@ -8,32 +8,27 @@ from typing import Any
 from twisted.python import log
 
 from pastepool import WorkerPool
-from pastepool.adapters.twisted.calls import Call
 
 
 class Numbers:
-    """
-    The read-only part of Twisted's pool. ``pool``: the ``WorkerPool`` below it; None before ``start``. ``early``: the calls
-    that were given before that.
-    """
+    """The read-only part of Twisted's pool. ``pool``: the ``WorkerPool`` below it."""
 
-    pool: WorkerPool | None
-    early: list[Call]
+    pool: WorkerPool
 
     @property
     def threads(self) -> list[threading.Thread]:
         """Return the live threads."""
-        return [worker.thread for worker in (self.pool.workers if self.pool else []) if worker.ident]
+        return [worker.thread for worker in self.pool.workers if worker.ident]
 
     @property
     def workers(self) -> int:
         """Return the number of threads."""
-        return len(self.pool.workers) if self.pool else 0
+        return len(self.pool.workers)
 
     @property
     def waiters(self) -> list[None]:
         """Return a list as long as there are idle threads."""
-        return [None] * (self.pool.idle if self.pool else 0)
+        return [None] * self.pool.idle
 
     @property
     def working(self) -> list[None]:
@@ -48,7 +43,7 @@ class Numbers:
 
     def qsize(self) -> int:
         """Return how many calls wait for a thread."""
-        return len(self.early) + (self.pool.qsize if self.pool else 0)
+        return self.pool.qsize
 
     def dumpStats(self) -> None:
         """Log the state of the pool."""

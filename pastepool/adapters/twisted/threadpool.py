@@ -13,7 +13,6 @@ from twisted.python import context
 from pastepool import WorkerPool
 from pastepool.adapters.twisted.calls import Call, OnResult
 from pastepool.adapters.twisted.numbers import Numbers
-from pastepool.adapters.twisted.wsgi import StampedApplication
 
 _READY_WITHIN = 5.0
 """How long ``start`` waits for its threads. They need about a millisecond each."""
@@ -23,11 +22,8 @@ class ThreadPool(Numbers):
     """
     Twisted's pool on ours. It takes Twisted's arguments, ``shutdown_timeout`` and the options of ``WorkerPool``.
 
-    Large because it has all that Twisted's pool has, and the ways to start and end with a reactor.
-
-    ``max`` is how many threads there may be that do not hang; ``max_workers``
-    limits them all. ``pool``: the ``WorkerPool`` below it; None before ``start``. ``stop`` waits for ``shutdown_timeout``
-    at most.
+    ``max`` is how many threads there may be that do not hang; ``max_workers`` limits them all. ``pool``: the ``WorkerPool``
+    below it. ``stop`` waits for ``shutdown_timeout`` at most.
     """
 
     min = 5
@@ -47,12 +43,8 @@ class ThreadPool(Numbers):
     ) -> None:
         self._check(minthreads, maxthreads)
         self.min, self.max, self.name = minthreads, maxthreads, name
-        self.pool: WorkerPool | None = None
+        self.pool = WorkerPool(name or "twisted", workers=max(1, minthreads), most=max(1, maxthreads), **options)
         self._timeout = shutdown_timeout
-        self._options = options
-        self.early: list[Call] = []
-        self._lock = threading.Lock()
-        self._make()
 
     @staticmethod
     def _check(minthreads: int, maxthreads: int) -> None:
@@ -60,9 +52,6 @@ class ThreadPool(Numbers):
             raise AssertionError("minimum is negative")
         if minthreads > maxthreads:
             raise AssertionError("minimum is greater than maximum")
-
-    def _make(self) -> WorkerPool:
-        return WorkerPool(self.name or "twisted", workers=max(1, self.min), most=max(1, self.max), **self._options)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"min": self.min, "max": self.max}
@@ -74,30 +63,20 @@ class ThreadPool(Numbers):
 
     def start(self) -> None:
         """Start ``min`` threads, and run what was given before."""
-        with self._lock:
-            self.joined, self.started = False, True
-            self.pool = pool = self._make()
-            early, self.early = self.early, []
-        if self.min or pool.settings.admin.listen:
-            pool.start()
+        self.joined, self.started = False, True
+        self.pool.resize(max(1, self.min), max(1, self.max))
+        if self.min or self.pool.qsize or self.pool.settings.admin.listen:
+            self.pool.start()
             never = threading.Event()
             for _ in range(int(_READY_WITHIN / 0.001)):
                 if len(self.threads) >= self.min:
                     break
                 never.wait(0.001)
-        for call in early:
-            self._run(call)
 
     def stop(self) -> None:
         """Finish what was taken, and end. Returns within ``shutdown_timeout`` and a second, whatever hangs."""
-        with self._lock:
-            self.joined, self.started = True, False
-            pool, early = self.pool, self.early
-            self.early = []
-        for call in early:
-            call.refused("the pool stops")
-        if pool is not None:
-            pool.stop(self._timeout)
+        self.joined, self.started = True, False
+        self.pool.stop(self._timeout)
 
     def stopping(self, reactor: Any) -> Deferred[None]:
         """Do ``stop``, while the reactor goes on for the work that waits for it. Returns when that is over."""
@@ -150,20 +129,13 @@ class ThreadPool(Numbers):
             return
         ctx = context.theContextTracker.currentContext().contexts[-1]
         name = f"call of {getattr(func, '__qualname__', func)!r}"
-        self._run(Call(functools.partial(context.call, ctx, func, *args, **kw), name, onResult))
+        self.pool.submit(Call(functools.partial(context.call, ctx, func, *args, **kw), name, onResult))
+        if self.started:  # looked at after the call is there: ``start`` looks for it after it has set this
+            self.pool.start()
 
-    def _run(self, call: Call) -> None:
-        with self._lock:
-            pool = self.pool if self.started else None
-            if pool is None:
-                self.early.append(call)
-                return
-        pool.start()
-        pool.submit(call)
-
-    def wrap(self, application: Callable[..., Any]) -> StampedApplication:
+    def wrap(self, application: Callable[..., Any]) -> Callable[..., Any]:
         """Return a WSGI application whose requests the pool knows: by their paths, and from their begin."""
-        return StampedApplication(lambda: self.pool, application)
+        return self.pool.wrap(application)
 
     # The size.
 
@@ -173,18 +145,18 @@ class ThreadPool(Numbers):
         most = self.max if maxthreads is None else maxthreads
         self._check(least, most)
         self.min, self.max = least, most
-        if self.started and self.pool is not None:
-            self.pool.most = max(1, most)
+        self.pool.resize(max(1, least), max(1, most))
+        if self.started:
             self.pool.shrink(self.workers - most)
             self.pool.grow(least - self.workers)
 
     def startAWorker(self) -> None:
         """Start one more thread, up to ``max``."""
-        if self.pool is not None:
+        if self.started:
             self.pool.start()
             self.pool.grow(1)
 
     def stopAWorker(self) -> None:
         """Tell an idle thread to leave."""
-        if self.pool is not None:
+        if self.started:
             self.pool.shrink(1)

@@ -108,7 +108,7 @@ class Baton:
                 return LEAVE
             if self.backlog:
                 return self.backlog.popleft()
-            if self.pick_up():
+            if self._table and self.pick_up():  # to find out by the exception of an empty table costs a microsecond
                 return LEAD
             self._followers.append(worker)
             wake_poller = self._with_caretaker or self._wants_workers

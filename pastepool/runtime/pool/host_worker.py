@@ -54,9 +54,11 @@ class HostWorker(Worker):
         self.fact = (Phase.BUSY, now, request)
         return outer
 
-    def end_request(self, request: Task, outer: Fact) -> None:
+    def end_request(self, request: Task, outer: Fact) -> Seconds:
         """
         Count a request and put the outer task back. A worker whose request was killed keeps it, and stays dying.
+
+        Returns the instant of its end.
 
         The window must be shut. Runs on: this worker.
         """
@@ -67,6 +69,7 @@ class HostWorker(Worker):
             self.fact = outer
         if now - request.started_at > self._pool.long_call:
             self._pool.changed()
+        return now
 
     def raise_if_killed(self) -> None:
         """Raise what a kill raises if a kill has won the claim to the response. The window must be shut."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, Protocol
 
-from pastepool import WorkerPool
+from pastepool.pooling.stamp import Stamp
+
+
+class StampingPool(Protocol):
+    """The pool, as far as it is needed here."""
+
+    def request(self, environ: MutableMapping[str, Any]) -> Stamp: ...
 
 
 class StampedApplication:
-    """``application``, with each request in a stamp from its call to the end of its response."""
+    """
+    ``application``, with each request in a stamp from its call to the end of its response.
 
-    def __init__(self, pool: Callable[[], WorkerPool | None], application: Callable[..., Any]) -> None:
+    On a thread that is no worker of ``pool`` it changes nothing.
+    """
+
+    def __init__(self, pool: StampingPool, application: Callable[..., Any]) -> None:
         self._pool = pool
         self._application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        pool = self._pool()
-        if pool is None:
-            return self._application(environ, start_response)
-        stamp = pool.request(environ)
+        stamp = self._pool.request(environ)
         stamp.__enter__()
         response = _Response(stamp)
         try:

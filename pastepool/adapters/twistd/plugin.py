@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 from twisted.internet.defer import Deferred
 from twisted.python import log, usage
 
-from pastepool.adapters.twisted.logs import configure
-from pastepool.adapters.twisted.service import Service
+from pastepool.adapters.twistd.logs import configure
+from pastepool.adapters.twistd.service import Service
 from pastepool.errors import SettingsError
 
 _RELOAD = (

@@ -10,12 +10,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pastepool.adapters.flup.server import on_our_pool
-from pastepool.adapters.missing import needs
+from pastepool.adapters.flup import on_our_pool
 from pastepool.errors import SettingsError
-
-with needs("flup"):
-    import flup.server
 
 PORTS: Mapping[str, int | None] = {"fcgi": None, "scgi": 4000, "ajp": 8009}
 """The port of each protocol if none is given; FastCGI has none."""
@@ -55,7 +51,7 @@ def factory(protocol: str, given: Mapping[str, object], local: Mapping[str, obje
         if "scriptName" in theirs or protocol == "ajp":
             keywords["scriptName"] = theirs.get("scriptName", "")
         keywords["allowedServers"] = theirs.get("allowedServers", "127.0.0.1").split() or None
-    server_class = on_our_pool(importlib.import_module(f"{flup.server.__name__}.{protocol}").WSGIServer)
+    server_class = on_our_pool(importlib.import_module(f"flup.server.{protocol}").WSGIServer)
     server_class(None, **keywords)  # the constructor checks the options of the pool
 
     def serve(application: Any) -> None:
