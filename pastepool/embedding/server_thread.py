@@ -97,8 +97,13 @@ class ServerThread:
             spawn = spawn_thread if call_in_thread is None else spawner_on(call_in_thread)
             server = Server(self.settings, application, admin, spawn=spawn)
             server.bind()
+            try:
+                threading.Thread(target=self._serve, args=(server,), name="pastepool server").start()
+            except RuntimeError as error:
+                server.stop()
+                server.serve()  # of a server that was stopped, it only closes the sockets
+                raise StartError(f"The thread of the server cannot be started: {error}.") from error
             self._server = server
-        threading.Thread(target=self._serve, args=(server,), name="pastepool server").start()
         server.ready.wait()
         if self._error is not None:
             raise self._error

@@ -160,12 +160,13 @@ def test_life_as_a_daemon(folder: Path) -> None:
     assert f"serving on http://127.0.0.1:{port}" in log and "stopping: no request runs" in log
 
 
-def test_daemon_that_cannot_start_says_why(folder: Path) -> None:
-    """The command that made the daemon prints the sentence, and its status is not 0."""
+@pytest.mark.parametrize("daemon", [False, True], ids=["foreground", "daemon"])
+def test_server_that_cannot_start_says_why(folder: Path, daemon: bool) -> None:
+    """The command prints the sentence and no traceback, its status is not 0, and no pid file is left."""
     ini, _ = shop(folder)
     with socket.create_server(("0.0.0.0", 0)) as taken:
         port = taken.getsockname()[1]
-        command = words(folder, "--config", str(ini), f"http_port={port}", daemon=True)
+        command = words(folder, "--config", str(ini), f"http_port={port}", daemon=daemon)
         done = subprocess.run(
             [sys.executable, "-W", "ignore", *command],
             env={**os.environ, **environment(folder)},
@@ -175,4 +176,8 @@ def test_daemon_that_cannot_start_says_why(folder: Path) -> None:
             timeout=PROGRAM_WATCHDOG,
             check=False,
         )
-    assert done.returncode == 1 and "StartError: cannot listen on" in done.stdout, done.stdout
+    assert done.returncode == 1 and f"cannot listen on 127.0.0.1:{port}: the port is taken" in done.stdout, done.stdout
+    log = folder / "log"
+    until(lambda: not daemon or "set another port." in log.read_text(), "the log has the sentence", PROGRAM_WATCHDOG)
+    assert "Traceback" not in done.stdout + (log.read_text() if daemon else "")
+    until(lambda: not (folder / "pid").exists(), "the pid file has gone", PROGRAM_WATCHDOG)

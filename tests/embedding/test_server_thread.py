@@ -15,6 +15,7 @@ from pastepool.errors import NoThread, SettingsError, StartError
 from pastepool.server import Server
 from tests.adapters.clients import Application, Asking, ask
 from tests.meta.repository import ROOT
+from tests.server.fronts import free_port
 from tests.waiting import WATCHDOG, until
 
 PAGE = (ROOT / "docs" / "reference" / "server-thread.md").read_text(encoding="utf-8")
@@ -97,6 +98,26 @@ def test_port_that_is_taken_is_told_by_start() -> None:
     finally:
         first.stop()
         assert first.wait(WATCHDOG)
+
+
+def test_thread_that_cannot_be_had_leaves_no_port_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has no thread left: ``start`` says so, closes the sockets, and may be tried again."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = ServerThread({**OPTIONS, "port": free_port()}, hello)
+    with monkeypatch.context() as context:
+        context.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(StartError, match=r"thread of the server cannot be started: can't start new thread\."):
+            server.start()
+    assert server.listeners == () and server.wait(0)
+    server.start()
+    try:
+        assert ask(port_of(server), "/")[0] == 200
+    finally:
+        server.stop()
+        assert server.wait(WATCHDOG)
 
 
 def test_workers_are_calls_in_the_pool_of_a_framework() -> None:

@@ -15,7 +15,7 @@ from twisted.python import log, usage
 
 from pastepool.adapters.twistd.logs import configure
 from pastepool.adapters.twistd.service import Service
-from pastepool.errors import SettingsError
+from pastepool.errors import SettingsError, StartError
 
 _RELOAD = (
     "SIGHUP: new code and settings cannot be loaded into this process, so it goes on as it is. Start it again, or serve"
@@ -58,6 +58,21 @@ def makeService(options: Options) -> Service:
         raise SystemExit(str(error)) from error
 
 
+class TwistdStartError(StartError, SystemExit):
+    """
+    The server cannot start, and the process ends with the sentence alone.
+
+    It is an Exception because twistd then removes its pid file, and tells the command that has made a daemon. It is a
+    SystemExit because Python then shows no traceback.
+    """
+
+    __module__ = "pastepool"  # the name counts for the 100 bytes that a daemon may tell
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = sentence
+
+
 class TwistdService(Service):
     """The only service of a process: it ends the process if it dies, and it answers SIGHUP."""
 
@@ -71,7 +86,10 @@ class TwistdService(Service):
             # Requests run from here on, and the reactor handles signals only when it runs, a moment later: a SIGTERM
             # between the two would end the process in the middle of them.
             signal.signal(signal.SIGTERM, self._reactor.sigTerm)
-        super().startService()
+        try:
+            super().startService()
+        except (StartError, SettingsError) as error:
+            raise TwistdStartError(str(error)) from error
 
     def stopService(self) -> Deferred[None]:
         if self._before is not None:
