@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.certificates import TlsClientSide, server_pem
 from tests.meta.repository import ROOT
 from tests.server.fronts import ELSEWHERE, HAPROXY, NGINX, ClientElsewhere, Front, free_port
 from tests.server.serving import Client, Held, Running, plain
@@ -105,6 +106,20 @@ def test_a_header_byte_by_byte_and_requests_behind_it(serve: Serve) -> None:
     with run.client() as client:
         client.send(LINE + REQUEST + REQUEST)
         assert [json.loads(client.response().body)["REMOTE_PORT"] for _ in range(2)] == ["4711", "4711"]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_refusal_names_the_client_and_the_balancer(serve: Serve, caplog: pytest.LogCaptureFixture, tls: bool) -> None:
+    """An operator looks for the client; the balancer's address is that of all of them."""
+    listen = {"listen": "127.0.0.1:0 proxy tls", "ssl_pem": server_pem()} if tls else {}
+    with Client(serving(serve, **listen).port) as client:
+        client.send(LINE)
+        if tls:
+            client.sock = TlsClientSide(client.sock)
+            client.sock.shake()
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert client.response().status == 400
+    assert "192.0.2.1 via 127.0.0.1: refused with 400: The request has no Host field." in caplog.messages
 
 
 def test_a_client_over_tls_and_a_health_check(serve: Serve) -> None:

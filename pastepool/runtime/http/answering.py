@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from pastepool.core.addresses import named
 from pastepool.core.deadlines import deadline
 from pastepool.core.policy import OverloadPolicy, Timeouts
 from pastepool.errors import AppError, PeerError, TlsFailed
@@ -148,28 +147,28 @@ class Answering:
             self._refuse(connection, error)
             return
         if isinstance(error, TlsFailed):
-            _log.info("%s: TLS failed: %s", named(connection.peer), error)
+            _log.info("%s: TLS failed: %s", connection.name, error)
             self.linger(connection)  # so that the client can read the alert
             return
         if connection.closed:
             return  # its worker or the supervisor has closed it meanwhile, which caused this error
         if isinstance(error, AppError):
             owner = connection.owner
-            what = owner.title() if isinstance(owner, Exchange) else named(connection.peer)
+            what = owner.title() if isinstance(owner, Exchange) else connection.name
             _log.error("%s: %s The connection is cut so that the client can tell.", what, error)
         elif isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError, BlockingIOError)):
-            _log.error("%s: the connection is closed because of %s", named(connection.peer), error)
+            _log.error("%s: the connection is closed because of %s", connection.name, error)
         elif not isinstance(error, OSError):
             _log.error(
                 "Internal error; the connection of %s is closed; please report this",
-                named(connection.peer),
+                connection.name,
                 exc_info=error,
             )
         self._connections.close(connection)
 
     def _refuse(self, connection: Connection, error: PeerError) -> None:
         """Send an error response to a client that broke HTTP or a limit, and close the connection."""
-        _log.info("%s: refused with %d: %s", named(connection.peer), error.status, error.reason)
+        _log.info("%s: refused with %d: %s", connection.name, error.status, error.reason)
         self._answer_and_close(connection, short_answer(error.status, error.reason, self._shared.date_header.joined()))
 
     def _answer_and_close(self, connection: Connection, answer: bytes) -> None:

@@ -17,6 +17,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pastepool.core.addresses import named
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
 from pastepool.runtime.sockets.readiness import READ
@@ -65,13 +66,14 @@ class Connection:
 
     ``waiting``: what the poller waits for. ``deadline``: when the poller acts if that has not happened. ``gone``: the
     client has closed or reset its side. ``sock``: what the bytes go through: ``bare``, the socket itself, or TLS around
-    it. ``watched``: the readiness mask that is registered now; 0 for none. ``began_at``: when the present transfer
-    began. ``closed``: the socket is closed. ``resets``: closing sends a reset.
+    it. ``client``: the address that a header of a proxy gave; empty for none. ``watched``: the readiness mask that is
+    registered now; 0 for none. ``began_at``: when the present transfer began. ``closed``: the socket is closed.
+    ``resets``: closing sends a reset.
     """
 
     __slots__ = (
         "bare", "sock", "fd", "peer", "port", "engine", "recv", "send", "owner", "waiting", "deadline", "began_at",
-        "gone", "closed", "watched", "output", "content", "keep_alive", "lingered", "resets",
+        "gone", "closed", "watched", "output", "content", "keep_alive", "lingered", "resets", "client",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: str, port: int, limits: Limits, prototype: dict[str, Any]) -> None:
@@ -95,6 +97,7 @@ class Connection:
         self.keep_alive = True
         self.lingered = 0
         self.resets = False
+        self.client = ""
 
     def encrypt(self, tls: TlsSocket) -> None:
         """Let all further bytes go through TLS. ``tls``: has the socket of this connection."""
@@ -104,6 +107,14 @@ class Connection:
         """Begin with the first request. What went before, a header of a proxy or a handshake, changed the prototype."""
         self.engine.close()
         self.engine = Engine(limits, prototype)
+        if "pastepool.peer" in prototype:
+            self.client = prototype["REMOTE_ADDR"]
+
+    @property
+    def name(self) -> str:
+        """Name the client in a line of the log: its address, and the one of the balancer that it came through."""
+        peer = named(self.peer)
+        return f"{self.client} via {peer}" if self.client else peer
 
     def unacknowledged(self) -> int:
         """Return how many bytes the kernel keeps for the client. Runs on: any thread."""
