@@ -27,6 +27,21 @@ def test_processes_stand_above_the_threads(stage: Stage, show: Show) -> None:
     assert page.js(f"{above} === Node.DOCUMENT_POSITION_FOLLOWING")
 
 
+def test_mold_stands_below_the_processes(stage: Stage, show: Show) -> None:
+    """As soon as there is one, while the page is open; and it goes with its generation."""
+    stage.state = several()
+    page = show()
+    rows = "document.querySelectorAll('#processes tbody tr')"
+    page.until(f"{rows}.length === 2", "both processes are shown")
+    mold = {"pid": 4700, "generation": 3, "state": "forking", "since": SHOWN["since"], "for": 2.5, "memory": 64 << 20}
+    stage.state = {**several(), "molds": [mold]}
+    page.until(f"{rows}.length === 3", "the mold is shown")
+    cells = page.js(f"[...{rows}[2].cells].map((cell) => cell.innerText.trim())")
+    assert cells == ["mold", "4700", "3", "forking", "2.5\u202fs", "\u2013", "\u2013", "64.0\u202fMiB", "\u2013", ""]
+    stage.state = several()
+    page.until(f"{rows}.length === 2", "it has gone")
+
+
 def test_kill_names_the_process(stage: Stage, show: Show) -> None:
     """The question has the number for people, the form that of the page."""
     stage.state = several()

@@ -7,6 +7,7 @@ import { Keyed } from "./keyed.js";
 import { duration, NOTHING, number, size } from "./words.js";
 
 /** @typedef {import("./types.js").OneOfSeveral} OneOfSeveral */
+/** @typedef {import("./types.js").MoldShown} MoldShown */
 
 /** @type {[string, string][]} */
 const COLUMNS = [
@@ -33,12 +34,23 @@ export function processes() {
   body.append(make("div", "scroll", table));
   return {
     show(state) {
-      list.show(state.processes ?? []);
+      const shown = [...(state.processes ?? []), ...(state.molds ?? []).map(asProcess)];
+      list.show(shown);
       if (section !== null) {
-        reveal(section, (state.processes ?? []).length > 0);
+        reveal(section, shown.length > 0);
       }
     },
   };
+}
+
+/**
+ * A mold as a row among the processes: it has no place among them, serves nobody and has no beat.
+ *
+ * @param {MoldShown} mold
+ */
+function asProcess(mold) {
+  const none = { requests: null, running: null, beat_ago: null, silent_for: null, stacks: "" };
+  return { ...mold, ...none, slot: "mold", serial: `mold ${mold.pid}` };
 }
 
 function row() {
@@ -52,15 +64,15 @@ function row() {
   const remarks = make("td", "wide", words, fold);
   return {
     node: make("tr", "", slot, pid, generation, state, lasted, requests, running, memory, beat, remarks),
-    /** @param {OneOfSeveral} process */
+    /** @param {OneOfSeveral | ReturnType<typeof asProcess>} process */
     show(process) {
       say(slot, String(process.slot));
       say(pid, String(process.pid));
       say(generation, String(process.generation));
       say(state, process.state);
       say(lasted, duration(process.for));
-      say(requests, number(process.requests));
-      say(running, number(process.running));
+      say(requests, process.requests === null ? NOTHING : number(process.requests));
+      say(running, process.running === null ? NOTHING : number(process.running));
       say(memory, process.memory === null ? NOTHING : size(process.memory));
       say(beat, process.beat_ago === null ? NOTHING : `${duration(process.beat_ago)} ago`);
       say(words, remark(process));
@@ -72,7 +84,7 @@ function row() {
   };
 }
 
-/** @param {OneOfSeveral} process */
+/** @param {{silent_for: number|null}} process */
 export function remark({ silent_for: silentFor }) {
   return silentFor === null ? "" : `does not answer since ${duration(silentFor)}`;
 }

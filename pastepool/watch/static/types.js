@@ -160,6 +160,14 @@
  * @property {number|null} silent_for
  * @property {string} stacks
  *
+ * @typedef {object} MoldShown
+ * @property {number} pid
+ * @property {number} generation
+ * @property {"ready"|"forking"} state
+ * @property {string} since
+ * @property {number} for
+ * @property {number|null} memory
+ *
  * @typedef {object} Flame
  * @property {boolean} running
  * @property {number} seconds
@@ -181,6 +189,7 @@
  * @property {{kill: boolean, dump: boolean, reset: boolean, flame: boolean}} actions
  * @property {{stream: boolean, poll_every: number}} transport
  * @property {OneOfSeveral[]} [processes]  with several processes
+ * @property {MoldShown[]} [molds]  with several processes
  * @property {Pool} pool
  * @property {Worker[]} workers
  * @property {Group[]} groups
