@@ -63,6 +63,7 @@ class PoolOfTasks(Protocol):
     waits: BacklogWaits
 
     def end_one(self, task: HostTask) -> None: ...
+    def nudge(self) -> None: ...
 
 
 class HostTask:
@@ -118,6 +119,10 @@ class HostTask:
         except Exception as error:  # it is the host's code
             return f"work without a title ({type(error).__name__})"
 
+    def nudge(self) -> None:
+        """Have the supervisor look at a limit that has changed."""
+        self._pool.nudge()
+
     def described(self) -> Mapping[str, str]:
         environ = self.environ
         return dict(request_facts(environ)) if environ else {}
@@ -171,6 +176,7 @@ class HostedRequest:
     began = False
     writing = False
     fate = ""
+    _on_cancel: list[Callable[[], object]] | None = None
 
     def __init__(
         self,
@@ -179,22 +185,22 @@ class HostedRequest:
         outer: HostTask,
         respond: Callable[[], object] | None,
         hang_up: Callable[[], object] | None,
-        nudge: Callable[[], None],
     ) -> None:
         self.environ: Mapping[str, object] = environ
         environ["pastepool.kill_after"] = self.set_kill_after
         environ["pastepool.on_cancel"] = self.on_cancel
         self.serial = serial
         self.outer = outer
-        self._on_cancel: list[Callable[[], object]] | None = None
         # The application may change the environ, and drops it when it likes.
         get = environ.get
         self._names = (get("REQUEST_URI"), get("SCRIPT_NAME", ""), get("PATH_INFO", ""), get("REQUEST_METHOD", ""))
-        address = get("REMOTE_ADDR", "")
-        self.peer = address if isinstance(address, str) else ""
+        self._address = get("REMOTE_ADDR")
         self._respond = respond
         self._hang_up = hang_up
-        self._nudge = nudge
+
+    @property
+    def peer(self) -> str:
+        return self._address if isinstance(self._address, str) else ""
 
     def set_kill_after(self, seconds: float) -> None:
         """
@@ -206,7 +212,7 @@ class HostedRequest:
         if not seconds >= 0.0:
             raise ValueError(f"environ['pastepool.kill_after']({seconds}): seconds must be 0 (never) or more")
         self.kill_after = seconds
-        self._nudge()
+        self.outer.nudge()
 
     def on_cancel(self, callback: Callable[[], object]) -> None:
         """Have ``callback()`` called if this request is killed. For the application. Raises: TypeError."""

@@ -7,6 +7,7 @@ fork, find new ones. So a pool may be made, and may be given work, before its pr
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -20,7 +21,7 @@ from pastepool.errors import NoThread, StartError
 from pastepool.pooling.backlog_waits import BacklogWaits
 from pastepool.pooling.executor import PoolExecutor
 from pastepool.pooling.hosted import HostedRequest, HostTask
-from pastepool.pooling.hosting import HostedParts, assemble_hosted, unlimited
+from pastepool.pooling.hosting import LOOK_EVERY, HostedParts, assemble_hosted, unlimited
 from pastepool.pooling.keywords import read_keywords
 from pastepool.pooling.leftovers import tell_what_did_not_stop
 from pastepool.pooling.stamp import Stamp
@@ -123,7 +124,8 @@ class HostedPool:
 
     def _make_parts(self) -> None:
         self.waits.full_since = None
-        self._taken = 0
+        self._tasks: set[HostTask] = set()
+        self._looked_at: Seconds = -math.inf
         self._stopping = False
         self._started = False
         self._forked_from = 0
@@ -198,7 +200,7 @@ class HostedPool:
         self.waits.tell()
         with self._lock:
             if started:
-                self._ended.wait_for(lambda: self._taken <= mine, timeout)
+                self._ended.wait_for(lambda: len(self._tasks) <= mine, timeout)
         rest = parts.base.baton.close()
         parts.supervisor.close()
         parts.sampler.close(_LEAVE_FOR)
@@ -206,7 +208,7 @@ class HostedPool:
         for task in rest:
             task.refused(ShedReason.STOPPING)
         if started:
-            all_gone = self._taken <= mine
+            all_gone = len(self._tasks) <= mine
             if own is None:
                 all_gone = parts.pool.join(_LEAVE_FOR)
             if not all_gone:
@@ -216,7 +218,7 @@ class HostedPool:
             forks.forget(self)
         with self._lock:
             self._started = False
-            return self._taken <= mine
+            return len(self._tasks) <= mine
 
     @property
     def handled(self) -> Collection[int]:
@@ -283,11 +285,12 @@ class HostedPool:
                 task.arrived_at = self.now()
                 if not wait and not (self._started and self._make_room(1)):
                     return False
+            self._tasks.add(task)
             if not baton.offer(task):
+                self._tasks.discard(task)
                 return False
-            self._taken += 1
             waiting = len(baton.backlog) if self._started else 0
-            if waiting and (waiting == 1 or not wait or len(parts.pool.workers) < self.most):
+            if waiting and (not wait or len(parts.pool.workers) < self.most or self._is_due(task.arrived_at)):
                 self._make_room(0)
         if waiting == 1:
             parts.pool.changed()  # the supervisor decides whether workers hang that must be replaced; it looks again itself
@@ -305,11 +308,18 @@ class HostedPool:
             with self._lock:
                 task = self._parts.base.baton.next_waiting()
                 if isinstance(task, HostTask):
-                    self._taken -= 1
+                    self._tasks.discard(task)
                     found.append(task.work)
             return bool(found)
 
         return found[0] if self.waits.until(came, timeout) else None
+
+    def _is_due(self, now: Seconds) -> bool:
+        """Return whether to look again for workers that hang, where there are ``most`` of them. Under the lock."""
+        due = now >= self._looked_at + LOOK_EVERY
+        if due:
+            self._looked_at = now
+        return due
 
     def _make_room(self, more: int) -> bool:
         """
@@ -325,7 +335,7 @@ class HostedPool:
                 able += 1
             elif isinstance(running, (HostTask, HostedRequest)) and not running.over:
                 elsewhere += 1
-        if able >= self._taken - elsewhere + more:
+        if able >= len(self._tasks) - elsewhere + more:
             return True
         records, now = pool.records(), self.now()
         serving = sum(self._counts(record, now) for record in records)
@@ -339,12 +349,21 @@ class HostedPool:
         return not lost and now < record.sending_since + _LOST_AFTER
 
     def end_one(self, task: HostTask) -> None:
-        """Note that a task has ended (``hosted.PoolOfTasks``)."""
-        with self._lock:
-            task.over = True
-            self._taken -= 1
-            if self._stopping:
+        """
+        Note that a task has ended (``hosted.PoolOfTasks``).
+
+        It takes the lock only at the end of the pool: otherwise the workers would wait for each other here whenever the
+        thread that submits loses the GIL while it has the lock.
+        """
+        task.over = True
+        self._tasks.discard(task)
+        if self._stopping:  # looked at after the task has gone; ``stop`` looks for tasks after it has set this
+            with self._lock:
                 self._ended.notify_all()
+
+    def nudge(self) -> None:
+        """Make the supervisor look now (``hosted.PoolOfTasks``)."""
+        self._parts.supervisor.nudge()
 
     def request(
         self,
@@ -364,13 +383,14 @@ class HostedPool:
             respond: answers the client if the request is killed before ``Stamp.sending``. Runs on: supervisor.
             hang_up: cuts the connection to the client if the request is killed. Runs on: supervisor.
         """
-        worker, parts = self._own_worker(), self._parts
+        worker, parts = worker_here(), self._parts
         environ[POOL_KEY] = parts.paste_pool
-        outer = None if worker is None else worker.fact[2]
+        if worker is None or parts.pool.workers.get(worker.worker_id) is not worker:
+            return Stamp(None, None)
+        outer = worker.fact[2]
         if not isinstance(outer, HostTask):
             return Stamp(None, None)
-        nudge = parts.supervisor.nudge
-        return Stamp(worker, HostedRequest(environ, next(parts.base.serials), outer, respond, hang_up, nudge))
+        return Stamp(worker, HostedRequest(environ, next(parts.base.serials), outer, respond, hang_up))
 
     def wrap(self, application: Callable[..., Any]) -> StampedApplication:
         """Return a WSGI application whose requests the pool knows, for a server that does not tell the pool of them."""

@@ -33,7 +33,7 @@ from pastepool.runtime.watching.server_view import OpenNow
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Seconds, Spawner
 
-_LOOK_EVERY: Seconds = 0.02
+LOOK_EVERY: Seconds = 0.02
 """A worker that waits for its host is replaced this late at most. The number is a choice."""
 
 
@@ -43,7 +43,7 @@ _nothing: Callable[[], None] = itertools.repeat(None).__next__
 
 class _PacedSignal(threading.Event):
     """
-    The supervisor's signal. Between two looks that others have asked for it lets pass ``_LOOK_EVERY``.
+    The supervisor's signal. Between two looks that others have asked for it lets pass ``LOOK_EVERY``.
 
     Under load the backlog is empty and not empty in turns, and each time a look is asked for. So that the looks of a
     loaded pool stay cheap, there are no more than fifty in a second. Runs on: the supervisor, except ``set``.
@@ -56,7 +56,7 @@ class _PacedSignal(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         woken = super().wait(timeout)
         if woken:
-            time.sleep(max(0.0, self._looked_at + _LOOK_EVERY - time.monotonic()))
+            time.sleep(max(0.0, self._looked_at + LOOK_EVERY - time.monotonic()))
             self._looked_at = time.monotonic()
         return woken
 

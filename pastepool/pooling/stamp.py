@@ -73,7 +73,7 @@ class Stamp:
         """
         return function(*args, **kwargs)
 
-    def sender(self, send: Callable[_P, Any], *, quietly: bool = False) -> Callable[_P, Any]:
+    def sender(self, send: Callable[..., Any], *, quietly: bool = False) -> Callable[..., Any]:
         """
         Return a function that sends a piece of the response by ``send``, and keeps kills away meanwhile, as ``sending``.
 
@@ -85,9 +85,9 @@ class Stamp:
             return send
         window = worker.window
 
-        def sent(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+        def sent(*args: Any) -> Any:  # no keywords: to pass none of them costs too
             if request.writing:
-                return send(*args, **kwargs)
+                return send(*args)
             window.shut()
             if window.killed:
                 if quietly:
@@ -95,7 +95,7 @@ class Stamp:
                 worker.raise_if_killed()
             request.began = request.writing = True
             try:
-                result = send(*args, **kwargs)
+                result = send(*args)
             finally:
                 request.writing = False
             if not quietly or not window.killed:
