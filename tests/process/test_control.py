@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from pastepool.cli import asking
 from pastepool.runtime.family.control import Control, names_for, names_there
+from tests.waiting import WATCHDOG
 
 SECTION = "server:main"
 
@@ -72,3 +75,23 @@ def test_parent_that_does_not_answer_the_status_is_told(
     ok, text = asking.ask(asking.STATUS, str(tmp_path / "current/site.ini"), SECTION)
     assert not ok
     assert text.endswith("does not answer. Is it stopped (kill -CONT)?")
+
+
+def test_reloads_that_wait_keep_nobody_from_the_status(parent: Control, tmp_path: Path) -> None:
+    """Somebody wants to know why they wait."""
+    name = names_for(str(tmp_path / "current/site.ini"), SECTION, os.geteuid())[0]
+    with contextlib.ExitStack() as stack:
+        for number in range(20):
+            asked = ask(parent, name, stack, "reload")
+            assert asked == ["reload"], number
+        assert ask(parent, name, stack, "status") == ["status"]
+        assert parent.waits_for("status")
+
+
+def ask(parent: Control, name: str, stack: contextlib.ExitStack, word: str) -> list[str]:
+    """Ask, and return what the parent hears."""
+    client = stack.enter_context(socket.socket(socket.AF_UNIX))
+    client.connect(name)
+    client.sendall(word.encode())
+    parent.asked(list(parent.descriptors()))  # it accepts
+    return parent.asked(select.select(list(parent.descriptors()), [], [], WATCHDOG)[0])

@@ -17,8 +17,8 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-_AT_MOST = 8
-"""How many commands may wait for an answer at once."""
+_AT_MOST = 64
+"""How many commands may wait for an answer at once: more reloads than a script starts while one of them hangs."""
 
 _LONGEST = 64
 
