@@ -104,6 +104,8 @@ class Household:
             self._stop(signal.Signals(number).name, insists)
         elif number == signal.SIGHUP:
             self._reload()
+        elif number == signal.SIGUSR2:
+            self._tell.info("SIGUSR2 asks for nothing here")
         elif number != signal.SIGCHLD:
             for child in self.fleet.children:
                 if child.phase is not ChildPhase.BOOTING:  # it would end one that does not handle it yet

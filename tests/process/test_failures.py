@@ -15,7 +15,7 @@ import pytest
 
 from pastepool.core.generations.planning import LATE_BY
 from tests.process.asking import Asking
-from tests.process.site import SERVES, Site, ending, in_background, sockets_of, workers_of
+from tests.process.site import SERVES, Site, children_of, ending, in_background, sockets_of, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
 from tests.server.post_office import PostOffice
@@ -222,6 +222,19 @@ def test_hup_and_int_to_a_worker_mean_nothing(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGHUP)
             os.kill(pid, signal.SIGINT)
         site.answered_by_all(set(workers.values()))
+
+
+def test_usr2_ends_no_process(tmp_path: Path) -> None:
+    """``pkill -USR2`` reaches the parent, which says that it asks for nothing, the workers, the desk and the mold."""
+    with ending(Site(tmp_path, preload="true")) as site:
+        workers = site.serving()
+        until(lambda: len(children_of(site.pid)) == 4, "a mold and the desk are there")
+        everybody = [site.pid, *children_of(site.pid)]
+        for pid in everybody:
+            os.kill(pid, signal.SIGUSR2)
+        site.await_line("SIGUSR2 asks for nothing here")
+        site.answered_by_all(set(workers.values()))
+        assert all(map(alive, everybody))
 
 
 def test_term_to_a_worker_replaces_it_first(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from pastepool.runtime.system.signals import is_daemon
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 _PASSED_ON = (signal.SIGQUIT, signal.SIGUSR1)
-_HANDLED = (*STOPS, signal.SIGHUP, signal.SIGCHLD, *_PASSED_ON)
+_HANDLED = (*STOPS, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2, *_PASSED_ON)
+_NOT_FOR_CHILDREN = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 
 
 class ParentSignals:
@@ -78,11 +79,11 @@ class ParentSignals:
     def _in_child(self) -> None:
         """
         Undo all. SIGINT and SIGHUP are ignored: they come to the whole group from a terminal, or by mistake, and the parent
-        decides what they mean.
+        decides what they mean. SIGUSR2 is, where the child does not have its stacks written with it.
         """
         self.end_wakeups()
         for number, previous in self._previous.items():
-            signal.signal(number, signal.SIG_IGN if number in (signal.SIGINT, signal.SIGHUP) else previous)
+            signal.signal(number, signal.SIG_IGN if number in _NOT_FOR_CHILDREN else previous)
 
     def end_wakeups(self) -> None:
         """Write no bytes any more. May be called twice."""
