@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from pastepool.core.generations.actions import EndParent, ForkChild, KillChild, ParentAction, RetireChild
 from pastepool.core.generations.back_off import repeats
+from pastepool.core.generations.child import ChildPhase
 from pastepool.core.generations.fleet import Fleet
 from pastepool.core.generations.planning import plan
 from pastepool.core.policy import ProcessPolicy
@@ -85,7 +86,8 @@ class Hands:
             again, text = repeats(fleet, child, now), f"{child.named(kin.pid)} is killed: {action.why}"
             if action.failed:
                 self._tell.error(f"the threads of a worker that does not get ready:\n{kin.stacks_now()}", again)
-            if child.why:
+            boots_for_nothing = child.phase is ChildPhase.BOOTING and not action.failed
+            if child.why or boots_for_nothing:
                 self._tell.info(text)
             else:
                 self._tell.error(text, again)

@@ -282,3 +282,18 @@ def _ask(port: int, path: str) -> None:
         get(port, path)
     except (TimeoutError, OSError):
         pass
+
+
+def test_stop_while_a_worker_loads_is_no_error(tmp_path: Path) -> None:
+    """It serves nobody yet, so it is killed at once, and an operator who reads errors sees none."""
+    second, began = tmp_path / "second", tmp_path / "began"
+    boots = f"import os, time\nif os.path.exists({str(second)!r}): open({str(began)!r}, 'w').close(); time.sleep(600)"
+    with Site(tmp_path, boots=boots) as site:
+        site.serving()
+        second.touch()
+        site.hup()
+        until(began.exists, "the candidate loads", PROGRAM_WATCHDOG)
+        watch = Stopwatch()
+        assert site.end() == 0
+        assert watch.net() < 10
+        assert "is killed: " in site.said and "ERROR" not in site.said, site.said
