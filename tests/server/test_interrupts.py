@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ import pytest
 from pastepool.runtime.window.interruption import interruption
 from tests.runtime.window.test_interrupt_signal import caught
 from tests.server.serving import Environ, Running, path_echo, running
-from tests.waiting import WATCHDOG, until
+from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells in which call a thread is")
 
@@ -78,3 +79,27 @@ def test_child_that_the_application_forks_does_not_catch_it() -> None:
     assert os.read(answers[0], 1000).decode() == repr(sorted(before))
     for end in answers:
         os.close(end)
+
+
+TRACED = """
+import threading
+
+threading.{hook}(lambda *arguments: None)
+
+from pastepool import WorkerPool
+
+pool = WorkerPool("shop", workers=2, spawn_if_under=2)
+pool.start()
+for _ in range(200):
+    done = threading.Event()
+    pool.submit(done.set)
+    assert done.wait({watchdog})
+assert pool.stop({watchdog})
+"""
+
+
+@pytest.mark.parametrize("hook", ["settrace", "setprofile"])
+def test_process_with_a_debugger_in_it_does_not_stand_still(hook: str) -> None:
+    """On CPython 3.11 a thread that is marked while it is blocked stops all that are traced. No start marks one there."""
+    code = TRACED.format(hook=hook, watchdog=WATCHDOG)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=PROGRAM_WATCHDOG)

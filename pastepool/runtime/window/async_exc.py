@@ -8,6 +8,7 @@ CPython's ``PyThreadState_SetAsyncExc``.
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Iterator
 from operator import is_
 from types import FrameType
@@ -16,6 +17,16 @@ from pastepool.core.interpreter import NO_KILLS, runs_without_gil
 from pastepool.errors import InjectionUnavailable
 from pastepool.runtime.inspection.stacks import look_at
 from pastepool.runtime.window.one_step import in_one_step
+
+FLAG_IS_SHARED = sys.version_info < (3, 13)
+"""
+Whether all threads of the interpreter share one flag that says "somebody has an exception to raise".
+
+It goes up with every call of ``PyThreadState_SetAsyncExc``, one that takes an exception back included, and down only
+when some thread raises one. While it is up each thread leaves the fast path at each of its looks, and on 3.11 a traced
+function never gets past its first instruction: a process with a debugger in it, or a coverage run, stands still. From
+3.13 on each thread has a flag of its own, and lowers it itself.
+"""
 
 
 def check_available(*, without_gil: bool) -> None:

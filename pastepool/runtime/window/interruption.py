@@ -1,8 +1,9 @@
 """
 For whom system calls are interrupted (``interrupting``), and whether that works here.
 
-It is found out by trying it once, on a thread made for that, and not by the version. The signal is installed while a
-server runs that can use it, and not longer.
+It is found out by trying it once, on a thread made for that, and not by the version, except where no thread may be
+marked for a trial (``async_exc.FLAG_IS_SHARED``). The signal is installed while a server runs that can use it, and not
+longer.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 
 from pastepool.runtime.inspection.stacks import frame_of
 from pastepool.runtime.window.arming import Arm, Place
+from pastepool.runtime.window.async_exc import FLAG_IS_SHARED
 from pastepool.runtime.window.interrupt_signal import InterruptSignal
 from pastepool.runtime.window.interrupting import blocking_call, interrupt, leaves, strike
 from pastepool.runtime.window.reach import found_reach
@@ -51,7 +53,8 @@ class Interruption:
             if self.usable or self._works is False or found_reach() is None or not self._signal.install():
                 return
             if self._works is None:
-                self._works = _works(self._signal)
+                # Where the flag is shared it never works, and a trial would leave a process with a debugger in it standing.
+                self._works = not FLAG_IS_SHARED and _works(self._signal)
             self.usable = self._works
             if not self.usable:
                 self._signal.remove()

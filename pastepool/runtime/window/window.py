@@ -27,7 +27,6 @@ Source: contract P8, P15; ours, because CPython offers nothing of the kind.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import deque
@@ -36,6 +35,7 @@ from collections.abc import Callable
 from pastepool.errors import WorkerKilled
 from pastepool.runtime.inspection.stacks import frame_of
 from pastepool.runtime.window.arming import Arm, Reach
+from pastepool.runtime.window.async_exc import FLAG_IS_SHARED as _FLAG_IS_SHARED
 from pastepool.runtime.window.async_exc import set_async_exc, thread_state
 from pastepool.runtime.window.interruption import interruption
 from pastepool.runtime.window.landing import raise_where_it_may_land
@@ -47,16 +47,6 @@ _HOLD_BACK: Seconds = 0.0005
 _HOLD_BACK_TIMES = 20
 """
 How long to let the worker run on from a place where a kill would hurt others, and how often. The numbers are choices.
-"""
-
-_FLAG_IS_SHARED = sys.version_info < (3, 13)
-"""
-Whether all threads of the interpreter share one flag that says "somebody has an exception to raise".
-
-It goes up with every call of ``PyThreadState_SetAsyncExc``, one that takes an exception back included, and down only
-when some thread raises one. While it is up each thread leaves the fast path at each of its looks, and on 3.11 a traced
-function never gets past its first instruction: a process with a debugger in it, or a coverage run, stands still. From
-3.13 on each thread has a flag of its own, and lowers it itself.
 """
 
 _LOOKS = 100
