@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from pastepool.cli.asking import RELOAD, STATUS, STOP, ask
 from pastepool.runtime.system.loggers import write_line
 
+_INTERRUPTED = 130
+"""The status of a command that Ctrl-C has ended, as shells have it."""
+
 COMMANDS = {
     RELOAD: "load new code and settings; wait until all workers have them; 1 if that fails",
     STATUS: "show the workers",
@@ -31,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--server-name", default="main", help="NAME of its section [server:NAME]; main if not given"
         )
     given = parser.parse_args(arguments)
-    ok, text = ask(given.command, given.file, f"server:{given.server_name}")
+    try:
+        ok, text = ask(given.command, given.file, f"server:{given.server_name}")
+    except KeyboardInterrupt:
+        write_line(sys.stderr, f"{given.command} goes on in the server; pastepool status {given.file} shows how it is.")
+        return _INTERRUPTED
     write_line(sys.stdout if ok else sys.stderr, text)
     return 0 if ok else 1

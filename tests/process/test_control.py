@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +16,8 @@ import pytest
 
 from pastepool.cli import asking
 from pastepool.runtime.family.control import Control, names_for, names_there
-from tests.waiting import WATCHDOG
+from tests.process.site import Site, ending
+from tests.waiting import PROGRAM_WATCHDOG, WATCHDOG
 
 SECTION = "server:main"
 
@@ -95,3 +99,19 @@ def ask(parent: Control, name: str, stack: contextlib.ExitStack, word: str) -> l
     client.sendall(word.encode())
     parent.asked(list(parent.descriptors()))  # it accepts
     return parent.asked(select.select(list(parent.descriptors()), [], [], WATCHDOG)[0])
+
+
+def test_command_that_is_interrupted_says_that_the_reload_goes_on(tmp_path: Path) -> None:
+    """In one line, with the status of Ctrl-C."""
+    with ending(Site(tmp_path)) as site:
+        site.serving()
+        site.boot("VERSION = 2\nwhile not (HERE / 'gate').exists():\n    time.sleep(0.01)")
+        words = [sys.executable, "-m", "pastepool", "reload", "site.ini"]
+        with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as command:
+            site.await_line("is tried with one worker")
+            command.send_signal(signal.SIGINT)
+            said = command.communicate(timeout=PROGRAM_WATCHDOG)[1]
+        assert (command.returncode, said.count("\n")) == (130, 1), said
+        assert said.startswith("reload goes on in the server; pastepool status site.ini shows how it is.")
+        site.open_gate()
+        site.serving(generation=2)
