@@ -1,4 +1,4 @@
-"""The server section is read anew from the file, with the variables of the command line that it had at the start."""
+"""The server section is read again from the file, with the variables of the command line that it had at the start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pastepool.errors import SettingsError
-from pastepool.settings.again import read_again, variables_of
+from pastepool.settings.again import factory_of, read_again, variables_of
 from pastepool.settings.dialect import PASTE
 
 FILE = """\
@@ -70,3 +70,19 @@ def test_mistake_is_told_with_its_line(ini: Path) -> None:
     ini.write_text(FILE + "threads = none\n")
     with pytest.raises(SettingsError, match="line 12"):
         read_again(str(ini), "server:other", {}, PASTE)
+
+
+def test_another_server_in_use_needs_a_restart(ini: Path) -> None:
+    """The factory that was called at the start is compared with what the file names now."""
+    factory = factory_of(str(ini), "server:main", {})
+    assert callable(factory)
+    assert read_again(str(ini), "server:main", {}, PASTE, factory).pool.workers == 7
+    ini.write_text(ini.read_text().replace("egg:pastepool#http", "egg:pastepool#main"))
+    with pytest.raises(SettingsError, match="use names another server now; that needs a restart"):
+        read_again(str(ini), "server:main", {}, PASTE, factory)
+
+
+def test_factory_of_a_file_that_cannot_be_read_is_not_known(ini: Path) -> None:
+    """A program may name a file that Paste Deploy does not know; then nothing is compared."""
+    ini.write_text("no section\n")
+    assert factory_of(str(ini), "server:main", {}) is None
