@@ -27,31 +27,18 @@ QUESTION = (
     "sysconfig.get_config_var('Py_GIL_DISABLED') or 0)"
 )
 PROCESSES = {
-    "broadcast": "cache_is_invalidated_in_three_processes",
-    "desk": """
-        page_and_json_show_all_workers kill_reaches_the_process_that_it_names_and_no_other
-        dump_reaches_all_processes_or_the_one_that_is_named
-    """,
-    "failures": """
-        killed_worker_is_replaced_and_no_other_request_is_cut workers_finish_and_leave_when_the_parent_is_killed
-        signal_to_the_whole_group_ends_in_order
-    """,
-    "hosts": "processes_have_names program_serves_with_several_processes service_manager_is_told",
+    "desk": "kill_reaches_the_process_that_it_names_and_no_other",
+    "failures": "workers_finish_and_leave_when_the_parent_is_killed",
     "preload": """
-        workers_share_the_memory_of_the_application reload_loads_new_code threads_that_the_application_has_started_are_named
-        killed_mold_is_made_again_by_the_next_worker workers_and_mold_end_with_a_killed_parent
+        workers_share_the_memory_of_the_application killed_mold_is_made_again_by_the_next_worker
+        workers_and_mold_end_with_a_killed_parent
     """,
-    "serving": """
-        each_command_serves_with_several_processes the_end_waits_for_requests_in_every_worker reload_brings_new_code
-        reload_changes_the_number_of_processes second_reload_supersedes_the_first the_end_while_a_candidate_boots
-    """,
-    "watchdog": """
-        worker_that_stands_still_is_replaced_and_then_killed worker_that_stands_still_outlives_no_killed_parent
-    """,
+    "serving": "each_command_serves_with_several_processes reload_brings_new_code",
+    "watchdog": "worker_that_stands_still_is_replaced_and_then_killed",
 }
 """
-Of the tests of several processes, by file: those that fork, preload, reload, kill and stand still. They take 50 seconds,
-and all of them six minutes.
+Of the tests of several processes, by file, one for each thing that a CPython could do in another way: fork, preload,
+reload, kill, stand still. All of them take six minutes.
 """
 
 TESTS = (
