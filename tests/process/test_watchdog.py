@@ -15,7 +15,7 @@ from tests.process.site import Site, ending, in_background, workers_of
 from tests.process.test_hosts import pastepool
 from tests.server.commands import alive, get
 from tests.server.post_office import PostOffice
-from tests.waiting import PROGRAM_WATCHDOG, until
+from tests.waiting import PROGRAM_WATCHDOG, Stopwatch, until
 
 KILLED = r"worker process (\d) \(pid (\d+), generation 1\) is killed: its interpreter stands still"
 
@@ -36,6 +36,21 @@ def test_worker_that_stands_still_is_replaced_and_then_killed(tmp_path: Path) ->
         caller.join()
         until(lambda: not alive(int(pid)), "the stuck worker is gone")
         assert site.answer()[0] != int(pid)
+
+
+def test_replacement_of_one_that_stands_still_is_there_in_time(tmp_path: Path) -> None:
+    """``deadlock_timeout``, one second, and as long as a worker needs to boot."""
+    boot = Stopwatch()
+    with ending(Site(tmp_path, deadlock_timeout=2)) as site:
+        workers = site.serving()
+        booted = boot.elapsed()
+        caller = in_background(site.at, "/stuck")
+        site.hold("stuck")
+        watch = Stopwatch()
+        old = "|".join(map(str, workers.values()))
+        site.await_line(rf"worker process \d \(pid (?!{old})\d+, generation 1\) serves")
+        assert watch.net() <= 2 + 1 + booted
+        caller.join()
 
 
 def test_stacks_of_a_worker_that_stands_still_are_mailed(tmp_path: Path) -> None:
