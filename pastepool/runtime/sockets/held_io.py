@@ -7,10 +7,8 @@ from calls of half a millisecond, it waits once for each request; when several w
 pieces, each waits once for each piece. The system call itself takes a few microseconds, because it never waits. So the
 functions here keep the GIL.
 
-Measured (docs/performance.md). Without the accelerator these functions need ``ctypes``, and the methods of the socket are
-cheaper when no other thread wants the GIL. With it these functions are always cheaper. All the same a whole response is
-sent by the method of the socket: a leader that never releases the GIL within a batch of short requests lets the threads
-of the application wait (docs/adr/0017).
+Measured (docs/performance.md). When no other thread wants the GIL, the methods of the socket are used: a leader that never
+releases the GIL within a batch of short requests lets all other threads wait (docs/adr/0017).
 
 The race: another thread may close the socket at any moment. The next file that is opened then gets the same number, and
 a read or write with the old number would go to that file. So the number is asked for (-1 if the socket is closed) and
@@ -76,11 +74,6 @@ def held_receiver() -> HeldReceive | None:
     of the baton.
     """
     return None if runs_without_gil() else fast.held_receive or _receiver()
-
-
-def receiving_held_is_cheaper() -> bool:
-    """Return whether to receive without releasing the GIL also if no other thread wants it."""
-    return fast.held_receive is not None and not runs_without_gil()
 
 
 def _receiver() -> HeldReceive:

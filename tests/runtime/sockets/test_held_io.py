@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pastepool._fast import fast
 from pastepool.runtime.sockets import held_io
 from pastepool.runtime.sockets.held_io import (
     HELD_AT_MOST,
@@ -19,7 +18,6 @@ from pastepool.runtime.sockets.held_io import (
     held_at_most,
     held_receiver,
     held_send,
-    receiving_held_is_cheaper,
 )
 from pastepool.runtime.sockets.tls_socket import TlsSocket
 
@@ -43,10 +41,9 @@ def test_without_the_gil_neither_is_used(monkeypatch: pytest.MonkeyPatch) -> Non
     """There another thread may close the socket within the call, and its number would be somebody else's."""
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     assert held_receiver() is None
-    assert held_at_most() == -1 and not receiving_held_is_cheaper()
+    assert held_at_most() == -1
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True)
     assert held_at_most() == HELD_AT_MOST
-    assert receiving_held_is_cheaper() == (fast.LANGUAGE == "C")
 
 
 def test_end_of_the_client_is_told_from_nothing_yet(pair: tuple[socket.socket, socket.socket]) -> None:
