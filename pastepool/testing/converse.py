@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
 from pastepool.http1.request import Request
 from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
-from pastepool.types import CallWindow
+from pastepool.types import CallWindow, Seconds
 from pastepool.wsgi.call import Application, Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype, listener_prototype
 from pastepool.wsgi.plain_file import PlainFile
@@ -162,13 +163,28 @@ class Conversation:
         self._tell(short_answer(status, text, _STAMP[2]))
 
 
+class _Stamp:
+    """The same fields at all times: a conversation has no clock."""
+
+    until = math.inf
+    fields = _STAMP
+
+    def now(self) -> Seconds:
+        """Return the one instant that there is."""
+        return 0.0
+
+    def fields_at(self, now: Seconds) -> tuple[bytes, bytes, bytes]:
+        """Return the fields."""
+        return self.fields
+
+
 class _Answer(Call):
     """One response. Its bytes go directly to the client of the conversation."""
 
     look_at_file = staticmethod(os.fstat)
 
     def __init__(self, request: Request, environ: dict[str, Any], serial: int, conversation: Conversation) -> None:
-        super().__init__(request, environ, serial, lambda: _STAMP)
+        super().__init__(request, environ, serial, _Stamp())
         self._conversation = conversation
         environ["pastepool.client_gone"] = lambda: conversation.gone
         environ["pastepool.kill_after"] = _ignore

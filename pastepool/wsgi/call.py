@@ -13,21 +13,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from pastepool.core.ownership import calls_application
 from pastepool.errors import AppError, ClientGone
 from pastepool.http1.request import Request
 from pastepool.http1.response import LAST_CHUNK, NO_CONTENT, Head, chunk, render_head
-from pastepool.types import CallWindow
+from pastepool.types import CallWindow, Seconds
 from pastepool.wsgi.file_wrapper import FileWrapper
 from pastepool.wsgi.plain_file import PlainFile, plain_file, read_fully
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 
-DateAndServer = Callable[[], tuple[bytes, bytes, bytes]]
-"""Returns three texts of rendered fields: Date, Server, and both together."""
+class DateAndServer(Protocol):
+    """
+    The clock, and the fields that say the time and name the server (``runtime.http.date_header``).
+
+    ``fields``: Date, Server, and both together, rendered, as they are before the instant ``until``.
+    """
+
+    @property
+    def now(self) -> Callable[[], Seconds]: ...
+    @property
+    def until(self) -> Seconds: ...
+    @property
+    def fields(self) -> tuple[bytes, bytes, bytes]: ...
+    def fields_at(self, now: Seconds) -> tuple[bytes, bytes, bytes]: ...
 
 
 _COPY_LIMIT = 16384
@@ -83,7 +95,7 @@ class Call(ABC):
         self.environ = environ
         self.serial = serial
         self.keep_alive = request.keep_alive
-        self._date_and_server = stamp
+        self._stamp = stamp
 
     @abstractmethod
     def transmit(self, data: bytes) -> None: ...
@@ -129,10 +141,11 @@ class Call(ABC):
         return self._ended or self._left == 0 or self._bare()
 
     @calls_application
-    def respond(self, application: Application, window: CallWindow) -> None:
+    def respond(self, application: Application, window: CallWindow) -> Seconds | None:
         """
         Call the application and hand its whole response over.
 
+        Returns: when the application returned, if it returned the whole response at once; None if it was iterated.
         Raises: AppError if the application broke PEP 3333 or its own framing; ClientGone; WorkerKilled; any exception
         that the application raises. After an exception the window may still be open; the code that catches it must
         shut the window.
@@ -144,9 +157,11 @@ class Call(ABC):
         if (kind is list or kind is tuple) and not self.began:
             body = result[0] if len(result) == 1 and type(result[0]) is bytes else _joined(result)
             window.shut()
-            self._whole(body)
-        else:
-            self._stream(result, window)
+            returned_at = self._stamp.now()
+            self._whole(body, returned_at)
+            return returned_at
+        self._stream(result, window)
+        return None
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
@@ -179,7 +194,7 @@ class Call(ABC):
         finally:
             self._window.open(self.serial)  # after a failure too: the exception goes on into the application's code
 
-    def _whole(self, body: bytes) -> None:
+    def _whole(self, body: bytes, now: Seconds) -> None:
         """Hand over a response whose whole content is known, in one system call if the socket takes all of it."""
         head = self._head
         if head is None:
@@ -196,7 +211,8 @@ class Call(ABC):
             self.began = True
             self._left = 0
             self.content_sent = size
-            both = self._date_and_server()[2]
+            stamp = self._stamp
+            both = (stamp.fields if now < stamp.until else stamp.fields_at(now))[2]
             self.transmit(b"%b%b%bContent-Length: %d\r\n\r\n%b" % (status_line, fields, both, size, body))
             return
         if self.request.method == "HEAD" or head.code in NO_CONTENT:
@@ -220,7 +236,7 @@ class Call(ABC):
         """
         self.began = True
         code, status_line, fields, length, has_date, has_server = head
-        date, server, both = self._date_and_server()
+        date, server, both = self._stamp.fields_at(self._stamp.now())
         if has_date or has_server:
             both = (b"" if has_date else date) + (b"" if has_server else server)
         if length is None:
@@ -419,7 +435,7 @@ class Call(ABC):
         if larger:
             return False
         self._refuse_short_file(self._started(), len(content))
-        self._whole(content)
+        self._whole(content, self._stamp.now())
         return True
 
     def _refuse_short_file(self, head: Head, length: int) -> None:

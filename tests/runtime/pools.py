@@ -46,11 +46,12 @@ class Job:
         self.error: BaseException | None = None
         self.done = threading.Event()
 
-    def run(self, window: CallWindow) -> None:
+    def run(self, window: CallWindow) -> float | None:
         self.events.append("run")
         window.open(self.serial)
         self.work()
         window.shut()
+        return None
 
     def title(self) -> str:
         return f"job {self.serial}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 
+from pastepool.core.dispatch import LONG, PASS_ABOVE
 from pastepool.runtime.http.connection import NEVER, Connection, Waiting
 from pastepool.runtime.sockets import readiness
 from pastepool.runtime.sockets.readiness import READ
@@ -363,6 +365,32 @@ def test_request_left_to_the_backlog_by_a_leader_is_run_by_it(serve: Serve) -> N
         run.server.parts.waker.ask(both_at_once)
         assert first.response().body == b"/first"
         assert second.response().body == b"/second"
+
+
+def test_sending_makes_no_call_long(serve: Serve) -> None:
+    """
+    A send waits for the GIL while many workers are about, and calls that look long keep many workers about. So only the
+    application's own time decides whether the leader passes the baton: a server came out of that state in seconds, or
+    not at all, at half its requests a second.
+    """
+    run = serve(path_echo)
+    with run.client() as client:
+        client.get("/first")
+        connection = only_connection(run)
+        send = connection.send
+
+        def send_late(data: bytes) -> int:
+            began = time.monotonic()
+            until(lambda: time.monotonic() > began + LONG, "another thread gives the GIL back")
+            return send(data)
+
+        connection.send = send_late
+        pool = run.server.parts.pool
+        pool.expected_wait = 10 * PASS_ABOVE
+        for each in range(50):
+            assert client.get(f"/{each}").body == b"/%d" % each
+        assert pool.expected_wait < PASS_ABOVE
+        assert not pool.long_kinds.names
 
 
 def test_server_without_epoll(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

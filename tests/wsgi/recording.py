@@ -71,6 +71,23 @@ class RecordingWindow:
         self.events.append(event)
 
 
+class FixedStamp:
+    """A clock that stands still, and the fields that it says."""
+
+    until = 1000.0
+    fields = (DATE, SERVER, DATE + SERVER)
+
+    def __init__(self) -> None:
+        self.time = 999.0
+
+    def now(self) -> float:
+        return self.time
+
+    def fields_at(self, now: float) -> tuple[bytes, bytes, bytes]:
+        assert now == self.time
+        return self.fields
+
+
 class RecordedCall(Call):
     """
     ``sent``: what was handed over, one entry for each time. ``reads``: after so many of them the client hangs up.
@@ -79,7 +96,7 @@ class RecordedCall(Call):
     """
 
     def __init__(self, request: Request, environ: Environ, window: RecordingWindow, reads: int, drains: bool) -> None:
-        super().__init__(request, environ, 7, lambda: (DATE, SERVER, DATE + SERVER))
+        super().__init__(request, environ, 7, FixedStamp())
         self.sent: list[bytes] = []
         self.files: list[tuple[PlainFile, int]] = []
         self.cuts = 0

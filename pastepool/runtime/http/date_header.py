@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from email.utils import formatdate
+
+from pastepool.types import Seconds
 
 
 class DateHeader:
     """
     Keeps the two fields that every response has (RFC 9110 6.6.1, 10.2.4).
 
+    ``now``: returns monotonic seconds. ``wall``: returns those of the wall clock, because the client is told the time of
+    day. ``fields``: Date, Server, and both together, as they are before the instant ``until``. Each is one or more whole
+    lines, or empty.
+
     Runs on: any thread. If two threads refresh at once, both write the same value.
     """
 
-    __slots__ = ("_server", "_fields", "_until")
+    __slots__ = ("now", "fields", "until", "_wall", "_server")
 
-    def __init__(self, server_header: str) -> None:
+    def __init__(
+        self,
+        server_header: str,
+        now: Callable[[], Seconds] = time.monotonic,
+        wall: Callable[[], Seconds] = time.time,
+    ) -> None:
+        self.now = now
+        self._wall = wall
         self._server = b"Server: %b\r\n" % server_header.encode("latin-1") if server_header else b""
-        self._until = 0.0
-        self._fields = (b"", self._server, self._server)
+        self.until = 0.0
+        self.fields = (b"", self._server, self._server)
 
-    def current(self) -> tuple[bytes, bytes, bytes]:
-        """Return Date, Server, and both together. Each is one or more whole lines, or empty."""
-        if time.monotonic() >= self._until:
-            self._refresh()
-        return self._fields
+    def fields_at(self, now: Seconds) -> tuple[bytes, bytes, bytes]:
+        """Return ``fields`` for this instant."""
+        if now >= self.until:
+            self._refresh(now)
+        return self.fields
 
     def joined(self) -> bytes:
         """Return both fields together, for responses that the server makes itself."""
-        return self.current()[2]
+        return self.fields_at(self.now())[2]
 
-    def _refresh(self) -> None:
-        wall = time.time()  # the wall clock, because the client is told the time of day
+    def _refresh(self, now: Seconds) -> None:
+        wall = self._wall()
         # The fields are valid until this second of the wall clock is over, so two responses of one second say the same.
         date = b"Date: %b\r\n" % formatdate(wall, usegmt=True).encode("ascii")
-        self._fields = (date, self._server, date + self._server)
-        self._until = time.monotonic() + 1.0 - wall % 1.0
+        self.fields = (date, self._server, date + self._server)
+        self.until = now + 1.0 - wall % 1.0  # last: a thread that reads it finds the fields changed

@@ -83,7 +83,7 @@ class Exchange(TransmittingCall):
         self.environ = environ
         self.serial = serial
         self.keep_alive = request.keep_alive
-        self._date_and_server = shared.date_and_server
+        self._stamp = shared.date_header
         self.connection = connection
         self.shared = shared
         environ["pastepool.client_gone"] = self.client_gone
@@ -146,13 +146,14 @@ class Exchange(TransmittingCall):
         """Return the status of the response, from the application or in its place, and the fate."""
         return TaskOutcome(self.code_sent or self.code, self.fate)
 
-    def run(self, window: CallWindow) -> None:
+    def run(self, window: CallWindow) -> Seconds | None:
         """
         Call the application and send its response.
 
         Raises: any error that ended it early; the window may still be open then.
         """
-        self.respond(self.shared.application, window)
+        returned_at = self.respond(self.shared.application, window)
+        return returned_at if self.connection.output is None else None
 
     def title(self) -> str:
         """

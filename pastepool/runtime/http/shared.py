@@ -62,11 +62,7 @@ class Shared:
     old_protocol: bool = False
     expose_tracebacks: bool = False
     held_at_most: int = field(default_factory=held_at_most)
-    date_and_server: Callable[[], tuple[bytes, bytes, bytes]] = field(init=False)
     draining: bool = False
-
-    def __post_init__(self) -> None:
-        self.date_and_server = self.date_header.current  # bound once here, because it costs time to bind it per request
 
     def open_spool(self) -> Spool:
         """Make a temporary file for the output of one response. Raises: OSError."""

@@ -118,10 +118,11 @@ class Task(Protocol):
     def outcome(self) -> TaskOutcome:
         """Say how the run ended. Runs on: its worker, after ``run``."""
 
-    def run(self, window: CallWindow) -> None:
+    def run(self, window: CallWindow) -> Seconds | None:
         """
         Do the work. Open the window before the part that a kill may interrupt, and shut it after that part.
 
+        Returns: when the work was done, if what followed never waits and so does not count; None if all of it counts.
         Raises: anything; the window may then still be open. Runs on: its worker.
         """
 

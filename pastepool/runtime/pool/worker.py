@@ -258,14 +258,16 @@ class Worker:
         task.started_at = started
         task.worker_name = self.name
         self.fact = (_BUSY, started, task)
+        ended = None
         try:
-            task.run(self.window)
+            ended = task.run(self.window)
         except BaseException as error:
             # The first of the two places that catch everything. The window may still be open.
             self._recover(task, error)
         if self.orphaned:
             self._end_child(task.title(), None)
-        ended = now()
+        if ended is None:
+            ended = now()
         pool = self._pool
         duration = ended - started
         self._count_task(task, started, ended)

@@ -92,7 +92,7 @@ class _AdminCall(Call):
     def __init__(
         self, request: Request, environ: dict[str, Any], serial: int, stamp: DateHeader, sock: socket.socket
     ) -> None:
-        super().__init__(request, environ, serial, stamp.current)
+        super().__init__(request, environ, serial, stamp)
         self._sock = sock
 
     def transmit(self, data: bytes) -> None:

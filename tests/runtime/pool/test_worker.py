@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from pastepool.core.dispatch import LONG, PASS_ABOVE
+from pastepool.core.dispatch import LONG, NEGLIGIBLE, PASS_ABOVE
 from pastepool.core.states import Phase
 from pastepool.errors import WorkerKilled
 from pastepool.runtime.pool.worker import Worker
 from pastepool.runtime.window.window import Window
+from pastepool.types import CallWindow
 from tests.runtime.pools import Job, LivePool
 from tests.waiting import WATCHDOG, until
 
@@ -114,6 +115,25 @@ def test_worker_learns_which_kinds_are_long(live: LivePool) -> None:
     until(lambda: set(kinds) == {long.kind}, "that it is long is learnt")
     live.run(lambda: None)
     until(lambda: not kinds, "that it is short is learnt")
+
+
+def test_time_after_the_work_itself_makes_no_call_long(alone: LivePool) -> None:
+    """A task that says when its work was done is counted until then: what followed has waited for the GIL, at most."""
+
+    class Handing(Job):
+        def run(self, window: CallWindow) -> float:
+            super().run(window)
+            done_at = time.monotonic()
+            until(lambda: time.monotonic() > done_at + LONG, "the response is handed over")
+            return done_at
+
+    await_leader(alone)
+    job = Handing()
+    alone.feed.add(job)
+    assert job.done.wait(WATCHDOG)
+    await_leader(alone)
+    assert alone.pool.expected_wait <= NEGLIGIBLE
+    assert not alone.pool.long_kinds.names
 
 
 def test_leader_stuck_in_a_call_is_relieved(live: LivePool) -> None:
