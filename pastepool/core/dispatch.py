@@ -1,10 +1,10 @@
 """
 Decide whether the leader passes the baton on before it calls the application.
 
-The leader passes the baton when recent calls were long, or when the last call of the same kind was long. If the leader
-keeps the baton, a short call costs nothing more, but during a long call all other clients wait until the caretaker
-looks. If the leader passes the baton, that costs a thread switch in both cases. So the rule compares the expected wait
-with the price of the switch.
+The leader passes the baton when the last call of the same kind was long, or when recent calls of other kinds were. If
+the leader keeps the baton, a short call costs nothing more, but during a long call all other clients wait until the
+caretaker looks. If the leader passes the baton, that costs a thread switch in both cases. So the rule compares the
+expected wait with the price of the switch.
 
 Source: ours, measured (docs/adr/0002): with a threshold of 1 ms an application that blocks for 0.5 ms falls from 16,000
 to 1,500 requests a second.
@@ -32,13 +32,13 @@ A call no longer than this is not counted while the expected wait is also no lon
 change a decision.
 """
 
-LONG: Seconds = 0.01
+LONG: Seconds = LOOK_EVERY
 """
-A call that takes at least this long makes its kind a long kind.
+A call that takes at least this long makes its kind a long kind: during such a call the leader would lose the baton.
 
-This is well above the time of a short call that has to wait for the GIL. With a limit of 1 ms an application that read
-64 KiB in 33 us a request was once taken for long. From then on the leader passed the baton before each of its calls,
-and so a request took 78 us. Calls between ``LOOK_EVERY`` and this limit are left to the caretaker.
+Measured with calls of 1, 2 and 5 ms beside hello: with 10 ms, hello had 0.8, 0.75 and 0.7 of the requests a second, and
+the calls took up to a quarter longer. A short call that had to wait for the GIL so long costs one thread switch: the next
+call of its kind shows that it is short.
 """
 
 KINDS_LIMIT = 256
@@ -58,7 +58,8 @@ def expected_wait(before: Seconds, duration: Seconds) -> Seconds:
     """
     Return how long the next call is expected to make other clients wait if the leader keeps the baton.
 
-    ``before``: the expected wait so far. ``duration``: of the call that has ended. A call counts for at most
+    ``before``: the expected wait so far. ``duration``: of the call that has ended, which is not of a kind known as long:
+    during a call of such a kind the leader does not keep the baton, so it says nothing. A call counts for at most
     ``LOOK_EVERY``, because after that time the caretaker takes the baton away. So one call of 50 ms among hundreds of
     short ones does not make all of them pay for thread switches.
 
@@ -86,14 +87,20 @@ class LongKinds:
     def __init__(self) -> None:
         self.names: dict[object, None] = {}
 
-    def note(self, kind: object, duration: Seconds) -> None:
-        """Remember or forget the kind of a call that has ended, depending on its duration."""
+    def note(self, kind: object, duration: Seconds) -> bool:
+        """
+        Remember or forget the kind of a call that has ended, depending on its duration. Returns whether it was known as
+        long before.
+        """
+        names = self.names
         if duration < LONG:
-            self.names.pop(kind, None)
-            return
-        if len(self.names) >= KINDS_LIMIT:
-            self.names.clear()
-        self.names[kind] = None
+            return names.pop(kind, self) is None
+        if kind in names:
+            return True
+        if len(names) >= KINDS_LIMIT:
+            names.clear()
+        names[kind] = None
+        return False
 
 
 def look_after(quiet_looks: int) -> Seconds:

@@ -64,13 +64,22 @@ def test_longer_calls_never_make_for_a_smaller_expectation(calls: list[float], m
 
 
 def test_kind_is_long_from_one_long_call_to_the_next_short_one() -> None:
-    """Ten milliseconds or longer is long; and what has become short is not expected to be long any more."""
+    """A millisecond or longer is long; and what has become short is not expected to be long any more."""
     kinds = LongKinds()
     kinds.note(b"/report", LONG)
     kinds.note(b"/fast", LONG * 0.99)
     assert set(kinds.names) == {b"/report"}
     kinds.note(b"/report", 0.0)
     assert not kinds.names
+
+
+@pytest.mark.parametrize("duration", [0.0, LONG])
+def test_it_is_told_whether_a_kind_was_known_as_long(duration: float) -> None:
+    """Its first call was a surprise, whatever the next one is."""
+    kinds = LongKinds()
+    assert not kinds.note(b"/report", duration)
+    assert kinds.note(b"/report", LONG) is (duration >= LONG)
+    assert kinds.note(b"/report", duration)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3 * KINDS_LIMIT), durations), max_size=1000))

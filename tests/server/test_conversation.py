@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pastepool.core.dispatch import LONG, PASS_ABOVE
+from pastepool.runtime.http import transmitting
 from pastepool.runtime.http.connection import NEVER, Connection, Waiting
 from pastepool.runtime.sockets import readiness
 from pastepool.runtime.sockets.readiness import READ
@@ -367,12 +368,13 @@ def test_request_left_to_the_backlog_by_a_leader_is_run_by_it(serve: Serve) -> N
         assert second.response().body == b"/second"
 
 
-def test_sending_makes_no_call_long(serve: Serve) -> None:
+def test_sending_makes_no_call_long(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A send waits for the GIL while many workers are about, and calls that look long keep many workers about. So only the
     application's own time decides whether the leader passes the baton: a server came out of that state in seconds, or
     not at all, at half its requests a second.
     """
+    monkeypatch.setattr(transmitting, "held_send", lambda sock, data: 0)
     run = serve(path_echo)
     with run.client() as client:
         client.get("/first")

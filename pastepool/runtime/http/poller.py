@@ -34,7 +34,7 @@ from pastepool.runtime.http.sharing import Sharing, Workers
 from pastepool.runtime.http.sweeper import Sweeper
 from pastepool.runtime.http.welcoming import Welcoming
 from pastepool.runtime.sockets.acceptor import Acceptor
-from pastepool.runtime.sockets.held_io import HELD_AT_MOST, HeldReceive, held_receiver
+from pastepool.runtime.sockets.held_io import HELD_AT_MOST, HeldReceive, held_receiver, holding_is_always_cheaper
 from pastepool.runtime.sockets.readiness import READ, Readiness, open_readiness
 from pastepool.runtime.sockets.siblings import Siblings
 from pastepool.runtime.sockets.waker import Waker
@@ -108,6 +108,7 @@ class Poller:
         self._batch: Iterator[tuple[int, int]] = iter(())
         self._interrupted = False
         self._held_receive = held_receiver()
+        self._usual_receive = self._held_receive if holding_is_always_cheaper() else None
         self._answering = Answering(connections, shared, timeouts, overload, on_turned_away)
         self._rearming = Rearming(
             connections, timeouts, clock, shared.tally, on_hangup=on_hangup, linger=self._answering.linger
@@ -192,7 +193,7 @@ class Poller:
                 task = self._guarded(self._steps[step], returned)
                 if task is not None:
                     return task
-            task = self._from_batch()
+            task = self._from_batch(self._usual_receive)
             if task is not None:
                 return task
             if self._interrupted:
@@ -216,12 +217,11 @@ class Poller:
             tasks.append(task)
         return tasks
 
-    def _from_batch(self, held_receive: HeldReceive | None = None) -> Exchange | None:
+    def _from_batch(self, held_receive: HeldReceive | None) -> Exchange | None:
         """
         Handle the events of the batch until a request is complete. Returns None at the end of the batch.
 
-        ``held_receive``: reads without releasing the GIL. If given, it is tried first, because other threads want the
-        GIL then.
+        ``held_receive``: reads without releasing the GIL. If given, it is tried first.
         """
         find = self.connections.get
         for fd, mask in self._batch:

@@ -11,7 +11,7 @@ from pastepool.runtime.http.sender import Sender
 from pastepool.runtime.http.spool import Spool
 from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.pool.tally import Tally
-from pastepool.runtime.sockets.held_io import held_at_most
+from pastepool.runtime.sockets.held_io import held_at_most, whole_held_at_most
 from pastepool.types import Clock, Seconds
 from pastepool.wsgi.call import Application
 
@@ -42,8 +42,8 @@ class Shared:
     the supervisor look. ``returning``: takes connections back. ``sender``: sends what responses keep back for too long.
     ``retry_after``: seconds after which a refused client may come back. ``old_protocol``: whether responses are in
     HTTP/1.0 and close the connection. ``expose_tracebacks``: whether the client gets the traceback when the application
-    fails. ``held_at_most``: how many bytes of a piece are sent without releasing the GIL (``held_io``). ``draining``:
-    whether every response closes its connection.
+    fails. ``held_at_most``, ``whole_held_at_most``: how many bytes of a piece, and of a whole response, are sent without
+    releasing the GIL (``held_io``). ``draining``: whether every response closes its connection.
     """
 
     application: Application
@@ -62,6 +62,7 @@ class Shared:
     old_protocol: bool = False
     expose_tracebacks: bool = False
     held_at_most: int = field(default_factory=held_at_most)
+    whole_held_at_most: int = field(default_factory=whole_held_at_most)
     draining: bool = False
 
     def open_spool(self) -> Spool:

@@ -77,13 +77,16 @@ class TransmittingCall(Call):
         if output is not None and output.flushed:
             output = connection.output = None
         if output is None:
+            size = len(data)
             try:
-                sent = connection.send(data)
+                sent = held_send(connection.sock, data) if size <= self.shared.whole_held_at_most else 0
+                if not sent:
+                    sent = connection.send(data)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError as error:
                 raise ClientGone("The client has gone.") from error
-            if sent != len(data):
+            if sent != size:
                 self._queue(memoryview(data)[sent:])
         else:
             self._queue(memoryview(data))

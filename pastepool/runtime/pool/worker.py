@@ -273,9 +273,9 @@ class Worker:
         self._count_task(task, started, ended)
         task.conclude(ended)
         if duration > NEGLIGIBLE or pool.expected_wait > NEGLIGIBLE:
-            pool.expected_wait = expected_wait(pool.expected_wait, duration)
-            if duration >= LONG or pool.long_kinds.names:
-                pool.long_kinds.note(task.kind, duration)
+            is_known = (duration >= LONG or pool.long_kinds.names) and pool.long_kinds.note(task.kind, duration)
+            if not is_known:
+                pool.expected_wait = expected_wait(pool.expected_wait, duration)
         if self.window.killed or self.fact[0] is not _BUSY:
             self.leaving = True
             if self.window.killed:

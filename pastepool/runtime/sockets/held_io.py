@@ -7,8 +7,10 @@ from calls of half a millisecond, it waits once for each request; when several w
 pieces, each waits once for each piece. The system call itself takes a few microseconds, because it never waits. So the
 functions here keep the GIL.
 
-Measured (docs/performance.md). When no other thread wants the GIL, the methods of the socket are used: a leader that never
-releases the GIL within a batch of short requests lets all other threads wait (docs/adr/0017).
+Measured (docs/performance.md). Without the accelerator these functions need ``ctypes``, and the methods of the socket are
+cheaper when no other thread wants the GIL. With it these functions are always cheaper, and always used. A leader of short
+requests then releases the GIL once for each batch, when it polls. If it released the GIL for each system call, it would
+wake a waiting thread each time, mostly for nothing: it has the GIL back before that thread runs (docs/adr/0017).
 
 The race: another thread may close the socket at any moment. The next file that is opened then gets the same number, and
 a read or write with the old number would go to that file. So the number is asked for (-1 if the socket is closed) and
@@ -74,6 +76,16 @@ def held_receiver() -> HeldReceive | None:
     of the baton.
     """
     return None if runs_without_gil() else fast.held_receive or _receiver()
+
+
+def holding_is_always_cheaper() -> bool:
+    """Return whether to receive and send without releasing the GIL also if no other thread wants it."""
+    return fast.held_receive is not None and not runs_without_gil()
+
+
+def whole_held_at_most() -> int:
+    """Return the same as ``held_at_most`` for a response that is sent in one piece."""
+    return HELD_AT_MOST if holding_is_always_cheaper() else -1
 
 
 def _receiver() -> HeldReceive:

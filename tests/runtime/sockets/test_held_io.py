@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from pastepool._fast import fast
 from pastepool.runtime.sockets import held_io
 from pastepool.runtime.sockets.held_io import (
     HELD_AT_MOST,
@@ -18,6 +19,8 @@ from pastepool.runtime.sockets.held_io import (
     held_at_most,
     held_receiver,
     held_send,
+    holding_is_always_cheaper,
+    whole_held_at_most,
 )
 from pastepool.runtime.sockets.tls_socket import TlsSocket
 
@@ -41,9 +44,11 @@ def test_without_the_gil_neither_is_used(monkeypatch: pytest.MonkeyPatch) -> Non
     """There another thread may close the socket within the call, and its number would be somebody else's."""
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
     assert held_receiver() is None
-    assert held_at_most() == -1
+    assert held_at_most() == whole_held_at_most() == -1 and not holding_is_always_cheaper()
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True)
     assert held_at_most() == HELD_AT_MOST
+    assert holding_is_always_cheaper() == (fast.LANGUAGE == "C")
+    assert whole_held_at_most() == (HELD_AT_MOST if fast.LANGUAGE == "C" else -1)
 
 
 def test_end_of_the_client_is_told_from_nothing_yet(pair: tuple[socket.socket, socket.socket]) -> None:
