@@ -36,6 +36,6 @@ def head_renderer(
     any_head: Callable[[str, list[tuple[str, str]]], _Rendered],
 ) -> Callable[[str, list[tuple[str, str]]], _Rendered]: ...
 
-held_receive: Callable[[_Numbered], bytes | None] | None
+held_receive: Callable[[_Numbered, int], bytes | None] | None
 held_send: Callable[[_Numbered, bytes], int] | None
 accept_client: Callable[[_Numbered], tuple[int, str, int] | int] | None

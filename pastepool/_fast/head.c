@@ -201,7 +201,7 @@ make_request(Head *self, PyObject *method)
     if (keeps < 0) {
         return NULL;
     }
-    PyObject *plain = keeps && PyUnicode_CompareWithASCIIString(method, "HEAD") != 0 ? Py_True : Py_False;
+    PyObject *plain = PyUnicode_CompareWithASCIIString(method, "HEAD") != 0 ? Py_True : Py_False;
     return PyObject_CallFunctionObjArgs(self->make_request, method, self->target, version_1_1, self->fields,
                                         keeps ? Py_True : Py_False, plain, NULL);
 }

@@ -33,10 +33,15 @@ number_of(PyObject *sock)
 }
 
 static PyObject *
-held_receive(PyObject *Py_UNUSED(module), PyObject *sock)
+held_receive(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count)
 {
+    REFUSE_OTHER_COUNT("held_receive", count, 2);
     char buffer[HELD_AT_MOST];
-    ssize_t received = recv(number_of(sock), buffer, sizeof buffer, MSG_DONTWAIT);
+    size_t most = PyLong_AsSize_t(arguments[1]);
+    ssize_t received = -1;
+    if (!PyErr_Occurred()) {
+        received = recv(number_of(arguments[0]), buffer, most < sizeof buffer ? most : sizeof buffer, MSG_DONTWAIT);
+    }
     if (received < 0) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
@@ -53,10 +58,7 @@ held_send(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t co
         return NULL;
     }
     ssize_t sent = send(number_of(arguments[0]), data, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && PyErr_Occurred()) {
-        return NULL;
-    }
-    return PyLong_FromSsize_t(sent > 0 ? sent : 0);
+    return sent < 0 && PyErr_Occurred() ? NULL : PyLong_FromSsize_t(sent > 0 ? sent : 0);
 }
 
 #ifdef SOCK_NONBLOCK
@@ -84,7 +86,7 @@ static PyMethodDef functions[] = {
 #ifdef SOCK_NONBLOCK
     {"accept_client", accept_client, METH_O, NULL},
 #endif
-    {"held_receive", held_receive, METH_O, NULL},
+    {"held_receive", FAST_FUNCTION(held_receive), METH_FASTCALL, NULL},
     {"held_send", FAST_FUNCTION(held_send), METH_FASTCALL, NULL},
     {NULL},
 };

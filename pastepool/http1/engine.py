@@ -49,6 +49,9 @@ _SLASH = ord("/")
 
 _BLANK_LINE = b"\r\n\r\n"
 
+_SHORTEST_HEAD = len(b"GET / HTTP/1.0\r\n\r\n")
+"""Bytes of the shortest head. What ends earlier are line breaks, which are skipped, or it is no head at all."""
+
 _COUNTED_FROM = 16384
 """
 Content of at least so many bytes is counted and not parsed. A new parser takes 0.3 us, to parse and copy this 1 us.
@@ -68,9 +71,6 @@ How many more lines than fields a head may have: the request line, empty lines b
 number of fields is checked when they are parsed; this only keeps thousands of them from being parsed.
 """
 
-_SHORT_FIELD = 10
-"""The lines of a head with fewer bytes than this for each allowed field are not counted before they are parsed."""
-
 _BESIDE_TARGET = 64
 """At least as long as the longest method and the version together, with the blanks in the request line."""
 
@@ -81,6 +81,12 @@ _VERSION_1_1 = b" HTTP/1.1\r\n"
 
 _METHODS = make_cache()
 """The methods seen so far that the parser knows, as bytes and as text. So their number is bounded."""
+
+_checked_host = [""]
+"""
+The host that was checked last on any connection. A new connection mostly has the same, and what was checked is not checked
+again. Runs on: any thread; each operation is one of a list.
+"""
 
 
 class Engine(fast.HeadCallbacks):
@@ -98,7 +104,7 @@ class Engine(fast.HeadCallbacks):
 
     __slots__ = (
         "body", "rest", "on_body", "_counted", "_pieces", "_limits", "_remaining", "_head_bytes", "_head_lines",
-        "_most_lines", "_usual_bytes", "_longest_line", "_tail", "_fault", "_chunked", "_trailers",
+        "_usual_bytes", "_tail", "_fault", "_chunked", "_trailers",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, prototype: dict[str, Any]) -> None:
@@ -114,16 +120,14 @@ class Engine(fast.HeadCallbacks):
         self._repeated = 0
         self._target = b""
         self._fed = b""
-        self._host = ""
+        self._host = _checked_host[0]
         self.body = io.BytesIO()
         self.rest = b""
         self.on_body = self.body.write
         self._counted = False
         self._pieces: list[bytes] = []
         self._limits = limits
-        self._most_lines = limits.header_count + _OTHER_LINES
-        self._usual_bytes = min(limits.header_bytes, limits.header_count * _SHORT_FIELD)
-        self._longest_line = limits.request_target + _BESIDE_TARGET
+        self._usual_bytes = limits.usual_bytes
         self._remaining = 0
         self._head_bytes = 0
         self._head_lines = 0
@@ -150,6 +154,21 @@ class Engine(fast.HeadCallbacks):
     def remaining(self) -> int:
         """How many bytes of the content are still to come; 0 if that is not known."""
         return self._remaining
+
+    @property
+    def begun_content(self) -> bytes:
+        """
+        The content so far, if it is counted and came in one piece; empty otherwise.
+
+        An owner that has the rest of it too may give all of it to ``take_whole``, so that the engine need not join it.
+        """
+        return self._pieces[0] if len(self._pieces) == 1 else b""
+
+    def take_whole(self, content: bytes) -> None:
+        """Take the whole content of the message, which begins with ``begun_content`` and ends with the message."""
+        self._pieces.clear()
+        self._remaining = len(content)
+        self._take_known(content, len(content))
 
     @property
     def has_content(self) -> bool:
@@ -179,11 +198,15 @@ class Engine(fast.HeadCallbacks):
         Raises: PeerError with the status to answer. The client's fault.
         """
         if not self._head_bytes and not self.rest:
-            # The common case first: a whole head without content, and nothing else.
+            # The common cases first: a whole head, and nothing or something behind it.
             size = len(data)
-            if data.find(_BLANK_LINE) + 4 == size and (size <= self._usual_bytes or self._may_be_fed_whole(data, size)):
+            end = data.find(_BLANK_LINE) + 4
+            if end == size and (size <= self._usual_bytes or self._may_be_fed_whole(data, size)):
                 self._feed_whole_head(data, size)
                 return
+            if _SHORTEST_HEAD <= end <= self._usual_bytes:
+                self._feed_whole_head(data[:end], end)
+                data = data[end:]
         if self.complete:
             self.rest += data
             return
@@ -215,7 +238,8 @@ class Engine(fast.HeadCallbacks):
 
     def _may_be_fed_whole(self, data: bytes, size: int) -> bool:
         """Say whether a head of many bytes is not too large and has not too many lines."""
-        return size <= self._limits.header_bytes and data.count(b"\n") <= self._most_lines
+        limits = self._limits
+        return size <= limits.header_bytes and data.count(b"\n") <= limits.header_count + _OTHER_LINES
 
     def _feed_whole_head(self, data: bytes, size: int) -> None:
         """Do the work of ``_feed_parser`` for the common case: ``data`` is one whole head that is not too large."""
@@ -279,9 +303,9 @@ class Engine(fast.HeadCallbacks):
             if self._head_bytes > self._limits.header_bytes:
                 self._refuse_large_head(data, size)
             self._head_lines += data.count(b"\n")
-            if self._head_lines > self._most_lines:
+            if self._head_lines > self._limits.header_count + _OTHER_LINES:
                 raise self._too_many_fields()
-            fed_all = len(self._fed) < self._longest_line
+            fed_all = self._may_grow()
             if fed_all:
                 self._fed += data
         try:
@@ -304,6 +328,10 @@ class Engine(fast.HeadCallbacks):
         else:
             self._account(chunked, data, size)
 
+    def _may_grow(self) -> bool:
+        """Say whether the head so far is kept: as long as its request line may be."""
+        return len(self._fed) < self._limits.request_target + _BESIDE_TARGET
+
     def _refuse_large_head(self, data: bytes, size: int) -> None:
         """
         Refuse a head that is too large.
@@ -311,7 +339,7 @@ class Engine(fast.HeadCallbacks):
         If the part of the head within the limit has another fault (a long target), that fault is raised instead.
         """
         data = data[: size - (self._head_bytes - self._limits.header_bytes)]
-        fed_all = len(self._fed) < self._longest_line
+        fed_all = self._may_grow()
         if fed_all:
             self._fed += data
         try:
@@ -485,7 +513,7 @@ class Engine(fast.HeadCallbacks):
         except Exception as error:
             self._fault = error
             raise
-        request.plain = version == "1.1" and request.keep_alive and method != "HEAD"
+        request.plain = version == "1.1" and method != "HEAD"
         self.request = request
 
     def _learn_method(self, wire_method: bytes) -> str:
@@ -498,7 +526,7 @@ class Engine(fast.HeadCallbacks):
 
     def _other_version(self) -> str:
         line, _, _ = self._fed.lstrip(b"\r\n").partition(b"\r\n")
-        if len(line) >= self._longest_line:
+        if len(line) >= self._limits.request_target + _BESIDE_TARGET:
             raise self._long_line()
         if b" HTTP/" not in line:
             raise self._refusal(
@@ -524,7 +552,7 @@ class Engine(fast.HeadCallbacks):
         if len(fields) + self._repeated > self._most_fields:
             raise self._too_many_fields()
         if fields.get("HTTP_HOST") != self._host or request.version != "1.1":
-            self._host = check_host(request, fields)
+            self._host = _checked_host[0] = check_host(request, fields)
         target = request.target
         # `b"#" in target` would be slower: it first tries to take b"#" for a number, which raises an exception inside.
         if target[0] != _SLASH or target.find(b"#") >= 0:

@@ -11,7 +11,7 @@ class Request:
 
     ``fields``: a copy of the dict that was given to the engine, plus one key per field. ``target``: raw bytes. ``path``
     and ``query``: its parts, also raw bytes; the path of ``OPTIONS *`` is ``b"*"``. ``version``: "1.0" or "1.1".
-    ``plain``: whether the request is HTTP/1.1, kept alive and not HEAD, as nearly all are. ``content_length``: None if
+    ``plain``: whether the request is HTTP/1.1 and not HEAD, as nearly all are. ``content_length``: None if
     there is no content or its length is not known.
     """
 

@@ -42,6 +42,10 @@ class DateAndServer(Protocol):
     def fields_at(self, now: Seconds) -> tuple[bytes, bytes, bytes]: ...
 
 
+_KEPT = b"%b%b%bContent-Length: %d\r\n\r\n%b"
+_CLOSED = b"%b%b%bContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+"""A whole response: status line, fields of the application, Date and Server, length, content."""
+
 _COPY_LIMIT = 16384
 """
 Up to this size it is cheaper to copy a body behind its head than to send both with a gathering write (measured, see
@@ -213,7 +217,8 @@ class Call(ABC):
             self.content_sent = size
             stamp = self._stamp
             both = (stamp.fields if now < stamp.until else stamp.fields_at(now))[2]
-            self.transmit(b"%b%b%bContent-Length: %d\r\n\r\n%b" % (status_line, fields, both, size, body))
+            lines = _KEPT if self.keep_alive else _CLOSED
+            self.transmit(lines % (status_line, fields, both, size, body))
             return
         if self.request.method == "HEAD" or head.code in NO_CONTENT:
             self.transmit(self._begin(head, None if head.code in NO_CONTENT else size or None))

@@ -55,12 +55,12 @@ for _ in range(20_000):
     except response.AppError:
         pass
 mine, peer = socket.socketpair()
-assert _native.held_receive(mine) is None if mine.setblocking(False) is None else False
-assert _native.held_send(peer, b"x" * 9) == 9 and _native.held_receive(mine) == b"x" * 9
+assert _native.held_receive(mine, 100) is None if mine.setblocking(False) is None else False
+assert _native.held_send(peer, b"x" * 9) == 9 and _native.held_receive(mine, 100) == b"x" * 9
 peer.close()
-assert _native.held_receive(mine) == b""
+assert _native.held_receive(mine, 100) == b""
 mine.close()
-assert _native.held_receive(mine) is None and _native.held_send(mine, b"x") == 0
+assert _native.held_receive(mine, 100) is None and _native.held_send(mine, b"x") == 0
 for wrong in ((None, b"x"), (mine, "x"), (mine,), ()):
     try:
         _native.held_send(*wrong)

@@ -65,7 +65,7 @@ def test_random_requests() -> None:
 
 
 def test_usual_request_is_not_asked_about() -> None:
-    """The second request of a connection makes no call into the rules."""
+    """The second request to a host makes no call into the rules, on this connection and on the next one."""
     asked: list[str] = []
 
     class Asked(engine.Engine):
@@ -81,17 +81,20 @@ def test_usual_request_is_not_asked_about() -> None:
             asked.append("end")
             super().any_end()
 
-    data = b"GET /a?b HTTP/1.1\r\nHost: a.example\r\nAccept: x\r\nX-Seldom: y\r\n\r\n"
-    asking = Asked(Limits(), PROTOTYPE)
+    data = b"GET /a?b HTTP/1.1\r\nHost: new-here.example\r\nAccept: x\r\nX-Seldom: y\r\n\r\n"
+    one = Asked(Limits(), PROTOTYPE)
     made = []
     for _ in range(2):
-        asking.feed(data)
-        made.append(asking.next_request())
-    first, second = made
-    asking.close()
+        one.feed(data)
+        made.append(vars(one.next_request()))
+    other = Asked(Limits(), PROTOTYPE)
+    other.feed(data)
+    made.append(vars(other.next_request()))
+    one.close()
+    other.close()
     assert asked[-1:] == ["end"]
     assert asked.count("end") == 1
-    assert vars(first) == vars(second)
+    assert made[0] == made[1] == made[2]
 
 
 def rendered(render: Any, status: Any, headers: Any) -> Any:

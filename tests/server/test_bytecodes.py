@@ -17,12 +17,12 @@ from tests.fast.twins import native
 from tests.waiting import PROGRAM_WATCHDOG
 
 HELD = {
-    "hello": (1010, 1387),
-    "browser": (1011, 1749),
-    "close": (2028, 2432),
-    "large": (1088, 1465),
-    "stream": (17_340, 17_905),
-    "upload": (1766, 2030),
+    "hello": (1042, 1413),
+    "browser": (1041, 1776),
+    "close": (1829, 2374),
+    "large": (1108, 1480),
+    "stream": (17_363, 17_920),
+    "upload": (1676, 1938),
 }
 """For each scenario of the benchmarks: instructions with the accelerator and in pure Python, on CPython 3.11."""
 

@@ -48,6 +48,29 @@ def test_5_mb_come_back_byte_for_byte(serve: Serve, framing: str, body_memory: s
         assert client.get("/", method="POST", body=b"and on").body == b"and on"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_contents_of_any_size_in_a_row_on_one_connection(serve: Serve, seed: int) -> None:
+    """
+    Around each size at which something else is done, cut anywhere, and with heads of any size.
+
+    How much is read at first depends on the request before: so the order is random.
+    """
+    chance = random.Random(seed)
+    bounds = (0, 1, 2048, 16384, 65536, 65536 + 16384, 65536 + 2048)
+    with serve(body_echo, body_memory="128k").client() as client:
+        for _ in range(60):
+            size = max(0, chance.choice(bounds) + chance.randint(-300, 300)) if chance.random() < 0.8 else 150_000
+            begin = chance.randrange(len(NOISE) - size)
+            content = NOISE[begin : begin + size]
+            padding = "X-Padding: " + "p" * chance.choice((0, 10, 1500, 2048, 6000))
+            head = f"POST / HTTP/1.1\r\nHost: a\r\n{padding}\r\nContent-Length: {size}\r\n\r\n".encode()
+            data = head + content
+            cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.choice((0, 0, 1, 3))))
+            for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+                client.send(data[start:end])
+            assert client.response().body == content
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("framing", ["content-length", "chunked"])
 def test_64_mib_come_back_byte_for_byte(serve: Serve, framing: str) -> None:

@@ -33,6 +33,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from pastepool.core.interpreter import told_without_gil
+from pastepool.runtime.http import transmitting
 from pastepool.runtime.http.output import Output
 from tests.server.conftest import Serve
 from tests.server.serving import Client, Environ, Running
@@ -304,6 +305,7 @@ def test_client_that_goes_before_its_file_has_room(serve: Serve, path: Path, mon
         answers_again(client)
         (connection,) = run.server.parts.poller.connections.values()
         monkeypatch.setattr(connection, "send", never_ready)
+        monkeypatch.setattr(transmitting, "held_send", lambda sock, data: 0)
         monkeypatch.setattr(Output, "flush", lambda output, sock: False)
         monkeypatch.setattr(Output, "wait_for_room", wait_for_room)
         monkeypatch.setattr(os, "dup", dup)

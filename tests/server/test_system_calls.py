@@ -33,9 +33,8 @@ CONNECTION = {
     "epoll_wait": 2,  # for the client, and for its request
     "accept4": 2,  # the second one finds nobody
     "getsockname": 1,  # CPython's socket asks this when it is made of a descriptor
-    "epoll_ctl": 2,  # in, and out: closing is not enough if the application has forked
-    "shutdown": 1,  # for the same reason
-    "close": 1,
+    "epoll_ctl": 1,  # what is closed is not watched any more, as long as the application has not forked
+    "close": 1,  # it ends the connection, as long as the application has not forked
     **({"ioctl": 1} if fast.accept_client is None else {}),  # without the accelerator: that the socket does not block
 }
 

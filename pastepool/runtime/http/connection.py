@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pastepool.core.addresses import named
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
+from pastepool.runtime.sockets.held_io import HELD_AT_MOST
 from pastepool.runtime.sockets.readiness import READ
 from pastepool.runtime.sockets.tls_socket import ClientSocket, TlsSocket
 from pastepool.runtime.sockets.unacknowledged import unacknowledged
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
     from pastepool.runtime.http.output import Output
 
 NEVER = math.inf
+
+READ_SIZE = HELD_AT_MOST
+"""How many bytes one read takes if a client may send many requests."""
+
+READ_SIZE_BEFORE_CONTENT = 2048
+"""
+How many bytes the first read takes where the request before had long content: the next one mostly has too. Its head fits
+in, as a rule, and the content behind it is then read to where it stays.
+"""
 
 _RESET = struct.pack("ii", 1, 0)
 
@@ -68,12 +78,12 @@ class Connection:
     client has closed or reset its side. ``sock``: what the bytes go through: ``bare``, the socket itself, or TLS around
     it. ``client``: the address that a header of a proxy gave; empty for none. ``watched``: the readiness mask that is
     registered now; 0 for none. ``began_at``: when the present transfer began. ``closed``: the socket is closed.
-    ``resets``: closing sends a reset.
+    ``resets``: closing sends a reset. ``read_size``: how many bytes are read of a request at first.
     """
 
     __slots__ = (
         "bare", "sock", "fd", "peer", "port", "engine", "recv", "send", "owner", "waiting", "deadline", "began_at",
-        "gone", "closed", "watched", "output", "content", "keep_alive", "lingered", "resets", "client",
+        "gone", "closed", "watched", "output", "content", "keep_alive", "lingered", "resets", "client", "read_size",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: str, port: int, limits: Limits, prototype: dict[str, Any]) -> None:
@@ -98,6 +108,7 @@ class Connection:
         self.lingered = 0
         self.resets = False
         self.client = ""
+        self.read_size = READ_SIZE
 
     def encrypt(self, tls: TlsSocket) -> None:
         """Let all further bytes go through TLS. ``tls``: has the socket of this connection."""
@@ -167,9 +178,12 @@ class Connection:
         if self.content is not None:
             self.content.in_child()
 
-    def close(self) -> None:
+    def close(self, maybe_shared: bool = True) -> None:
         """
         Close the socket. May be called twice. The caller must first take the connection out of the poller's table.
+
+        ``maybe_shared``: a child process of the application may have the socket too, so that to close it would not end
+        the connection.
         """
         self.closed = True
         self.owner = None  # breaks a cycle of references: the application may have switched garbage collection off
@@ -177,7 +191,7 @@ class Connection:
             self.output.break_off()
         if self.content is not None:
             self.content.close()
-        if not self.resets:
-            self.shutdown()  # if a child process of the application has the socket too, close alone would not end it
+        if (maybe_shared or self.sock is not self.bare) and not self.resets:
+            self.shutdown()  # TLS also tells its client that this is the end
         self.sock.close()
         self.engine.close()

@@ -9,6 +9,11 @@ from email.utils import formatdate
 from pastepool.types import Seconds
 
 
+def wall_clock() -> Seconds:
+    """Return the time of day, in seconds. A program may replace the function of ``time`` while a server runs."""
+    return time.time()
+
+
 class DateHeader:
     """
     Keeps the two fields that every response has (RFC 9110 6.6.1, 10.2.4).
@@ -26,7 +31,7 @@ class DateHeader:
         self,
         server_header: str,
         now: Callable[[], Seconds] = time.monotonic,
-        wall: Callable[[], Seconds] = time.time,
+        wall: Callable[[], Seconds] = wall_clock,
     ) -> None:
         self.now = now
         self._wall = wall

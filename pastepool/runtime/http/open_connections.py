@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from pastepool.runtime.http.connection import BODY, HEAD, READER, Connection
-from pastepool.runtime.sockets.readiness import Readiness
+from pastepool.runtime.sockets.readiness import Readiness, forgets_what_is_closed
+from pastepool.runtime.system import forks
 
 
 class OpenConnections:
@@ -28,6 +29,7 @@ class OpenConnections:
         self.limit_per_address = limit_per_address
         self._by_address: Counter[str] = Counter()
         self._readiness: Readiness
+        self._forks_before = -1
         self._closing = threading.Lock()
         self._when_empty: Callable[[], None] | None = None
 
@@ -38,6 +40,7 @@ class OpenConnections:
     def start(self, readiness: Readiness) -> None:
         """Take the object that watches connections. Call this in the process that will serve."""
         self._readiness = readiness
+        self._forks_before = forks.begun() if forgets_what_is_closed(readiness) else -1
 
     def enter(self, connection: Connection) -> None:
         """Add a new connection, and watch it for its mask ``watched``. Runs on: baton."""
@@ -67,7 +70,18 @@ class OpenConnections:
         self._readiness.unregister(connection.fd)
 
     def close(self, connection: Connection) -> None:
-        """Close a connection. May be called twice, from any thread."""
+        """
+        Close a connection. May be called twice, from any thread.
+
+        Once the process was forked, another process may have the socket too. Then to close it neither ends the connection
+        nor stops the poll from reporting it. So both is done before, which takes two system calls more.
+
+        The race that is left: 1. this thread asks whether there was a fork; 2. another thread makes the first one; 3. the
+        socket is closed here. The child does not know that it has a copy, and the client sees no end until the child ends.
+        Nothing here releases the GIL between 1 and the system call of 3, so it takes a switch that the interpreter forces
+        within a microsecond of the first fork.
+        """
+        maybe_shared = forks.begun() != self._forks_before
         # Take the connection out of the table before closing its socket: once the socket is closed, the kernel may give
         # its number to the next client. If two threads close the same connection, the second must not take out that
         # next client. So there is a lock.
@@ -75,10 +89,11 @@ class OpenConnections:
             if self.by_fd.get(connection.fd) is connection:
                 connection.closed = True
                 del self.by_fd[connection.fd]
-                self._forget(connection)
+                if maybe_shared:
+                    self._forget(connection)
                 if self.limit_per_address:
                     self._leave(connection.peer)
-        connection.close()
+        connection.close(maybe_shared)
         if self._when_empty is not None and not self.by_fd:
             self._when_empty()
 
@@ -88,10 +103,7 @@ class OpenConnections:
             del self._by_address[address]
 
     def _forget(self, connection: Connection) -> None:
-        """
-        Stop watching a connection. To close the socket is not enough: if the application forked, a child process has
-        the socket too, and the poll would still report it.
-        """
+        """Stop watching a connection."""
         if connection.watched:
             try:
                 self._readiness.unregister(connection.fd)

@@ -22,7 +22,18 @@ from pastepool.core.deadlines import deadline, transfer_deadline
 from pastepool.http1.request import Request
 from pastepool.runtime.http.answering import Answering
 from pastepool.runtime.http.body_memory import BodyMemory
-from pastepool.runtime.http.connection import BODY, HEAD, LINGER, NEVER, NEXT, READER, WORKER, Connection
+from pastepool.runtime.http.connection import (
+    BODY,
+    HEAD,
+    LINGER,
+    NEVER,
+    NEXT,
+    READ_SIZE,
+    READ_SIZE_BEFORE_CONTENT,
+    READER,
+    WORKER,
+    Connection,
+)
 from pastepool.runtime.http.content import Content, WholeContent
 from pastepool.runtime.http.encrypting import Encrypting
 from pastepool.runtime.http.exchange import Exchange
@@ -34,7 +45,7 @@ from pastepool.runtime.http.sharing import Sharing, Workers
 from pastepool.runtime.http.sweeper import Sweeper
 from pastepool.runtime.http.welcoming import Welcoming
 from pastepool.runtime.sockets.acceptor import Acceptor
-from pastepool.runtime.sockets.held_io import HELD_AT_MOST, HeldReceive, held_receiver, holding_is_always_cheaper
+from pastepool.runtime.sockets.held_io import HeldReceive, held_receiver, holding_is_always_cheaper
 from pastepool.runtime.sockets.readiness import READ, Readiness, open_readiness
 from pastepool.runtime.sockets.siblings import Siblings
 from pastepool.runtime.sockets.waker import Waker
@@ -50,12 +61,11 @@ _BATCH = 64
 How many events are taken from the kernel at once. A batch saves system calls under load; a larger one saves few more.
 """
 
-_READ_SIZE = HELD_AT_MOST
 _READ_SIZE_CONTENT = 65536
 """
-How many bytes one read takes: few if a client may send many requests, many if content is expected. Not more than half of
-what ``malloc`` takes from its heap (128 KiB): above it, each read has new pages from the kernel, and gives them back.
-Measured: with 256 KiB an upload of 64 KB cost a third more.
+How many bytes one read takes if content is expected. Not more than half of what ``malloc`` takes from its heap (128 KiB):
+above it, each read has new pages from the kernel, and gives them back. Measured: with 256 KiB an upload of 64 KB cost a
+third more.
 """
 
 _READS_OF_CONTENT = 4
@@ -236,14 +246,15 @@ class Poller:
                     return task
                 continue
             # The common case of ``_event``: a client sends a request.
+            size = connection.read_size
             try:
-                data = None if held_receive is None else held_receive(connection.sock)
+                data = None if held_receive is None else held_receive(connection.sock, size)
                 if data is None:
-                    data = connection.recv(_READ_SIZE)
+                    data = connection.recv(size)
                 engine = connection.engine
                 if data:
                     engine.feed(data)
-                    if len(data) == _READ_SIZE and engine.remaining:
+                    if len(data) == size and engine.remaining:
                         self._read_on(connection, engine.remaining)
                     if engine.complete:
                         task = self._exchange(connection)
@@ -313,9 +324,34 @@ class Poller:
         return self._feed(connection, data)
 
     def _read_on(self, connection: Connection, left: int) -> None:
-        """Read what stands behind a full read if it is content: it is mostly there. ``left``: how much of it."""
+        """
+        Read what stands behind a full read if it is content: it is mostly there. ``left``: how much of it.
+
+        Content that one read may end is received to where it stays, behind its beginning. To join the two later would
+        copy all of it, and push as much out of the processor's first cache.
+        """
+        begun = connection.engine.begun_content
+        if not begun or left > _READ_SIZE_CONTENT or connection.sock is not connection.bare:
+            self._read_more(connection, left)
+            return
+        room = io.BytesIO(bytes(len(begun) + left))
+        with room.getbuffer() as view:
+            view[: len(begun)] = begun
+            try:
+                received = connection.bare.recv_into(view[len(begun) :])
+            except (BlockingIOError, InterruptedError):
+                return
+            if received < left:
+                data = bytes(view[len(begun) : len(begun) + received])
+        if received == left:
+            connection.engine.take_whole(room.getvalue())
+        elif received:  # the end of the client is found by the next read
+            connection.engine.feed(data)
+
+    def _read_more(self, connection: Connection, left: int) -> None:
+        """Read once more. ``left``: how much content is still to come."""
         try:
-            data = connection.recv(min(max(left, _READ_SIZE), _READ_SIZE_CONTENT))
+            data = connection.recv(min(max(left, READ_SIZE), _READ_SIZE_CONTENT))
         except (BlockingIOError, InterruptedError):
             return
         if data:  # the end of the client is found by the next read
@@ -325,7 +361,7 @@ class Poller:
         """Read content as long as more of it is there: what follows a full read is mostly there too."""
         engine = connection.engine
         for _ in range(_READS_OF_CONTENT):
-            size = min(max(engine.remaining, _READ_SIZE), _READ_SIZE_CONTENT)
+            size = min(max(engine.remaining, READ_SIZE), _READ_SIZE_CONTENT)
             try:
                 data = connection.recv(size)
             except (BlockingIOError, InterruptedError):
@@ -369,6 +405,7 @@ class Poller:
         request = engine.request
         timeouts = self._timeouts
         if request is None:
+            connection.read_size = READ_SIZE
             if connection.waiting is NEXT:
                 connection.waiting = HEAD
                 connection.began_at = self._now()
@@ -428,6 +465,7 @@ class Poller:
             size = len(piece)
             if not size:
                 return None, complete_environ(request, None, 0)
+            connection.read_size = READ_SIZE_BEFORE_CONTENT if size >= READ_SIZE else READ_SIZE
             if size <= memory.each and memory.take(size):
                 return WholeContent(memory, size), complete_environ(request, io.BytesIO(piece), size)
             content = Content(memory)

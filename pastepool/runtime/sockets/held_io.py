@@ -38,7 +38,7 @@ from pastepool.runtime.sockets.tls_socket import ClientSocket
 HELD_AT_MOST = 16384
 """The most bytes that are copied while the GIL is held. Copying so many takes some microseconds."""
 
-HeldReceive = Callable[[ClientSocket], "bytes | None"]
+HeldReceive = Callable[[ClientSocket, int], "bytes | None"]
 
 _NEVER_WAIT = socket.MSG_DONTWAIT
 """
@@ -69,7 +69,8 @@ def held_at_most() -> int:
 
 def held_receiver() -> HeldReceive | None:
     """
-    Return a function that receives from a socket, at most ``HELD_AT_MOST`` bytes at a time. None without the GIL.
+    Return a function that receives from a socket, at most as many bytes as it is told, and at most ``HELD_AT_MOST``. None
+    without the GIL.
 
     The function returns ``b""`` if the client has ended, and None if there are no bytes yet or there was an error;
     ``socket.recv`` then tells which. Each function has one buffer, so only one thread at a time may call it: the holder
@@ -90,10 +91,11 @@ def whole_held_at_most() -> int:
 
 def _receiver() -> HeldReceive:
     buffer = ctypes.create_string_buffer(HELD_AT_MOST)
-    buffers, sizes = repeat(buffer), repeat(HELD_AT_MOST)
+    buffers = repeat(buffer)
 
-    def held_receive(sock: ClientSocket) -> bytes | None:
-        received: int = next(map(_receive, starmap(sock.fileno, _ONCE), buffers, sizes, _RECEIVE_FLAGS))
+    def held_receive(sock: ClientSocket, most: int) -> bytes | None:
+        size = (min(most, HELD_AT_MOST),)
+        received: int = next(map(_receive, starmap(sock.fileno, _ONCE), buffers, size, _RECEIVE_FLAGS))
         return buffer[:received] if received >= 0 else None  # type: ignore[return-value]  # a slice of chars is bytes
 
     return held_receive

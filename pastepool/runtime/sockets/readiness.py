@@ -72,6 +72,11 @@ def _from_selectors(events: int) -> int:
     return (READ if events & selectors.EVENT_READ else 0) | (WRITE if events & selectors.EVENT_WRITE else 0)
 
 
+def forgets_what_is_closed(readiness: Readiness) -> bool:
+    """Say whether a file that is closed is not reported any more, if no other process has it: epoll's is."""
+    return not isinstance(readiness, SelectorReadiness)
+
+
 def open_readiness() -> Readiness:
     """Open epoll where the system has it, ``selectors`` elsewhere. A child program does not inherit the descriptor."""
     if hasattr(select, "epoll"):

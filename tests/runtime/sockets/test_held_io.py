@@ -55,11 +55,11 @@ def test_end_of_the_client_is_told_from_nothing_yet(pair: tuple[socket.socket, s
     """So a closed connection costs no second system call. A closed socket of ours is an error, and nothing yet."""
     ours, theirs = pair
     receive = receiver()
-    assert receive(ours) is None
+    assert receive(ours, HELD_AT_MOST) is None
     theirs.close()
-    assert receive(ours) == b""
+    assert receive(ours, HELD_AT_MOST) == b""
     ours.close()
-    assert receive(ours) is None
+    assert receive(ours, HELD_AT_MOST) is None
 
 
 def test_what_came_is_received_in_pieces_of_bounded_size(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -67,9 +67,11 @@ def test_what_came_is_received_in_pieces_of_bounded_size(pair: tuple[socket.sock
     ours, theirs = pair
     receive = receiver()
     theirs.sendall(b"a\0b" * HELD_AT_MOST)
-    received = receive(ours)
+    received = receive(ours, HELD_AT_MOST)
     assert received is not None and len(received) == HELD_AT_MOST
     assert received.startswith(b"a\0ba\0b")
+    assert len(receive(ours, 2) or b"") == 2
+    assert len(receive(ours, 10 * HELD_AT_MOST) or b"") == HELD_AT_MOST
 
 
 def test_what_was_received_is_kept_when_more_comes(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -77,9 +79,9 @@ def test_what_was_received_is_kept_when_more_comes(pair: tuple[socket.socket, so
     ours, theirs = pair
     receive = receiver()
     theirs.sendall(b"first")
-    first = receive(ours)
+    first = receive(ours, HELD_AT_MOST)
     theirs.sendall(b"second")
-    assert (first, receive(ours)) == (b"first", b"second")
+    assert (first, receive(ours, HELD_AT_MOST)) == (b"first", b"second")
 
 
 def test_what_is_sent_arrives(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -93,7 +95,7 @@ def test_neither_waits_even_on_a_socket_that_would(pair: tuple[socket.socket, so
     """Waiting with the interpreter's lock in hand would stop every thread of the process."""
     ours, _ = pair
     assert ours.getblocking()
-    assert receiver()(ours) is None
+    assert receiver()(ours, HELD_AT_MOST) is None
     sent = 0
     while more := held_send(ours, b"x" * HELD_AT_MOST):
         sent += more
@@ -105,7 +107,7 @@ def test_the_end_and_trouble_are_left_to_the_socket(pair: tuple[socket.socket, s
     ours, theirs = pair
     receive = receiver()
     theirs.close()
-    assert receive(ours) == b""
+    assert receive(ours, HELD_AT_MOST) == b""
     assert held_send(ours, b"x") == 0
 
 
@@ -116,7 +118,7 @@ def test_socket_that_was_closed_is_nobody_elses(pair: tuple[socket.socket, socke
     ours.close()
     with contextlib.closing(socket.socket(fileno=os.dup(theirs.fileno()))) as other:
         assert other.fileno() == number
-        assert receiver()(ours) is None
+        assert receiver()(ours, HELD_AT_MOST) is None
         assert held_send(ours, b"x") == 0
 
 
@@ -132,7 +134,7 @@ def test_nothing_goes_round_tls(
     tls = TlsSocket(ours, lambda name: context, lambda: True, lambda tls, name: None)
     assert send(tls, b"secret") == 0
     theirs.send(b"hello")
-    assert receiving()(tls) is None
+    assert receiving()(tls, HELD_AT_MOST) is None
     with pytest.raises(BlockingIOError):
         theirs.recv(100)
     with open(__file__, "rb") as file, pytest.raises(OSError, match="Bad file descriptor"):
