@@ -153,7 +153,7 @@ def test_sample_counts_the_busy_the_hung_and_the_waiting() -> None:
     standing = Standing()
     one, two, three = standing.pool.workers.values()
     one.fact, two.fact, three.fact = (Phase.BUSY, 99.0, Task()), (Phase.BUSY, 70.0, Task()), (Phase.IDLE, 0.0, None)
-    three.served = 7
+    three.tally.calls[0] = 7
     standing.baton.backlog.append(Task())
     standing.sampler.take()
     (sample,) = standing.sampler.samples()
@@ -187,7 +187,7 @@ def test_curves_have_gaps_where_nobody_measured() -> None:
     worker = next(iter(standing.pool.workers.values()))
     for second, served in ((0, 0), (1, 10), (2, 30), (60, 5000), (61, 5002)):
         standing.clock.advance(100.0 + second - standing.clock.now(), settle=False)
-        worker.served = served
+        worker.tally.calls[0] = served
         standing.sampler.take()
     series: dict[str, Any] = series_of(standing.sampler.samples())
     assert series["requests"] == [10.0, 20.0, None, None, 2.0]

@@ -86,10 +86,9 @@ class HostWorker(Worker):
 
     def _count(self, task: Task, started: Seconds, ended: Seconds) -> None:
         duration = ended - started
-        if duration > self._pool.tally.slow_above:
-            self._pool.tally.note_slow(task, self.worker_id, duration, ended)
+        if duration > self._tally.slow_above:
+            self._tally.note_slow(task, self.worker_id, duration, ended)
         self._calls[bisect(BOUNDS, duration)] += 1
-        self.served += 1
 
     def _clear_away(self, task: Task) -> None:
         """Clear away what the kill has left; it was aimed at the request, if there was one."""

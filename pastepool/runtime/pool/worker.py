@@ -33,6 +33,8 @@ _IDLE, _BUSY = Phase.IDLE, Phase.BUSY
 """The members by themselves: looking one up on its class costs more than a tenth of a microsecond on CPython 3.11."""
 
 
+_FIRST_BOUND = BOUNDS[0]
+
 Fact = tuple[Phase, Seconds, Task | None]
 
 
@@ -68,10 +70,9 @@ class Worker:
 
     ``fact``: its phase, since when, and its task. One tuple, so that readers on other threads never see half of a
     change: a reader that needs two of the three takes the tuple once. Written by this worker, and by the supervisor when
-    it retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn. ``served``:
-    how many tasks it has run. ``native_id``/``ident``: 0 until it runs. ``orphaned``: this process is a child of the one
-    that made this worker. If this thread is the one that forked, the only code of ours that it may still run is the end
-    of the process.
+    it retires or kills it; after ``KILL`` the worker leaves it alone. ``leaving``: it exits at its next turn.
+    ``native_id``/``ident``: 0 until it runs. ``orphaned``: this process is a child of the one that made this worker. If
+    this thread is the one that forked, the only code of ours that it may still run is the end of the process.
     """
 
     def __init__(self, worker_id: WorkerId, name: str, pool: OwnPool, baton: Baton, clock: Clock) -> None:
@@ -79,7 +80,6 @@ class Worker:
         self.name = name
         self.fact: Fact = (Phase.STARTING, clock.now(), None)
         self.leaving = False
-        self.served = 0
         self.tally = WorkerTally()
         self.ident = 0
         self.native_id = 0
@@ -87,6 +87,8 @@ class Worker:
         self.window: Window
         self.thread: threading.Thread
         self._pool = pool
+        self._tally = pool.tally
+        self._long_kinds = pool.long_kinds.names
         self._calls = self.tally.calls
         self._baton = baton
         self._now = clock.now
@@ -101,6 +103,11 @@ class Worker:
     def polling(self) -> bool:
         """Whether it is the leader and runs no call."""
         return self._leading and self.fact[2] is None
+
+    @property
+    def served(self) -> int:
+        """How many tasks it has run."""
+        return sum(self._calls)
 
     @property
     def phase(self) -> Phase:
@@ -211,7 +218,7 @@ class Worker:
         baton = self._baton
         pool = self._pool
         next_task = pool.leading.next_task
-        long_kinds = pool.long_kinds.names
+        long_kinds = self._long_kinds
         while True:
             # What the leader itself put into the backlog (share_ready) is nobody's if no other worker comes back.
             task = baton.next_waiting() if baton.backlog else next_task()
@@ -257,7 +264,7 @@ class Worker:
         started = now()
         task.started_at = started
         task.worker_name = self.name
-        self.fact = (_BUSY, started, task)
+        self.fact = busy = (_BUSY, started, task)
         ended = None
         try:
             ended = task.run(self.window)
@@ -272,11 +279,9 @@ class Worker:
         duration = ended - started
         self._count_task(task, started, ended)
         task.conclude(ended)
-        if duration > NEGLIGIBLE or pool.expected_wait > NEGLIGIBLE:
-            is_known = (duration >= LONG or pool.long_kinds.names) and pool.long_kinds.note(task.kind, duration)
-            if not is_known:
-                pool.expected_wait = expected_wait(pool.expected_wait, duration)
-        if self.window.killed or self.fact[0] is not _BUSY:
+        if duration > NEGLIGIBLE or pool.expected_wait > NEGLIGIBLE or self._long_kinds:
+            self._learn(task, duration)
+        if self.window.killed or self.fact is not busy:
             self.leaving = True
             if self.window.killed:
                 self._clear_away(task)
@@ -285,18 +290,24 @@ class Worker:
         if duration > pool.long_call:
             pool.changed()
 
+    def _learn(self, task: Task, duration: Seconds) -> None:
+        """Learn from a call that has ended how long the next ones will be, unless its kind was known as long."""
+        pool = self._pool
+        is_known = (duration >= LONG or self._long_kinds) and pool.long_kinds.note(task.kind, duration)
+        if not is_known:
+            pool.expected_wait = expected_wait(pool.expected_wait, duration)
+
     def _count_task(self, task: Task, started: Seconds, ended: Seconds) -> None:
         duration = ended - started
-        if duration > self._pool.tally.slow_above:
-            self._pool.tally.note_slow(task, self.worker_id, duration, ended)
+        if duration > self._tally.slow_above:
+            self._tally.note_slow(task, self.worker_id, duration, ended)
         if task.arrived_at:
             self._count_wait(started - task.arrived_at)
-        self._calls[bisect(BOUNDS, duration)] += 1
-        self.served += 1
+        self._calls[0 if duration < _FIRST_BOUND else bisect(BOUNDS, duration)] += 1
 
     def _count_wait(self, waited: Seconds) -> None:
         self.tally.waits[bisect(BOUNDS, waited)] += 1
-        self._pool.tally.note_longest("waits", waited)
+        self._tally.note_longest("waits", waited)
 
     def _recover(self, task: Task, error: BaseException) -> None:
         """

@@ -122,6 +122,18 @@ def test_worker_learns_which_kinds_are_long(live: LivePool) -> None:
     until(lambda: not kinds, "that it is short is learnt")
 
 
+def test_kind_that_was_long_is_short_from_its_first_call_that_takes_no_time(live: LivePool) -> None:
+    """Also where all calls are so short that they are not worth an expectation."""
+    await_leader(live)
+    live.pool.long_kinds.note("hello", LONG)
+    assert live.pool.expected_wait == 0.0
+    job = Job()
+    job.kind = "hello"
+    live.feed.add(job)
+    assert job.done.wait(WATCHDOG)
+    until(lambda: not live.pool.long_kinds.names, "it is known as short")
+
+
 def test_calls_known_as_long_make_no_other_call_look_long(live: LivePool) -> None:
     """
     While some clients ask for what is slow, the leader keeps the baton during what is fast: it knows which is which.
