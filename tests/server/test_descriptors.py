@@ -6,11 +6,12 @@ import contextlib
 import os
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pastepool.runtime.system import forks
 from tests.server.conftest import Serve
 from tests.server.programs import Program
 from tests.server.serving import Client, path_echo
@@ -144,7 +145,13 @@ def test_pause_ends_where_no_client_is_there(tmp_path: Path) -> None:
     assert program.said.count("Clients have to wait") == 1
 
 
-def test_connection_that_a_child_process_holds_ends_all_the_same(serve: Serve) -> None:
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let the server see that the process was forked. The test keeps a duplicate of the socket as the child would."""
+    return lambda: monkeypatch.setattr(forks._forks, "begun", forks.begun() + 1)
+
+
+def test_connection_that_a_child_process_holds_ends_all_the_same(serve: Serve, forked: Callable[[], None]) -> None:
     """
     An application that forks leaves a copy of every open socket with its child, here a duplicate: a closed connection
     still tells its client so, and is no event of ours any more.
@@ -154,6 +161,7 @@ def test_connection_that_a_child_process_holds_ends_all_the_same(serve: Serve) -
         client.get("/first")
         (connection,) = run.server.parts.poller.connections.values()
         kept = os.dup(connection.fd)
+        forked()
         try:
             assert client.get("/last", "Connection: close").closes
             assert client.ended()
@@ -166,7 +174,9 @@ def test_connection_that_a_child_process_holds_ends_all_the_same(serve: Serve) -
             os.close(kept)
 
 
-def test_connection_that_makes_room_ends_although_a_child_process_holds_it(serve: Serve) -> None:
+def test_connection_that_makes_room_ends_although_a_child_process_holds_it(
+    serve: Serve, forked: Callable[[], None]
+) -> None:
     """A client that has sent half a request is told 503 and sees the end of its connection."""
     run = serve(path_echo, connection_limit=1)
     with run.client() as oldest:
@@ -174,6 +184,7 @@ def test_connection_that_makes_room_ends_although_a_child_process_holds_it(serve
         until(lambda: any(each.engine.started for each in list(run.server.parts.poller.connections.values())), "half")
         (connection,) = run.server.parts.poller.connections.values()
         kept = os.dup(connection.fd)
+        forked()
         try:
             with run.client() as newcomer:
                 assert newcomer.get("/new").body == b"/new"
