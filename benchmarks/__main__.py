@@ -8,8 +8,6 @@ reverse order, so that no server is always measured after the one with the heavi
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import resource
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +17,7 @@ from typing import TypeVar
 from benchmarks import report, targets
 from benchmarks.errors import BenchError, ServerFailed
 from benchmarks.load import find_wrk
+from benchmarks.measure import interpreter, machine
 from benchmarks.report import Results, Sample
 from benchmarks.scenarios import SCENARIOS, Plan, Scenario
 from benchmarks.servers import ROOT, SERVERS, Server, running
@@ -151,18 +150,11 @@ def describe(sample: Sample) -> str:
 def about(servers: Sequence[Server], plan: Plan, rounds: int) -> dict[str, str]:
     """Describe the run: interpreter, machine, versions and arguments. A reader needs them to judge the figures."""
     return {
-        "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
-        "machine": f"{os.cpu_count()} CPUs ({_cpu_model()}), {platform.system()} {platform.release()}",
+        "interpreter": interpreter(),
+        "machine": machine(),
         "servers": ", ".join(f"{server.name} {server.version()}" for server in servers),
         "run": f"rounds: {rounds}; seconds each: {plan.seconds}; idle connections: {plan.idle_connections:,}",
     }
-
-
-def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def measure(options: argparse.Namespace) -> Results:

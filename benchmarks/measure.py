@@ -8,6 +8,7 @@ whose parent has ended is counted too.
 from __future__ import annotations
 
 import os
+import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,3 +97,20 @@ def cpu_split(session: int) -> tuple[float, float]:
 def rss_kib(session: int) -> float:
     """Return the resident memory of a session's processes. Pages that two processes share count twice."""
     return sum(stat.rss_kib for stat in tree(session))
+
+
+def interpreter() -> str:
+    """Name this interpreter and its version, for the description of a run."""
+    return f"{platform.python_implementation()} {platform.python_version()}"
+
+
+def machine() -> str:
+    """Name this machine's processors and its system, for the description of a run."""
+    return f"{os.cpu_count()} CPUs ({_cpu_model()}), {platform.system()} {platform.release()}"
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

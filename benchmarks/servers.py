@@ -14,6 +14,7 @@ import importlib.util
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -189,9 +190,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(server: Server) -> Iterator[Running]:
+def running(server: Server, context: ssl.SSLContext | None = None) -> Iterator[Running]:
     """
     Start a server, wait until it answers, and run the block. Then end it and all processes it started.
+
+    ``context``: if there is one, the server is asked over TLS.
 
     Raises:
         ServerFailed: the server did not answer within START_WITHIN seconds, or it ended. The error has the end of its
@@ -210,7 +213,7 @@ def running(server: Server) -> Iterator[Running]:
             start_new_session=True,
         )
         try:
-            _wait_until_it_answers(server, process, port, words)
+            _wait_until_it_answers(server, process, lambda: _answers(port, context), words)
             yield Running(port=port, session=process.pid)
             if process.poll() is not None:
                 raise ServerFailed(f"{server.name} ended while it was measured: {_last_words(words)}")
@@ -218,9 +221,11 @@ def running(server: Server) -> Iterator[Running]:
             _end(process)
 
 
-def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes], port: int, words: IO[bytes]) -> None:
+def _wait_until_it_answers(
+    server: Server, process: subprocess.Popen[bytes], answers: Callable[[], bool], words: IO[bytes]
+) -> None:
     give_up_at = time.monotonic() + START_WITHIN
-    while not _answers(port):
+    while not answers():
         if process.poll() is not None:
             raise ServerFailed(f"{server.name} ended with status {process.returncode}: {_last_words(words)}")
         if time.monotonic() >= give_up_at:
@@ -228,13 +233,16 @@ def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes], por
         time.sleep(0.02)
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, context: ssl.SSLContext | None) -> bool:
     """
     Say whether the server answers a request for /hello.
 
     A connection alone proves nothing: the parent process may listen before its worker process has started.
     """
-    asking = http.client.HTTPConnection(HOST, port, timeout=1.0)
+    if context:
+        asking: http.client.HTTPConnection = http.client.HTTPSConnection(HOST, port, timeout=1.0, context=context)
+    else:
+        asking = http.client.HTTPConnection(HOST, port, timeout=1.0)
     try:
         asking.request("GET", "/hello", headers={"Connection": "close"})
         return asking.getresponse().read() == HELLO
