@@ -465,7 +465,8 @@ class Poller:
             size = len(piece)
             if not size:
                 return None, complete_environ(request, None, 0)
-            connection.read_size = READ_SIZE_BEFORE_CONTENT if size >= READ_SIZE else READ_SIZE
+            is_long = size >= READ_SIZE and not request.chunked
+            connection.read_size = READ_SIZE_BEFORE_CONTENT if is_long else READ_SIZE
             if size <= memory.each and memory.take(size):
                 return WholeContent(memory, size), complete_environ(request, io.BytesIO(piece), size)
             content = Content(memory)
