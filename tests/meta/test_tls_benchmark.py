@@ -129,4 +129,4 @@ def test_cost_of_tls_can_be_measured(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.endswith(text)
     there = len(tls.present())
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert len(rows) == 4 * 2 + 4 * there + 4
+    assert len(rows) == 4 * 2 + 4 * there + 5
