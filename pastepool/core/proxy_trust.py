@@ -43,6 +43,9 @@ class ProxyTrust:
     log_cleared: bool = False
 
 
+_REMEMBERED = 1024
+"""Of how many addresses it is remembered whether they are trusted. To find it out takes microseconds for each network."""
+
 UNIX = "unix"
 """The word for the clients on a unix socket, among the networks of ``trusted_proxies``."""
 
@@ -60,6 +63,7 @@ class TrustedProxies:
     peers: tuple[Network | str, ...] = ()
     fields: tuple[str, ...] = (X_FORWARDED,)
     networks: tuple[Network, ...] = field(init=False)
+    _found: dict[str, bool] = field(init=False, compare=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "networks", tuple(one for one in self.peers if not isinstance(one, str)))
@@ -73,4 +77,9 @@ class TrustedProxies:
 
     def is_proxy(self, address: str) -> bool:
         """Say whether an address is that of a trusted proxy."""
-        return is_within(address, self.networks)
+        found = self._found.get(address)
+        if found is None:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            found = self._found[address] = is_within(address, self.networks)
+        return found

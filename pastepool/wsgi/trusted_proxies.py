@@ -51,17 +51,74 @@ def behind_trusted_proxies(application: Application, trusted: TrustedProxies) ->
     """
     if not trusted:
         return application
+    believed = _Believed(trusted)
 
     @calls_application
     def told(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if trusted.is_peer(environ["REMOTE_ADDR"]):
-            _believe(environ, trusted)
+            believed.believe(environ)
         else:
             _remove_all(environ)
         parts: Iterable[bytes] = application(environ, start_response)
         return parts
 
     return told
+
+
+_SAID = (
+    *("REMOTE_ADDR", "pastepool.peer", "wsgi.url_scheme"),
+    *(KEYS[name] for name in (FOR, PROTO, HOST, PORT, FORWARDED)),
+)
+"""All keys that ``_believe`` reads, apart from ``Forwarded`` where it counts, and from a prefix and the path below it."""
+
+_WRITTEN = ("SERVER_NAME", "SERVER_PORT", "HTTP_HOST", "REMOTE_PORT", "pastepool.forwarded")
+"""All keys that it writes and does not read."""
+
+_Changes = tuple[dict[str, Any], list[str]]
+"""What to put into an environ, and the keys to remove from it."""
+
+_REMEMBERED = 1024
+_LONGEST_SAID = 512
+"""How much of what proxies said is remembered, and how many characters of each. A client can write a part of it."""
+
+
+class _Believed:
+    """
+    Believe a trusted peer, and remember what that changed: a proxy says the same of all requests of one client.
+
+    To read it anew takes as long as the rest of a short request. Runs on: any worker; each step is one of a dict.
+    """
+
+    def __init__(self, trusted: TrustedProxies) -> None:
+        self._trusted = trusted
+        self._remembers = FORWARDED not in trusted.fields
+        self._changes: dict[tuple[str | None, ...], _Changes] = {}
+
+    def believe(self, environ: dict[str, Any]) -> None:
+        """Put in what the peer says."""
+        if not self._remembers or KEYS[PREFIX] in environ:
+            _believe(environ, self._trusted)
+            return
+        said = tuple(map(environ.get, _SAID))
+        changes = self._changes.get(said)
+        if changes is None:
+            changes = self._changes_of(environ)
+            if sum(len(text) for text in said if text) <= _LONGEST_SAID:
+                if len(self._changes) >= _REMEMBERED:
+                    self._changes.clear()
+                self._changes[said] = changes
+        put, removed = changes
+        environ.update(put)
+        for key in removed:
+            del environ[key]
+
+    def _changes_of(self, environ: dict[str, Any]) -> _Changes:
+        """Find out what is put in and what is removed, whatever is there now of what is only written."""
+        trial = {key: environ[key] for key in _SAID if key in environ} | dict.fromkeys(_WRITTEN)
+        before = trial.copy()
+        _believe(trial, self._trusted)
+        put = {key: value for key, value in trial.items() if key not in before or value != before[key]}
+        return put, [key for key in before if key not in trial]
 
 
 def _remove(environ: dict[str, Any], names: Iterable[str]) -> None:
@@ -72,6 +129,8 @@ def _remove(environ: dict[str, Any], names: Iterable[str]) -> None:
 
 def _remove_all(environ: dict[str, Any]) -> None:
     """Remove every field of proxies, also those that some frameworks know and this module does not."""
+    if _X_FORWARDED not in "\n".join(environ) and KEYS[FORWARDED] not in environ:
+        return  # nearly always, and five times as fast as to look at each key
     for key in [key for key in environ if key.startswith(_X_FORWARDED) or key == KEYS[FORWARDED]]:
         del environ[key]
         environ["pastepool.forwarded"] = True
@@ -114,11 +173,12 @@ def _last(environ: dict[str, Any], name: str) -> str:
 
     Those before it are removed: a client may have written them, and some frameworks take the first.
     """
-    text = environ.get(KEYS[name], "")
-    last = next(_from_the_end(text), "")
-    if "," in text:
-        environ[KEYS[name]] = last
-        environ["pastepool.forwarded"] = True
+    text: str = environ.get(KEYS[name], "")
+    if "," not in text:
+        return text.strip()
+    last = next(_from_the_end(text))
+    environ[KEYS[name]] = last
+    environ["pastepool.forwarded"] = True
     return last
 
 
@@ -187,6 +247,9 @@ def _put_scheme(environ: dict[str, Any], proto: str) -> None:
 
 def _put_host(environ: dict[str, Any], host: str, port: str) -> None:
     """Put in the host and the port that the client asked for, if they are well formed."""
+    if not host and not port:
+        _remove(environ, (HOST, PORT))
+        return
     name, _, own_port = (
         host.rpartition(":") if re.search(r":\d*\Z", host) and not host.endswith("]") else (host, "", "")
     )
@@ -215,6 +278,9 @@ def _put_prefix(environ: dict[str, Any], prefix: str, named: bool) -> None:
 
     ``named``: the operator has named the field, so it counts for every path. If not, it counts for a path below it.
     """
+    if not prefix:
+        _remove(environ, (PREFIX,))
+        return
     decoded = unquote_to_bytes(prefix.rstrip("/")).decode("latin-1")
     path: str = environ["PATH_INFO"]
     below = path == decoded or path.startswith(decoded + "/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import random
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pastepool.core.proxy_trust import FORWARDED, PREFIX, UNIX, X_FORWARDED, TrustedProxies
 from pastepool.http1.target import is_host
-from pastepool.wsgi.trusted_proxies import behind_trusted_proxies
+from pastepool.wsgi.trusted_proxies import _Believed, behind_trusted_proxies
 
 Environ = dict[str, Any]
 PROXIES = TrustedProxies((ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")))
@@ -274,3 +275,54 @@ def test_nothing_that_a_peer_sends_fails(
         "/shop/cart",
         environ["SCRIPT_NAME"] + "/shop/cart",
     )
+
+
+def test_what_is_remembered_is_what_would_be_found_anew() -> None:
+    """For the same words of a proxy, whatever the rest of the environ is: also on another listener."""
+    given: list[Environ] = []
+
+    def application(environ: Environ, start_response: Any) -> list[bytes]:
+        given.append(environ)
+        return []
+
+    remembering = behind_trusted_proxies(application, PROXIES)
+    chance = random.Random(5)
+    said = [
+        {
+            f"x_forwarded_{name}": chance.choice(words)
+            for name, words in {
+                "for": ("192.0.2.1", "192.0.2.1, 10.0.0.9", "nonsense", "10.0.0.2, 192.0.2.2, 10.0.0.3"),
+                "proto": ("http", "https", "HTTPS", "ftp", "http, https"),
+                "host": ("shop.example", "shop.example:8443", "a b", "one, two"),
+                "port": ("443", "8080", "none"),
+                "prefix": ("/shop",),
+                "by": ("10.0.0.1",),
+            }.items()
+            if chance.random() < 0.4
+        }
+        for _ in range(60)
+    ]
+    for _ in range(3000):
+        environ = environ_of(chance.choice(("10.0.0.1", "10.0.0.7", "192.0.2.7")), **chance.choice(said))
+        environ["SERVER_PORT"] = chance.choice(("80", "443", "8080"))
+        environ["SERVER_NAME"] = chance.choice(("inside", "shop.example"))
+        environ["HTTP_HOST"] = chance.choice(("inside", "shop.example"))
+        environ["REMOTE_PORT"] = chance.choice(("", "50000"))
+        environ["wsgi.url_scheme"] = chance.choice(("http", "https"))
+        if chance.random() < 0.1:
+            environ |= {"pastepool.peer": "10.9.9.9", "pastepool.forwarded": True}
+        expected = seen(PROXIES, environ.copy())
+        remembering(environ, lambda *ignored: None)
+        assert given[-1] == expected
+
+
+def test_bounded_number_of_words_is_remembered() -> None:
+    """A client writes a part of them, and as long as it likes."""
+    believed = _Believed(PROXIES)
+    for number in range(3000):
+        environ = environ_of(x_forwarded_for=f"192.0.{number // 250}.{number % 250}")
+        believed.believe(environ)
+        assert environ["REMOTE_ADDR"] == f"192.0.{number // 250}.{number % 250}"
+        assert len(believed._changes) <= 1024
+    believed.believe(environ_of(x_forwarded_for="x" * 600))
+    assert all(len(key[3] or "") < 100 for key in believed._changes)
