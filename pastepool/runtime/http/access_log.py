@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pastepool.core.telling.beginnings import beginning, beginning_of_url
@@ -16,13 +16,15 @@ from pastepool.runtime.log.scribe import scribbled
 from pastepool.types import Seconds
 
 if TYPE_CHECKING:
-    from pastepool.http1.request import Request
     from pastepool.runtime.http.exchange import Exchange
 
 _by_pen = Pen(logging.getLogger("pastepool.access"))
 _by_scribe = scribbled("pastepool.access")
 
 _FIELD_LIMIT = 300
+
+_REMEMBERED = 2048
+"""How many texts of clients are remembered, together with their spelling in the log; a megabyte or two at most."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """``strftime`` would take the names from the locale, which the application may set."""
@@ -54,12 +56,12 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
         _quoted(_text(environ, "REMOTE_USER")).replace(" ", "%20") or "-",
         _time_of_day(),
         request.method,
-        _target(request),
+        _short(_target, request.target),
         f"HTTP/{request.version}",
         exchange.code_sent or exchange.code or "-",
         exchange.content_sent or "-",
-        _quoted(masked_url(beginning_of_url(_text(environ, "HTTP_REFERER"), _FIELD_LIMIT))) or "-",
-        _quoted(_text(environ, "HTTP_USER_AGENT")) or "-",
+        _short(_referer, _text(environ, "HTTP_REFERER")) or "-",
+        _short(_quoted, _text(environ, "HTTP_USER_AGENT")) or "-",
         max(0.0, now - since),
         waited,
         exchange.worker_name or "-",
@@ -70,7 +72,12 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
 
 def _time_of_day() -> str:
     """Spell this second as the combined format does, in UTC."""
-    year, month, day, hour, minute, second = time.gmtime()[:6]
+    return _second(int(time.time()))
+
+
+@lru_cache(1)
+def _second(when: int) -> str:
+    year, month, day, hour, minute, second = time.gmtime(when)[:6]
     return f"{day:02d}/{_MONTHS[month - 1]}/{year}:{hour:02d}:{minute:02d}:{second:02d} +0000"
 
 
@@ -80,8 +87,25 @@ def _text(environ: dict[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _target(request: Request) -> str:
-    path, question, query = beginning(request.target.decode("latin-1"), _FIELD_LIMIT).partition("?")
+def _short(spell: Callable[[Any], str], text: str | bytes) -> str:
+    """
+    Spell a text of a client as it stands in the line. What was spelt for a short one is remembered: the same browsers ask
+    for the same paths again and again, and to look for secrets takes longer than a short request.
+    """
+    return _remembered(spell, text) if len(text) <= _FIELD_LIMIT else spell(text)
+
+
+@lru_cache(_REMEMBERED)
+def _remembered(spell: Callable[[Any], str], text: str | bytes) -> str:
+    return spell(text)
+
+
+def _referer(url: str) -> str:
+    return _quoted(masked_url(beginning_of_url(url, _FIELD_LIMIT)))
+
+
+def _target(target: bytes) -> str:
+    path, question, query = beginning(target.decode("latin-1"), _FIELD_LIMIT).partition("?")
     return _quoted(masked_path(path) + (question + masked_query(query) if query else ""))
 
 
