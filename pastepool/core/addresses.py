@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-_LONGEST = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
-
-_KNOWN = 1024
-"""How many texts are remembered. Clients choose them; most servers see few at a time, those of their proxies above all."""
-
-
 def ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Read an address, with or without a zone (``%eth0``). None for other text. ``::ffff:127.0.0.1`` is 127.0.0.1."""
-    text = text.partition("%")[0]
-    return _read(text) if len(text) <= _LONGEST else None
-
-
-@lru_cache(_KNOWN)
-def _read(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Read an address without a zone. Each time the library reads one, it takes two microseconds."""
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)
@@ -51,13 +37,7 @@ def named(peer: str) -> str:
 
 def same_address(text: str) -> str:
     """Spell an address in one way: an IPv4 address at a socket of IPv6 is an IPv4 address. Empty for other text."""
-    text = text.partition("%")[0]
-    return _spelt(text) if len(text) <= _LONGEST else ""
-
-
-@lru_cache(_KNOWN)
-def _spelt(text: str) -> str:
-    address = _read(text)
+    address = ip_address(text)
     return "" if address is None else str(address)
 
 

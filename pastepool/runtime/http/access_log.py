@@ -56,12 +56,12 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
         _quoted(_text(environ, "REMOTE_USER")).replace(" ", "%20") or "-",
         _time_of_day(),
         request.method,
-        _short(_target, request.target),
+        _spelled(_target, request.target),
         f"HTTP/{request.version}",
         exchange.code_sent or exchange.code or "-",
         exchange.content_sent or "-",
-        _short(_referer, _text(environ, "HTTP_REFERER")) or "-",
-        _short(_quoted, _text(environ, "HTTP_USER_AGENT")) or "-",
+        _spelled(_referer, _text(environ, "HTTP_REFERER")) or "-",
+        _spelled(_quoted, _text(environ, "HTTP_USER_AGENT")) or "-",
         max(0.0, now - since),
         waited,
         exchange.worker_name or "-",
@@ -87,12 +87,16 @@ def _text(environ: dict[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _short(spell: Callable[[Any], str], text: str | bytes) -> str:
+def _spelled(spell: Callable[[Any], str], text: str | bytes) -> str:
     """
-    Spell a text of a client as it stands in the line. What was spelt for a short one is remembered: the same browsers ask
-    for the same paths again and again, and to look for secrets takes longer than a short request.
+    Spell a text of a client for the line. ``spell``: the function that does it.
+
+    The result for a short text is remembered: the same browsers ask for the same paths again and again, and the search for
+    secrets takes longer than a short request. A text of a class of the application's own is not remembered, because it may
+    be equal to another text and be spelled in another way.
     """
-    return _remembered(spell, text) if len(text) <= _FIELD_LIMIT else spell(text)
+    is_remembered = len(text) <= _FIELD_LIMIT and type(text) in (str, bytes)
+    return _remembered(spell, text) if is_remembered else spell(text)
 
 
 @lru_cache(_REMEMBERED)

@@ -64,6 +64,21 @@ def test_wait_and_duration_are_told_apart(caplog: pytest.LogCaptureFixture) -> N
     assert " 10.000000 0.000000 " in line(caplog, arrived_at=100.0, started_at=0.0)
 
 
+def test_text_of_a_class_of_the_application_is_not_remembered(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be equal to the text of another client and be spelled in another way, or have no hash at all."""
+
+    class Loud(str):
+        def __getitem__(self, part: Any) -> str:
+            return super().__getitem__(part).upper()
+
+    class NoHash(str):
+        __hash__ = None  # type: ignore[assignment]
+
+    assert '"QUIET 1.0"' in line(caplog, environ={"HTTP_USER_AGENT": Loud("quiet 1.0")})
+    assert '"quiet 1.0"' in line(caplog, environ={"HTTP_USER_AGENT": "quiet 1.0"})
+    assert '"no hash"' in line(caplog, environ={"HTTP_USER_AGENT": NoHash("no hash")})
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
