@@ -58,10 +58,10 @@ def expected_wait(before: Seconds, duration: Seconds) -> Seconds:
     """
     Return how long the next call is expected to make other clients wait if the leader keeps the baton.
 
-    ``before``: the expected wait so far. ``duration``: of the call that has ended, which is not of a kind known as long:
-    during a call of such a kind the leader does not keep the baton, so it says nothing. A call counts for at most
-    ``LOOK_EVERY``, because after that time the caretaker takes the baton away. So one call of 50 ms among hundreds of
-    short ones does not make all of them pay for thread switches.
+    ``before``: the expected wait so far. ``duration``: of the call that has ended. Calls of a kind known as long are not
+    counted, because the leader does not keep the baton during them. A call counts for at most ``LOOK_EVERY``, because
+    after that time the caretaker takes the baton away. So one call of 50 ms among hundreds of short ones does not make all
+    of them pay for thread switches.
 
     Runs on: worker, after each call. If two workers update the value at once, one update may be lost; the value is an
     estimate.

@@ -84,8 +84,8 @@ _METHODS = make_cache()
 
 _checked_host = [""]
 """
-The host that was checked last on any connection. A new connection mostly has the same, and what was checked is not checked
-again. Runs on: any thread; each operation is one of a list.
+The host that was checked last on any connection. The next connection mostly asks for the same host, which then is not
+checked again. Runs on: any thread; reading and writing one element of a list is atomic.
 """
 
 
@@ -160,7 +160,7 @@ class Engine(fast.HeadCallbacks):
         """
         The content so far, if it is counted and came in one piece; empty otherwise.
 
-        An owner that has the rest of it too may give all of it to ``take_whole``, so that the engine need not join it.
+        An owner that receives the rest behind this piece gives the whole to ``take_whole``. Then nothing is joined here.
         """
         return self._pieces[0] if len(self._pieces) == 1 else b""
 

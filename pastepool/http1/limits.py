@@ -15,8 +15,7 @@ class Limits:
 
     ``request_target``: bytes of the target (414). ``header_bytes``: bytes of request line and fields together (431).
     ``header_count``: field lines (431). ``body_bytes``: bytes of content after decoding (413); 0 means no limit.
-    ``usual_bytes``: a head of at most so many bytes is within these limits without its lines being counted before it is
-    parsed.
+    ``usual_bytes``: a head of at most so many bytes is parsed at once; the lines of a larger one are counted first.
     Source: RFC 9110 4.1 asks for at least 8000 bytes of target; the count is that of Python's standard library.
     """
 

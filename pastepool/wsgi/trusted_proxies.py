@@ -86,7 +86,8 @@ class _Believed:
     """
     Believe a trusted peer, and remember what that changed: a proxy says the same of all requests of one client.
 
-    To read it anew takes as long as the rest of a short request. Runs on: any worker; each step is one of a dict.
+    Reading the fields takes as long as the rest of a short request, so each combination of them is read once. Runs on: any
+    worker. No lock is needed, because each operation on the dict is atomic; two workers may read the same fields at once.
     """
 
     def __init__(self, trusted: TrustedProxies) -> None:
@@ -113,7 +114,12 @@ class _Believed:
             del environ[key]
 
     def _changes_of(self, environ: dict[str, Any]) -> _Changes:
-        """Find out what is put in and what is removed, whatever is there now of what is only written."""
+        """
+        Return the changes that these fields cause in any environ.
+
+        The fields are read in a trial environ. The keys that are only written are None there, so a value is found as a
+        change even if this environ has the same value already.
+        """
         trial = {key: environ[key] for key in _SAID if key in environ} | dict.fromkeys(_WRITTEN)
         before = trial.copy()
         _believe(trial, self._trusted)

@@ -34,7 +34,7 @@ from pastepool.runtime.http.connection import (
     WORKER,
     Connection,
 )
-from pastepool.runtime.http.content import Content, WholeContent
+from pastepool.runtime.http.content import Content, WholeContent, receive_behind
 from pastepool.runtime.http.encrypting import Encrypting
 from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.open_connections import OpenConnections
@@ -327,35 +327,23 @@ class Poller:
         """
         Read what stands behind a full read if it is content: it is mostly there. ``left``: how much of it.
 
-        Content that one read may end is received to where it stays, behind its beginning. To join the two later would
-        copy all of it, and push as much out of the processor's first cache.
+        If this read may end the content, it receives behind the content that came before (``receive_behind``).
         """
-        begun = connection.engine.begun_content
-        if not begun or left > _READ_SIZE_CONTENT or connection.sock is not connection.bare:
-            self._read_more(connection, left)
-            return
-        room = io.BytesIO(bytes(len(begun) + left))
-        with room.getbuffer() as view:
-            view[: len(begun)] = begun
-            try:
-                received = connection.bare.recv_into(view[len(begun) :])
-            except (BlockingIOError, InterruptedError):
-                return
-            if received < left:
-                data = bytes(view[len(begun) : len(begun) + received])
-        if received == left:
-            connection.engine.take_whole(room.getvalue())
-        elif received:  # the end of the client is found by the next read
-            connection.engine.feed(data)
-
-    def _read_more(self, connection: Connection, left: int) -> None:
-        """Read once more. ``left``: how much content is still to come."""
+        engine = connection.engine
+        begun = engine.begun_content
         try:
-            data = connection.recv(min(max(left, READ_SIZE), _READ_SIZE_CONTENT))
+            if begun and left <= _READ_SIZE_CONTENT and connection.sock is connection.bare:
+                content = receive_behind(connection.bare, begun, left)
+                if len(content) == len(begun) + left:
+                    engine.take_whole(content)
+                    return
+                data = content[len(begun) :]
+            else:
+                data = connection.recv(min(max(left, READ_SIZE), _READ_SIZE_CONTENT))
         except (BlockingIOError, InterruptedError):
             return
         if data:  # the end of the client is found by the next read
-            connection.engine.feed(data)
+            engine.feed(data)
 
     def _read_content(self, connection: Connection) -> Exchange | None:
         """Read content as long as more of it is there: what follows a full read is mostly there too."""
