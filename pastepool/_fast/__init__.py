@@ -12,7 +12,7 @@ Source: ours, measured (docs/performance.md, docs/adr/0017).
 
 from __future__ import annotations
 
-EDITION = 5
+EDITION = 6
 """Raise it together with ``EDITION`` in module.c whenever Python and C change what they expect of each other."""
 
 try:

@@ -30,9 +30,8 @@ class HeadCallbacks:
     def on_message_complete(self) -> None: ...
 
 def head_renderer(
-    status_lines: dict[str, tuple[int, bytes]],
+    status_lines: dict[str, tuple[int, bytes, int]],
     kinds: dict[str, int],
-    head_type: type[_Rendered],
     any_head: Callable[[str, list[tuple[str, str]]], _Rendered],
 ) -> Callable[[str, list[tuple[str, str]]], _Rendered]: ...
 

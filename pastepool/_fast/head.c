@@ -12,15 +12,15 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *request, *fields, *target, *fed, *host, *parser; /* NULL is None for Python */
+    /* As of T_OBJECT_EX, which the interpreter reads and writes without a call. So what is not there is None. */
+    PyObject *request, *complete, *fields, *target, *fed, *host, *parser;
     PyObject *prototype, *keys, *methods, *make_request;
     Py_ssize_t repeated, most_fields, longest_target;
-    char complete;
 } Head;
 
 static const char VERSION_1_1[] = " HTTP/1.1\r\n";
 
-static PyObject *any_url, *any_field, *any_end, *get_method, *should_keep_alive;
+static PyObject *any_url, *any_field, *any_end, *any_content, *get_method, *should_keep_alive;
 static PyObject *http_host, *content_length, *transfer_encoding, *expect, *version_1_1;
 
 static int
@@ -37,8 +37,8 @@ head_traverse(Head *self, visitproc visit, void *arg)
 static int
 head_clear(Head *self)
 {
-    PyObject **owned[] = {&self->request, &self->fields, &self->target, &self->fed, &self->host, &self->parser,
-                          &self->prototype, &self->keys, &self->methods, &self->make_request, NULL};
+    PyObject **owned[] = {&self->request, &self->complete, &self->fields, &self->target, &self->fed, &self->host,
+                          &self->parser, &self->prototype, &self->keys, &self->methods, &self->make_request, NULL};
     for (PyObject ***each = owned; *each != NULL; each++) {
         Py_CLEAR(**each);
     }
@@ -55,7 +55,7 @@ head_dealloc(Head *self)
     Py_DECREF(type);
 }
 
-/* Whether a member that Python code may have set to None is there. */
+/* Whether a member that Python code may have deleted or set to None is there. */
 static int
 is_there(PyObject *member)
 {
@@ -74,7 +74,7 @@ replace(PyObject **member, PyObject *by)
 static PyObject *
 on_url(Head *self, PyObject *piece)
 {
-    if (is_there(self->fields) || self->complete || !PyBytes_CheckExact(piece)
+    if (is_there(self->fields) || self->complete != Py_False || !PyBytes_CheckExact(piece)
         || PyBytes_Size(piece) > self->longest_target) {
         return PyObject_CallMethodObjArgs((PyObject *)self, any_url, piece, NULL);
     }
@@ -160,16 +160,12 @@ is_usual_line(Head *self, PyObject *wire_method)
            && *target == '/' && memchr(target, '#', (size_t)size) == NULL;
 }
 
-/* Whether the host is the one that was checked last on this connection, and no field needs a rule. */
+/* Whether the host is the one that was checked last on this connection, and there are not too many fields. */
 static int
 has_usual_fields(Head *self)
 {
     PyObject *host = PyDict_GetItemWithError(self->fields, http_host);
     if (host == NULL || !is_there(self->host) || PyDict_Size(self->fields) + self->repeated > self->most_fields) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    if (PyDict_Contains(self->fields, content_length) || PyDict_Contains(self->fields, transfer_encoding)
-        || PyDict_Contains(self->fields, expect)) {
         return PyErr_Occurred() ? -1 : 0;
     }
     return PyObject_RichCompareBool(host, self->host, Py_EQ);
@@ -206,6 +202,19 @@ make_request(Head *self, PyObject *method)
                                         keeps ? Py_True : Py_False, plain, NULL);
 }
 
+/* Let the engine judge what the head says of content, if it says anything. Returns -1 with an exception set. */
+static int
+judge_content(Head *self, PyObject *request)
+{
+    if (!PyDict_Contains(self->fields, content_length) && !PyDict_Contains(self->fields, transfer_encoding)
+        && !PyDict_Contains(self->fields, expect)) {
+        return 0;
+    }
+    PyObject *judged = PyObject_CallMethodObjArgs((PyObject *)self, any_content, request, NULL);
+    Py_XDECREF(judged);
+    return judged == NULL ? -1 : 0;
+}
+
 static PyObject *
 on_headers_complete(Head *self, PyObject *Py_UNUSED(nothing))
 {
@@ -214,31 +223,33 @@ on_headers_complete(Head *self, PyObject *Py_UNUSED(nothing))
         return PyErr_Occurred() ? NULL : PyObject_CallMethodObjArgs((PyObject *)self, any_end, NULL);
     }
     PyObject *request = make_request(self, method);
-    if (request == NULL) {
+    if (request == NULL || judge_content(self, request) < 0) {
+        Py_XDECREF(request);
         return NULL;
     }
     replace(&self->request, request);
-    Py_CLEAR(self->fields);
+    replace(&self->fields, Py_NewRef(Py_None));
     Py_RETURN_NONE;
 }
 
 static PyObject *
 on_message_complete(Head *self, PyObject *Py_UNUSED(nothing))
 {
-    self->complete = 1;
+    replace(&self->complete, Py_NewRef(Py_True));
     Py_RETURN_NONE;
 }
 
-#define MEMBER(name, type, member) {name, type, offsetof(Head, member), 0, NULL}
+#define OBJECT(name, member) {name, T_OBJECT_EX, offsetof(Head, member), 0, NULL}
+#define NUMBER(name, member) {name, T_PYSSIZET, offsetof(Head, member), 0, NULL}
 
 static PyMemberDef members[] = {
-    MEMBER("request", T_OBJECT, request),           MEMBER("complete", T_BOOL, complete),
-    MEMBER("_fields", T_OBJECT, fields),            MEMBER("_target", T_OBJECT, target),
-    MEMBER("_fed", T_OBJECT, fed),                  MEMBER("_host", T_OBJECT, host),
-    MEMBER("_parser", T_OBJECT, parser),            MEMBER("_prototype", T_OBJECT, prototype),
-    MEMBER("_keys", T_OBJECT, keys),                MEMBER("_methods", T_OBJECT, methods),
-    MEMBER("_make_request", T_OBJECT, make_request), MEMBER("_repeated", T_PYSSIZET, repeated),
-    MEMBER("_most_fields", T_PYSSIZET, most_fields), MEMBER("_longest_target", T_PYSSIZET, longest_target),
+    OBJECT("request", request),           OBJECT("complete", complete),
+    OBJECT("_fields", fields),            OBJECT("_target", target),
+    OBJECT("_fed", fed),                  OBJECT("_host", host),
+    OBJECT("_parser", parser),            OBJECT("_prototype", prototype),
+    OBJECT("_keys", keys),                OBJECT("_methods", methods),
+    OBJECT("_make_request", make_request), NUMBER("_repeated", repeated),
+    NUMBER("_most_fields", most_fields),  NUMBER("_longest_target", longest_target),
     {NULL},
 };
 
@@ -272,6 +283,7 @@ add_head(PyObject *module)
         {&any_url, "any_url"},
         {&any_field, "any_field"},
         {&any_end, "any_end"},
+        {&any_content, "any_content"},
         {&get_method, "get_method"},
         {&should_keep_alive, "should_keep_alive"},
         {&http_host, "HTTP_HOST"},

@@ -2,7 +2,7 @@
 
 #include "fast.h"
 
-enum { EDITION = 5 }; /* __init__.py tells when to raise it */
+enum { EDITION = 6 }; /* __init__.py tells when to raise it */
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,

@@ -19,7 +19,8 @@ class HeadCallbacks:
     The state of the head that is being read, and the callbacks of the parser for it.
 
     A subclass has ``any_url``, ``any_field`` and ``any_end``, which know every case. Here they are the callbacks
-    themselves. ``_native.HeadCallbacks`` does the usual case itself, and calls them for every other.
+    themselves. ``_native.HeadCallbacks`` does the usual case itself, and calls them for every other. If only what a head
+    says of content needs a rule, it calls ``any_content``.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class HeadCallbacks:
     _parser: Any
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         cls.on_url = cls.any_url  # type: ignore[attr-defined]
         cls.on_header = cls.any_field  # type: ignore[attr-defined]
         cls.on_headers_complete = cls.any_end  # type: ignore[attr-defined]
@@ -43,7 +45,7 @@ class HeadCallbacks:
 
 
 def head_renderer(
-    status_lines: dict[str, tuple[int, bytes]], kinds: dict[str, int], head: type, any_case: Callable[..., Any]
+    status_lines: dict[str, tuple[int, bytes, int]], kinds: dict[str, int], any_case: Callable[..., Any]
 ) -> Callable[..., Any]:
     """Return the function that renders the head of a response."""
     return any_case

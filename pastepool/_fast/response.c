@@ -6,14 +6,15 @@
 #include "fast.h"
 
 enum { PLAIN, CONTENT_LENGTH, DATE, SERVER };                 /* kinds of fields, as http1/response.py numbers them */
-enum { STATUS_LINES, KINDS, NEW_TUPLE, HEAD_TYPE, ANY_HEAD }; /* the tuple that render_head has as its self */
+enum { WITH_DATE = 1, WITH_SERVER = 2 };                      /* what is not usual about a head, likewise */
+enum { STATUS_LINES, KINDS, ANY_HEAD };                       /* the tuple that render_head has as its self */
 enum { LARGEST = 4096 };                                      /* bytes of a usual head; ours: most have some hundred */
 
 typedef struct {
     char lines[LARGEST]; /* without Content-Length */
     Py_ssize_t size;
     long long length; /* -1 if none is named */
-    int has_date, has_server;
+    long unusual;
 } Found;
 
 /* Add a text of ASCII without CR, LF and NUL, and two bytes behind it. Returns 0 if it is another one, or too long. */
@@ -79,26 +80,18 @@ read_pair(Found *found, PyObject *pair, PyObject *kinds)
     if (kind == CONTENT_LENGTH) {
         return read_length(found, value);
     }
-    found->has_date |= kind == DATE;
-    found->has_server |= kind == SERVER;
+    found->unusual |= (kind == DATE ? WITH_DATE : 0) | (kind == SERVER ? WITH_SERVER : 0);
     return kind >= PLAIN && kind <= SERVER && add_text(found, name, ": ") && add_text(found, value, "\r\n");
 }
 
-/* Make http1.response.Head. */
+/* Make http1.response.Head. `status`: its code, its line, and what is not usual about it. */
 static PyObject *
-make_head(PyObject *self, PyObject *status, const Found *found)
+make_head(PyObject *status, const Found *found)
 {
     PyObject *fields = PyBytes_FromStringAndSize(found->lines, found->size);
     PyObject *length = found->length < 0 ? Py_BuildValue("") : PyLong_FromLongLong(found->length);
-    PyObject *parts = Py_BuildValue("(OONNOO)", PyTuple_GetItem(status, 0), PyTuple_GetItem(status, 1), fields, length,
-                                    found->has_date ? Py_True : Py_False, found->has_server ? Py_True : Py_False);
-    if (parts == NULL) {
-        return NULL;
-    }
-    PyObject *head = PyObject_CallFunctionObjArgs(
-        PyTuple_GetItem(self, NEW_TUPLE), PyTuple_GetItem(self, HEAD_TYPE), parts, NULL);
-    Py_DECREF(parts);
-    return head;
+    return Py_BuildValue("(OONNl)", PyTuple_GetItem(status, 0), PyTuple_GetItem(status, 1), fields, length,
+                         found->unusual | PyLong_AsLong(PyTuple_GetItem(status, 2)));
 }
 
 /* Return the rendered head; NULL, maybe with an exception, if it is not a usual one. */
@@ -107,7 +100,7 @@ usual_head(PyObject *self, PyObject *status, PyObject *headers)
 {
     PyObject *known = NULL;
     Found found;
-    found.size = found.has_date = found.has_server = 0;
+    found.size = found.unusual = 0;
     found.length = -1;
     if (PyUnicode_CheckExact(status) && PyList_CheckExact(headers)) {
         known = PyDict_GetItemWithError(PyTuple_GetItem(self, STATUS_LINES), status);
@@ -117,7 +110,7 @@ usual_head(PyObject *self, PyObject *status, PyObject *headers)
             known = NULL;
         }
     }
-    return known == NULL ? NULL : make_head(self, known, &found);
+    return known == NULL ? NULL : make_head(known, &found);
 }
 
 static PyObject *
@@ -136,13 +129,12 @@ static PyMethodDef render_head_definition = {"render_head", FAST_FUNCTION(render
 static PyObject *
 head_renderer(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
-    PyObject *status_lines, *kinds, *head_type, *any_head;
-    if (!PyArg_ParseTuple(arguments, "O!O!OO:head_renderer", &PyDict_Type, &status_lines, &PyDict_Type, &kinds,
-                          &head_type, &any_head)) {
+    PyObject *status_lines, *kinds, *any_head;
+    if (!PyArg_ParseTuple(arguments, "O!O!O:head_renderer", &PyDict_Type, &status_lines, &PyDict_Type, &kinds,
+                          &any_head)) {
         return NULL;
     }
-    PyObject *new_tuple = PyObject_GetAttrString((PyObject *)&PyTuple_Type, "__new__");
-    PyObject *self = Py_BuildValue("(OONOO)", status_lines, kinds, new_tuple, head_type, any_head);
+    PyObject *self = PyTuple_Pack(3, status_lines, kinds, any_head);
     PyObject *function = self == NULL ? NULL : PyCFunction_NewEx(&render_head_definition, self, NULL);
     Py_XDECREF(self);
     return function;

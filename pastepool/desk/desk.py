@@ -37,8 +37,8 @@ from pastepool.watch.process import Process
 from pastepool.watch.several import Several
 from pastepool.watch.wall import Wall
 from pastepool.watch.watched import State
-from pastepool.wsgi.call import Application
 from pastepool.wsgi.environ import listener_prototype
+from pastepool.wsgi.serving import Application
 
 _BEAT_EVERY: Seconds = 1.0
 _CLOSES_WITHIN: Seconds = 0.5

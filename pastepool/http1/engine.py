@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import io
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -89,9 +90,15 @@ checked again. Runs on: any thread; reading and writing one element of a list is
 """
 
 
-class Engine(fast.HeadCallbacks):
+Made = TypeVar("Made", bound=Request)
+
+
+class Engine(fast.HeadCallbacks, Generic[Made]):
     """
     Turn one connection's bytes into requests, one at a time.
+
+    ``make_request``: a class whose arguments are those of ``Request``. It makes the object of each request, as soon as the
+    head has ended.
 
     The owner feeds bytes with ``feed``. When ``complete`` is true, the owner takes the request with ``next_request``.
     ``request``: set as soon as the head of the message has ended. ``body``: collects parsed content in one buffer, because
@@ -107,12 +114,17 @@ class Engine(fast.HeadCallbacks):
         "_usual_bytes", "_tail", "_fault", "_chunked", "_trailers",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, prototype: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        prototype: dict[str, Any],
+        make_request: Callable[..., Made] = Request,  # type: ignore[assignment]  # a default has no type of its own
+    ) -> None:
         self.request = None
         self.complete = False
         self._keys = KEYS
         self._methods = _METHODS
-        self._make_request = Request
+        self._make_request = make_request
         self._prototype = prototype
         self._most_fields = len(prototype) + limits.header_count
         self._longest_target = limits.request_target
@@ -139,11 +151,13 @@ class Engine(fast.HeadCallbacks):
 
     def close(self) -> None:
         """
-        Drop the parser.
+        Drop the parser, the prototype and a request that was not taken.
 
-        The parser and the engine hold each other. Without this call only the garbage collector would free them.
+        The parser and the engine hold each other. The prototype may hold the owner of the engine, and so may each copy of
+        it. Without this call only the garbage collector would free them.
         """
-        self._parser = None
+        self._parser = self._fields = self.request = None
+        self._prototype = {}
 
     @property
     def started(self) -> bool:
@@ -156,38 +170,22 @@ class Engine(fast.HeadCallbacks):
         return self._remaining
 
     @property
-    def begun_content(self) -> bytes:
-        """
-        The content so far, if it is counted and came in one piece; empty otherwise.
-
-        An owner that receives the rest behind this piece gives the whole to ``take_whole``. Then nothing is joined here.
-        """
-        return self._pieces[0] if len(self._pieces) == 1 else b""
-
-    def take_whole(self, content: bytes) -> None:
-        """Take the whole content of the message, which begins with ``begun_content`` and ends with the message."""
-        self._pieces.clear()
-        self._remaining = len(content)
-        self._take_known(content, len(content))
-
-    @property
     def has_content(self) -> bool:
         """Say whether content has come that was not taken yet."""
         return bool(self._pieces or self.body.tell())
 
-    def next_request(self) -> Request:
+    def next_request(self) -> Made:
         """
         Return the complete request, and make the engine ready for the next one.
 
         The caller must have taken the content of the request before.
         """
-        request: Request | None = self.request
+        request: Made | None = self.request
         if request is None:
             raise InternalError("No request is complete.")
         self.request = None
         self.complete = False
         self._head_bytes = 0
-        self._head_lines = 0
         self._fed = b""
         return request
 
@@ -297,6 +295,8 @@ class Engine(fast.HeadCallbacks):
     def _feed_parser(self, data: bytes, size: int) -> None:
         request, chunked = self.request, self._chunked
         if request is None:
+            if not self._fed:
+                self._head_lines = 0
             self._head_bytes += size
             if self._head_bytes == size and data.startswith(_TLS_HANDSHAKE):
                 raise tls_refusal()
@@ -411,7 +411,7 @@ class Engine(fast.HeadCallbacks):
         self._parser = HttpRequestParser(self)
         if request is None:
             raise InternalError("The parser left HTTP before the end of a head.")
-        if not request.chunked and not request.content_length:
+        if not request.has_content:
             return
         self.complete = False
         self._parser = content_parser(self, self._content_ended, request)
@@ -507,7 +507,7 @@ class Engine(fast.HeadCallbacks):
             version = "1.1"
         else:
             version = self._other_version()
-        request = Request(method, self._target, version, fields, parser.should_keep_alive())
+        request = self._make_request(method, self._target, version, fields, parser.should_keep_alive())
         try:
             self._check_head(request, fields)
         except Exception as error:
@@ -548,7 +548,7 @@ class Engine(fast.HeadCallbacks):
         self._fault = error = PeerError(status, reason)
         return error
 
-    def _check_head(self, request: Request, fields: dict[str, Any]) -> None:
+    def _check_head(self, request: Made, fields: dict[str, Any]) -> None:
         if len(fields) + self._repeated > self._most_fields:
             raise self._too_many_fields()
         if fields.get("HTTP_HOST") != self._host or request.version != "1.1":
@@ -558,7 +558,15 @@ class Engine(fast.HeadCallbacks):
         if target[0] != _SLASH or target.find(b"#") >= 0:
             check_target(request, fields)
         if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields or "HTTP_EXPECT" in fields:
-            check_content(request, fields, self._limits)
-            if request.chunked:
-                self._chunked = ChunkedContent(self._limits.body_bytes)
-                self._trailers = 0
+            self.any_content(request)
+
+    def any_content(self, request: Made) -> None:
+        """Judge what the head of a request says of content. The accelerator calls it if only that needs a rule."""
+        try:
+            check_content(request, request.fields, self._limits)
+        except Exception as error:
+            self._fault = error
+            raise
+        if request.chunked:
+            self._chunked = ChunkedContent(self._limits.body_bytes)
+            self._trailers = 0

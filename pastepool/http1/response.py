@@ -8,7 +8,7 @@ time: the caller renders the fields Date and Server.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pastepool._fast import fast
 from pastepool.errors import AppError
@@ -41,7 +41,7 @@ _SPECIAL = {
 }
 
 _KINDS: dict[str, int] = {}
-_STATUS_LINES: dict[str, tuple[int, bytes]] = {}
+_STATUS_LINES: dict[str, tuple[int, bytes, int]] = {}
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -52,22 +52,19 @@ refused.
 """
 
 
-class Head(NamedTuple):
-    """
-    The arguments of ``start_response``, checked and rendered.
+WITH_DATE, WITH_SERVER, BARE = 1, 2, 4
+"""
+What is not usual about a head, as bits: the application has written a Date, or a Server; the status has no content
+(``NO_CONTENT``).
+"""
 
-    ``content_length``: None if the application named none.
-    """
+Head = tuple[int, bytes, bytes, int | None, int]
+"""
+The arguments of ``start_response``, checked and rendered: the code; the status line; the fields, each with its line
+break; the Content-Length, None if the application named none; the bits of what is not usual about it.
 
-    code: int
-    status_line: bytes
-    fields: bytes
-    content_length: int | None
-    has_date: bool
-    has_server: bool
-
-
-_new_tuple = tuple.__new__
+A plain tuple: to make a named one costs as much as all the rest of a short head, and it takes longer to take apart.
+"""
 
 _colon_joined = ": ".join
 """Renders a pair of name and value as one line. Raises TypeError if one of them is not text."""
@@ -81,9 +78,8 @@ def _any_head(status: str, headers: list[tuple[str, str]]) -> Head:
     application's fault.
     """
     known = _STATUS_LINES.get(status) if type(status) is str else None
-    code, status_line = known or _render_status(status)
+    code, status_line, unusual = known or _render_status(status)
     content_length = None
-    has_date = has_server = False
     lines: list[str] = []
     known_kind = _KINDS.get
     try:
@@ -100,9 +96,9 @@ def _any_head(status: str, headers: list[tuple[str, str]]) -> Head:
                         content_length = _length(value, content_length)
                     continue
                 if kind == DATE:
-                    has_date = True
+                    unusual |= WITH_DATE
                 elif kind == SERVER:
-                    has_server = True
+                    unusual |= WITH_SERVER
                 else:
                     raise AppError(f"Response field {name!r} is hop-by-hop: framing belongs to the server (PEP 3333).")
             lines.append(_colon_joined(pair))
@@ -120,11 +116,10 @@ def _any_head(status: str, headers: list[tuple[str, str]]) -> Head:
         fields = block.encode("latin-1")
     except UnicodeEncodeError as error:
         raise AppError(f"Response headers must be latin-1 text (PEP 3333): {error}.") from error
-    # Not ``Head(...)``: for a short head the generated ``__new__`` costs as much as all the rest.
-    return _new_tuple(Head, (code, status_line, fields, content_length, has_date, has_server))
+    return code, status_line, fields, content_length, unusual
 
 
-render_head = fast.head_renderer(_STATUS_LINES, _KINDS, Head, _any_head)
+render_head = fast.head_renderer(_STATUS_LINES, _KINDS, _any_head)
 
 
 def _learn(name: Any) -> int:
@@ -145,7 +140,7 @@ def _length(value: str, before: int | None) -> int:
     return length
 
 
-def _render_status(status: Any) -> tuple[int, bytes]:
+def _render_status(status: Any) -> tuple[int, bytes, int]:
     if type(status) is not str:
         raise AppError(f"Response status {status!r:.200} is of type {type(status).__name__}, not str (PEP 3333).")
     match = _STATUS.fullmatch(status)
@@ -158,9 +153,10 @@ def _render_status(status: Any) -> tuple[int, bytes]:
         line = b"HTTP/1.1 %d %s\r\n" % (code, (match[2] or "").encode("latin-1"))
     except UnicodeEncodeError as error:
         raise AppError(f"Response status {status!r} is not latin-1 text (PEP 3333).") from error
+    rendered = code, line, BARE if code in NO_CONTENT else 0
     if len(_STATUS_LINES) < _CACHE_LIMIT:
-        _STATUS_LINES[status] = code, line
-    return code, line
+        _STATUS_LINES[status] = rendered
+    return rendered
 
 
 def _control_character(headers: list[tuple[str, str]]) -> AppError:

@@ -44,9 +44,9 @@ from pastepool.runtime.watching.server_view import OpenNow, ServerView
 from pastepool.settings.place import SettingsPlace
 from pastepool.settings.values import Settings
 from pastepool.types import Clock, Spawner
-from pastepool.wsgi.call import Application
 from pastepool.wsgi.forwarded import behind_proxy
 from pastepool.wsgi.prefix import under_prefix
+from pastepool.wsgi.serving import Application
 from pastepool.wsgi.trusted_proxies import behind_trusted_proxies
 
 _log = scribbled("pastepool.http")

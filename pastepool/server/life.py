@@ -53,8 +53,8 @@ from pastepool.server.membership import Membership
 from pastepool.settings.origin import named_in
 from pastepool.settings.values import PublicAddress, Settings
 from pastepool.types import Seconds, Spawner
-from pastepool.wsgi.call import Application
 from pastepool.wsgi.environ import listener_prototype
+from pastepool.wsgi.serving import Application
 
 _log = scribe.scribbled("pastepool")
 

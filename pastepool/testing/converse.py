@@ -20,12 +20,12 @@ from typing import Any
 from pastepool.errors import ClientGone, PeerError, WorkerKilled
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
-from pastepool.http1.request import Request
 from pastepool.http1.response import CONTINUE, healthy_answer, short_answer
 from pastepool.types import CallWindow, Seconds
-from pastepool.wsgi.call import Application, Call
+from pastepool.wsgi.call import Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype, listener_prototype
 from pastepool.wsgi.plain_file import PlainFile
+from pastepool.wsgi.serving import Application, Serving
 
 _log = logging.getLogger("pastepool.app")
 
@@ -67,9 +67,9 @@ class Conversation:
         prototype = connection_prototype(listener, "127.0.0.1", 50000)
         self.closed = False
         self.gone = False
-        self._app = app
+        self._serving = Serving(application=app, date_header=_Stamp())
         self._window = window or _NoWindow()
-        self._engine = Engine(limits or Limits(), prototype)
+        self._engine = Engine(limits or Limits(), prototype, _Answer)
         self._serials = itertools.count(1)
         self._read = bytearray()
         self._content_awaited = False
@@ -124,15 +124,15 @@ class Conversation:
 
     def _serve(self) -> None:
         content = self._engine.take_body()
-        request = self._engine.next_request()
-        if request.path == b"*":
-            self._tell(healthy_answer(_STAMP[2], request.keep_alive, request, b""))
-            self.closed = not request.keep_alive
+        call = self._engine.next_request()
+        if call.path == b"*":
+            self._tell(healthy_answer(_STAMP[2], call.keep_alive, call, b""))
+            self.closed = not call.keep_alive
             return
-        environ = complete_environ(request, io.BytesIO(content) if content else None, len(content))
-        call = _Answer(request, environ, next(self._serials), self)
+        complete_environ(call, io.BytesIO(content) if content else None, len(content))
+        call.begin_in(self, next(self._serials), self._serving)
         try:
-            copy_context().run(call.respond, self._app, self._window)
+            copy_context().run(call.run, self._window)
         except (Exception, SystemExit, WorkerKilled) as error:
             self._give_up(call, error)
         else:
@@ -153,10 +153,10 @@ class Conversation:
         else:
             status, text = 500, "The application failed; its log has the details."
             _log.error("the application failed", exc_info=error)
-            self.closed = call.began or not call.request.keep_alive
+            self.closed = call.began or not call.keep_alive
         if not call.began:
-            kept_by = "" if self.closed else call.request.version
-            self._tell(short_answer(status, text, _STAMP[2], head_only=call.request.method == "HEAD", kept_by=kept_by))
+            kept_by = "" if self.closed else call.version
+            self._tell(short_answer(status, text, _STAMP[2], head_only=call.method == "HEAD", kept_by=kept_by))
 
     def _answer_and_close(self, status: int, text: str) -> None:
         self.closed = True
@@ -179,34 +179,35 @@ class _Stamp:
 
 
 class _Answer(Call):
-    """One response. Its bytes go directly to the client of the conversation."""
+    """One response. Its bytes go directly to the client of the ``conversation``."""
 
     look_at_file = staticmethod(os.fstat)
 
-    def __init__(self, request: Request, environ: dict[str, Any], serial: int, conversation: Conversation) -> None:
-        super().__init__(request, environ, serial, _Stamp())
-        self._conversation = conversation
+    conversation: Conversation
+
+    def begin_in(self, conversation: Conversation, serial: int, serving: Serving) -> None:
+        """Do the same as ``begin``, for a request of this conversation."""
+        self.begin(serial, serving)
+        self.conversation = conversation
+        environ = self.environ
         environ["pastepool.client_gone"] = lambda: conversation.gone
         environ["pastepool.kill_after"] = _ignore
         environ["pastepool.on_cancel"] = _ignore
 
     def transmit(self, data: bytes) -> None:
-        self._conversation.deliver(data)
+        self.conversation.deliver(data)
 
     def transmit_two(self, head: bytes, body: bytes) -> None:
-        self._conversation.deliver(head + body)
+        self.conversation.deliver(head + body)
 
     def transmit_file(self, head: bytes, file: PlainFile, length: int) -> None:
-        self._conversation.deliver(head + os.pread(file.fd, length, file.position))
+        self.conversation.deliver(head + os.pread(file.fd, length, file.position))
 
     def cut_off(self) -> None:
         _log.warning("the application yields more than its Content-Length; the rest is not sent")
 
     def abandoned(self) -> bool:
-        return self._conversation.gone
-
-    def closing(self) -> bool:
-        return False
+        return self.conversation.gone
 
 
 class _NoWindow:

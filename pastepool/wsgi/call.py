@@ -13,38 +13,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from pastepool.core.ownership import calls_application
 from pastepool.errors import AppError, ClientGone
 from pastepool.http1.request import Request
-from pastepool.http1.response import LAST_CHUNK, NO_CONTENT, Head, chunk, render_head
+from pastepool.http1.response import BARE, LAST_CHUNK, WITH_DATE, WITH_SERVER, Head, chunk, render_head
 from pastepool.types import CallWindow, Seconds
 from pastepool.wsgi.file_wrapper import FileWrapper
 from pastepool.wsgi.plain_file import PlainFile, plain_file, read_fully
+from pastepool.wsgi.serving import Serving
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
-
-
-class DateAndServer(Protocol):
-    """
-    The clock, and the fields that say the time and name the server (``runtime.http.date_header``).
-
-    ``fields``: Date, Server, and both together, rendered, as they are before the instant ``until``.
-    """
-
-    @property
-    def now(self) -> Callable[[], Seconds]: ...
-    @property
-    def until(self) -> Seconds: ...
-    @property
-    def fields(self) -> tuple[bytes, bytes, bytes]: ...
-    def fields_at(self, now: Seconds) -> tuple[bytes, bytes, bytes]: ...
-
-
-_KEPT = b"%b%b%bContent-Length: %d\r\n\r\n%b"
-_CLOSED = b"%b%b%bContent-Length: %d\r\nConnection: close\r\n\r\n%b"
-"""A whole response: status line, fields of the application, Date and Server, length, content."""
+_KEPT = b"Content-Length: %d\r\n\r\n"
+_CLOSED = b"Content-Length: %d\r\nConnection: close\r\n\r\n"
+"""The end of the head of a whole response."""
 
 _COPY_LIMIT = 16384
 """
@@ -67,39 +49,54 @@ to the kernel. So the sizes of small files, which the kernel makes up for /sys, 
 """
 
 
-class Call(ABC):
+class Call(Request, ABC):
     """
-    Call the application for one request and hand over its response.
+    Call the application for one request and hand over its response. It is the request itself, with a response.
+
+    The engine makes it, and ``complete_environ`` makes an environ of its fields. ``begin`` must be called before ``run``.
 
     A subclass sends the bytes. Each of its methods that do so raises ClientGone when the client has gone.
 
     Large because PEP 3333 makes one state of it: ``start_response``, ``write``, the iterable and the framing decide
     together what may still be sent.
 
-    ``code``: the status; 0 until ``start_response`` was called. ``content_sent``: how many bytes of content were handed
-    over. ``began``: whether any byte of the response was handed over. ``old_protocol``: whether the response is in
-    HTTP/1.0. ``keep_alive``: whether the connection stays open after this response; final when ``began`` is true.
+    ``serial``: the number of the request. ``shared``: what all calls of the server share. ``code``: the status; 0 until
+    ``start_response`` was called. ``content_sent``: how many bytes of content were handed over. ``began``: whether any
+    byte of the response was handed over. ``keep_alive``: whether the connection stays open after this response: at
+    first, whether the client wants that; final when ``began`` is true.
 
     ``look_at_file``: returns the status of a file's descriptor (``os.fstat``); None if files are not sent as such here.
     """
 
-    began = False
     look_at_file: Callable[[int], Any] | None = None
-    content_sent = 0
-    old_protocol = False
-    _head: Head | None = None
     _unsent_pieces = 0
     _ended = False
     _chunked = False
-    _left: int | None = None
     _window: CallWindow
 
-    def __init__(self, request: Request, environ: dict[str, Any], serial: int, stamp: DateAndServer) -> None:
-        self.request = request
-        self.environ = environ
+    serial: int
+    shared: Serving
+    began: bool
+    content_sent: int
+    _head: Head | None
+    _left: int | None
+
+    def begin(self, serial: int, shared: Serving) -> None:
+        """
+        Give a complete request what its call needs.
+
+        What nearly every call changes is set here: the interpreter then changes it faster than what only the class has.
+        """
         self.serial = serial
-        self.keep_alive = request.keep_alive
-        self._stamp = stamp
+        self.shared = shared
+        self.began = False
+        self.content_sent = 0
+        self._head = self._left = None
+
+    @property
+    def environ(self) -> dict[str, Any]:
+        """The environ of PEP 3333."""
+        return self.fields
 
     @abstractmethod
     def transmit(self, data: bytes) -> None: ...
@@ -129,13 +126,14 @@ class Call(ABC):
         """Say whether the client seems to have gone. This is asked where nothing is sent that could show it."""
         return False
 
-    @abstractmethod
-    def closing(self) -> bool:
-        """Say whether the server must close the connection after this response (drain, old protocol)."""
-
     @property
     def code(self) -> int:
-        return self._head.code if self._head is not None else 0
+        return self._head[0] if self._head is not None else 0
+
+    @property
+    def _announced(self) -> int | None:
+        """The Content-Length that the application named."""
+        return self._head[3] if self._head is not None else None
 
     @property
     def whole(self) -> bool:
@@ -145,7 +143,7 @@ class Call(ABC):
         return self._ended or self._left == 0 or self._bare()
 
     @calls_application
-    def respond(self, application: Application, window: CallWindow) -> Seconds | None:
+    def run(self, window: CallWindow) -> Seconds | None:
         """
         Call the application and hand its whole response over.
 
@@ -154,14 +152,17 @@ class Call(ABC):
         that the application raises. After an exception the window may still be open; the code that catches it must
         shut the window.
         """
+        shared = self.shared
+        # The interpreter calls what is in a variable faster than what is in an attribute and no method.
+        application, now = shared.application, shared.date_header.now
         self._window = window
         window.open(self.serial)
-        result = application(self.environ, self.start_response)
+        result = application(self.fields, self.start_response)
         kind = type(result)
         if (kind is list or kind is tuple) and not self.began:
             body = result[0] if len(result) == 1 and type(result[0]) is bytes else _joined(result)
             window.shut()
-            returned_at = self._stamp.now()
+            returned_at = now()
             self._whole(body, returned_at)
             return returned_at
         self._stream(result, window)
@@ -203,28 +204,30 @@ class Call(ABC):
         head = self._head
         if head is None:
             raise AppError("The application returned without calling start_response (PEP 3333).")
+        _, status_line, fields, length, unusual = head
         size = len(body)
-        code, status_line, fields, length, has_date, has_server = head
+        shared = self.shared
         if (
-            self.request.plain
+            self.plain
+            and not unusual
             and (length is None or length == size)
             and size <= _COPY_LIMIT
-            and not (has_date or has_server or code in NO_CONTENT or self.closing())
+            and not shared.closing
         ):
             # A fast way for nearly all responses. It renders the same head as ``_begin``, where the rules are.
             self.began = True
             self._left = 0
             self.content_sent = size
-            stamp = self._stamp
+            stamp = shared.date_header
             both = (stamp.fields if now < stamp.until else stamp.fields_at(now))[2]
-            lines = _KEPT if self.keep_alive else _CLOSED
-            self.transmit(lines % (status_line, fields, both, size, body))
+            end = (_KEPT if self.keep_alive else _CLOSED) % size
+            self.transmit(b"".join((status_line, fields, both, end, body)))
             return
-        if self.request.method == "HEAD" or head.code in NO_CONTENT:
-            self.transmit(self._begin(head, None if head.code in NO_CONTENT else size or None))
+        if self._bare():
+            self.transmit(self._begin(head, None if unusual & BARE else size or None))
             return
-        if head.content_length is not None and head.content_length != size:
-            raise AppError(f"The application announced Content-Length {head.content_length} and returned {size} bytes.")
+        if length is not None and length != size:
+            raise AppError(f"The application announced Content-Length {length} and returned {size} bytes.")
         rendered = self._begin(head, size)
         self.content_sent = size
         if size <= _COPY_LIMIT:
@@ -240,30 +243,31 @@ class Call(ABC):
         0 is dropped from a 304: it would be that of the content in the client's cache (RFC 9110 8.6), and Zope sends it.
         """
         self.began = True
-        code, status_line, fields, length, has_date, has_server = head
-        date, server, both = self._stamp.fields_at(self._stamp.now())
-        if has_date or has_server:
-            both = (b"" if has_date else date) + (b"" if has_server else server)
+        code, status_line, fields, length, unusual = head
+        shared = self.shared
+        date, server, both = shared.date_header.fields_at(shared.date_header.now())
+        if unusual & (WITH_DATE | WITH_SERVER):
+            both = (b"" if unusual & WITH_DATE else date) + (b"" if unusual & WITH_SERVER else server)
         if length is None:
             length = size
         if length is not None and code != 204 and (length or code != 304):
             self._left = length
             framing = b"Content-Length: %d\r\n" % length
         else:
-            framing = self._framing(code)
-        if self.old_protocol:
+            framing = self._framing()
+        if shared.old_protocol:
             status_line = b"HTTP/1.0" + status_line[8:]
-        if not self.keep_alive or self.closing():
+        if not self.keep_alive or shared.closing:
             self.keep_alive = False
             return b"%b%b%b%bConnection: close\r\n\r\n" % (status_line, fields, both, framing)
-        persistence = b"" if self.request.version == "1.1" else b"Connection: keep-alive\r\n"
+        persistence = b"" if self.version == "1.1" else b"Connection: keep-alive\r\n"
         return b"%b%b%b%b%b\r\n" % (status_line, fields, both, framing, persistence)
 
-    def _framing(self, code: int) -> bytes:
+    def _framing(self) -> bytes:
         """Decide the framing of content of unknown length and return its field, which may be empty (RFC 9112 6.3)."""
-        if self.request.method == "HEAD" or code in NO_CONTENT:
+        if self._bare():
             return b""
-        if self.old_protocol or self.request.version != "1.1":
+        if self.shared.old_protocol or self.version != "1.1":
             self.keep_alive = False
             return b""
         self._chunked = True
@@ -310,8 +314,7 @@ class Call(ABC):
         if piece and not self._bare():
             return False
         self._check_client()
-        head = self._head
-        if head is not None and (head.content_length == 0 or self._left == 0 or self._bare()):
+        if self._announced == 0 or self._left == 0 or self._bare():
             self._unsent_pieces += 1
         return self._unsent_pieces >= _MOST_UNSENT_PIECES
 
@@ -321,7 +324,7 @@ class Call(ABC):
 
     def _bare(self) -> bool:
         """Say whether the response has no content, whatever the application returns (RFC 9110 6.4.1)."""
-        return self._head is not None and (self.request.method == "HEAD" or self._head.code in NO_CONTENT)
+        return self._head is not None and (self.method == "HEAD" or bool(self._head[4] & BARE))
 
     @calls_application
     def _close(self, result: Any, window: CallWindow) -> None:
@@ -370,8 +373,8 @@ class Call(ABC):
         head = self._started()
         bare = self._bare()
         if not self.began:
-            if head.content_length and not bare:
-                raise AppError(f"The application announced Content-Length {head.content_length} and yielded nothing.")
+            if self._announced and not bare:
+                raise AppError(f"The application announced Content-Length {self._announced} and yielded nothing.")
             self.transmit(self._begin(head, None if bare else 0))
         elif self._chunked:
             self.transmit_last(LAST_CHUNK)
@@ -394,8 +397,9 @@ class Call(ABC):
         if self.began:
             wrapper.end_after(self._left)
             return False
-        wrapper.end_after(head.content_length)
-        if head.code in NO_CONTENT:
+        announced = self._announced
+        wrapper.end_after(announced)
+        if head[4] & BARE:
             self.transmit(self._begin(head, None))
             return True
         look = self.look_at_file
@@ -405,9 +409,9 @@ class Call(ABC):
         length = file.left if wrapper.left is None else min(file.left, wrapper.left)
         if length <= _READ_LIMIT:
             return self._send_small_file(wrapper, file, length, window)
-        if not file.stored and length != head.content_length:
+        if not file.stored and length != announced:
             return self._send_head_only(head, None)
-        self._refuse_short_file(head, length)
+        self._refuse_short_file(length)
         if self._send_head_only(head, length):
             return True
         self.transmit_file(self._begin(head, length), file, length)
@@ -417,7 +421,7 @@ class Call(ABC):
 
     def _send_head_only(self, head: Head, length: int | None) -> bool:
         """Answer HEAD without reading the file, and return whether it is one. ``length``: None if it is not known."""
-        if self.request.method != "HEAD":
+        if self.method != "HEAD":
             return False
         self.transmit(self._begin(head, length))
         return True
@@ -439,15 +443,14 @@ class Call(ABC):
         window.shut()
         if larger:
             return False
-        self._refuse_short_file(self._started(), len(content))
-        self._whole(content, self._stamp.now())
+        self._refuse_short_file(len(content))
+        self._whole(content, self.shared.date_header.now())
         return True
 
-    def _refuse_short_file(self, head: Head, length: int) -> None:
-        if head.content_length is not None and length < head.content_length:
-            raise AppError(
-                f"The application announced Content-Length {head.content_length}; its file has {length} left."
-            )
+    def _refuse_short_file(self, length: int) -> None:
+        announced = self._announced
+        if announced is not None and length < announced:
+            raise AppError(f"The application announced Content-Length {announced}; its file has {length} left.")
 
 
 def _joined(pieces: list[Any] | tuple[Any, ...]) -> bytes:

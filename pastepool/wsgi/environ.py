@@ -7,8 +7,8 @@ copies the prototype for each request (one C call), so a request costs only its 
 
 from __future__ import annotations
 
-import io
 from binascii import a2b_qp
+from io import BytesIO  # to look it up in its module costs as much as to make one
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
@@ -149,21 +149,15 @@ def _with_whole_ones_marked(text: bytes, tables: _Tables) -> bytes:
     return (int.from_bytes(text, "big") ^ whole).to_bytes(len(text), "big")
 
 
-_HANDED_OVER: dict[str, Any] = {}
-
-
 def complete_environ(request: Request, content: BinaryIO | None, content_length: int) -> dict[str, Any]:
     """
-    Turn the fields of a request into the environ with which the application is called.
+    Turn the fields of a request into the environ with which the application is called, and return them.
 
     ``content``: a file at its beginning that ends where the content ends; None if there is no content. Text is latin-1
     (PEP 3333, "Unicode Issues"). ``CONTENT_LENGTH`` and ``CONTENT_TYPE`` are always present, as with Paste. For chunked
     content the length is that of the decoded content, so the application need not know that it was chunked.
     """
     environ = request.fields
-    # The environ will hold methods of the object that holds the request. That object drops the environ at the end, so
-    # that no cycle of references remains; a second reference from the request would keep the cycle.
-    request.fields = _HANDED_OVER
     target = request.target.decode("latin-1")
     environ["REQUEST_URI"] = target
     path = request.path
@@ -179,7 +173,7 @@ def complete_environ(request: Request, content: BinaryIO | None, content_length:
     if request.version != "1.1":
         environ["SERVER_PROTOCOL"] = "HTTP/1.0"
     if content is None:
-        environ["wsgi.input"] = io.BytesIO()
+        environ["wsgi.input"] = BytesIO()
         environ["CONTENT_LENGTH"] = "0"
     else:
         environ["wsgi.input"] = content

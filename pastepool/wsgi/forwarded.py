@@ -30,7 +30,7 @@ from pastepool.core.proxy_trust import (
 )
 from pastepool.core.wording import printable
 from pastepool.errors import PeerError
-from pastepool.wsgi.call import Application
+from pastepool.wsgi.serving import Application
 
 Environ = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pastepool.core.ownership import calls_application
-from pastepool.wsgi.call import Application
+from pastepool.wsgi.serving import Application
 
 
 def under_prefix(application: Application, prefix: str) -> Application:

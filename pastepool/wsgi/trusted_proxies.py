@@ -18,7 +18,7 @@ from pastepool.core.addresses import same_address
 from pastepool.core.ownership import calls_application
 from pastepool.core.proxy_trust import FOR, FORWARDED, HOST, KEYS, PORT, PREFIX, PROTO, USUAL_PORTS, TrustedProxies
 from pastepool.http1.target import is_host
-from pastepool.wsgi.call import Application
+from pastepool.wsgi.serving import Application
 
 _MOST_HOPS = 16
 """How many proxies stand one behind the other at most. A client may send any number of entries, and each costs time."""

@@ -63,7 +63,7 @@ def halves(data: bytes) -> Iterator[list[bytes]]:
     return (cut_at(data, [place]) for place in range(1, len(data), 1 if len(data) < 250 else 3))
 
 
-def outcome(pieces: Iterable[bytes], limits: Limits | None = None, *, engine: Engine | None = None) -> Outcome:
+def outcome(pieces: Iterable[bytes], limits: Limits | None = None, *, engine: Engine[Request] | None = None) -> Outcome:
     """Feed the pieces as a server does: serve each request before the next is looked at, stop where one says so."""
     engine = engine or Engine(limits or Limits(), PROTOTYPE)
     requests: list[Seen] = []
@@ -83,7 +83,7 @@ def outcome(pieces: Iterable[bytes], limits: Limits | None = None, *, engine: En
     return Outcome(tuple(requests), None, b"", engine.started)
 
 
-def taken(engine: Engine) -> Seen:
+def taken(engine: Engine[Request]) -> Seen:
     """The complete request with its content."""
     content = engine.take_body()
     request = engine.next_request()
@@ -103,11 +103,12 @@ def taken(engine: Engine) -> Seen:
 
 def only_request(data: bytes, limits: Limits | None = None) -> Request:
     """The one request in ``data``, straight from the engine."""
-    engine = Engine(limits or Limits(), PROTOTYPE)
+    engine: Engine[Request] = Engine(limits or Limits(), PROTOTYPE)
     engine.feed(data)
     assert engine.complete
+    request = engine.next_request()
     engine.close()
-    return engine.next_request()
+    return request
 
 
 def refusal(pieces: Iterable[bytes], limits: Limits | None = None) -> tuple[int, str]:

@@ -78,34 +78,3 @@ def test_what_comes_in_one_piece_is_not_copied() -> None:
     engine.feed(piece)
     assert engine.take_body() is piece
     engine.close()
-
-
-def test_what_was_joined_elsewhere_is_not_joined_again() -> None:
-    """An owner that received the rest behind the beginning gives both as one piece, and that is the content."""
-    engine = Engine(Limits(), {})
-    assert engine.begun_content == b""
-    whole = content(60_000)
-    engine.feed(HEADS["usual"] % 60_000 + b"\r\n" + whole[:9000])
-    assert (engine.begun_content, engine.remaining) == (whole[:9000], 51_000)
-    engine.take_whole(whole)
-    assert (engine.complete, engine.remaining, engine.begun_content) == (True, 0, whole)
-    assert engine.take_body() is whole
-    assert engine.next_request().path == b"/first"
-    engine.feed(NEXT)
-    assert engine.next_request().path == b"/next"
-    engine.close()
-
-
-def test_content_in_several_pieces_has_no_beginning_to_join() -> None:
-    """What was taken before does not count: the rest begins with what came since."""
-    engine = Engine(Limits(), {})
-    engine.feed(HEADS["usual"] % 60_000 + b"\r\n" + b"a" * 20_000)
-    engine.feed(b"b" * 10_000)
-    assert engine.begun_content == b""
-    assert engine.take_body() == b"a" * 20_000 + b"b" * 10_000
-    engine.feed(b"c" * 10_000)
-    assert engine.begun_content == b"c" * 10_000
-    engine.take_whole(b"c" * 10_000 + b"d" * 20_000)
-    assert engine.complete
-    assert engine.take_body() == b"c" * 10_000 + b"d" * 20_000
-    engine.close()

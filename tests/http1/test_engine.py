@@ -10,6 +10,7 @@ import pytest
 from pastepool.errors import InternalError, PeerError
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
+from pastepool.http1.request import Request
 from tests.http1.feeding import dribbled, only_request, outcome, refusal, whole
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -17,7 +18,7 @@ POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-def fresh(**prototype: object) -> Engine:
+def fresh(**prototype: object) -> Engine[Request]:
     """An engine with the default limits."""
     return Engine(Limits(), prototype)
 
@@ -210,7 +211,7 @@ def test_refusal_says_where_it_happened() -> None:
 def test_closed_engine_is_not_kept_alive_by_its_parser() -> None:
     """After ``close`` an engine goes without the garbage collector."""
 
-    class Watched(Engine):
+    class Watched(Engine[Request]):
         __slots__ = ("__weakref__",)
 
     gc.collect()

@@ -9,6 +9,7 @@ import pytest
 
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
+from pastepool.http1.request import Request
 from pastepool.http1.response import short_answer
 from tests.http1.cases import load, names
 from tests.http1.feeding import cut_at, dribbled, outcome, refusal, whole
@@ -244,14 +245,14 @@ def test_endless_trailer_is_refused_whatever_content_went_before() -> None:
     assert refusal_of(engine, b"y" * 1024)[0] == 400
 
 
-def refusal_by(engine: Engine, pieces: list[bytes]) -> tuple[int, str]:
+def refusal_by(engine: Engine[Request], pieces: list[bytes]) -> tuple[int, str]:
     """Feed an engine pieces that have to be refused."""
     refused = outcome(pieces, engine=engine).refused
     assert refused is not None
     return refused
 
 
-def refusal_of(engine: Engine, data: bytes) -> tuple[int, str]:
+def refusal_of(engine: Engine[Request], data: bytes) -> tuple[int, str]:
     """Feed an engine that has begun already."""
     refused = outcome(whole(data), engine=engine).refused
     assert refused is not None
@@ -261,7 +262,7 @@ def refusal_of(engine: Engine, data: bytes) -> tuple[int, str]:
 class Counted:
     """A parser that counts how often it is fed, and how many bytes."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine[Request]) -> None:
         self.feeds = self.fed = 0
         self._parser = engine._parser
         engine._parser = self

@@ -17,12 +17,12 @@ from tests.fast.twins import native
 from tests.waiting import PROGRAM_WATCHDOG
 
 HELD = {
-    "hello": (1042, 1413),
-    "browser": (1041, 1776),
-    "close": (1829, 2374),
-    "large": (1108, 1480),
-    "stream": (17_363, 17_920),
-    "upload": (1676, 1938),
+    "hello": (989, 1383),
+    "browser": (989, 1747),
+    "close": (1786, 2352),
+    "large": (1082, 1447),
+    "stream": (17_396, 17_951),
+    "upload": (1474, 1884),
 }
 """For each scenario of the benchmarks: instructions with the accelerator and in pure Python, on CPython 3.11."""
 

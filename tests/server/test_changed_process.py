@@ -286,6 +286,8 @@ def test_nothing_of_a_request_needs_garbage_collection(serve: Serve, caplog: pyt
             run.get("/fails")
             run.get("/", "Connection: close", method="POST", body=b"x" * 5000)
             with run.client() as client:
+                client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")  # and then it goes
+            with run.client() as client:
                 client.get("/")
                 client.get("/")
             with run.client() as client:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pastepool.errors import ClientGone, WorkerKilled
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
-from pastepool.http1.request import Request
-from pastepool.wsgi.call import Application, Call
+from pastepool.wsgi.call import Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype, listener_prototype
 from pastepool.wsgi.file_wrapper import FileWrapper
 from pastepool.wsgi.plain_file import PlainFile
+from pastepool.wsgi.serving import Application, Serving
 
 DATE = b"Date: D\r\n"
 SERVER = b"Server: S\r\n"
@@ -88,6 +88,9 @@ class FixedStamp:
         return self.fields
 
 
+Recorded = TypeVar("Recorded", bound="RecordedCall")
+
+
 class RecordedCall(Call):
     """
     ``sent``: what was handed over, one entry for each time. ``reads``: after so many of them the client hangs up.
@@ -95,15 +98,14 @@ class RecordedCall(Call):
     ``files``: the files handed over as such, each with its length. ``cuts``: how often content was cut off.
     """
 
-    def __init__(self, request: Request, environ: Environ, window: RecordingWindow, reads: int, drains: bool) -> None:
-        super().__init__(request, environ, 7, FixedStamp())
+    def begin_recording(self, serving: Serving, window: RecordingWindow, reads: int) -> None:
+        self.begin(7, serving)
         self.sent: list[bytes] = []
         self.files: list[tuple[PlainFile, int]] = []
         self.cuts = 0
         self.window = window
         self.asked_after = 0
         self._reads = reads
-        self._drains = drains
 
     @property
     def wire(self) -> bytes:
@@ -131,9 +133,6 @@ class RecordedCall(Call):
 
     def cut_off(self) -> None:
         self.cuts += 1
-
-    def closing(self) -> bool:
-        return self._drains or self.old_protocol
 
 
 class Watched:
@@ -169,8 +168,8 @@ class Run(NamedTuple):
     error: BaseException | None
 
 
-def environ_of(data: bytes) -> tuple[Request, Environ]:
-    """The one request in ``data`` and its environ."""
+def call_of(data: bytes, make_call: type[Recorded]) -> Recorded:
+    """The call for the one request in ``data``, before it begins."""
     listener = listener_prototype(
         scheme="http",
         server_name="localhost",
@@ -179,13 +178,24 @@ def environ_of(data: bytes) -> tuple[Request, Environ]:
         errors=io.StringIO(),
         extra={"extra.key": "value"},
     )
-    engine = Engine(Limits(), connection_prototype(listener, "10.0.0.1", 5000))
+    engine = Engine(Limits(), connection_prototype(listener, "10.0.0.1", 5000), make_call)
     engine.feed(data)
     assert engine.complete
     content = engine.take_body()
-    request = engine.next_request()
+    call = engine.next_request()
     engine.close()
-    return request, complete_environ(request, io.BytesIO(content) if content else None, len(content))
+    complete_environ(call, io.BytesIO(content) if content else None, len(content))
+    return call
+
+
+def environ_of(data: bytes) -> Environ:
+    """The environ for the one request in ``data``."""
+    return call_of(data, RecordedCall).environ
+
+
+def serving(application: Application, **how: bool) -> Serving:
+    """What the call of an application shares with the others of its server."""
+    return Serving(application=application, date_header=FixedStamp(), **how)
 
 
 def run(
@@ -200,10 +210,6 @@ def run(
 ) -> Run:
     """Call the application for the request in ``data``; what it raises is in the answer."""
     window = window or RecordingWindow()
-    request, environ = environ_of(data)
-    call = RecordedCall(request, environ, window, reads, drains)
-    call.old_protocol = old_protocol
-    call.look_at_file = look
 
     def watching(environ: Environ, start_response: StartResponse) -> Any:
         assert window.is_open
@@ -211,9 +217,12 @@ def run(
         left_alone = isinstance(result, (list, tuple, FileWrapper)) or not hasattr(result, "__iter__")
         return result if left_alone else Watched(result, window)
 
+    call = call_of(data, RecordedCall)
+    call.begin_recording(serving(watching, old_protocol=old_protocol, closing=drains), window, reads)
+    call.look_at_file = look
     error = None
     try:
-        call.respond(watching, window)
+        call.run(window)
     except BaseException as raised:
         error = raised
         window.shut()

@@ -16,10 +16,11 @@ from tests.wsgi.recording import (
     RecordingWindow,
     Run,
     StartResponse,
-    environ_of,
+    call_of,
     fixed,
     parsed,
     run,
+    serving,
 )
 
 
@@ -192,8 +193,9 @@ def test_list_subclass_with_close_is_closed() -> None:
         return result
 
     window = RecordingWindow()
-    call = RecordedCall(*environ_of(GET), window, 9, False)
-    call.respond(application, window)
+    call = call_of(GET, RecordedCall)
+    call.begin_recording(serving(application), window, 9)
+    call.run(window)
     assert result.closed == 1
     assert call.wire.endswith(b"1\r\na\r\n0\r\n\r\n")
 

@@ -18,6 +18,7 @@ from tests.wsgi.recording import (
     Environ,
     StartResponse,
     answered,
+    call_of,
     dechunked,
     fixed,
     parsed,
@@ -82,8 +83,9 @@ def test_large_content_is_not_copied_behind_its_head() -> None:
                 whole.append((head, body))
                 super().transmit_two(head, body)
 
-        call = Gathering(ran.call.request, ran.call.environ, ran.window, 9, False)
-        call.respond(fixed([b"x" * size]), ran.window)
+        call = call_of(GET, Gathering)
+        call.begin_recording(ran.call.shared, ran.window, 9)
+        call.run(ran.window)
         assert bool(whole) is beside
     head, body = whole[0]
     assert head.endswith(b"\r\n\r\n")

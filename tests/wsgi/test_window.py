@@ -14,10 +14,11 @@ from tests.wsgi.recording import (
     RecordedCall,
     RecordingWindow,
     StartResponse,
-    environ_of,
+    call_of,
     fixed,
     parsed,
     run,
+    serving,
 )
 
 OPEN, SHUT, CLOSE = "open", "shut", "open for close"
@@ -126,7 +127,8 @@ def test_window_is_shut_before_the_last_bytes() -> None:
             super().transmit(data)
 
     window = RecordingWindow()
-    call = Listening(*environ_of(GET), window, 9, False)
-    call.respond(fixed(pieces(1)), window)
+    call = call_of(GET, Listening)
+    call.begin_recording(serving(fixed(pieces(1))), window, 9)
+    call.run(window)
     assert call.sent[-1] == b"0\r\n\r\n"
     assert shut == [True, True]

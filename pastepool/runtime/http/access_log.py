@@ -44,7 +44,7 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
     Runs on: the thread that ends the request: its worker; with ``aside`` the supervisor for a killed request, and the
     baton's holder for a refused one.
     """
-    request, environ = exchange.request, exchange.environ
+    environ = exchange.environ
     waited = max(0.0, exchange.started_at - exchange.arrived_at) if exchange.arrived_at and exchange.started_at else 0.0
     since = exchange.started_at or exchange.arrived_at or now
     peer = exchange.connection.peer or "-"
@@ -55,9 +55,9 @@ def access_line(exchange: Exchange, now: Seconds, *, aside: bool = False) -> Cal
         (_quoted(_text(environ, "REMOTE_ADDR")).replace(" ", "%20") or "-") if is_proxy else peer,
         _quoted(_text(environ, "REMOTE_USER")).replace(" ", "%20") or "-",
         _time_of_day(),
-        request.method,
-        _spelled(_target, request.target),
-        f"HTTP/{request.version}",
+        exchange.method,
+        _spelled(_target, exchange.target),
+        f"HTTP/{exchange.version}",
         exchange.code_sent or exchange.code or "-",
         exchange.content_sent or "-",
         _spelled(_referer, _text(environ, "HTTP_REFERER")) or "-",

@@ -68,7 +68,7 @@ class Answering:
             answer = short_answer(503, "The server is stopping.", stamp, head_only=head_only)
             self._answer_and_close(connection, answer)
             return
-        keep = request.keep_alive and not draining and not shared.old_protocol
+        keep = request.keep_alive and not shared.closing
         answer = healthy_answer(stamp, keep, request, b"" if about_server else b"ok\n")
         if not self._send(connection, answer, keep):
             return

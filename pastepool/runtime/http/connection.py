@@ -27,6 +27,7 @@ from pastepool.runtime.sockets.unacknowledged import unacknowledged
 
 if TYPE_CHECKING:
     from pastepool.runtime.http.content import Content
+    from pastepool.runtime.http.exchange import Exchange
     from pastepool.runtime.http.output import Output
 
 NEVER = math.inf
@@ -86,13 +87,21 @@ class Connection:
         "gone", "closed", "watched", "output", "content", "keep_alive", "lingered", "resets", "client", "read_size",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, peer: str, port: int, limits: Limits, prototype: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: str,
+        port: int,
+        limits: Limits,
+        prototype: dict[str, Any],
+        make_request: Callable[..., Exchange],
+    ) -> None:
         self.bare = sock
         self.sock: ClientSocket = sock
         self.fd = sock.fileno()
         self.peer = peer
         self.port = port
-        self.engine = Engine(limits, prototype)
+        self.engine: Engine[Exchange] = Engine(limits, prototype, make_request)
         self.recv: Callable[[int], bytes] = sock.recv
         self.send: Callable[[bytes], int] = sock.send
         self.owner: OwningRequest | None = None
@@ -114,10 +123,10 @@ class Connection:
         """Let all further bytes go through TLS. ``tls``: has the socket of this connection."""
         self.sock, self.recv, self.send = tls, tls.recv, tls.send
 
-    def begin_engine(self, limits: Limits, prototype: dict[str, Any]) -> None:
+    def begin_engine(self, limits: Limits, prototype: dict[str, Any], make_request: Callable[..., Exchange]) -> None:
         """Begin with the first request. What went before, a header of a proxy or a handshake, changed the prototype."""
         self.engine.close()
-        self.engine = Engine(limits, prototype)
+        self.engine = Engine(limits, prototype, make_request)
         if "pastepool.peer" in prototype:
             self.client = prototype["REMOTE_ADDR"]
 
@@ -131,6 +140,15 @@ class Connection:
         """Return how many bytes the kernel keeps for the client. Runs on: any thread."""
         sock = self.sock
         return sock.unacknowledged() if isinstance(sock, TlsSocket) else unacknowledged(self.bare)
+
+    def client_gone(self) -> bool:
+        """
+        Say whether the client has hung up. The application asks this, through the environ.
+
+        This is also True for a client that only closed its sending side and still reads: TCP shows no difference until
+        something is sent. The answer is late by some milliseconds. Runs on: any thread.
+        """
+        return self.gone or self.closed
 
     @property
     def between_requests(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 import tempfile
 from typing import IO, BinaryIO, cast
 
@@ -115,10 +114,12 @@ class WholeContent:
     """
     Content that was complete, and in memory, before anything had to collect it. It only gives its memory back.
 
-    Made once for each small upload, so it has nothing of what ``Content`` needs to collect.
+    Made once for each small upload, so it has nothing of what ``Content`` needs to collect. ``lost``: nothing is.
     """
 
     __slots__ = ("_memory", "_held")
+
+    lost = None
 
     def __init__(self, memory: BodyMemory, held: int) -> None:
         """``held``: how many bytes were taken of ``memory``."""
@@ -133,18 +134,3 @@ class WholeContent:
         held, self._held = self._held, 0
         if held:
             self._memory.give_back(held)
-
-
-def receive_behind(sock: socket.socket, begun: bytes, most: int) -> bytes:
-    """
-    Receive at most so many bytes, and return them behind those that came before, in one piece.
-
-    They are received to where they stay. To join the two parts later would copy all of it, and push as much out of the
-    processor's first cache. Raises: OSError: as ``sock.recv``. Runs on: baton.
-    """
-    room = io.BytesIO(bytes(len(begun) + most))
-    with room.getbuffer() as view:
-        view[: len(begun)] = begun
-        received = sock.recv_into(view[len(begun) :])
-    room.truncate(len(begun) + received)
-    return room.getvalue()

@@ -15,6 +15,7 @@ from typing import Any
 
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.connection import Connection
+from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.sockets.tls_socket import TlsSocket
 from pastepool.wsgi.tls_keys import TlsFacts, tls_keys
 
@@ -69,7 +70,7 @@ class Encrypting:
 
         def on_open(tls: ssl.SSLObject, asked_for: str) -> None:
             environ.update(tls_keys(facts_of(tls, asked_for)))
-            connection.begin_engine(self._limits, environ)
+            connection.begin_engine(self._limits, environ, Exchange)
 
         encrypted = TlsSocket(connection.bare, self._context_for, self._turns.take, on_open)
         connection.encrypt(encrypted)

@@ -17,8 +17,7 @@ from pastepool.core.telling.beginnings import beginning
 from pastepool.core.telling.masking import masked_path, request_facts
 from pastepool.core.wording import printable
 from pastepool.errors import ClientGone, WorkerKilled
-from pastepool.http1.request import Request
-from pastepool.http1.response import NO_CONTENT, short_answer
+from pastepool.http1.response import short_answer
 from pastepool.runtime.http.connection import NEXT, Connection
 from pastepool.runtime.http.spool_room import SpoolFull
 from pastepool.runtime.http.transmitting import SPOOL_REMEDY, TransmittingCall, spool_folder
@@ -26,7 +25,7 @@ from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.task import ShedReason, TaskOutcome
 from pastepool.runtime.sockets.readiness import READ
 from pastepool.runtime.system.loggers import own_logger
-from pastepool.types import CallWindow, Seconds
+from pastepool.types import Seconds
 
 if TYPE_CHECKING:
     from pastepool.runtime.http.content import Content, WholeContent
@@ -64,42 +63,39 @@ class Exchange(TransmittingCall):
     """
 
     fate = ""
-    worker_name = ""
     recorded = False
     code_sent = 0
     kill_after: Seconds | None = None
     cancellations: list[Callable[[], Any]] | None = None
-    upload: Content | WholeContent | None = None
     look_at_file = staticmethod(os.fstat)
 
-    arrived_at: Seconds = 0.0
-    started_at: Seconds = 0.0
+    arrived_at: Seconds
+    started_at: Seconds
+    worker_name: str
 
-    def __init__(
-        self, request: Request, environ: dict[str, Any], serial: int, connection: Connection, shared: Shared
+    def begin_at(
+        self, connection: Connection, upload: Content | WholeContent | None, serial: int, shared: Shared
     ) -> None:
-        # This repeats the lines of Call.__init__ instead of calling it, because it runs for every request.
-        self.request = request
-        self.environ = environ
+        """
+        Do the same as ``begin``, for a request with this content (None: it has none) that came on this connection.
+
+        The lines of ``Call.begin`` are repeated instead of called, because this runs for every request. Runs on: baton.
+        """
         self.serial = serial
-        self.keep_alive = request.keep_alive
-        self._stamp = shared.date_header
-        self.connection = connection
         self.shared = shared
-        environ["pastepool.client_gone"] = self.client_gone
+        self.began = False
+        self.content_sent = 0
+        self._head = self._left = None
+        self.connection = connection
+        self.upload = upload
+        self._holds_more = upload is not None
+        self.arrived_at = self.started_at = 0.0
+        self.worker_name = ""
+        environ = self.fields
         environ["pastepool.kill_after"] = self.set_kill_after
         environ["pastepool.on_cancel"] = self.on_cancel
 
     # For the application, through its environ.
-
-    def client_gone(self) -> bool:
-        """
-        Say whether the client has hung up.
-
-        This is also True for a client that only closed its sending side and still reads: TCP shows no difference until
-        something is sent. The answer is late by some milliseconds.
-        """
-        return self.connection.gone or self.connection.closed
 
     def set_kill_after(self, seconds: float) -> None:
         """
@@ -123,6 +119,7 @@ class Exchange(TransmittingCall):
             raise TypeError(f"environ['pastepool.on_cancel']({callback!r}): it takes a callable without arguments")
         if self.cancellations is None:
             self.cancellations = []
+            self._holds_more = True
         self.cancellations.append(callback)
 
     # For the pool.
@@ -130,7 +127,7 @@ class Exchange(TransmittingCall):
     @property
     def kind(self) -> bytes:
         """Return the path: requests of the same path are tasks of the same kind."""
-        return self.request.path
+        return self.path
 
     @property
     def peer(self) -> str:
@@ -146,15 +143,6 @@ class Exchange(TransmittingCall):
         """Return the status of the response, from the application or in its place, and the fate."""
         return TaskOutcome(self.code_sent or self.code, self.fate)
 
-    def run(self, window: CallWindow) -> Seconds | None:
-        """
-        Call the application and send its response.
-
-        Raises: any error that ended it early; the window may still be open then.
-        """
-        returned_at = self.respond(self.shared.application, window)
-        return returned_at if self.connection.output is None else None
-
     def title(self) -> str:
         """
         Name the request by its method and path. The query is left out, because it may contain secrets.
@@ -162,8 +150,8 @@ class Exchange(TransmittingCall):
         The path is as the client sent it, percent-encoded: a decoded path could contain a line break. It does not come
         from the environ, which the application may change.
         """
-        path = beginning(self.request.path.decode("latin-1"), _TITLE_LIMIT)
-        return printable(f"{self.request.method} {masked_path(path)}", _TITLE_LIMIT)
+        path = beginning(self.path.decode("latin-1"), _TITLE_LIMIT)
+        return printable(f"{self.method} {masked_path(path)}", _TITLE_LIMIT)
 
     def failed(self, error: BaseException) -> None:
         """
@@ -207,14 +195,14 @@ class Exchange(TransmittingCall):
         """
         self.began = True
         self.code_sent = status
-        self.keep_alive = keep and self.request.keep_alive and not self.closing()
+        self.keep_alive = keep and self.keep_alive and not self.shared.closing
         data = short_answer(
             status,
             text,
             self.shared.date_header.joined(),
             retry_after=retry_after,
-            head_only=self.request.method == "HEAD",
-            kept_by=self.request.version if self.keep_alive else "",
+            head_only=self.method == "HEAD",
+            kept_by=self.version if self.keep_alive else "",
         )
         try:
             self.transmit(data)
@@ -233,11 +221,9 @@ class Exchange(TransmittingCall):
             self.conclude(now)
             write()
             return
-        self.environ = None  # type: ignore[assignment]  # breaks the reference cycle through the callables in it
-        self.cancellations = None
-        self._joining = None
-        if self.upload is not None:
-            self.upload.close()
+        self.fields = None  # type: ignore[assignment]  # breaks the cycle of references through the methods in it
+        if self._holds_more:
+            self._drop_more()
         if connection.closed:
             return
         output = connection.output
@@ -257,6 +243,13 @@ class Exchange(TransmittingCall):
         connection.waiting = NEXT  # from here on the poller may read; see Rearming.owned_event
         if connection.watched != READ:
             shared.returning.rearm(connection)
+
+    def _drop_more(self) -> None:
+        """Drop what few requests have. What the application and ``Joining`` call would keep a cycle of references."""
+        self.cancellations = None
+        self._joining = None
+        if self.upload is not None:
+            self.upload.close()
 
     def killed(self, now: Seconds) -> None:
         """
@@ -359,10 +352,9 @@ class Exchange(TransmittingCall):
 
         A normal close would then make an incomplete response look complete.
         """
-        head = self._head
-        if head is None or not self.began or self.code_sent or self._chunked or self._left is not None:
+        if not self.began or self.code_sent or self._chunked or self._left is not None:
             return False
-        return self.request.method != "HEAD" and head.code not in NO_CONTENT
+        return not self._bare()
 
 
 def _traceback_of(error: BaseException) -> str:

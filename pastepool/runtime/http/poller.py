@@ -34,7 +34,7 @@ from pastepool.runtime.http.connection import (
     WORKER,
     Connection,
 )
-from pastepool.runtime.http.content import Content, WholeContent, receive_behind
+from pastepool.runtime.http.content import Content, WholeContent
 from pastepool.runtime.http.encrypting import Encrypting
 from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.open_connections import OpenConnections
@@ -110,7 +110,6 @@ class Poller:
         self._timeouts = timeouts
         self._body_memory = BodyMemory(settings.body_memory, settings.body_memory_total, shared.spool_room)
         self._own_paths = frozenset({b"*", settings.health_path.encode("latin-1")})
-        self._old_protocol = shared.old_protocol
         self._looks = RequestLooks(settings.pool, clock, shared.nudge)
         self._check_at = self._looks.first_at
         self._readiness: Readiness
@@ -233,9 +232,9 @@ class Poller:
 
         ``held_receive``: reads without releasing the GIL. If given, it is tried first.
         """
-        find = self.connections.get
+        connections = self.connections
         for fd, mask in self._batch:
-            connection = find(fd)
+            connection = connections.get(fd)
             if connection is None:
                 self._other_event(fd)
                 continue
@@ -324,26 +323,13 @@ class Poller:
         return self._feed(connection, data)
 
     def _read_on(self, connection: Connection, left: int) -> None:
-        """
-        Read what stands behind a full read if it is content: it is mostly there. ``left``: how much of it.
-
-        If this read may end the content, it receives behind the content that came before (``receive_behind``).
-        """
-        engine = connection.engine
-        begun = engine.begun_content
+        """Read what stands behind a full read if it is content: it is mostly there. ``left``: how much of it."""
         try:
-            if begun and left <= _READ_SIZE_CONTENT and connection.sock is connection.bare:
-                content = receive_behind(connection.bare, begun, left)
-                if len(content) == len(begun) + left:
-                    engine.take_whole(content)
-                    return
-                data = content[len(begun) :]
-            else:
-                data = connection.recv(min(max(left, READ_SIZE), _READ_SIZE_CONTENT))
+            data = connection.recv(min(max(left, READ_SIZE), _READ_SIZE_CONTENT))
         except (BlockingIOError, InterruptedError):
             return
         if data:  # the end of the client is found by the next read
-            engine.feed(data)
+            connection.engine.feed(data)
 
     def _read_content(self, connection: Connection) -> Exchange | None:
         """Read content as long as more of it is there: what follows a full read is mostly there too."""
@@ -415,51 +401,47 @@ class Poller:
 
     def _exchange(self, connection: Connection) -> Exchange | None:
         """Make a task of a complete request. Returns None if it needs no application: it is answered here."""
-        engine = connection.engine
-        request = engine.next_request()
-        if request.path in self._own_paths:
+        exchange = connection.engine.next_request()
+        if exchange.path in self._own_paths:
             self._forget_content(connection)
-            self._answering.answer_here(connection, request)
+            self._answering.answer_here(connection, exchange)
             return None
         content: Content | WholeContent | None = None
-        if request.content_length or request.chunked:
-            content, environ = self._with_content(connection, request)
+        if exchange.has_content:
+            content = self._with_content(connection, exchange)
         else:
-            environ = complete_environ(request, None, 0)
+            complete_environ(exchange, None, 0)
         connection.waiting = WORKER
         connection.deadline = NEVER
-        serial = next(self.serials)
-        exchange = Exchange(request, environ, serial, connection, self._shared)
-        if content is not None:
-            exchange.upload = content
-        if self._old_protocol:
-            exchange.old_protocol = True
         connection.owner = exchange
+        serial = next(self.serials)
+        exchange.begin_at(connection, content, serial, self._shared)
         if serial >= self._check_at:  # not ``==``: background tasks take serials too
             self._check_at = self._looks.note(serial)
-        if type(content) is Content and content.lost is not None:
+        if content is not None and content.lost is not None:
             exchange.content_lost(content.lost)
             return None
         return exchange
 
-    def _with_content(
-        self, connection: Connection, request: Request
-    ) -> tuple[Content | WholeContent | None, dict[str, Any]]:
-        """Return the content of a complete request, and the environ from which the application reads it."""
+    def _with_content(self, connection: Connection, request: Request) -> Content | WholeContent | None:
+        """Return the content of a complete request, and complete its environ, from which the application reads it."""
         memory = self._body_memory
         piece = connection.engine.take_body()
         content, connection.content = connection.content, None
         if content is None:
             size = len(piece)
             if not size:
-                return None, complete_environ(request, None, 0)
+                complete_environ(request, None, 0)
+                return None
             is_long = size >= READ_SIZE and not request.chunked
             connection.read_size = READ_SIZE_BEFORE_CONTENT if is_long else READ_SIZE
             if size <= memory.each and memory.take(size):
-                return WholeContent(memory, size), complete_environ(request, io.BytesIO(piece), size)
+                complete_environ(request, io.BytesIO(piece), size)
+                return WholeContent(memory, size)
             content = Content(memory)
         content.add(piece)
-        return content, complete_environ(request, content.file(), content.received)
+        complete_environ(request, content.file(), content.received)
+        return content
 
     @staticmethod
     def _forget_content(connection: Connection) -> None:

@@ -25,6 +25,7 @@ from pastepool.types import Clock, Seconds
 
 if TYPE_CHECKING:
     from pastepool.runtime.http.connection import Connection
+from pastepool.runtime.http.exchange import Exchange
 
 _log = scribbled("pastepool.http")
 
@@ -78,13 +79,15 @@ class Preamble:
     and returns it.
     """
 
-    def __init__(self, headers: ProxyHeaders, peer: str, begin: Callable[[ProxySource, bytes], Engine]) -> None:
+    def __init__(
+        self, headers: ProxyHeaders, peer: str, begin: Callable[[ProxySource, bytes], Engine[Exchange]]
+    ) -> None:
         self.rest = b""
         self._headers = headers
         self._peer = peer
         self._begin = begin
         self._so_far = b""
-        self._engine: Engine | None = None
+        self._engine: Engine[Exchange] | None = None
         self._is_over = False
 
     @property
@@ -147,13 +150,13 @@ def with_preamble(
     the header is complete, with the bytes behind it; returns those of them that are for the engine.
     """
 
-    def begin(source: ProxySource, rest: bytes) -> Engine:
+    def begin(source: ProxySource, rest: bytes) -> Engine[Exchange]:
         if source.address:
             prototype["pastepool.peer"] = prototype["REMOTE_ADDR"]
             prototype["REMOTE_ADDR"], prototype["REMOTE_PORT"] = source.address, str(source.port)
         if source.over_tls:
             prototype["wsgi.url_scheme"] = "https"
-        connection.begin_engine(limits, prototype)
+        connection.begin_engine(limits, prototype, Exchange)
         rest = ready(rest)
         if rest:
             connection.engine.feed(rest)

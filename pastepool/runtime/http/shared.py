@@ -13,7 +13,7 @@ from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.pool.tally import Tally
 from pastepool.runtime.sockets.held_io import held_at_most, whole_held_at_most
 from pastepool.types import Clock, Seconds
-from pastepool.wsgi.call import Application
+from pastepool.wsgi.serving import Serving
 
 if TYPE_CHECKING:
     from pastepool.runtime.http.connection import Connection
@@ -29,8 +29,8 @@ class TakesBack(Protocol):
     def close_now(self, connection: Connection) -> None: ...
 
 
-@dataclass
-class Shared:
+@dataclass(kw_only=True)
+class Shared(Serving):
     """
     What all requests of one server share.
 
@@ -40,13 +40,12 @@ class Shared:
     temporary file takes what follows. ``output_spool``: bytes that this file may hold; 0 for none. ``spool_room``:
     bounds all temporary files together. ``access``: ``access_line``, or None without an access log. ``nudge``: makes
     the supervisor look. ``returning``: takes connections back. ``sender``: sends what responses keep back for too long.
-    ``retry_after``: seconds after which a refused client may come back. ``old_protocol``: whether responses are in
-    HTTP/1.0 and close the connection. ``expose_tracebacks``: whether the client gets the traceback when the application
-    fails. ``held_at_most``, ``whole_held_at_most``: how many bytes of a piece, and of a whole response, are sent without
-    releasing the GIL (``held_io``). ``draining``: whether every response closes its connection.
+    ``retry_after``: seconds after which a refused client may come back. ``expose_tracebacks``: whether the client gets the
+    traceback when the application fails. ``held_at_most``, ``whole_held_at_most``: how many bytes of a piece, and of a
+    whole response, are sent without releasing the GIL (``held_io``). ``draining``: whether the server serves only the
+    clients that it has, to the end of their present requests.
     """
 
-    application: Application
     date_header: DateHeader
     clock: Clock
     keep_alive_for: Seconds
@@ -59,7 +58,6 @@ class Shared:
     tally: Tally
     sender: Sender
     retry_after: int
-    old_protocol: bool = False
     expose_tracebacks: bool = False
     held_at_most: int = field(default_factory=held_at_most)
     whole_held_at_most: int = field(default_factory=whole_held_at_most)
@@ -75,7 +73,7 @@ class Shared:
 
     def drain(self) -> None:
         """Make every response close its connection from now on. Runs on: baton."""
-        self.draining = True
+        self.draining = self.closing = True
 
 
 def _nobody() -> None:

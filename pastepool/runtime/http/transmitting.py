@@ -56,7 +56,8 @@ class TransmittingCall(Call):
     """
     A response on its way to its client: what ``Call`` leaves to a subclass.
 
-    ``client_wait``: how its worker has waited for its client, if it has. Runs on: the worker that has the request.
+    ``client_wait``: how its worker has waited for its client, if it has. ``_holds_more``: whether it has what few requests
+    have, which must be dropped at its end. Runs on: the worker that has the request.
     """
 
     connection: Connection
@@ -64,6 +65,7 @@ class TransmittingCall(Call):
     client_wait: ClientWait | None = None
 
     _joining: Joining | None = None
+    _holds_more: bool
     _seen_gone_at: Seconds | None = None
     _unspooled = False
 
@@ -73,29 +75,40 @@ class TransmittingCall(Call):
 
     def transmit(self, data: bytes) -> None:
         connection = self.connection
-        output = connection.output
-        if output is not None and output.flushed:
-            output = connection.output = None
-        if output is None:
-            size = len(data)
-            try:
-                sent = held_send(connection.sock, data) if size <= self.shared.whole_held_at_most else 0
-                if not sent:
-                    sent = connection.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError as error:
-                raise ClientGone("The client has gone.") from error
-            if sent != size:
-                self._queue(memoryview(data)[sent:])
+        size = len(data)
+        sent = 0
+        if connection.output is None and size <= self.shared.whole_held_at_most:
+            sent = held_send(connection.sock, data)
+        if sent == size:
+            return
+        if sent:
+            self._queue(memoryview(data)[sent:])
         else:
+            self._transmit_any(data)
+
+    def _transmit_any(self, data: bytes) -> None:
+        """Do the work of ``transmit`` where its usual case has sent nothing."""
+        connection = self.connection
+        output = connection.output
+        if output is not None and not output.flushed:
             self._queue(memoryview(data))
+            return
+        connection.output = None
+        try:
+            sent = connection.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            raise ClientGone("The client has gone.") from error
+        if sent != len(data):
+            self._queue(memoryview(data)[sent:])
 
     def transmit_more(self, data: bytes) -> None:
         joining = self._joining
         if joining is None:
             shared = self.shared
             joining = self._joining = Joining(self.connection, self._send_joined, shared.sender, shared.clock)
+            self._holds_more = True
         joining.add(data)
 
     def transmit_last(self, data: bytes) -> None:
@@ -239,9 +252,6 @@ class TransmittingCall(Call):
         if self._seen_gone_at is None:
             self._seen_gone_at = now
         return now >= self._seen_gone_at + _GONE_AFTER
-
-    def closing(self) -> bool:
-        return self.shared.draining or self.old_protocol
 
 
 def spool_folder() -> str:

@@ -21,6 +21,7 @@ from pastepool.runtime.http.answering import Answering
 from pastepool.runtime.http.connection import Connection
 from pastepool.runtime.http.encrypting import Encrypting
 from pastepool.runtime.http.evicting import Evicting
+from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.preamble import ProxyHeaders, with_preamble
 from pastepool.runtime.http.sharing import Sharing
@@ -143,7 +144,8 @@ class Welcoming:
             return
         credentials = credentials_of(sock) if is_unix else None
         environ = connection_prototype(prototype, peer, port, credentials)
-        connection = Connection(sock, peer, port, self._limits, environ)
+        connection = Connection(sock, peer, port, self._limits, environ, Exchange)
+        environ["pastepool.client_gone"] = connection.client_gone
         now = self._now()
         connection.began_at = now
         connection.deadline = deadline(now, self._header_timeout)

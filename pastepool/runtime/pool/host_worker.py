@@ -64,7 +64,7 @@ class HostWorker(Worker):
         """
         now = self._now()
         self._requests += 1
-        self._count(request, request.started_at, now)
+        self._count(request, now - request.started_at, now)
         if self.fact[0] is Phase.BUSY:
             self.fact = outer
         if now - request.started_at > self._pool.long_call:
@@ -76,16 +76,15 @@ class HostWorker(Worker):
         if self.window.killed:
             raise self._pool.kill_exception
 
-    def _count_task(self, task: Task, started: Seconds, ended: Seconds) -> None:
+    def _count_task(self, task: Task, duration: Seconds, ended: Seconds) -> None:
         """Count a task that held no requests. If it held some, each of them was counted, and only its wait is."""
         held, self._requests = self._requests, 0
         if not held:
-            self._count(task, started, ended)
+            self._count(task, duration, ended)
         if task.arrived_at:
-            self._count_wait(started - task.arrived_at)
+            self._count_wait(task.started_at - task.arrived_at)
 
-    def _count(self, task: Task, started: Seconds, ended: Seconds) -> None:
-        duration = ended - started
+    def _count(self, task: Task, duration: Seconds, ended: Seconds) -> None:
         if duration > self._tally.slow_above:
             self._tally.note_slow(task, self.worker_id, duration, ended)
         self._calls[bisect(BOUNDS, duration)] += 1

@@ -265,44 +265,43 @@ class Worker:
         task.started_at = started
         task.worker_name = self.name
         self.fact = busy = (_BUSY, started, task)
-        ended = None
         try:
-            ended = task.run(self.window)
+            ended = task.run(self.window) or now()
         except BaseException as error:
             # The first of the two places that catch everything. The window may still be open.
             self._recover(task, error)
+            ended = now()
         if self.orphaned:
             self._end_child(task.title(), None)
-        if ended is None:
-            ended = now()
-        pool = self._pool
         duration = ended - started
-        self._count_task(task, started, ended)
+        self._count_task(task, duration, ended)
         task.conclude(ended)
-        if duration > NEGLIGIBLE or pool.expected_wait > NEGLIGIBLE or self._long_kinds:
-            self._learn(task, duration)
         if self.window.killed or self.fact is not busy:
             self.leaving = True
             if self.window.killed:
                 self._clear_away(task)
         else:
             self.fact = (_IDLE, ended, None)
-        if duration > pool.long_call:
-            pool.changed()
+        if duration > NEGLIGIBLE or self._pool.expected_wait > NEGLIGIBLE or self._long_kinds:
+            self._learn(task, duration)
 
     def _learn(self, task: Task, duration: Seconds) -> None:
-        """Learn from a call that has ended how long the next ones will be, unless its kind was known as long."""
+        """
+        Learn from a call that has ended how long the next ones will be, unless its kind was known as long. If it was as
+        long as a hung one, have the supervisor look.
+        """
         pool = self._pool
         is_known = (duration >= LONG or self._long_kinds) and pool.long_kinds.note(task.kind, duration)
         if not is_known:
             pool.expected_wait = expected_wait(pool.expected_wait, duration)
+        if duration > pool.long_call:
+            pool.changed()
 
-    def _count_task(self, task: Task, started: Seconds, ended: Seconds) -> None:
-        duration = ended - started
+    def _count_task(self, task: Task, duration: Seconds, ended: Seconds) -> None:
         if duration > self._tally.slow_above:
             self._tally.note_slow(task, self.worker_id, duration, ended)
         if task.arrived_at:
-            self._count_wait(started - task.arrived_at)
+            self._count_wait(task.started_at - task.arrived_at)
         self._calls[0 if duration < _FIRST_BOUND else bisect(BOUNDS, duration)] += 1
 
     def _count_wait(self, waited: Seconds) -> None:

@@ -26,7 +26,6 @@ from pastepool.core.wording import printable
 from pastepool.errors import AppError, ClientGone, NoThread, PeerError
 from pastepool.http1.engine import Engine
 from pastepool.http1.limits import Limits
-from pastepool.http1.request import Request
 from pastepool.http1.response import CONTINUE, short_answer
 from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.content import Content
@@ -35,9 +34,10 @@ from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.sockets.listener import Listener, stop_listening
 from pastepool.types import Clock, Seconds, Spawner
-from pastepool.wsgi.call import Application, Call
+from pastepool.wsgi.call import Call
 from pastepool.wsgi.environ import complete_environ, connection_prototype
 from pastepool.wsgi.plain_file import PlainFile
+from pastepool.wsgi.serving import Application, Serving
 
 _log = scribbled("pastepool")
 
@@ -87,18 +87,14 @@ class _AlwaysShut:
 
 
 class _AdminCall(Call):
-    """One response, written to a blocking socket."""
+    """One response, written to a blocking socket. ``sock``: is given to it before it runs."""
 
-    def __init__(
-        self, request: Request, environ: dict[str, Any], serial: int, stamp: DateHeader, sock: socket.socket
-    ) -> None:
-        super().__init__(request, environ, serial, stamp)
-        self._sock = sock
+    sock: socket.socket
 
     def transmit(self, data: bytes) -> None:
-        self._sock.settimeout(REQUEST_WITHIN)
+        self.sock.settimeout(REQUEST_WITHIN)
         try:
-            self._sock.sendall(data)
+            self.sock.sendall(data)
         except OSError as error:
             raise ClientGone("The client has gone.") from error
 
@@ -111,9 +107,6 @@ class _AdminCall(Call):
     def cut_off(self) -> None:
         _log.warning("the page of the admin listener yields more than its Content-Length; the rest is not sent")
 
-    def closing(self) -> bool:
-        return False
-
 
 class _Conversation:
     """
@@ -125,7 +118,7 @@ class _Conversation:
         self.sock = sock
         self.waiting_since: Seconds = admin.clock.now()
         self._admin = admin
-        self._engine = Engine(_LIMITS, prototype)
+        self._engine = Engine(_LIMITS, prototype, _AdminCall)
         self._serial = 0
 
     def run(self) -> None:
@@ -160,13 +153,13 @@ class _Conversation:
         if content is None:
             return False
         self.waiting_since = float("inf")
-        request = self._engine.next_request()
-        environ = complete_environ(request, content.file(), content.received)
-        environ[CLOSING] = admin.closing
+        call = self._engine.next_request()
+        call.sock = self.sock
+        complete_environ(call, content.file(), content.received)[CLOSING] = admin.closing
         self._serial += 1
-        call = _AdminCall(request, environ, self._serial, admin.date_header, self.sock)
+        call.begin(self._serial, admin.serving)
         try:
-            call.respond(admin.application, _AlwaysShut())
+            call.run(_AlwaysShut())
         except ClientGone:
             return False
         except Exception:
@@ -226,7 +219,7 @@ class AdminListener:
         *,
         admits: Callable[[str], bool],
     ) -> None:
-        self.application = application
+        self.serving = Serving(application=application, date_header=stamp)
         self.date_header = stamp
         self.clock = clock
         self.closing = threading.Event()
@@ -373,7 +366,7 @@ class AdminListener:
         conversation.close()
 
 
-def _is_complete(engine: Engine) -> bool:
+def _is_complete(engine: Engine[_AdminCall]) -> bool:
     """
     Return whether a request is complete.
 

@@ -35,7 +35,7 @@ def stack(*calls: tuple[str, str]) -> list[CodePlace]:
 
 
 WORKER = [(own_file("runtime/pool/worker.py"), "Worker._run"), ("/usr/lib/python3.11/threading.py", "Thread.run")]
-RESPOND = [(own_file("wsgi/call.py"), "Call.respond"), *WORKER]
+RESPOND = [(own_file("wsgi/call.py"), "Call.run"), *WORKER]
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from pastepool.http1.request import Request
 from pastepool.runtime.http.access_log import access_line
 
 
 def line(caplog: pytest.LogCaptureFixture, now: float = 110.0, target: bytes = b"/", **facts: Any) -> str:
     """The line of an exchange with these facts, without the time of day in it."""
     exchange = SimpleNamespace(
-        request=Request("GET", target, facts.pop("version", "1.1"), {}, True),
+        method="GET",
+        target=target,
+        version=facts.pop("version", "1.1"),
         environ=facts.pop("environ", {}),
         connection=SimpleNamespace(peer=facts.pop("peer", "192.0.2.7")),
         **{

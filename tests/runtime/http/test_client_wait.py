@@ -11,6 +11,7 @@ from pastepool.errors import ClientGone
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.client_wait import ClientWait
 from pastepool.runtime.http.connection import Connection
+from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.output import Output
 from pastepool.testing import FakeClock
 
@@ -20,7 +21,7 @@ def connection() -> Iterator[Connection]:
     """A connection whose client is there and reads nothing."""
     ours, theirs = socket.socketpair()
     with theirs:
-        connection = Connection(ours, "", 0, Limits(), {})
+        connection = Connection(ours, "", 0, Limits(), {}, Exchange)
         yield connection
         connection.close()
 

@@ -13,6 +13,7 @@ from pastepool.http1.limits import Limits
 from pastepool.runtime.http.body_memory import BodyMemory
 from pastepool.runtime.http.connection import NEVER, Connection, Waiting
 from pastepool.runtime.http.content import Content
+from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.output import Output
 from pastepool.runtime.http.spool_room import SpoolRoom
 from pastepool.runtime.sockets.readiness import READ
@@ -32,7 +33,7 @@ def connection(client: socket.socket) -> Iterator[Connection]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client.connect(listener.getsockname())
         sock, (peer, port) = listener.accept()
-    connection = Connection(sock, peer, port, Limits(), {})
+    connection = Connection(sock, peer, port, Limits(), {}, Exchange)
     yield connection
     connection.close()
 

@@ -12,6 +12,7 @@ from pastepool.core.policy import Timeouts
 from pastepool.http1.limits import Limits
 from pastepool.runtime.http.connection import READER, Connection
 from pastepool.runtime.http.evicting import Evicting
+from pastepool.runtime.http.exchange import Exchange
 from pastepool.runtime.http.open_connections import OpenConnections
 from pastepool.runtime.http.output import Output
 from pastepool.testing import FakeClock
@@ -28,7 +29,7 @@ def connect() -> Iterator[Callable[[], Connection]]:
     def connecting() -> Connection:
         ours, theirs = socket.socketpair()
         others.append(theirs)
-        made.append(Connection(ours, f"10.0.0.{len(made)}", 80, Limits(), {}))
+        made.append(Connection(ours, f"10.0.0.{len(made)}", 80, Limits(), {}, Exchange))
         return made[-1]
 
     yield connecting

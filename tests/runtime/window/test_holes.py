@@ -57,7 +57,7 @@ OPENING = [
 def test_all_that_open_the_window_are_looked_at() -> None:
     """The call itself, each piece, ``close``, ``write``, and work that is no request."""
     names = {function.__qualname__ for function in OPENING}
-    of_calls = {"Call.respond", "Call.write", "Call._stream", "Call._send_small_file", "Call._close"}
+    of_calls = {"Call.run", "Call.write", "Call._stream", "Call._send_small_file", "Call._close"}
     assert names == of_calls | {"BackgroundTask.run"}
 
 
