@@ -413,9 +413,9 @@ class Poller:
             complete_environ(exchange, None, 0)
         connection.waiting = WORKER
         connection.deadline = NEVER
-        connection.owner = exchange
         serial = next(self.serials)
         exchange.begin_at(connection, content, serial, self._shared)
+        connection.owner = exchange  # last: if another thread forks, the child asks the owner for its content
         if serial >= self._check_at:  # not ``==``: background tasks take serials too
             self._check_at = self._looks.note(serial)
         if content is not None and content.lost is not None:
