@@ -12,7 +12,7 @@
 
 typedef struct {
     PyObject_HEAD
-    /* As of T_OBJECT_EX, which the interpreter reads and writes without a call. So what is not there is None. */
+    /* Members of type T_OBJECT_EX: the interpreter reads and writes them without a call. What is missing is None. */
     PyObject *request, *complete, *fields, *target, *fed, *host, *parser;
     PyObject *prototype, *keys, *methods, *make_request;
     Py_ssize_t repeated, most_fields, longest_target;
@@ -204,13 +204,13 @@ make_request(Head *self, PyObject *method)
 
 /* Let the engine judge what the head says of content, if it says anything. Returns -1 with an exception set. */
 static int
-judge_content(Head *self, PyObject *request)
+judge_content(PyObject *engine, PyObject *fields, PyObject *request)
 {
-    if (!PyDict_Contains(self->fields, content_length) && !PyDict_Contains(self->fields, transfer_encoding)
-        && !PyDict_Contains(self->fields, expect)) {
+    if (!PyDict_Contains(fields, content_length) && !PyDict_Contains(fields, transfer_encoding)
+        && !PyDict_Contains(fields, expect)) {
         return 0;
     }
-    PyObject *judged = PyObject_CallMethodObjArgs((PyObject *)self, any_content, request, NULL);
+    PyObject *judged = PyErr_Occurred() ? NULL : PyObject_CallMethodObjArgs(engine, any_content, request, NULL);
     Py_XDECREF(judged);
     return judged == NULL ? -1 : 0;
 }
@@ -223,7 +223,7 @@ on_headers_complete(Head *self, PyObject *Py_UNUSED(nothing))
         return PyErr_Occurred() ? NULL : PyObject_CallMethodObjArgs((PyObject *)self, any_end, NULL);
     }
     PyObject *request = make_request(self, method);
-    if (request == NULL || judge_content(self, request) < 0) {
+    if (request == NULL || judge_content((PyObject *)self, self->fields, request) < 0) {
         Py_XDECREF(request);
         return NULL;
     }
@@ -243,13 +243,13 @@ on_message_complete(Head *self, PyObject *Py_UNUSED(nothing))
 #define NUMBER(name, member) {name, T_PYSSIZET, offsetof(Head, member), 0, NULL}
 
 static PyMemberDef members[] = {
-    OBJECT("request", request),           OBJECT("complete", complete),
-    OBJECT("_fields", fields),            OBJECT("_target", target),
-    OBJECT("_fed", fed),                  OBJECT("_host", host),
-    OBJECT("_parser", parser),            OBJECT("_prototype", prototype),
-    OBJECT("_keys", keys),                OBJECT("_methods", methods),
+    OBJECT("request", request),            OBJECT("complete", complete),
+    OBJECT("_fields", fields),             OBJECT("_target", target),
+    OBJECT("_fed", fed),                   OBJECT("_host", host),
+    OBJECT("_parser", parser),             OBJECT("_prototype", prototype),
+    OBJECT("_keys", keys),                 OBJECT("_methods", methods),
     OBJECT("_make_request", make_request), NUMBER("_repeated", repeated),
-    NUMBER("_most_fields", most_fields),  NUMBER("_longest_target", longest_target),
+    NUMBER("_most_fields", most_fields),   NUMBER("_longest_target", longest_target),
     {NULL},
 };
 

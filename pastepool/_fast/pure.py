@@ -19,8 +19,8 @@ class HeadCallbacks:
     The state of the head that is being read, and the callbacks of the parser for it.
 
     A subclass has ``any_url``, ``any_field`` and ``any_end``, which know every case. Here they are the callbacks
-    themselves. ``_native.HeadCallbacks`` does the usual case itself, and calls them for every other. If only what a head
-    says of content needs a rule, it calls ``any_content``.
+    themselves. ``_native.HeadCallbacks`` does the usual case itself, and calls them for every other. If a head is usual,
+    but for what it says of content, it calls ``any_content``.
     """
 
     __slots__ = (

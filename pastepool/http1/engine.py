@@ -97,8 +97,8 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
     """
     Turn one connection's bytes into requests, one at a time.
 
-    ``make_request``: a class whose arguments are those of ``Request``. It makes the object of each request, as soon as the
-    head has ended.
+    ``make_request``: called as soon as a head has ended. It takes the arguments of ``Request`` and returns the object for the
+    request; mostly it is a subclass of ``Request``.
 
     The owner feeds bytes with ``feed``. When ``complete`` is true, the owner takes the request with ``next_request``.
     ``request``: set as soon as the head of the message has ended. ``body``: collects parsed content in one buffer, because
@@ -153,8 +153,8 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
         """
         Drop the parser, the prototype and a request that was not taken.
 
-        The parser and the engine hold each other. The prototype may hold the owner of the engine, and so may each copy of
-        it. Without this call only the garbage collector would free them.
+        The parser and the engine hold each other. The prototype may hold the owner of the engine, and the fields of a
+        request are a copy of it. Without this call only the garbage collector would free them.
         """
         self._parser = self._fields = self.request = None
         self._prototype = {}
@@ -411,7 +411,7 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
         self._parser = HttpRequestParser(self)
         if request is None:
             raise InternalError("The parser left HTTP before the end of a head.")
-        if not request.has_content:
+        if not request.announces_content:
             return
         self.complete = False
         self._parser = content_parser(self, self._content_ended, request)
@@ -561,7 +561,11 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
             self.any_content(request)
 
     def any_content(self, request: Made) -> None:
-        """Judge what the head of a request says of content. The accelerator calls it if only that needs a rule."""
+        """
+        Judge what the head of a request says of content.
+
+        The accelerator calls this if nothing else in the head needs a rule.
+        """
         try:
             check_content(request, request.fields, self._limits)
         except Exception as error:

@@ -69,12 +69,12 @@ def check_content(request: Request, fields: dict[str, Any], limits: Limits) -> N
         request.content_length = int(length)
         if limits.body_bytes and request.content_length > limits.body_bytes:
             raise PeerError(413, f"The request's content is larger than {limits.body_bytes} bytes.")
-    request.has_content = request.chunked or bool(request.content_length)
+    request.announces_content = request.chunked or bool(request.content_length)
     expectation = fields.get("HTTP_EXPECT")
     if expectation is not None and request.version == "1.1":
         if expectation.lower() != "100-continue":
             raise PeerError(417, "The only expectation met here is 100-continue.")
-        request.expects_continue = request.has_content
+        request.expects_continue = request.announces_content
 
 
 def _check_coding(request: Request, coding: str) -> None:

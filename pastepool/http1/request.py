@@ -7,12 +7,14 @@ from typing import Any
 
 class Request:
     """
-    A request whose head has arrived. The engine makes it; its owner may name a subclass that knows more.
+    A request whose head has arrived.
+
+    The engine makes it. The owner of the engine may have it make objects of a subclass instead.
 
     ``fields``: a copy of the dict that was given to the engine, plus one key per field. ``target``: raw bytes. ``path``
     and ``query``: its parts, also raw bytes; the path of ``OPTIONS *`` is ``b"*"``. ``version``: "1.0" or "1.1".
-    ``plain``: whether the request is HTTP/1.1 and not HEAD, as nearly all are. ``has_content``: whether content may
-    follow the head. ``content_length``: None if there is no content or its length is not known.
+    ``plain``: whether the request is HTTP/1.1 and not HEAD, as nearly all are. ``announces_content``: whether the head says
+    that content follows. ``content_length``: None if there is no content or its length is not known.
     """
 
     content_length: int | None = None
@@ -29,4 +31,4 @@ class Request:
         self.fields = fields
         self.keep_alive = keep_alive
         self.plain = plain
-        self.has_content = False
+        self.announces_content = False

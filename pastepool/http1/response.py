@@ -63,7 +63,7 @@ Head = tuple[int, bytes, bytes, int | None, int]
 The arguments of ``start_response``, checked and rendered: the code; the status line; the fields, each with its line
 break; the Content-Length, None if the application named none; the bits of what is not usual about it.
 
-A plain tuple: to make a named one costs as much as all the rest of a short head, and it takes longer to take apart.
+It is a plain tuple, because a named one takes the interpreter longer to make and to unpack.
 """
 
 _colon_joined = ": ".join

@@ -85,7 +85,8 @@ class Call(Request, ABC):
         """
         Give a complete request what its call needs.
 
-        What nearly every call changes is set here: the interpreter then changes it faster than what only the class has.
+        What nearly every call changes is set here. Where only the class has an attribute, the interpreter takes longer to
+        read it, and to set it on the object.
         """
         self.serial = serial
         self.shared = shared
@@ -153,7 +154,7 @@ class Call(Request, ABC):
         shut the window.
         """
         shared = self.shared
-        # The interpreter calls what is in a variable faster than what is in an attribute and no method.
+        # In variables: the interpreter takes longer to call a function that is the value of an attribute.
         application, now = shared.application, shared.date_header.now
         self._window = window
         window.open(self.serial)

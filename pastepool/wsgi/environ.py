@@ -8,7 +8,7 @@ copies the prototype for each request (one C call), so a request costs only its 
 from __future__ import annotations
 
 from binascii import a2b_qp
-from io import BytesIO  # to look it up in its module costs as much as to make one
+from io import BytesIO  # ``io`` has a __getattr__, so to look it up there takes longer
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 

@@ -38,7 +38,7 @@ READ_SIZE = HELD_AT_MOST
 READ_SIZE_BEFORE_CONTENT = 2048
 """
 How many bytes the first read takes where the request before had long content: the next one mostly has too. Its head fits
-in, as a rule, and the content behind it is then read to where it stays.
+in, as a rule. Content that comes in the same read is copied once more than the content that is read behind it.
 """
 
 _RESET = struct.pack("ii", 1, 0)

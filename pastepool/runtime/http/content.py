@@ -114,7 +114,8 @@ class WholeContent:
     """
     Content that was complete, and in memory, before anything had to collect it. It only gives its memory back.
 
-    Made once for each small upload, so it has nothing of what ``Content`` needs to collect. ``lost``: nothing is.
+    Made once for each small upload, so it has nothing of what ``Content`` needs to collect. ``lost``: None, because
+    it is in memory.
     """
 
     __slots__ = ("_memory", "_held")

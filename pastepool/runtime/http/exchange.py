@@ -245,7 +245,11 @@ class Exchange(TransmittingCall):
             shared.returning.rearm(connection)
 
     def _drop_more(self) -> None:
-        """Drop what few requests have. What the application and ``Joining`` call would keep a cycle of references."""
+        """
+        Drop what few requests have.
+
+        The callables of the application, and ``Joining``, may hold this object: a cycle of references.
+        """
         self.cancellations = None
         self._joining = None
         if self.upload is not None:

@@ -407,7 +407,7 @@ class Poller:
             self._answering.answer_here(connection, exchange)
             return None
         content: Content | WholeContent | None = None
-        if exchange.has_content:
+        if exchange.announces_content:
             content = self._with_content(connection, exchange)
         else:
             complete_environ(exchange, None, 0)

@@ -56,8 +56,8 @@ class TransmittingCall(Call):
     """
     A response on its way to its client: what ``Call`` leaves to a subclass.
 
-    ``client_wait``: how its worker has waited for its client, if it has. ``_holds_more``: whether it has what few requests
-    have, which must be dropped at its end. Runs on: the worker that has the request.
+    ``client_wait``: how its worker has waited for its client, if it has. ``_holds_more``: whether it has something that few
+    requests have and that must be dropped at its end. Runs on: the worker that has the request.
     """
 
     connection: Connection

@@ -283,12 +283,14 @@ class Worker:
         else:
             self.fact = (_IDLE, ended, None)
         if duration > NEGLIGIBLE or self._pool.expected_wait > NEGLIGIBLE or self._long_kinds:
-            self._learn(task, duration)
+            self._heed(task, duration)
 
-    def _learn(self, task: Task, duration: Seconds) -> None:
+    def _heed(self, task: Task, duration: Seconds) -> None:
         """
-        Learn from a call that has ended how long the next ones will be, unless its kind was known as long. If it was as
-        long as a hung one, have the supervisor look.
+        Do what follows from the duration of a call that has ended.
+
+        It changes how long the next calls are expected to take, unless its kind was known as long. If it was longer than
+        ``long_call``, the supervisor is told.
         """
         pool = self._pool
         is_known = (duration >= LONG or self._long_kinds) and pool.long_kinds.note(task.kind, duration)
