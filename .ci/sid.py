@@ -2,8 +2,9 @@
 Fetch CPythons that this machine does not have from Debian's suite sid into ``.tox/sid``, beside the machine's own files.
 
 Nothing is installed and root is not needed: ``apt-get`` downloads the packages with lists of its own, and they are
-unpacked into the folder. They need a newer libc than the machine's. Therefore each interpreter is a script that starts
-the program with the folder's own loader and libraries; what it starts in turn gets the machine's.
+unpacked into the folder, with the headers that the accelerator is built with. They need a newer libc than the machine's.
+Therefore each interpreter is a script that starts the program with the folder's own loader and libraries; what it starts
+in turn gets the machine's.
 
 ``python .ci/sid.py 3.14 3.15`` prints the path of each interpreter, or the reason why it is not there.
 """
@@ -137,10 +138,13 @@ def install(version: str) -> Path:
 
     Raises: NotToBeHad if sid has no such package, or the interpreter does not run.
     """
+    archives = FOLDER / "apt/cache/archives"
     command("apt-get", "-q", "-y", "--download-only", "install", f"python{version}")
-    for package in sorted((FOLDER / "apt/cache/archives").glob("*.deb")):
+    command("apt-get", "-q", "download", f"libpython{version}-dev", folder=archives)
+    for package in sorted(archives.glob("*.deb")):
         unpack(package)
         package.unlink()
+    gather_headers(version)
     path = interpreter(version)
     program = path.with_suffix(path.suffix + ".program")
     path.rename(program)
@@ -150,6 +154,16 @@ def install(version: str) -> Path:
     if not runs(path, version):
         raise NotToBeHad(f"{path} does not run")
     return path
+
+
+def gather_headers(version: str) -> None:
+    """
+    Put the headers of an interpreter into one folder, so that a compiler finds all of them there.
+
+    Debian has those of one architecture elsewhere, and a header that includes them from ``/usr/include``.
+    """
+    for header in sorted(ROOT.glob(f"usr/include/*-linux-gnu*/python{version}/*.h")):
+        header.replace(ROOT / "usr/include" / f"python{version}" / header.name)
 
 
 def unpack(package: Path) -> None:
@@ -165,14 +179,16 @@ def unpack(package: Path) -> None:
         raise NotToBeHad(f"dpkg-deb does not read {package.name}")
 
 
-def command(*words: str, stdin: object = subprocess.DEVNULL) -> None:
+def command(*words: str, stdin: object = subprocess.DEVNULL, folder: Path | None = None) -> None:
     """
-    Run a command with apt's own configuration.
+    Run a command with apt's own configuration, in a folder if one is given.
 
     Raises: NotToBeHad with the first line in which the command says what is wrong.
     """
     environment = {**os.environ, "APT_CONFIG": str(FOLDER / "apt/apt.conf"), "LC_ALL": "C.UTF-8"}
-    answer = subprocess.run(words, stdin=stdin, capture_output=True, text=True, timeout=PATIENCE, env=environment)  # type: ignore[call-overload]
+    answer = subprocess.run(
+        words, stdin=stdin, capture_output=True, text=True, timeout=PATIENCE, env=environment, cwd=folder
+    )  # type: ignore[call-overload]
     if answer.returncode:
         lines = (answer.stderr or answer.stdout).strip().splitlines() or [f"status {answer.returncode}"]
         told = next((line for line in lines if line.startswith("E: ")), lines[-1])

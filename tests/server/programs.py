@@ -136,4 +136,6 @@ def is_free(port: int) -> bool:
         Client(port).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # 1. the listener takes the SYN; 2. it is closed; 3. the kernel resets the connection
+        return False
     return False
