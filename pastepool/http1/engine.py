@@ -566,6 +566,7 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
 
         The accelerator calls this if nothing else in the head needs a rule.
         """
+        request.head_size = self._head_bytes
         try:
             check_content(request, request.fields, self._limits)
         except Exception as error:

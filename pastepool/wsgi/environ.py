@@ -161,7 +161,7 @@ def complete_environ(request: Request, content: BinaryIO | None, content_length:
     target = request.target.decode("latin-1")
     environ["REQUEST_URI"] = target
     path = request.path
-    if path.find(b"%") >= 0:
+    if _PERCENT in path:
         environ["PATH_INFO"] = unescaped(path)
     elif path is request.target:
         environ["PATH_INFO"] = target

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from pastepool.runtime.http.connection import READ_SIZE
+from tests.certificates import TlsClientSide
 from tests.server.conftest import Serve
 from tests.server.serving import Environ, Held, body_echo, path_echo, plain
 from tests.waiting import WATCHDOG, until
@@ -53,7 +55,7 @@ def test_contents_of_any_size_in_a_row_on_one_connection(serve: Serve, seed: int
     """
     Around each size at which something else is done, cut anywhere, and with heads of any size.
 
-    How much is read at first depends on the request before: so the order is random.
+    How much is read at first is the length of the head before: so the order is random, and some differ by one byte.
     """
     chance = random.Random(seed)
     bounds = (0, 1, 2048, 16384, 65536, 65536 + 16384, 65536 + 2048)
@@ -62,13 +64,38 @@ def test_contents_of_any_size_in_a_row_on_one_connection(serve: Serve, seed: int
             size = max(0, chance.choice(bounds) + chance.randint(-300, 300)) if chance.random() < 0.8 else 150_000
             begin = chance.randrange(len(NOISE) - size)
             content = NOISE[begin : begin + size]
-            padding = "X-Padding: " + "p" * chance.choice((0, 10, 1500, 2048, 6000))
+            padding = "X-Padding: " + "p" * chance.choice((0, 0, 1, 2, 1500, 2048, 6000, 17_000))
             head = f"POST / HTTP/1.1\r\nHost: a\r\n{padding}\r\nContent-Length: {size}\r\n\r\n".encode()
             data = head + content
             cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.choice((0, 0, 1, 3))))
             for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
                 client.send(data[start:end])
             assert client.response().body == content
+
+
+def test_first_read_after_long_content_takes_as_much_as_its_head(serve: Serve) -> None:
+    """
+    So the content of the next request comes in one piece. A head that is longer is read to its end; the next first read
+    then takes as much as usual. TLS has records, so each read takes as much as usual there.
+    """
+    run = serve(body_echo)
+    with run.client() as client:
+        encrypted = isinstance(client.sock, TlsClientSide)
+        head = b"POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 20000\r\n\r\n"
+        after_long = READ_SIZE if encrypted else len(head)
+
+        def read_size_after(*lines: str, content: bytes = b"") -> int:
+            assert client.get("/", *lines, method="POST" if content else "GET", body=content).body == content
+            (connection,) = run.server.parts.poller.connections.values()
+            return connection.read_size
+
+        assert read_size_after() == READ_SIZE
+        for longer in (f"X-Padding: {'p' * size}" for size in (100, 17_000)):
+            assert read_size_after(content=NOISE[:20_000]) == after_long
+            assert read_size_after() == after_long
+            assert read_size_after(longer) == READ_SIZE
+        assert read_size_after(content=NOISE[:20_000]) == after_long
+        assert read_size_after(content=b"short") == READ_SIZE
 
 
 @pytest.mark.slow

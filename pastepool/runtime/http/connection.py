@@ -35,12 +35,6 @@ NEVER = math.inf
 READ_SIZE = HELD_AT_MOST
 """How many bytes one read takes if a client may send many requests."""
 
-READ_SIZE_BEFORE_CONTENT = 2048
-"""
-How many bytes the first read takes where the request before had long content: the next one mostly has too. Its head fits
-in, as a rule. Content that comes in the same read is copied once more than the content that is read behind it.
-"""
-
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -79,7 +73,9 @@ class Connection:
     client has closed or reset its side. ``sock``: what the bytes go through: ``bare``, the socket itself, or TLS around
     it. ``client``: the address that a header of a proxy gave; empty for none. ``watched``: the readiness mask that is
     registered now; 0 for none. ``began_at``: when the present transfer began. ``closed``: the socket is closed.
-    ``resets``: closing sends a reset. ``read_size``: how many bytes are read of a request at first.
+    ``resets``: closing sends a reset. ``read_size``: how many bytes are read of a request at first:
+    ``READ_SIZE``, or after a request with long content as many as its head had. The next head is mostly as long, and
+    then its content is read in one piece, which need not be joined. Through TLS heads and content are not read apart.
     """
 
     __slots__ = (

@@ -29,7 +29,6 @@ from pastepool.runtime.http.connection import (
     NEVER,
     NEXT,
     READ_SIZE,
-    READ_SIZE_BEFORE_CONTENT,
     READER,
     WORKER,
     Connection,
@@ -253,8 +252,8 @@ class Poller:
                 engine = connection.engine
                 if data:
                     engine.feed(data)
-                    if len(data) == size and engine.remaining:
-                        self._read_on(connection, engine.remaining)
+                    if len(data) == size and not engine.complete:
+                        self._read_on(connection)
                     if engine.complete:
                         task = self._exchange(connection)
                         if task is not None:
@@ -322,8 +321,11 @@ class Poller:
             return None
         return self._feed(connection, data)
 
-    def _read_on(self, connection: Connection, left: int) -> None:
-        """Read what stands behind a full read if it is content: it is mostly there. ``left``: how much of it."""
+    def _read_on(self, connection: Connection) -> None:
+        """Read what stands behind a full read, the rest of a head or content: it is mostly there."""
+        left = connection.engine.remaining
+        if not left:
+            connection.read_size = READ_SIZE  # this head is longer than the one before
         try:
             data = connection.recv(min(max(left, READ_SIZE), _READ_SIZE_CONTENT))
         except (BlockingIOError, InterruptedError):
@@ -433,8 +435,9 @@ class Poller:
             if not size:
                 complete_environ(request, None, 0)
                 return None
-            is_long = size >= READ_SIZE and not request.chunked
-            connection.read_size = READ_SIZE_BEFORE_CONTENT if is_long else READ_SIZE
+            connection.read_size = READ_SIZE
+            if size >= READ_SIZE > request.head_size and not request.chunked and connection.sock is connection.bare:
+                connection.read_size = request.head_size
             if size <= memory.each and memory.take(size):
                 complete_environ(request, io.BytesIO(piece), size)
                 return WholeContent(memory, size)
