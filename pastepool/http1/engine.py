@@ -103,14 +103,16 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
     The owner feeds bytes with ``feed``. When ``complete`` is true, the owner takes the request with ``next_request``.
     ``request``: set as soon as the head of the message has ended. ``body``: collects parsed content in one buffer, because
     many small pieces take far more memory than their bytes. The owner takes content at any time with ``take_body``.
-    ``rest``: bytes that belong to later messages. After a ``PeerError`` the engine cannot be used any more, because it is not
-    known where the next message begins.
+    ``remaining``: how many bytes of the content are still to come; 0 if that is not known. ``rest``: bytes that belong to
+    later messages.
+
+    After a ``PeerError`` the engine cannot be used any more, because it is not known where the next message begins.
 
     Runs on: the thread that owns the connection.
     """
 
     __slots__ = (
-        "body", "rest", "on_body", "_counted", "_pieces", "_limits", "_remaining", "_head_bytes", "_head_lines",
+        "body", "remaining", "rest", "on_body", "_counted", "_pieces", "_limits", "_head_bytes", "_head_lines",
         "_usual_bytes", "_tail", "_fault", "_chunked", "_trailers",
     )  # fmt: skip
 
@@ -140,7 +142,7 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
         self._pieces: list[bytes] = []
         self._limits = limits
         self._usual_bytes = limits.usual_bytes
-        self._remaining = 0
+        self.remaining = 0
         self._head_bytes = 0
         self._head_lines = 0
         self._trailers = 0
@@ -163,11 +165,6 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
     def started(self) -> bool:
         """Say whether any byte of the next message has come."""
         return bool(self._head_bytes or self.rest)
-
-    @property
-    def remaining(self) -> int:
-        """How many bytes of the content are still to come; 0 if that is not known."""
-        return self._remaining
 
     @property
     def has_content(self) -> bool:
@@ -208,7 +205,7 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
         if self.complete:
             self.rest += data
             return
-        if 0 < len(data) <= self._remaining:  # content, and not more than is left of it
+        if 0 < len(data) <= self.remaining:  # content, and not more than is left of it
             self._take_known(data, len(data))
             return
         if self.rest:
@@ -224,7 +221,7 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
             size = len(data)
         while begin < size and not self.complete:
             end = self._feed_until(data, begin, size)
-            (self._take_known if self._remaining else self._feed_parser)(data[begin:end], end - begin)
+            (self._take_known if self.remaining else self._feed_parser)(data[begin:end], end - begin)
             begin = end
             if chunked is None and self._chunked is not None:
                 chunked = self._chunked
@@ -270,8 +267,8 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
 
     def _feed_until(self, data: bytes, begin: int, size: int) -> int:
         """Return the position in ``data`` up to which the parser may be fed without going beyond the message."""
-        if self._remaining:
-            return min(begin + self._remaining, size)
+        if self.remaining:
+            return min(begin + self.remaining, size)
         if self._chunked is not None:
             return self._chunked.end.until(data, begin, size)
         tail = self._tail
@@ -287,8 +284,8 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
             self._feed_parser(data, size)
             return
         self._pieces.append(data)
-        self._remaining -= size
-        if not self._remaining:
+        self.remaining -= size
+        if not self.remaining:
             self._counted = False
             self._content_ended()
 
@@ -321,7 +318,7 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
                 self._end_with(request, data)
         if self.complete:
             self._tail = b""
-            self._remaining = 0
+            self.remaining = 0
             if chunked is not None:
                 self._chunked = None
                 chunked.count(size, self.body.tell())
@@ -429,8 +426,8 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
         These are the bytes of content that are left, or the last three bytes, in which a blank line may have begun.
         ``chunked``: the counter of the content that ``data`` belongs to; None for a head or content of known length.
         """
-        if self._remaining:
-            self._remaining -= size
+        if self.remaining:
+            self.remaining -= size
         elif chunked is not None:
             chunked.end.went_on(data, size)
             chunked.count(size, self.body.tell())
@@ -438,8 +435,8 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
             self._tail = (self._tail + data[-3:])[-3:]
         else:
             self._tail = b""
-            self._remaining = self.request.content_length or 0
-            self._counted = self._remaining >= _COUNTED_FROM
+            self.remaining = self.request.content_length or 0
+            self._counted = self.remaining >= _COUNTED_FROM
 
     def take_body(self) -> bytes:
         """Return the content collected so far, and forget it."""
