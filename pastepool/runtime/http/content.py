@@ -118,12 +118,11 @@ class WholeContent:
     it is in memory.
     """
 
-    __slots__ = ("_memory", "_held")
-
-    lost = None
+    __slots__ = ("lost", "_memory", "_held")
 
     def __init__(self, memory: BodyMemory, held: int) -> None:
         """``held``: how many bytes were taken of ``memory``."""
+        self.lost: OSError | None = None
         self._memory = memory
         self._held = held
 
