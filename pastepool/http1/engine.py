@@ -12,8 +12,10 @@ Such a place inside of chunked content is not the end; its only effect is that t
 number of these steps is limited. Beyond it the end may be missed; then the connection ends with that request.
 
 llhttp is not fed what it would refuse and we do not: a method that it does not know (``stand_ins``), and chunk extensions
-(``chunk_lines``). Nor is it fed long content of a known length: there is nothing in it to parse, and the parser copies
-every byte. Such content is counted, and kept as it came; a new parser reads the next head.
+(``chunk_lines``).
+
+The parser that reads the heads has no callback for content. Content of a known length is kept as it came, and this parser
+only counts it, so nobody copies it. Chunked content has a parser of its own, whose callback collects it (``stand_ins``).
 
 No byte may cost much more than a byte of an honest upload (``benchmarks/hostile``). So blank lines before a request are
 skipped here and not parsed one by one, a head with too many lines is refused before it is parsed, and no bytes are
@@ -22,7 +24,6 @@ copied again and again because they come in small pieces.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -52,11 +53,6 @@ _BLANK_LINE = b"\r\n\r\n"
 
 _SHORTEST_HEAD = len(b"GET / HTTP/1.0\r\n\r\n")
 """Bytes of the shortest head. What ends earlier are line breaks, which are skipped, or it is no head at all."""
-
-_COUNTED_FROM = 16384
-"""
-Content of at least so many bytes is counted and not parsed. A new parser takes 0.3 us, to parse and copy this 1 us.
-"""
 
 _MOST_TRAILERS = 100
 """How many fields a trailer may have. They are read and thrown away."""
@@ -101,10 +97,9 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
     request; mostly it is a subclass of ``Request``.
 
     The owner feeds bytes with ``feed``. When ``complete`` is true, the owner takes the request with ``next_request``.
-    ``request``: set as soon as the head of the message has ended. ``body``: collects parsed content in one buffer, because
-    many small pieces take far more memory than their bytes. The owner takes content at any time with ``take_body``.
-    ``remaining``: how many bytes of the content are still to come; 0 if that is not known. ``rest``: bytes that belong to
-    later messages.
+    ``request``: set as soon as the head of the message has ended. The owner takes content at any time with ``take_body``.
+    ``remaining``: how many bytes of the content are still to come; 0 if that is not known. ``head_size``: how many bytes the
+    last head had that says something of content. ``rest``: bytes that belong to later messages.
 
     After a ``PeerError`` the engine cannot be used any more, because it is not known where the next message begins.
 
@@ -112,8 +107,8 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
     """
 
     __slots__ = (
-        "body", "remaining", "rest", "on_body", "_counted", "_pieces", "_limits", "_head_bytes", "_head_lines",
-        "_usual_bytes", "_tail", "_fault", "_chunked", "_trailers",
+        "remaining", "head_size", "rest", "_pieces", "_limits", "_usual_bytes", "_head_bytes", "_head_lines", "_tail",
+        "_fault", "_chunked", "_trailers",
     )  # fmt: skip
 
     def __init__(
@@ -135,14 +130,12 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
         self._target = b""
         self._fed = b""
         self._host = _checked_host[0]
-        self.body = io.BytesIO()
+        self.remaining = 0
+        self.head_size = 0
         self.rest = b""
-        self.on_body = self.body.write
-        self._counted = False
         self._pieces: list[bytes] = []
         self._limits = limits
         self._usual_bytes = limits.usual_bytes
-        self.remaining = 0
         self._head_bytes = 0
         self._head_lines = 0
         self._trailers = 0
@@ -169,7 +162,7 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
     @property
     def has_content(self) -> bool:
         """Say whether content has come that was not taken yet."""
-        return bool(self._pieces or self.body.tell())
+        return bool(self._pieces) or (self._chunked is not None and self._chunked.holds_content)
 
     def next_request(self) -> Made:
         """
@@ -248,13 +241,10 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
             if data.startswith(_TLS_HANDSHAKE):
                 raise tls_refusal() from None
             self._parse_again(error, True)
-        if not self.complete:
-            if self.request is None:
-                # Line breaks before a request, as a blank line ends any head; or three bytes of its beginning, of
-                # which the condition in ``feed`` is true too.
-                self._fed = data.lstrip(b"\r\n")
-            else:
-                self._account(None, data, size)
+        if not self.complete and self.request is None:
+            # Line breaks before a request, as a blank line ends any head; or three bytes of its beginning, of which the
+            # condition in ``feed`` is true too.
+            self._fed = data.lstrip(b"\r\n")
 
     def _skip_line_breaks(self, data: bytes) -> int:
         """Skip line breaks where a request may begin. They count as bytes of its head. Returns where they end."""
@@ -280,14 +270,9 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
 
     def _take_known(self, data: bytes, size: int) -> None:
         """Take content of a known length. ``data``: not more than is left of it."""
-        if not self._counted:
-            self._feed_parser(data, size)
-            return
         self._pieces.append(data)
         self.remaining -= size
-        if not self.remaining:
-            self._counted = False
-            self._content_ended()
+        self._parser.feed_data(data)
 
     def _feed_parser(self, data: bytes, size: int) -> None:
         request, chunked = self.request, self._chunked
@@ -316,14 +301,14 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
                 raise self._fault or refusal_of_parser(error, True) from None
             else:
                 self._end_with(request, data)
-        if self.complete:
-            self._tail = b""
-            self.remaining = 0
-            if chunked is not None:
-                self._chunked = None
-                chunked.count(size, self.body.tell())
-        else:
+        if not self.complete:
             self._account(chunked, data, size)
+            return
+        self._tail = b""
+        if chunked is not None:
+            self._chunked = None
+            chunked.count(size)
+            self._pieces.append(chunked.take())
 
     def _may_grow(self) -> bool:
         """Say whether the head so far is kept: as long as its request line may be."""
@@ -411,9 +396,17 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
         if not request.announces_content:
             return
         self.complete = False
-        self._parser = content_parser(self, self._content_ended, request)
+        self._begin_content()
         if unparsed:
             raise InternalError(f"{len(unparsed)} bytes were fed to the parser beyond the end of a head.")
+
+    def _begin_content(self) -> None:
+        """Make a new parser for the content of the request whose head has just ended."""
+        chunked = self._chunked
+        framing = b"Content-Length: %d" % self.remaining if chunked is None else b"Transfer-Encoding: chunked"
+        self._fields = None  # the head has ended: fields that are found from now on are those of a trailer
+        self._trailers = -1  # the parser finds one in the head that is made up for it
+        self._parser = content_parser(self, self._content_ended, framing, None if chunked is None else chunked.collect)
 
     def _content_ended(self) -> None:
         self._parser = HttpRequestParser(self)
@@ -423,33 +416,21 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
         """
         Update the counters of a message that is not complete yet.
 
-        These are the bytes of content that are left, or the last three bytes, in which a blank line may have begun.
-        ``chunked``: the counter of the content that ``data`` belongs to; None for a head or content of known length.
+        ``chunked``: the counter of the content that ``data`` belongs to; None if it belongs to a head. Of that the last three
+        bytes are kept, in which a blank line may have begun.
         """
-        if self.remaining:
-            self.remaining -= size
-        elif chunked is not None:
+        if chunked is not None:
             chunked.end.went_on(data, size)
-            chunked.count(size, self.body.tell())
-        elif self.request is None:
-            self._tail = (self._tail + data[-3:])[-3:]
+            chunked.count(size)
         else:
-            self._tail = b""
-            self.remaining = self.request.content_length or 0
-            self._counted = self.remaining >= _COUNTED_FROM
+            self._tail = (self._tail + data[-3:])[-3:] if self.request is None else b""
 
     def take_body(self) -> bytes:
-        """Return the content collected so far, and forget it."""
-        if self._pieces:
-            content = b"".join(self._pieces)
-            self._pieces.clear()
-            return content
-        body = self.body
-        content = body.getvalue()
-        body.seek(0)
-        body.truncate()
+        """Return the content that has come so far, and forget it."""
         if self._chunked is not None:
-            self._chunked.collected = 0
+            return self._chunked.take()
+        content = b"".join(self._pieces)
+        self._pieces.clear()
         return content
 
     # The parser calls the methods below, in the order in which the parts of a message arrive.
@@ -563,12 +544,14 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
 
         The accelerator calls this if nothing else in the head needs a rule.
         """
-        request.head_size = self._head_bytes
+        self.head_size = self._head_bytes
         try:
-            check_content(request, request.fields, self._limits)
+            length = check_content(request, request.fields, self._limits)
         except Exception as error:
             self._fault = error
             raise
-        if request.chunked:
+        if length is None:
             self._chunked = ChunkedContent(self._limits.body_bytes)
-            self._trailers = 0
+            self._begin_content()
+        else:
+            self.remaining = length

@@ -57,24 +57,30 @@ def check_target(request: Request, fields: dict[str, Any]) -> None:
         fields["HTTP_HOST"] = authority  # RFC 9112 3.2.2: the host in the target replaces that of the field
 
 
-def check_content(request: Request, fields: dict[str, Any], limits: Limits) -> None:
-    """Decide how content is framed (RFC 9112 6.3), and refuse framing that can be understood in two ways."""
+def check_content(request: Request, fields: dict[str, Any], limits: Limits) -> int | None:
+    """
+    Decide how content is framed (RFC 9112 6.3), and refuse framing that can be understood in two ways.
+
+    Returns: how many bytes of content follow the head; None if they are in chunks.
+    """
     coding = fields.pop("HTTP_TRANSFER_ENCODING", None)
     if coding is not None:
         _check_coding(request, coding)
-    length = fields.get("CONTENT_LENGTH")
-    if length is not None:
-        if len(length) > _MOST_DIGITS:
+    digits = fields.get("CONTENT_LENGTH")
+    length = 0
+    if digits is not None:
+        if len(digits) > _MOST_DIGITS:
             raise PeerError(400, f"The Content-Length has more than {_MOST_DIGITS} digits.")
-        request.content_length = int(length)
-        if limits.body_bytes and request.content_length > limits.body_bytes:
+        length = int(digits)
+        if limits.body_bytes and length > limits.body_bytes:
             raise PeerError(413, f"The request's content is larger than {limits.body_bytes} bytes.")
-    request.announces_content = request.chunked or bool(request.content_length)
+    request.announces_content = coding is not None or length > 0
     expectation = fields.get("HTTP_EXPECT")
     if expectation is not None and request.version == "1.1":
         if expectation.lower() != "100-continue":
             raise PeerError(417, "The only expectation met here is 100-continue.")
         request.expects_continue = request.announces_content
+    return length if coding is None else None
 
 
 def _check_coding(request: Request, coding: str) -> None:
@@ -82,7 +88,6 @@ def _check_coding(request: Request, coding: str) -> None:
         raise PeerError(400, "Transfer-Encoding does not exist in HTTP/1.0.")
     if coding.lower() != "chunked":
         raise PeerError(501, "The only transfer coding understood is chunked.")
-    request.chunked = True
 
 
 def tls_refusal() -> PeerError:

@@ -14,14 +14,10 @@ class Request:
     ``fields``: a copy of the dict that was given to the engine, plus one key per field. ``target``: raw bytes. ``path``
     and ``query``: its parts, also raw bytes; the path of ``OPTIONS *`` is ``b"*"``. ``version``: "1.0" or "1.1".
     ``plain``: whether the request is HTTP/1.1 and not HEAD, as nearly all are. ``announces_content``: whether the head says
-    that content follows. ``content_length``: None if there is no content or its length is not known. ``head_size``: how
-    many bytes the head had, with line breaks before it; 0 if it says nothing of content.
+    that content follows. ``expects_continue``: whether the client waits with it for 100 Continue.
     """
 
-    content_length: int | None = None
-    chunked = False
     expects_continue = False
-    head_size = 0
 
     def __init__(
         self, method: str, target: bytes, version: str, fields: dict[str, Any], keep_alive: bool, plain: bool = False

@@ -5,8 +5,9 @@ llhttp knows a fixed list of methods. When it refuses another one, the same head
 is fed GET in its place. Only the bytes of the method are replaced, and only if they are a token. For llhttp, framing
 does not depend on the method of a request, except for CONNECT, which it knows itself.
 
-llhttp ends a message that asks for another protocol after its head. Its content is then parsed by a new parser, which is
-first fed a made-up head with the same framing.
+Chunked content is parsed by a new parser, which is first fed a made-up head with the same framing: only this parser has a
+callback for content. llhttp also ends a message that asks for another protocol after its head; so then its content has a
+new parser too, whatever its framing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import Protocol
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpRequestParser
 
 from pastepool.errors import PeerError
-from pastepool.http1.request import Request
 
 _METHOD_REFUSAL = "Invalid method for HTTP/x.x request"
 """The error text of llhttp for a method that it knows from RTSP alone."""
@@ -62,9 +62,6 @@ class Callbacks(Protocol):
     @property
     def complete(self) -> bool: ...
 
-    @property
-    def on_body(self) -> Callable[[bytes], object]: ...
-
     def on_url(self, piece: bytes, /) -> None: ...
 
     def on_header(self, name: bytes, value: bytes) -> None: ...
@@ -105,22 +102,25 @@ class StandIn:
 class _OneMessage:
     """The callbacks for a parser that reads one message; a new one reads the next."""
 
-    __slots__ = ("on_url", "on_header", "on_headers_complete", "on_body", "on_message_complete")
+    __slots__ = ("on_url", "on_header", "on_headers_complete", "on_message_complete")
 
     def __init__(self, callbacks: Callbacks, ended: Callable[[], None]) -> None:
         self.on_url = callbacks.on_url
         self.on_header = callbacks.on_header
         self.on_headers_complete = callbacks.on_headers_complete
-        self.on_body = callbacks.on_body
         self.on_message_complete = ended
 
 
-def content_parser(callbacks: Callbacks, ended: Callable[[], None], request: Request) -> HttpRequestParser:
-    """Return a parser for the content of a request whose head was parsed before."""
-    framing = (
-        b"Transfer-Encoding: chunked" if request.chunked else b"Content-Length: %d" % (request.content_length or 0)
-    )
-    parser = HttpRequestParser(_ContentOnly(callbacks, ended))
+def content_parser(
+    callbacks: Callbacks, ended: Callable[[], None], framing: bytes, collect: Callable[[bytes], object] | None
+) -> HttpRequestParser:
+    """
+    Return a parser for the content of a request whose head was parsed before.
+
+    ``framing``: the field that says where the content ends. ``collect``: called with the content; None to skip it. The
+    parser has found ``framing`` as a field when this returns; what it finds later are fields of a trailer.
+    """
+    parser = HttpRequestParser(_ContentOnly(callbacks, ended, collect))
     parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
     return parser
 
@@ -128,14 +128,17 @@ def content_parser(callbacks: Callbacks, ended: Callable[[], None], request: Req
 class _ContentOnly:
     """The callbacks for a parser that reads only the content of a message."""
 
-    __slots__ = ("on_body", "on_message_complete", "_callbacks")
+    __slots__ = ("on_header", "on_body", "on_message_complete", "_callbacks")
 
-    def __init__(self, callbacks: Callbacks, ended: Callable[[], None]) -> None:
-        self.on_body = callbacks.on_body
+    def __init__(
+        self, callbacks: Callbacks, ended: Callable[[], None], collect: Callable[[bytes], object] | None
+    ) -> None:
+        self.on_header = callbacks.on_header
+        self.on_body = collect
         self.on_message_complete = ended
         self._callbacks = callbacks
 
-    def on_url(self, piece: bytes) -> None:
+    def on_message_begin(self) -> None:
         """Refuse the beginning of another message."""
         if self._callbacks.complete:
             raise PeerError(400, "A request began before the one ahead of it had ended.")

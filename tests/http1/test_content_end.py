@@ -83,7 +83,10 @@ PAST_GUESSING = chunk(FALSE_END * 100)
 
 
 @pytest.mark.parametrize("head", [CHUNKED, UPGRADE])
-@pytest.mark.parametrize("behind", [BEHIND, CHUNKED + chunk(b"evil") + b"0\r\n\r\n", b"nonsense\r\n\r\n", b"\x00"])
+@pytest.mark.parametrize(
+    "behind",
+    [BEHIND, BEHIND[:1], b"\r\n" + BEHIND[:2], CHUNKED + chunk(b"evil") + b"0\r\n\r\n", b"nonsense\r\n\r\n", b"\x00"],
+)
 def test_missed_end_ends_the_connection_with_its_request(head: bytes, behind: bytes) -> None:
     """Beyond the limit a request is served whole, nothing that came with its end is, and the connection is not kept."""
     data = head + PAST_GUESSING + b"0\r\n\r\n"

@@ -55,7 +55,7 @@ def test_nothing_is_parsed_beyond_one_message(first: bytes) -> None:
     engine.feed(b"nonsense")
     assert engine.rest == behind + b"nonsense"
     assert engine.started
-    assert b"GET" not in engine.body.getvalue()
+    assert b"GET" not in engine.take_body()
 
 
 @pytest.mark.parametrize("place", [1, 10, 26, 27])
@@ -89,9 +89,8 @@ def test_request_is_known_before_its_content() -> None:
     assert engine.request is None
     engine.feed(b"\r\n")
     assert engine.request is not None
-    assert engine.request.content_length == 5
+    assert engine.remaining == 5
     assert engine.request.expects_continue
-    assert not engine.request.chunked
     assert not engine.complete
 
 
@@ -112,12 +111,13 @@ def test_content_may_be_taken_as_it_comes() -> None:
         assert engine.take_body() == b""
 
 
-def test_content_length_is_unknown_where_it_comes_in_chunks() -> None:
-    """A chunked request has no length of its own."""
-    request = only_request(CHUNKED + b"0\r\n\r\n")
-    assert request.chunked
-    assert request.content_length is None
-    assert only_request(GET % 1).content_length is None
+def test_how_much_is_left_is_unknown_where_content_comes_in_chunks() -> None:
+    """A chunked request announces content, but no length."""
+    engine = fresh()
+    engine.feed(CHUNKED + b"2\r\nx")
+    assert engine.request is not None and engine.request.announces_content
+    assert (engine.remaining, engine.has_content, engine.take_body(), engine.has_content) == (0, True, b"x", False)
+    assert not only_request(GET % 1).announces_content
 
 
 def test_transfer_coding_is_not_passed_on() -> None:

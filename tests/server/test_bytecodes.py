@@ -17,12 +17,12 @@ from tests.fast.twins import native
 from tests.waiting import PROGRAM_WATCHDOG
 
 HELD = {
-    "hello": (989, 1383),
-    "browser": (989, 1747),
-    "close": (1786, 2352),
-    "large": (1082, 1447),
-    "stream": (17_396, 17_951),
-    "upload": (1474, 1884),
+    "hello": (984, 1378),
+    "browser": (984, 1741),
+    "close": (1776, 2342),
+    "large": (1077, 1442),
+    "stream": (17_350, 17_929),
+    "upload": (1366, 1791),
 }
 """For each scenario of the benchmarks: instructions with the accelerator and in pure Python, on CPython 3.11."""
 

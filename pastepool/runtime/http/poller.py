@@ -428,7 +428,8 @@ class Poller:
     def _with_content(self, connection: Connection, request: Request) -> Content | WholeContent | None:
         """Return the content of a complete request, and complete its environ, from which the application reads it."""
         memory = self._body_memory
-        piece = connection.engine.take_body()
+        engine = connection.engine
+        piece = engine.take_body()
         content, connection.content = connection.content, None
         if content is None:
             size = len(piece)
@@ -436,8 +437,8 @@ class Poller:
                 complete_environ(request, None, 0)
                 return None
             connection.read_size = READ_SIZE
-            if size >= READ_SIZE > request.head_size and not request.chunked and connection.sock is connection.bare:
-                connection.read_size = request.head_size
+            if size >= READ_SIZE > engine.head_size and connection.sock is connection.bare:
+                connection.read_size = engine.head_size
             if size <= memory.each and memory.take(size):
                 complete_environ(request, io.BytesIO(piece), size)
                 return WholeContent(memory, size)
