@@ -17,15 +17,15 @@ UNLIMITED = 2**31
 """The ``queue_limit`` of a pool for other programs that was given none: more than memory has room for."""
 
 
-def admit(waiting: int, policy: OverloadPolicy) -> bool:
+def room(waiting: int, policy: OverloadPolicy) -> int:
     """
-    Say whether one more request may wait for a worker.
+    Say how many more requests may wait for a worker.
 
     Args:
-        waiting: how many requests wait already, without this one.
+        waiting: how many requests wait already.
         policy: ``queue_limit`` is read; 0 means that no request may wait.
     """
-    return waiting < policy.queue_limit
+    return max(0, policy.queue_limit - waiting)
 
 
 def accept(connections: int, limit: int) -> bool:

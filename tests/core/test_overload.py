@@ -12,15 +12,15 @@ from pastepool.core.policy import OverloadPolicy
 POLICY = OverloadPolicy(queue_limit=3, queue_timeout=10.0, connection_limit=5)
 
 
-@pytest.mark.parametrize(("waiting", "admitted"), [(0, True), (2, True), (3, False), (4, False)])
-def test_the_backlog_holds_exactly_its_limit(waiting: int, admitted: bool) -> None:
-    """With three waiting and a limit of three the next one is refused."""
-    assert overload.admit(waiting, POLICY) is admitted
+@pytest.mark.parametrize(("waiting", "room"), [(0, 3), (2, 1), (3, 0), (4, 0)])
+def test_the_backlog_holds_exactly_its_limit(waiting: int, room: int) -> None:
+    """With three waiting and a limit of three there is no room for another one."""
+    assert overload.room(waiting, POLICY) == room
 
 
 def test_with_a_limit_of_zero_nobody_waits() -> None:
     """A queue limit of 0 means that no request waits, not that any number may."""
-    assert not overload.admit(0, OverloadPolicy(queue_limit=0))
+    assert overload.room(0, OverloadPolicy(queue_limit=0)) == 0
 
 
 @pytest.mark.parametrize(("connections", "accepted"), [(0, True), (4, True), (5, False), (6, False)])

@@ -24,12 +24,12 @@ import enum
 import math
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
 from pastepool.core.dispatch import LOOK_EVERY, look_after
-from pastepool.core.overload import admit, expired, expires_at
+from pastepool.core.overload import expired, expires_at, room
 from pastepool.core.policy import OverloadPolicy
 from pastepool.runtime.pool.task import Task
 from pastepool.types import Seconds
@@ -152,10 +152,20 @@ class Baton:
             if self._followers:
                 self._followers.pop().wake(task)
                 return True
-            if not admit(len(self.backlog), self._overload):
+            if not room(len(self.backlog), self._overload):
                 return False
             self.backlog.append(task)
             return True
+
+    def offer_all(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Do the same as ``offer`` for several tasks. Returns those for which there is no room."""
+        with self._lock:
+            woken = min(len(tasks), len(self._followers))
+            for task in tasks[:woken]:
+                self._followers.pop().wake(task)
+            admitted = woken + room(len(self.backlog), self._overload)
+            self.backlog.extend(tasks[woken:admitted])
+            return tasks[admitted:]
 
     def submit(self, task: Task) -> bool:
         """

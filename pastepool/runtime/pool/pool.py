@@ -79,10 +79,12 @@ class Pool:
         call of its own.
         """
         baton = self._baton
-        for task in self.leading.ready_tasks(baton.follower_count + len(self.workers)):
-            task.arrived_at = self._clock.now()
-            if not baton.offer(task):
-                self.leading.refuse(task)
+        tasks = self.leading.ready_tasks(baton.follower_count + len(self.workers))
+        now = self._clock.now()
+        for task in tasks:
+            task.arrived_at = now
+        for task in baton.offer_all(tasks):
+            self.leading.refuse(task)
 
     def spawn(self) -> Worker | None:
         """

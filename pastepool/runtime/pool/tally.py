@@ -52,8 +52,9 @@ class Tally:
     The counters of one server.
 
     ``gone_requests``: how many requests were run by workers that have ended. ``slow_above``: seconds; a worker calls
-    ``note_slow`` only for a request that took longer. ``writes``: how long the poller took to write output that a
-    worker left; only the baton's holder writes this list. All other fields are written under ``_lock``.
+    ``note_slow`` only for a request that took longer. ``longest``: seconds of the longest call, wait and write; a worker
+    calls ``note_longest`` only for a longer one. ``writes``: how long the poller took to write output that a worker left;
+    only the baton's holder writes this list. All other fields are written under ``_lock``.
 
     Runs on: any thread.
     """
@@ -69,7 +70,7 @@ class Tally:
         self._counters = dict.fromkeys(COUNTED, 0)
         self.gone_requests = 0
         self._gone = WorkerTally()
-        self._longest = {"calls": 0.0, "waits": 0.0, "writes": 0.0}
+        self.longest = {"calls": 0.0, "waits": 0.0, "writes": 0.0}
         self._baseline = Totals(dict.fromkeys(COUNTED, 0), empty_counts(), empty_counts(), empty_counts())
         self.counted_since = now
 
@@ -79,10 +80,9 @@ class Tally:
             self._counters[what] += number
 
     def note_longest(self, what: str, seconds: Seconds) -> None:
-        """Remember the longest wait or write. ``note_slow`` does this for calls."""
-        if seconds > self._longest[what]:
-            with self._lock:
-                self._longest[what] = max(self._longest[what], seconds)
+        """Remember the longest wait or write, if this one is. ``note_slow`` does this for calls."""
+        with self._lock:
+            self.longest[what] = max(self.longest[what], seconds)
 
     def note_slow(self, task: Task, worker: WorkerId, duration: Seconds, now: Seconds) -> None:
         """
@@ -96,7 +96,7 @@ class Tally:
             _log.exception("a slow request could not be noted; please report this")
             return
         with self._lock:
-            self._longest["calls"] = max(self._longest["calls"], duration)
+            self.longest["calls"] = max(self.longest["calls"], duration)
             self._slowest.turn(now)
             self._slowest.note(finished)
             self.slow_above = self._slowest.above
@@ -124,7 +124,7 @@ class Tally:
         now = self._clock.now()
         with self._lock:
             self._baseline = baseline
-            self._longest = dict.fromkeys(self._longest, 0.0)
+            self.longest = dict.fromkeys(self.longest, 0.0)
             self._slowest.clear(now)
             self.slow_above = self._slowest.above
             self.counted_since = now
@@ -136,7 +136,7 @@ class Tally:
         A request that never waited counts as a wait of zero, and so for writing. Requests that no worker ran are not
         counted.
         """
-        requests, longest = totals.counters["requests"], self._longest
+        requests, longest = totals.counters["requests"], self.longest
         return {
             "queue": summarize(totals.waits, longest["waits"], requests - sum(totals.waits)),
             "application": summarize(totals.calls, longest["calls"]),

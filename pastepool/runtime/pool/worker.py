@@ -198,6 +198,7 @@ class Worker:
         ``context``: the one this function runs in. It is true if it has a variable.
         """
         baton = self._baton
+        wake_for_returned = self._pool.leading.wake_for_returned
         while True:
             turn = baton.follow(self)
             if turn is LEAD:
@@ -207,7 +208,7 @@ class Worker:
                 return True
             else:
                 self._run(turn)
-            self._pool.leading.wake_for_returned()
+            wake_for_returned()
             if self.leaving:
                 return True
             if context:
@@ -308,7 +309,8 @@ class Worker:
 
     def _count_wait(self, waited: Seconds) -> None:
         self.tally.waits[bisect(BOUNDS, waited)] += 1
-        self._tally.note_longest("waits", waited)
+        if waited > self._tally.longest["waits"]:
+            self._tally.note_longest("waits", waited)
 
     def _recover(self, task: Task, error: BaseException) -> None:
         """
