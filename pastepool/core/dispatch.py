@@ -23,6 +23,12 @@ The longest time between two looks, reached after many looks that found no leade
 three thread switches (measured: one look a millisecond takes 7 % of a loaded server's CPU).
 """
 
+REST: Seconds = LOOK_EVERY
+"""
+How long the caretaker rests between two polls while requests wait for a worker. A health check, a refusal and a new client
+wait so long at most.
+"""
+
 PASS_ABOVE: Seconds = 0.0001
 """If the expected wait is longer than this, the leader passes the baton, because the switch costs less."""
 

@@ -212,7 +212,7 @@ class Server:
         raised: BaseException | None = None
         for _ in range(2):
             try:
-                self.parts.caretaker.take_care(self.parts.poller.next_task)
+                self.parts.caretaker.take_care(self.parts.poller)
                 break
             except BaseException as error:
                 self._forking.end_if_orphaned(error)

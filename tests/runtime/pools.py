@@ -137,6 +137,10 @@ class Feed:
         with self._changed:
             return [self._tasks.popleft() for _ in range(min(most, len(self._tasks)))]
 
+    def rest(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._woken, seconds)
+
     def wake_for_returned(self) -> None:
         """Do nothing: a job gives no connection back."""
 
@@ -191,7 +195,7 @@ class LivePool:
         )
         self.exits = threading.Semaphore(0)
         self._workers = workers
-        take_care = functools.partial(self.caretaker.take_care, self.feed.next_task)
+        take_care = functools.partial(self.caretaker.take_care, self.feed)
         self._thread = threading.Thread(target=take_care, name="caretaker") if caretaker else None
 
     def _changed(self) -> None:

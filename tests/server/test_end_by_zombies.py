@@ -76,7 +76,7 @@ FAILURES = {
     "main thread": """
         from pastepool.runtime.pool.caretaker import Caretaker
         take_care = Caretaker.take_care
-        Caretaker.take_care = lambda self, next_task: fails(take_care(self, next_task))
+        Caretaker.take_care = lambda self, poller: fails(take_care(self, poller))
         """,
     "log": "logging.getLogger().addHandler(Broken())",
     "exit function": "atexit.register(fails)",

@@ -210,6 +210,10 @@ class Poller:
             if not self._poll(until):
                 return None
 
+    def rest(self, seconds: Seconds) -> None:
+        """Wait for a wake-up, at most for ``seconds``. What clients send meanwhile is read by the next poll."""
+        self._waker.wait(seconds)
+
     def ready_tasks(self, most: int) -> list[Exchange]:
         """
         Return up to ``most`` further exchanges that are complete, from the batch of events that was fetched already.

@@ -8,15 +8,19 @@ refuses them in time, answers health checks and acts on deadlines.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from pastepool.core.dispatch import REST
 from pastepool.runtime.log.scribe import scribbled
 from pastepool.runtime.pool.baton import SIGNALS_WITHIN, Baton
-from pastepool.runtime.pool.leading import NextTask
+from pastepool.runtime.pool.leading import Polling
 from pastepool.runtime.pool.task import ShedReason, Task
 from pastepool.types import Clock, Seconds
 
 _log = scribbled("pastepool.pool")
+
+_AT_ONCE = 1000
+"""More tasks than one poll can bring."""
 
 
 class Caretaker:
@@ -50,14 +54,11 @@ class Caretaker:
         self._baton.ring()
         self._wake_poller()
 
-    def take_care(self, next_task: NextTask) -> None:
-        """
-        Watch the leaders, or hold the baton and poll with ``next_task``, until ``finish``. Then refuse all waiting
-        tasks.
-        """
+    def take_care(self, poller: Polling) -> None:
+        """Watch the leaders, or hold the baton and poll, until ``finish``. Then refuse all waiting tasks."""
         while not self._finished:
             if self._baton.caretaker_holds():
-                self._hold(next_task)
+                self._hold(poller)
             else:
                 self._baton.watch(self._is_finished)
         for task in self._baton.close():
@@ -66,24 +67,38 @@ class Caretaker:
     def _is_finished(self) -> bool:
         return self._finished
 
-    def _hold(self, next_task: NextTask) -> None:
-        """Hold the baton while no worker is free: poll, put tasks into the backlog, and refuse those without room."""
+    def _hold(self, poller: Polling) -> None:
+        """
+        Hold the baton while no worker is free: poll, and put tasks into the backlog.
+
+        While tasks wait there, nobody is in a hurry to read more. To poll for each request would cost a thread switch each
+        time, and mostly a wait for the GIL. So this thread rests between two polls (``core.dispatch.REST``). A worker that
+        finds the backlog empty ends the rest: it wakes the poll.
+        """
         baton = self._baton
         if baton.backlog:
             self._on_first_waiting()  # a leader put these tasks there, before its own call turned out to be long
         while not self._finished:
             if baton.hand_over():
                 return
-            task = next_task(min(baton.next_expiry(), self._clock.now() + SIGNALS_WITHIN))
+            task = poller.next_task(min(baton.next_expiry(), self._clock.now() + SIGNALS_WITHIN))
             now = self._clock.now()
             self._expire(now)
-            if task is None:
-                continue
+            if task is not None:
+                self._keep([task, *poller.ready_tasks(_AT_ONCE)], now)
+                if baton.backlog:
+                    poller.rest(REST)
+
+    def _keep(self, tasks: Sequence[Task], now: Seconds) -> None:
+        """Put tasks into the backlog, and refuse those for which there is no room."""
+        baton = self._baton
+        none_waited = not baton.backlog
+        for task in tasks:
             task.arrived_at = now
-            if not baton.offer(task):
-                self.refuse(task)
-            elif len(baton.backlog) == 1:
-                self._on_first_waiting()
+        for task in baton.offer_all(tasks):
+            self.refuse(task)
+        if none_waited and baton.backlog:
+            self._on_first_waiting()
 
     def _expire(self, now: Seconds) -> None:
         for late in self._baton.take_expired(now):

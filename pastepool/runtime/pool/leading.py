@@ -1,22 +1,29 @@
 """
-The functions with which the pool finds its tasks. The poller provides them, or the server of another host does.
+How the pool finds its tasks. The poller provides this, or the server of another host does.
 
-The pool calls these functions, and so it needs to know no connection and no HTTP. Runs on: baton.
+So the pool needs to know no connection and no HTTP. Runs on: baton.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pastepool.runtime.pool.task import Task
 from pastepool.types import Seconds
 
-NextTask = Callable[[Seconds], Task | None]
-"""
-Polls until a task is complete, a wake-up comes, or the given instant is reached. Returns the task; None in the last two
-cases.
-"""
+
+class Polling(Protocol):
+    """What the caretaker needs of the poller."""
+
+    def next_task(self, until: Seconds, /) -> Task | None:
+        """Poll until a task is complete, a wake-up comes or ``until`` is reached. Returns None in the last two cases."""
+
+    def ready_tasks(self, most: int, /) -> Sequence[Task]:
+        """Return up to ``most`` further tasks that are complete, without another call of the kernel's poll."""
+
+    def rest(self, seconds: Seconds, /) -> None:
+        """Wait for a wake-up, at most for ``seconds``. What clients send meanwhile is read by the next poll."""
 
 
 class Leading(NamedTuple):

@@ -7,8 +7,11 @@ This module knows a pair of descriptors and a queue of functions. It does not kn
 from __future__ import annotations
 
 import os
+import select
 from collections import deque
 from collections.abc import Callable
+
+from pastepool.types import Seconds
 
 _CLOSED = (-1, -1)
 
@@ -24,6 +27,7 @@ class Waker:
     def __init__(self) -> None:
         self.ends = _CLOSED
         self._asked: deque[Callable[[], None]] = deque()
+        self._wakes: select.poll
 
     @property
     def fd(self) -> int:
@@ -35,7 +39,13 @@ class Waker:
         self.ends = os.pipe()
         for end in self.ends:
             os.set_blocking(end, False)
+        self._wakes = select.poll()
+        self._wakes.register(self.fd, select.POLLIN)
         return self.fd
+
+    def wait(self, seconds: Seconds) -> None:
+        """Wait for a wake-up, at most for ``seconds``, and leave it to the poll. Runs on: baton."""
+        self._wakes.poll(seconds * 1000)
 
     def wake(self) -> None:
         """Make the poll return soon. Safe in a signal handler."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from pastepool.runtime.sockets.waker import Waker
+from tests.waiting import PROGRAM_WATCHDOG
 
 
 @pytest.fixture
@@ -35,6 +37,17 @@ def test_wake_makes_the_descriptor_ready_until_it_is_answered(waker: Waker) -> N
     waker.answer()
     assert not is_ready(waker)
     waker.answer()
+
+
+def test_wait_ends_with_a_wake_up_which_is_left_to_the_poll(waker: Waker) -> None:
+    """One that came before counts too; without one it ends when its time is over."""
+    waker.wait(0.001)
+    assert not is_ready(waker)
+    for wake in (threading.Timer(0.01, waker.wake), None):
+        if wake is not None:
+            wake.start()
+        waker.wait(PROGRAM_WATCHDOG)
+        assert is_ready(waker)
 
 
 def test_what_is_asked_for_runs_once_and_in_order(waker: Waker) -> None:
