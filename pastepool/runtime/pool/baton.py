@@ -138,6 +138,8 @@ class Baton:
 
     def pass_on(self) -> bool:
         """Give the caller's baton to a follower. Returns False if there is no follower: the caller keeps the baton."""
+        if not self._followers:
+            return False  # without the lock: a worker that begins to follow now might as well do so just behind it
         with self._lock:
             if not self._followers:
                 return False

@@ -71,9 +71,9 @@ class Caretaker:
         """
         Hold the baton while no worker is free: poll, and put tasks into the backlog.
 
-        While tasks wait there, nobody is in a hurry to read more. To poll for each request would cost a thread switch each
-        time, and mostly a wait for the GIL. So this thread rests between two polls (``core.dispatch.REST``). A worker that
-        finds the backlog empty ends the rest: it wakes the poll.
+        While tasks wait there, a request that is read a little later runs no later. To poll for each request would cost a
+        thread switch each time, and mostly a wait for the GIL. So this thread rests between two polls
+        (``core.dispatch.REST``). A worker that finds the backlog empty ends the rest, because it wakes the poll.
         """
         baton = self._baton
         if baton.backlog:

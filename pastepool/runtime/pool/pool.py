@@ -80,6 +80,8 @@ class Pool:
         """
         baton = self._baton
         tasks = self.leading.ready_tasks(baton.follower_count + len(self.workers))
+        if not tasks:
+            return
         now = self._clock.now()
         for task in tasks:
             task.arrived_at = now
