@@ -47,9 +47,13 @@ def fetch(wanted: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
     """
     Return the paths of the interpreters that could be fetched, and for each of the others the reason, by version.
 
-    An interpreter that was fetched before and runs is not fetched again.
+    An interpreter that was fetched before and runs is not fetched again, if its headers are there too.
     """
-    had = {version: path for version in wanted if runs(path := interpreter(version), version)}
+    had = {
+        version: path
+        for version in wanted
+        if runs(path := interpreter(version), version) and (headers(version) / "pyconfig.h").exists()
+    }
     refused: dict[str, str] = {}
     missing = [version for version in wanted if version not in had]
     if not missing:
@@ -69,6 +73,11 @@ def fetch(wanted: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
 def interpreter(version: str) -> Path:
     """Return the place of an interpreter. CPython finds its library from the folder that this is in."""
     return ROOT / "usr/bin" / f"python{version}"
+
+
+def headers(version: str) -> Path:
+    """Return the folder in which a compiler looks for the headers of an interpreter."""
+    return ROOT / "usr/include" / f"python{version}"
 
 
 def runs(path: Path, version: str) -> bool:
@@ -163,7 +172,7 @@ def gather_headers(version: str) -> None:
     Debian has those of one architecture elsewhere, and a header that includes them from ``/usr/include``.
     """
     for header in sorted(ROOT.glob(f"usr/include/*-linux-gnu*/python{version}/*.h")):
-        header.replace(ROOT / "usr/include" / f"python{version}" / header.name)
+        header.replace(headers(version) / header.name)
 
 
 def unpack(package: Path) -> None:

@@ -98,8 +98,8 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
 
     The owner feeds bytes with ``feed``. When ``complete`` is true, the owner takes the request with ``next_request``.
     ``request``: set as soon as the head of the message has ended. The owner takes content at any time with ``take_body``.
-    ``remaining``: how many bytes of the content are still to come; 0 if that is not known. ``head_size``: how many bytes the
-    last head had that says something of content. ``rest``: bytes that belong to later messages.
+    ``remaining``: how many bytes of the content are still to come; 0 if that is not known. ``head_size``: how many bytes
+    the head of the last request with content had. ``rest``: bytes that belong to later messages.
 
     After a ``PeerError`` the engine cannot be used any more, because it is not known where the next message begins.
 
@@ -414,10 +414,10 @@ class Engine(fast.HeadCallbacks, Generic[Made]):
 
     def _account(self, chunked: ChunkedContent | None, data: bytes, size: int) -> None:
         """
-        Update the counters of a message that is not complete yet.
+        Note the bytes that the parser was fed of a message that is not complete yet.
 
-        ``chunked``: the counter of the content that ``data`` belongs to; None if it belongs to a head. Of that the last three
-        bytes are kept, in which a blank line may have begun.
+        ``chunked``: counts the content that ``data`` belongs to; None if ``data`` belongs to a head. The last three bytes of
+        an incomplete head are kept, because a blank line may have begun in them.
         """
         if chunked is not None:
             chunked.end.went_on(data, size)

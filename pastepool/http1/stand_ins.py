@@ -5,9 +5,9 @@ llhttp knows a fixed list of methods. When it refuses another one, the same head
 is fed GET in its place. Only the bytes of the method are replaced, and only if they are a token. For llhttp, framing
 does not depend on the method of a request, except for CONNECT, which it knows itself.
 
-Chunked content is parsed by a new parser, which is first fed a made-up head with the same framing: only this parser has a
-callback for content. llhttp also ends a message that asks for another protocol after its head; so then its content has a
-new parser too, whatever its framing.
+Chunked content has a parser of its own, with a callback for content. This parser is first fed a made-up head with the same
+framing. llhttp ends a message that asks for another protocol after its head. The content of such a message has a parser of
+its own too, also if its length is known.
 """
 
 from __future__ import annotations

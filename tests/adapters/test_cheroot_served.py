@@ -105,9 +105,8 @@ def test_idle_and_slow_clients_are_not_hung(caplog: pytest.LogCaptureFixture) ->
     def limits(server: Any) -> None:
         server.keep_alive_conn_limit = None
 
-    application = Application()
     limit: dict[str, Any] = {"hung_thread_limit": 0.1, "kill_thread_limit": 0.2}
-    with serving(application, numthreads=4, max=4, max_workers=60, prepare=limits, **limit) as server:
+    with serving(Application(), numthreads=4, max=4, max_workers=60, prepare=limits, **limit) as server:
         kept = [connect(server.address) for _ in range(30)]
         for connection in kept:
             connection.request("GET", "/")

@@ -136,6 +136,6 @@ def is_free(port: int) -> bool:
         Client(port).close()
     except ConnectionRefusedError:
         return True
-    except ConnectionResetError:  # 1. the listener takes the SYN; 2. it is closed; 3. the kernel resets the connection
-        return False
+    except ConnectionResetError:
+        pass  # 1. the listener takes the SYN; 2. it is closed; 3. the kernel resets the connection
     return False

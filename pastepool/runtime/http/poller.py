@@ -329,7 +329,7 @@ class Poller:
         """Read what stands behind a full read, the rest of a head or content: it is mostly there."""
         left = connection.engine.remaining
         if not left:
-            connection.read_size = READ_SIZE  # this head is longer than the one before
+            connection.read_size = READ_SIZE  # this head is longer than the one before, or content comes in chunks
         try:
             data = connection.recv(min(max(left, READ_SIZE), _READ_SIZE_CONTENT))
         except (BlockingIOError, InterruptedError):

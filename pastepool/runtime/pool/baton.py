@@ -139,7 +139,7 @@ class Baton:
     def pass_on(self) -> bool:
         """Give the caller's baton to a follower. Returns False if there is no follower: the caller keeps the baton."""
         if not self._followers:
-            return False  # without the lock: a worker that begins to follow now might as well do so just behind it
+            return False  # no lock: a worker could also become a follower right after a look under the lock
         with self._lock:
             if not self._followers:
                 return False
